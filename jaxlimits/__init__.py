@@ -1,0 +1,51 @@
+"""jaxlimits: what is the limit of this LLM inference hardware?
+
+Names load on first use, so that the command line answers before jax is imported.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxlimits.catalog.loader import Catalog as Catalog
+    from jaxlimits.catalog.loader import load_catalog as load_catalog
+    from jaxlimits.errors import InputError as InputError
+    from jaxlimits.errors import ResultError as ResultError
+    from jaxlimits.model.chip import Chip as Chip
+    from jaxlimits.model.deployment import Deployment as Deployment
+    from jaxlimits.model.llm import LLM as LLM
+    from jaxlimits.model.metrics import Limit as Limit
+    from jaxlimits.model.metrics import Metrics as Metrics
+    from jaxlimits.point import evaluate as evaluate
+    from jaxlimits.store.netcdf import open_dataset as open
+    from jaxlimits.pipeline import sweep as sweep
+    from jaxlimits.pipeline import sweep_again as sweep_again
+
+_PUBLIC = {
+    "Catalog": ("jaxlimits.catalog.loader", "Catalog"),
+    "Chip": ("jaxlimits.model.chip", "Chip"),
+    "Deployment": ("jaxlimits.model.deployment", "Deployment"),
+    "InputError": ("jaxlimits.errors", "InputError"),
+    "LLM": ("jaxlimits.model.llm", "LLM"),
+    "Limit": ("jaxlimits.model.metrics", "Limit"),
+    "Metrics": ("jaxlimits.model.metrics", "Metrics"),
+    "ResultError": ("jaxlimits.errors", "ResultError"),
+    "evaluate": ("jaxlimits.point", "evaluate"),
+    "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
+    "open": ("jaxlimits.store.netcdf", "open_dataset"),
+    "sweep": ("jaxlimits.pipeline", "sweep"),
+    "sweep_again": ("jaxlimits.pipeline", "sweep_again"),
+}
+
+__all__ = list(_PUBLIC)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'jaxlimits' has no attribute {name!r}")
+    module, attribute = _PUBLIC[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

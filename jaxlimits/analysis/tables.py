@@ -1,0 +1,96 @@
+"""Results as tables: one row a point, axes as columns, SI units."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from jaxlimits.errors import InputError, unknown_name
+
+
+def selection(
+    dataset: xr.Dataset, assignments: Iterable[str], variables: Iterable[str]
+) -> xr.Dataset:
+    """Keep one value of some axes, and some variables.
+
+    Parameters
+    ----------
+    dataset
+        A result.
+    assignments
+        ``name=value``: names as they stand, numbers in SI units or with a unit of their own.
+    variables
+        Names of variables; all where there is none.
+
+    Raises
+    ------
+    InputError
+        An unknown axis, variable or value.
+    """
+    for assignment in assignments:
+        dataset = _select(dataset, assignment)
+    names = list(variables)
+    for name in names:
+        if name not in dataset.data_vars:
+            raise unknown_name("variable", name, map(str, dataset.data_vars), where="--var")
+    return dataset[names] if names else dataset
+
+
+def write_csv(dataset: xr.Dataset, path: Path) -> int:
+    """Write comma-separated text; return the number of rows."""
+    frame = dataset.to_dataframe()
+    frame.to_csv(path)
+    return len(frame)
+
+
+def write_parquet(dataset: xr.Dataset, path: Path) -> int:
+    """Write Parquet; return the number of rows.
+
+    Raises
+    ------
+    InputError
+        The optional library for it is not installed.
+    """
+    frame = dataset.to_dataframe().reset_index()
+    try:
+        frame.to_parquet(path, index=False)
+    except ImportError:
+        remedy = "pip install 'jaxlimits[parquet]'"
+        raise InputError("Parquet needs pyarrow", where="export", remedy=remedy) from None
+    return len(frame)
+
+
+def _select(dataset: xr.Dataset, assignment: str) -> xr.Dataset:
+    name, equals, text = (part.strip() for part in assignment.partition("="))
+    if not (equals and text):
+        remedy = "write --select name=value"
+        raise InputError(f"{assignment!r} selects nothing", where="--select", remedy=remedy)
+    if name not in dataset.dims:
+        raise unknown_name("axis", name, map(str, dataset.dims), where="--select")
+    coordinate = dataset[name].values
+    matches = _matches(coordinate, text, unit=dataset[name].attrs.get("si_unit"), name=name)
+    if not matches.any():
+        values = ", ".join(str(value) for value in coordinate[:20])
+        problem = "is not on this axis"
+        raise InputError(problem, where="--select", key=name, value=text, remedy=f"there are {values}")
+    return dataset.isel({name: matches})
+
+
+def _matches(coordinate: np.ndarray, text: str, *, unit: str | None, name: str) -> np.ndarray:
+    if unit is None:
+        return coordinate.astype(str) == text
+    return np.isclose(coordinate.astype(float), _number(text, unit, name), rtol=1e-9, atol=0.0)
+
+
+def _number(text: str, unit: str, name: str) -> float:
+    from jaxlimits import units
+
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return units.parse(text, unit)
+    except units.UnitError as error:
+        raise InputError(str(error), where="--select", key=name, value=text) from None

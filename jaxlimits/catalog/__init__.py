@@ -1,0 +1,1 @@
+"""Models and chips as data, each entry with its source."""

@@ -1,0 +1,123 @@
+"""From catalog entries to the model's records: units parsed, bounds checked."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxlimits.catalog.entries import (
+    Entries,
+    Entry,
+    collect_entries,
+    find_entry,
+    read_toml,
+    shipped_entries,
+)
+from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.model.chip import Chip
+from jaxlimits.model.fields import quantities
+from jaxlimits.model.llm import LLM
+from jaxlimits.schema import RECORDS, record_defaults
+from jaxlimits.values import parse_number
+
+VECTOR_SHARE = 1.0 / 30.0
+"""Vector rate over the 8-bit tensor rate, for a chip that states none (ours: an H100's)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Catalog:
+    """Models and chips by name.
+
+    Parameters
+    ----------
+    entries
+        Entries as written, by kind (``llms``, ``chips``) and name.
+    """
+
+    entries: Entries
+
+    @property
+    def llms(self) -> Mapping[str, Entry]:
+        """Entries of large language models by name."""
+        return self.entries["llms"]
+
+    @property
+    def chips(self) -> Mapping[str, Entry]:
+        """Entries of chips by name."""
+        return self.entries["chips"]
+
+    def llm(self, name: str) -> LLM:
+        """Return a model's record."""
+        return LLM(**self.values("llm", name))
+
+    def chip(self, name: str) -> Chip:
+        """Return a chip's record."""
+        return Chip(**self.values("chip", name))
+
+    def values(self, record: str, name: str, **place: str) -> dict[str, float]:
+        """Return every numeric field of a named record in SI units.
+
+        Parameters
+        ----------
+        record
+            ``"llm"`` or ``"chip"``.
+        name
+            Name of the entry.
+        **place
+            ``where`` and ``key`` for the error of an unknown name.
+        """
+        return entry_values(find_entry(self.entries, f"{record}s", name, **place))
+
+
+def load_catalog(*files: str | Path) -> Catalog:
+    """Return the shipped catalog, with the entries of one's own files added.
+
+    Parameters
+    ----------
+    *files
+        TOML files with ``[llms.NAME]`` or ``[chips.NAME]`` tables, in the format of the shipped ones.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read, malformed TOML, a name that is taken. Values are checked when an
+        entry is used.
+    """
+    paths = [Path(file) for file in files]
+    return extended(Catalog(entries=shipped_entries()), ((str(p), read_toml(p)) for p in paths))
+
+
+def extended(catalog: Catalog, sources: Iterable[tuple[str, Mapping[str, Any]]]) -> Catalog:
+    """Return a catalog with the entries of parsed files added."""
+    return Catalog(entries=collect_entries(sources, known=catalog.entries))
+
+
+def entry_values(entry: Entry) -> dict[str, float]:
+    """Return every numeric field of an entry's record in SI units, defaults filled in.
+
+    Raises
+    ------
+    InputError
+        An unknown field, a missing required one, or a value that the field cannot take.
+    """
+    record = entry.kind.removesuffix("s")
+    fields = quantities(RECORDS[record])
+    key = f"{entry.kind}.{entry.name}"
+    given: dict[str, float] = {}
+    for name, raw in entry.raw.items():
+        if name not in fields:
+            raise unknown_name("field", name, fields, where=entry.origin, key=key)
+        given[name] = parse_number(fields[name], raw, where=entry.origin, key=f"{key}.{name}")
+    if record == "chip" and "peak_flops" in given:
+        given.setdefault("peak_vector_flops", VECTOR_SHARE * given["peak_flops"])
+    values = {**record_defaults(record), **given}
+    missing = [name for name in fields if name not in values]
+    if missing:
+        problem = f"lacks {', '.join(missing)}"
+        raise InputError(problem, where=entry.origin, key=key, remedy="state each of them")
+    return {name: values[name] for name in fields}
+
+
+def record_values(record: LLM | Chip) -> dict[str, float]:
+    """Return the numeric fields of a record built by hand."""
+    return {name: float(getattr(record, name)) for name in quantities(type(record))}

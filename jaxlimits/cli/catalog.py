@@ -1,0 +1,66 @@
+"""``jaxlimits catalog``: the models and chips that can be named."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jaxlimits.catalog.entries import (
+    KINDS,
+    Entries,
+    Entry,
+    collect_entries,
+    find_entry,
+    read_toml,
+    shipped_entries,
+)
+from jaxlimits.cli.options import AsJson, Catalogs, print_json
+from jaxlimits.errors import unknown_name
+
+
+def catalog(
+    kind: Annotated[str | None, typer.Argument(help="llms or chips; both where left out.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One entry, with all it states.")] = None,
+    catalogs: Catalogs = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the models and chips that can be named, or show one with its source.
+
+    Examples: jaxlimits catalog chips · jaxlimits catalog llms deepseek-v3
+    """
+    if kind is not None and kind not in KINDS:
+        raise unknown_name("kind of entry", kind, KINDS)
+    entries = _all_entries(catalogs or [])
+    if kind is not None and name is not None:
+        _show_entry(find_entry(entries, kind, name), as_json=as_json)
+    elif as_json:
+        print_json({k: list(entries[k]) for k in KINDS if kind in (None, k)})
+    else:
+        for each in KINDS:
+            if kind in (None, each):
+                _show_list(each, entries)
+
+
+def _all_entries(files: list[Path]) -> Entries:
+    sources = ((str(path), read_toml(path)) for path in files)
+    return collect_entries(sources, known=shipped_entries())
+
+
+def _show_list(kind: str, entries: Entries) -> None:
+    typer.echo(f"{kind}:")
+    width = max(len(name) for name in entries[kind])
+    for name, entry in entries[kind].items():
+        typer.echo(f"  {name:<{width}}  {entry.words.get('title', '')}")
+
+
+def _show_entry(entry: Entry, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"name": entry.name, **entry.words, "origin": entry.origin, **entry.raw})
+        return
+    typer.echo(f"{entry.name}: {entry.words.get('title', '')}")
+    for word in ("source", "note"):
+        if word in entry.words:
+            typer.echo(f"  {word}: {entry.words[word]}")
+    width = max(len(field) for field in entry.raw)
+    for field, value in entry.raw.items():
+        typer.echo(f"  {field:<{width}}  {value}")

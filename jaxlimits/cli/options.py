@@ -1,0 +1,38 @@
+"""Options that several commands share, and how results reach the terminal."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Catalogs = Annotated[
+    list[Path] | None,
+    typer.Option("--catalog", help="TOML file with your own models and chips. Repeatable."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Set any field, as mem_bw='8 TB/s'. Repeatable."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+X64 = Annotated[bool, typer.Option("--x64", help="Compute in float64.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
+
+
+def print_json(value: Any) -> None:
+    """Print strict JSON on standard output: NaN and infinities become ``null`` and text."""
+    typer.echo(json.dumps(_strict(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return "inf" if value > 0.0 else "-inf"
+    return value

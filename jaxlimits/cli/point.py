@@ -1,0 +1,108 @@
+"""``jaxlimits point``: one point as a readable table."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jaxlimits.cli.options import AsJson, Catalogs, Settings, X64, print_json
+
+if TYPE_CHECKING:
+    from jaxlimits.model.metrics import Metrics
+
+_BAR_WIDTH = 24
+_GROUPS = {
+    "speed": ("utps", "stps", "tpot"),
+    "memory": ("weight_bytes", "kv_bytes", "bytes_per_chip", "max_batch_size"),
+    "work of one step": ("weight_traffic", "kv_traffic", "flops"),
+    "power (provisioned)": ("power", "energy_per_token", "stps_per_watt"),
+}
+_SHARES = ("capacity_utilisation", "bandwidth_utilisation", "flops_utilisation")
+_TIMES = ("t_mem", "t_compute", "t_sync")
+
+
+def point(
+    llm: Annotated[str, typer.Option(help="Model, by its name in the catalog.")],
+    chip: Annotated[str, typer.Option(help="Chip, by its name in the catalog.")],
+    tp_size: Annotated[str | None, typer.Option(help="Chips that split every operator.")] = None,
+    pp_size: Annotated[str | None, typer.Option(help="Pipeline stages.")] = None,
+    ep_size: Annotated[str | None, typer.Option(help="Expert-parallel ranks.")] = None,
+    dp_size: Annotated[str | None, typer.Option(help="Replicas.")] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Sequences in a micro-batch.")] = None,
+    seq_len: Annotated[str | None, typer.Option(help="Tokens of context.")] = None,
+    settings: Settings = None,
+    catalogs: Catalogs = None,
+    x64: X64 = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show one point: where the time goes, what binds, how full the memory is.
+
+    Example: jaxlimits point --llm llama3-405b --chip h200 --tp-size 8 --seq-len 32768
+    """
+    from jaxlimits.catalog.loader import load_catalog
+    from jaxlimits.errors import InputError
+    from jaxlimits.grid.spec import parse_overrides
+    from jaxlimits.point import evaluate
+
+    sizes = {
+        "tp_size": tp_size,
+        "pp_size": pp_size,
+        "ep_size": ep_size,
+        "dp_size": dp_size,
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+    }
+    given = {name: value for name, value in sizes.items() if value is not None}
+    overrides = parse_overrides(settings or [])
+    twice = sorted(({"llm", "chip"} | set(given)) & set(overrides))
+    if twice:
+        raise InputError("is set twice, by its option and by --set", where="point", key=twice[0])
+    found = load_catalog(*(catalogs or []))
+    values: dict[str, Any] = {**given, **overrides}
+    metrics = evaluate(llm, chip, catalog=found, x64=x64, where="point", **values)
+    if as_json:
+        asked = {"llm": llm, "chip": chip, **values}
+        print_json({"point": asked, **vars(metrics), "limit": _limit(metrics)})
+        return
+    settings_text = "".join(f"  {name}={value}" for name, value in values.items())
+    typer.echo(f"{llm} on {chip}{settings_text}\n")
+    _print_table(metrics)
+
+
+def _print_table(metrics: "Metrics") -> None:
+    from jaxlimits.schema import OUTPUTS
+    from jaxlimits.units import show
+
+    if metrics.feasible:
+        typer.echo(f"binds: {_limit(metrics)}\n\nwhere the time goes")
+        typer.echo(_row("t_step", show(metrics.t_step, "s"), OUTPUTS["t_step"].meaning))
+        longest = max(getattr(metrics, name) for name in _TIMES)
+        for name in _TIMES:
+            seconds = getattr(metrics, name)
+            bar = "█" * round(_BAR_WIDTH * seconds / longest)
+            typer.echo(_row(name, show(seconds, "s"), bar))
+        overlap = "the larger of t_mem and t_compute, plus t_sync, is t_step"
+        typer.echo(f"  ({overlap}; taken operator by operator under roofline=operator)")
+    else:
+        over = metrics.capacity_utilisation
+        typer.echo(f"does not fit: needs {over:.2f}× the usable memory; times are not defined")
+    typer.echo("\nhow full")
+    for name in _SHARES:
+        share = getattr(metrics, name)
+        if share == share:
+            bar = "█" * round(_BAR_WIDTH * min(share, 1.0))
+            typer.echo(_row(name, f"{share:.1%}", bar))
+    for title, names in _GROUPS.items():
+        typer.echo(f"\n{title}")
+        for name in names:
+            text = show(getattr(metrics, name), OUTPUTS[name].unit)
+            typer.echo(_row(name, text, OUTPUTS[name].meaning))
+
+
+def _row(name: str, value: str, remark: str) -> str:
+    return f"  {name:<22} {value:>16}  {remark}".rstrip()
+
+
+def _limit(metrics: "Metrics") -> str:
+    from jaxlimits.model.metrics import Limit
+
+    return Limit(int(metrics.limit)).name.lower()

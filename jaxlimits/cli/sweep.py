@@ -1,0 +1,153 @@
+"""``jaxlimits sweep``: a grid file in, a NetCDF file out."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jaxlimits.cli.options import AsJson, Catalogs, Force, Settings, X64, print_json
+from jaxlimits.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from jaxlimits.grid.spec import GridSpec
+
+
+def sweep(
+    grid: Annotated[
+        str | None, typer.Argument(help="A grid file, or the name of a shipped grid.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="NetCDF file to write.")
+    ] = None,
+    settings: Settings = None,
+    x64: X64 = False,
+    catalogs: Catalogs = None,
+    again: Annotated[
+        Path | None, typer.Option("--again", help="Make a result again from its own file.")
+    ] = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate every point of a grid and write one labelled NetCDF file.
+
+    Examples: jaxlimits sweep paper · jaxlimits sweep my.toml -o out.nc --set mem_bw='8 TB/s'
+    """
+    if (grid is None) == (again is None):
+        remedy = "write `jaxlimits sweep GRID` or `jaxlimits sweep --again OUT.nc`"
+        raise InputError("give a grid, or a result to make again", remedy=remedy)
+    if again is not None:
+        if settings or x64 or catalogs:
+            remedy = "leave out --set, --x64 and --catalog, or sweep a grid"
+            raise InputError("--again takes everything from the file", remedy=remedy)
+        target = output or again.with_name(f"{again.stem}-again.nc")
+        dataset, seconds = _run(lambda: _recorded(again), target, force=force)
+        _report(dataset, target, seconds, as_json=as_json, repeats=again)
+        return
+    target = output or Path(f"{Path(str(grid)).stem}.nc")
+    precision = "float64" if x64 else None
+    dataset, seconds = _run(
+        lambda: _resolved(str(grid), settings or [], catalogs or [], precision), target, force=force
+    )
+    _report(dataset, target, seconds, as_json=as_json)
+
+
+def _resolved(grid: str, settings: list[str], catalogs: list[Path], precision) -> "GridSpec":
+    from jaxlimits.grid.spec import parse_overrides
+    from jaxlimits.pipeline import load_grid
+
+    overrides = parse_overrides(settings)
+    return load_grid(grid, overrides=overrides, catalog=tuple(catalogs), precision=precision)
+
+
+def _recorded(result: Path) -> "GridSpec":
+    from jaxlimits.store.netcdf import open_dataset
+    from jaxlimits.store.provenance import recorded_spec
+
+    with open_dataset(result) as dataset:
+        return recorded_spec(dataset.attrs, where=str(result))
+
+
+def _run(
+    resolve: Callable[[], "GridSpec"], target: Path, *, force: bool
+) -> tuple["xr.Dataset", float]:
+    from jaxlimits.pipeline import run_spec
+
+    spec = resolve()
+    started = time.perf_counter()
+    with _progress_bar(f"{spec.num_points:,} points") as progress:
+        dataset = run_spec(spec, target, force=force, progress=progress)
+    return dataset, time.perf_counter() - started
+
+
+@contextlib.contextmanager
+def _progress_bar(title: str) -> Iterator[Callable[[str, float], None]]:
+    """Show progress on a terminal; nothing in a pipe."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
+    ) as bars:
+        task = bars.add_task(title, total=None)
+
+        def progress(stage: str, share: float) -> None:
+            bars.update(task, description=f"{title}: {stage}", completed=share, total=share and 1.0)
+
+        yield progress
+
+
+def _report(
+    dataset: "xr.Dataset",
+    target: Path,
+    seconds: float,
+    *,
+    as_json: bool,
+    repeats: Path | None = None,
+) -> None:
+    points = 1
+    for length in dataset.sizes.values():
+        points *= length
+    facts = {
+        "output": str(target),
+        "points": points,
+        "sizes": dict(dataset.sizes),
+        "outputs": list(dataset.data_vars),
+        "bytes": target.stat().st_size,
+        "seconds": round(seconds, 3),
+    }
+    if repeats is not None:
+        facts["differs"] = _differing(dataset, repeats)
+    if as_json:
+        print_json(facts)
+        return
+    sizes = " × ".join(f"{name} {length}" for name, length in dataset.sizes.items())
+    typer.echo(f"{points:,} points ({sizes}), {len(dataset.data_vars)} outputs, {seconds:.1f} s")
+    typer.echo(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)")
+    if repeats is not None:
+        differing = facts["differs"]
+        same = "the same data as" if not differing else f"differs in {', '.join(differing)} from"
+        typer.echo(f"{same} {repeats}, bit for bit" if not differing else f"{same} {repeats}")
+        return
+    typer.echo(f"next: jaxlimits info {target}   jaxlimits export {target} --csv")
+
+
+def _differing(dataset: "xr.Dataset", result: Path) -> list[str]:
+    """Names of the variables whose bits differ from those of an earlier result."""
+    from jaxlimits.store.netcdf import open_dataset
+
+    with open_dataset(result) as earlier:
+        return [
+            str(name)
+            for name, variable in dataset.variables.items()
+            if name not in earlier.variables
+            or variable.to_numpy().tobytes()
+            != earlier[name].to_numpy().astype(variable.dtype).tobytes()
+        ]

@@ -1,0 +1,34 @@
+"""``jaxlimits validate``: published figures beside this build's."""
+
+import dataclasses
+
+import typer
+
+from jaxlimits.cli.options import AsJson, Settings, print_json
+
+EXIT_OFF = 1
+
+
+def validate(settings: Settings = None, as_json: AsJson = False) -> None:
+    """Check this build against every published anchor; exit with 1 where one is off.
+
+    Examples: jaxlimits validate · jaxlimits validate --set mem_bw_scale=1.05
+    """
+    from jaxlimits.grid.spec import parse_overrides
+    from jaxlimits.studies.anchors import check_anchors
+
+    anchors = list(check_anchors(parse_overrides(settings or [])))
+    off = [anchor for anchor in anchors if not anchor.holds]
+    if as_json:
+        listed = [dataclasses.asdict(anchor) for anchor in anchors]
+        print_json({"anchors": listed, "off": [anchor.name for anchor in off]})
+    else:
+        width = max(len(anchor.name) for anchor in anchors)
+        for anchor in anchors:
+            verdict = "ok " if anchor.holds else "OFF"
+            figures = f"{anchor.stated:>8g} {anchor.value:>10.4g} {anchor.unit:<8}"
+            line = f"{verdict} {anchor.name:<{width}} {figures} {anchor.status:<9}"
+            typer.echo(f"{line} {anchor.remark}".rstrip())
+        typer.echo(f"\n{len(anchors) - len(off)} of {len(anchors)} anchors hold")
+    if off:
+        raise typer.Exit(EXIT_OFF)

@@ -1,0 +1,73 @@
+"""The two errors a user can meet, and the nearest names for a mistyped one."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Something a user wrote cannot be used: the command line exits with 2.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, in words.
+    where
+        File, option or argument in which it stands.
+    key
+        Name under which it stands there.
+    value
+        What was given.
+    remedy
+        What to write instead.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str = "",
+        key: str = "",
+        value: object = None,
+        remedy: str = "",
+    ) -> None:
+        place = ": ".join(part for part in (where, key) if part)
+        given = "" if value is None else f" = {_shortened(value)}"
+        message = f"{place}{given}: {problem}" if place else problem
+        super().__init__(f"{message}; {remedy}" if remedy else message)
+
+
+class ResultError(OSError):
+    """A result cannot be read or written: the command line exits with 1."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], **place: str) -> InputError:
+    """Return the error for a name that is not known, with the nearest ones.
+
+    Parameters
+    ----------
+    kind
+        What the name should be: "axis", "llm", "output".
+    name
+        What was given.
+    known
+        What there is.
+    **place
+        ``where`` and ``key`` of :class:`InputError`.
+    """
+    return InputError(f"unknown {kind} {name!r}", remedy=suggestion(name, known), **place)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return the nearest known names in words, or all of them where none is near."""
+    known = sorted(known)
+    folded = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.6)
+    if near:
+        return "did you mean " + " or ".join(folded[candidate] for candidate in near) + "?"
+    listed = ", ".join(known[:40])
+    return f"known: {listed}" + (" …" if len(known) > 40 else "")
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

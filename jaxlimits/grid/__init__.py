@@ -1,0 +1,1 @@
+"""Grid files: what to sweep, read and checked on the host."""

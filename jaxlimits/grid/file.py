@@ -1,0 +1,132 @@
+"""The grid file as text: found, parsed, and checked for its shape."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from jaxlimits.catalog.entries import parse_toml
+from jaxlimits.errors import InputError, suggestion, unknown_name
+
+Raw = str | int | float | bool
+Ends = Annotated[list[Raw], pydantic.Field(min_length=2, max_length=2)]
+Precision = Literal["float32", "float64"]
+
+_PACKED = Path(__file__).parents[1] / "grids"
+_CHECKOUT = Path(__file__).parents[2] / "grids"
+
+
+class AxisTable(pydantic.BaseModel):
+    """An axis written as a table: one form of values, and what is linked to it."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+    values: list[Raw] | None = None
+    linear: Ends | None = None
+    geometric: Ends | None = None
+    pow2: Ends | None = None
+    num: int | None = pydantic.Field(default=None, ge=1, le=100_000_000)
+    linked: dict[str, list[Raw]] = pydantic.Field(default_factory=dict, alias="with")
+
+
+class GridTables(pydantic.BaseModel):
+    """Keys of a grid file."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+    title: str = ""
+    description: str = ""
+    catalog: list[str] = pydantic.Field(default_factory=list)
+    outputs: list[str] | Literal["all"] = "all"
+    precision: Precision = "float32"
+    base: dict[str, Raw] = pydantic.Field(default_factory=dict)
+    axes: dict[str, AxisTable | list[Raw]] = pydantic.Field(default_factory=dict)
+    llms: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
+    chips: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class GridFile:
+    """A grid file: its name, its text, its tables.
+
+    ``folder`` is where the catalog files that it names are looked for.
+    """
+
+    where: str
+    stem: str
+    folder: Path
+    text: str
+    tables: GridTables
+
+
+def shipped_grids() -> Mapping[str, Path]:
+    """Return the grids that come with the package, by name."""
+    folder = _PACKED if _PACKED.is_dir() else _CHECKOUT
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_grid(grid: str | Path) -> GridFile:
+    """Read a grid file, given by path or by the name of a shipped one.
+
+    Raises
+    ------
+    InputError
+        No such file, malformed TOML, unknown or misshapen keys.
+    """
+    path = _find(grid)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(grid)) from None
+    except UnicodeDecodeError:
+        raise InputError("is not text in UTF-8", where=str(grid)) from None
+    return parse_grid(text, where=str(grid), stem=path.stem, folder=path.parent)
+
+
+def parse_grid(text: str, *, where: str, stem: str, folder: Path) -> GridFile:
+    """Parse the text of a grid file."""
+    content = parse_toml(text, where=where)
+    if not content:
+        remedy = "state a [base] with llm and chip, and [axes] to sweep"
+        raise InputError("is an empty grid", where=where, remedy=remedy)
+    try:
+        tables = GridTables.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise _explained(error, where) from None
+    return GridFile(where=where, stem=stem, folder=folder, text=text, tables=tables)
+
+
+def _find(grid: str | Path) -> Path:
+    path = Path(grid)
+    if path.is_file():
+        return path
+    shipped = shipped_grids()
+    if str(grid) in shipped:
+        return shipped[str(grid)]
+    if path.suffix or len(path.parts) > 1:
+        what = "is a folder" if path.is_dir() else "no such file"
+        remedy = f"or name a shipped grid: {', '.join(shipped)}"
+        raise InputError(what, where=str(grid), remedy=remedy)
+    raise unknown_name("grid", str(grid), shipped)
+
+
+def _explained(error: pydantic.ValidationError, where: str) -> InputError:
+    """Turn the first finding of the shape check into the package's own error."""
+    finding = error.errors()[0]
+    location = [str(part) for part in finding["loc"]]
+    parts = [part for part in location if part not in ("AxisTable",) and "[" not in part]
+    key = ".".join(parts)
+    if finding["type"] == "extra_forbidden":
+        model = AxisTable if parts[0] == "axes" else GridTables
+        known = [field.alias or name for name, field in model.model_fields.items()]
+        problem = f"unknown key {parts[-1]!r}"
+        return InputError(problem, where=where, key=key, remedy=suggestion(parts[-1], known))
+    given = finding["input"]
+    value = given if isinstance(given, Raw | None) else None
+    return InputError(_sentence(finding["msg"]), where=where, key=key, value=value)
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Input ").removeprefix("Value error, ")

@@ -1,0 +1,143 @@
+"""From a grid's names and overrides to plain numbers: one value, or one column, for every field.
+
+A field is set once. An axis over it wins over ``[base]`` and ``--set``, those win over the entry of
+the catalog that ``llm`` or ``chip`` names, and that wins over the record's default.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from jaxlimits import schema
+from jaxlimits.catalog.loader import Catalog
+from jaxlimits.grid.axes import Axis
+from jaxlimits.grid.spec import GridSpec
+
+Columns = Mapping[str, np.ndarray]
+"""Values of each field along one axis, by the field's name."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Scenario:
+    """A grid as numbers; with no axes, one point.
+
+    Parameters
+    ----------
+    where
+        What to name in an error.
+    base
+        Fields and scale factors that do not vary.
+    switches
+        Static fields that do not vary.
+    axes
+        Dimensions in their order.
+    columns
+        For each axis the fields that vary along it; none for a switch.
+    """
+
+    where: str
+    base: Mapping[str, float]
+    switches: Mapping[str, str]
+    axes: tuple[Axis, ...] = ()
+    columns: tuple[Columns, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values on each axis."""
+        return tuple(len(axis) for axis in self.axes)
+
+    def effective(self, name: str) -> np.ndarray:
+        """Return a field's value, its scale factor applied, shaped to broadcast over the axes."""
+        factor = self._plain(f"{name}{schema.SCALE_SUFFIX}", missing=1.0)
+        return self._plain(name) * factor
+
+    def switch_combinations(self) -> Iterator[tuple[tuple[int | slice, ...], dict[str, str]]]:
+        """Yield, for every combination of switches that vary, its place in the grid and choices."""
+        ranges = [
+            list(enumerate(axis.values)) if axis.name in schema.SWITCHES else [(slice(None), "")]
+            for axis in self.axes
+        ]
+        for combination in itertools.product(*ranges):
+            chosen = {
+                axis.name: str(choice)
+                for axis, (_, choice) in zip(self.axes, combination, strict=True)
+                if axis.name in schema.SWITCHES
+            }
+            place = tuple(position for position, _ in combination)
+            yield place, {**self.switches, **chosen}
+
+    def _plain(self, name: str, *, missing: float | None = None) -> np.ndarray:
+        rank = len(self.columns)
+        for position, columns in enumerate(self.columns):
+            if name in columns:
+                return columns[name].reshape([-1 if i == position else 1 for i in range(rank)])
+        value = self.base.get(name, missing)
+        return np.full([1] * rank, value, dtype=np.float64)
+
+
+def bind(spec: GridSpec) -> Scenario:
+    """Resolve every name of a grid to numbers.
+
+    Raises
+    ------
+    InputError
+        A name that the catalog lacks, or an entry with a value that its field cannot take.
+    """
+    base = schema.record_defaults("deployment")
+    for record, name in spec.names.items():
+        base |= spec.catalog.values(record, name, where=_place(spec, record), key=record)
+    base |= spec.base
+    direct = {name for axis in spec.axes for name in (axis.name, *axis.linked)}
+    taken = set(spec.base) | direct
+    columns = []
+    for axis in spec.axes:
+        constant, along = _split(_columns(axis, spec, taken=taken))
+        base |= constant
+        columns.append(along)
+    varying = {name for fields in columns for name in fields}
+    return Scenario(
+        where=spec.file.where,
+        base={name: value for name, value in base.items() if name not in varying},
+        switches=spec.switches,
+        axes=spec.axes,
+        columns=tuple(columns),
+    )
+
+
+def _columns(axis: Axis, spec: GridSpec, *, taken: set[str]) -> dict[str, np.ndarray]:
+    """The numeric fields that an axis sets; those of named records give way to ``taken``."""
+    columns: dict[str, np.ndarray] = {}
+    for name, values in {axis.name: axis.values, **axis.linked}.items():
+        if name in schema.NAMED:
+            table = _record_table(spec.catalog, name, values, where=spec.file.where)
+            columns |= {field: column for field, column in table.items() if field not in taken}
+        elif name not in schema.SWITCHES:
+            columns[name] = np.asarray(values, dtype=np.float64)
+    return columns
+
+
+def _record_table(
+    catalog: Catalog, record: str, names: tuple[float, ...] | tuple[str, ...], *, where: str
+) -> dict[str, np.ndarray]:
+    """One column for each field of the named records."""
+    rows = [catalog.values(record, str(name), where=where, key=f"axes.{record}") for name in names]
+    return {field: np.array([row[field] for row in rows]) for field in rows[0]}
+
+
+def _split(columns: Columns) -> tuple[dict[str, float], Columns]:
+    """Part what is the same all along an axis from what varies.
+
+    Terms that rest on constants alone then stay scalars. An axis keeps its columns where none
+    varies, since it has to be mapped over something.
+    """
+    varying = {name: column for name, column in columns.items() if np.any(column != column[0])}
+    if not varying:
+        return {}, columns
+    constant = {n: float(column[0]) for n, column in columns.items() if n not in varying}
+    return constant, varying
+
+
+def _place(spec: GridSpec, name: str) -> str:
+    return "--set" if name in spec.overrides else f"{spec.file.where}: base"

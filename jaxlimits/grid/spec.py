@@ -1,0 +1,204 @@
+"""The grid as data: names resolved, values in SI units, nothing said twice."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from jaxlimits import schema
+from jaxlimits.catalog.entries import read_toml
+from jaxlimits.catalog.loader import Catalog, extended, load_catalog
+from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
+from jaxlimits.grid.file import GridFile, Precision
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class GridSpec:
+    """A grid, read and checked.
+
+    Parameters
+    ----------
+    file
+        The grid file it comes from.
+    overrides
+        What was set beside the file, as text: ``{"mem_bw": "8 TB/s"}``.
+    base
+        Fields and scale factors that are set and do not vary, in SI units.
+    names
+        ``llm`` and ``chip`` where they do not vary.
+    switches
+        Every static field that does not vary.
+    axes
+        Dimensions in their order.
+    outputs
+        Metrics to keep, in the model's order.
+    precision
+        ``"float32"`` or ``"float64"``.
+    catalog
+        The catalog with the grid's own entries.
+    """
+
+    file: GridFile
+    overrides: Mapping[str, str]
+    base: Mapping[str, float]
+    names: Mapping[str, str]
+    switches: Mapping[str, str]
+    axes: tuple[Axis, ...]
+    outputs: tuple[str, ...]
+    precision: Precision
+    catalog: Catalog
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values on each axis."""
+        return tuple(len(axis) for axis in self.axes)
+
+    @property
+    def num_points(self) -> int:
+        """Number of points of the grid."""
+        return math.prod(self.shape)
+
+
+def build_spec(
+    file: GridFile,
+    catalog: Catalog,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    precision: Precision | None = None,
+) -> GridSpec:
+    """Resolve a grid file.
+
+    Parameters
+    ----------
+    file
+        The grid file.
+    catalog
+        Every entry that it may name: see :func:`grid_catalog`.
+    overrides
+        Values by name that take precedence over ``[base]``.
+    precision
+        Takes precedence over the file's.
+
+    Raises
+    ------
+    InputError
+        Any name or value that cannot be used.
+    """
+    tables, where, overrides = file.tables, file.where, overrides or {}
+    axes = tuple(read_axis(name, raw, where=where) for name, raw in tables.axes.items())
+    if not axes:
+        remedy = "give at least one axis, or evaluate one point with `jaxlimits point`"
+        raise InputError("nothing varies", where=where, key="axes", remedy=remedy)
+    settings = _settings(file, overrides)
+    _refuse_twice(axes, settings, where=where, overridden=overrides)
+    _require_names(axes, settings, where=where)
+    return GridSpec(
+        file=file,
+        overrides={name: str(raw) for name, raw in overrides.items()},
+        base={name: float(value) for name, value in settings.items() if schema.is_numeric(name)},
+        names={name: str(settings[name]) for name in schema.NAMED if name in settings},
+        switches=_fixed_switches(axes, settings),
+        axes=axes,
+        outputs=_outputs(tables.outputs, where=where),
+        precision=precision or tables.precision,
+        catalog=catalog,
+    )
+
+
+def grid_catalog(file: GridFile, *files: str | Path) -> Catalog:
+    """Return the shipped catalog with the entries of files, of the grid's files, and its own.
+
+    Parameters
+    ----------
+    file
+        A grid: the files under its ``catalog`` key lie beside it, its own entries in its tables.
+    *files
+        Further catalog files.
+    """
+    beside = [file.folder / name for name in file.tables.catalog]
+    catalog = extended(load_catalog(*files), ((str(path), read_toml(path)) for path in beside))
+    own = {"llms": file.tables.llms, "chips": file.tables.chips}
+    return extended(catalog, [(file.where, own)])
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, str]:
+    """Split ``name=value`` texts; each name at most once.
+
+    Raises
+    ------
+    InputError
+        A text without ``=``, a name that is set twice.
+    """
+    overrides: dict[str, str] = {}
+    for assignment in assignments:
+        name, equals, value = (part.strip() for part in assignment.partition("="))
+        if not (name and equals and value):
+            remedy = "write --set name=value, as --set mem_bw='8 TB/s'"
+            raise InputError(f"{assignment!r} sets nothing", where="--set", remedy=remedy)
+        if name in overrides:
+            raise InputError("is set twice", where="--set", key=name, value=value)
+        overrides[name] = value
+    return overrides
+
+
+def _settings(file: GridFile, overrides: Mapping[str, str]) -> dict[str, float | str]:
+    """Every value of ``[base]``, overrides in place."""
+    settings: dict[str, float | str] = {}
+    for source, prefix, where in ((file.tables.base, "base.", file.where), (overrides, "", "--set")):
+        for name, raw in source.items():
+            key = f"{prefix}{name}"
+            check_name(name, where=where, key=key)
+            settings[name] = read_value(name, raw, where=where, key=key)
+    return settings
+
+
+def _refuse_twice(
+    axes: Iterable[Axis],
+    settings: Mapping[str, object],
+    *,
+    where: str,
+    overridden: Mapping[str, str],
+) -> None:
+    """Raise where two axes, or an axis and a setting, give the same field."""
+    seen: dict[str, str] = {}
+    for axis in axes:
+        for name in (axis.name, *axis.linked):
+            if name in seen:
+                problem = f"is set twice, by the axes {seen[name]} and {axis.name}"
+                raise InputError(problem, where=where, key=f"axes.{name}", remedy="keep one")
+            seen[name] = axis.name
+    for name in settings:
+        if name in seen:
+            place = "--set" if name in overridden else f"{where}: base"
+            remedy = "keep one: a name is either fixed or an axis"
+            problem = f"is set twice, here and by the axis {seen[name]}"
+            raise InputError(problem, where=place, key=name, remedy=remedy)
+
+
+def _require_names(axes: Iterable[Axis], settings: Mapping[str, object], *, where: str) -> None:
+    varying = {name for axis in axes for name in (axis.name, *axis.linked)}
+    for name in schema.NAMED:
+        if name not in settings and name not in varying:
+            remedy = f'write {name} = "NAME" in [base] (see `jaxlimits catalog`), or make it an axis'
+            raise InputError(f"no {name} is given", where=where, key="base", remedy=remedy)
+
+
+def _fixed_switches(axes: Iterable[Axis], settings: Mapping[str, float | str]) -> dict[str, str]:
+    chosen = {name: str(settings[name]) for name in schema.SWITCHES if name in settings}
+    varying = {axis.name for axis in axes}
+    every = {**schema.switch_defaults(), **chosen}
+    return {name: choice for name, choice in every.items() if name not in varying}
+
+
+def _outputs(outputs: list[str] | str, *, where: str) -> tuple[str, ...]:
+    if outputs == "all":
+        return tuple(schema.OUTPUTS)
+    if not outputs:
+        raise InputError("is empty", where=where, key="outputs", remedy="leave it out to keep all")
+    for name in outputs:
+        if name not in schema.OUTPUTS:
+            raise unknown_name("output", name, schema.OUTPUTS, where=where, key="outputs")
+    if len(set(outputs)) != len(outputs):
+        raise InputError("has a name twice", where=where, key="outputs", value=outputs)
+    return tuple(name for name in schema.OUTPUTS if name in outputs)

@@ -1,0 +1,71 @@
+"""The hardware record: what one chip offers."""
+
+import equinox as eqx
+
+from jaxlimits._types import Scalar
+from jaxlimits.model.fields import check_record, documented, quantity
+
+
+@documented
+class Chip(eqx.Module):
+    """One chip, as the limit study sees it.
+
+    The paper's machine is four numbers a chip — compute rate, memory bandwidth, memory capacity and
+    the exposed latency of one collective (published). The rest refines them (ours).
+
+    Dense tensor rates at 16- and 4-bit operands follow from ``peak_flops`` by two ratios, so that
+    one number is the chip's compute in every width.
+    """
+
+    peak_flops: Scalar = quantity(
+        "FLOP/s",
+        "dense tensor rate at 8-bit operands",
+        display="PFLOP/s",
+        positive=True,
+    )
+    peak_vector_flops: Scalar = quantity(
+        "FLOP/s",
+        "rate of work outside the tensor units",
+        display="TFLOP/s",
+        positive=True,
+    )
+    mem_bw: Scalar = quantity("B/s", "memory bandwidth", display="TB/s", positive=True)
+    mem_capacity: Scalar = quantity("B", "memory capacity", display="GB", positive=True)
+    flops_ratio_16bit: Scalar = quantity(
+        "1", "tensor rate at 16-bit operands over the 8-bit rate", default=0.5, positive=True
+    )
+    flops_ratio_4bit: Scalar = quantity(
+        "1", "tensor rate at 4-bit operands over the 8-bit rate", default=1.0, positive=True
+    )
+    usable_fraction: Scalar = quantity(
+        "1",
+        "share of the memory capacity that weights and KV cache may fill",
+        default=1.0,
+        positive=True,
+        upper=1.0,
+    )
+    sync_latency: Scalar = quantity(
+        "s", "exposed latency of one tensor-parallel collective", display="us", default=1.5e-6
+    )
+    hop_latency: Scalar = quantity(
+        "s", "exposed latency of one hop between pipeline stages", display="us", default=1.5e-6
+    )
+    all_to_all_latency: Scalar = quantity(
+        "s", "exposed latency of one expert-parallel all-to-all", display="us", default=1.5e-6
+    )
+    base_power: Scalar = quantity("W", "power that depends on no other field", default=0.0)
+    die_area: Scalar = quantity("m^2", "die area", display="mm^2", default=800e-6)
+    power_density: Scalar = quantity(
+        "W/m^2", "power of the die by its area", display="W/mm^2", default=1.1e6
+    )
+    mem_energy: Scalar = quantity(
+        "J/B", "memory power by bandwidth", display="pJ/B", default=30e-12
+    )
+    server_power: Scalar = quantity("W", "power of a server beside its chips", default=300.0)
+    chips_per_server: Scalar = quantity(
+        "1", "chips that share a server", default=8.0, positive=True, whole=True
+    )
+
+    def __check_init__(self) -> None:
+        """Refuse concrete values outside their bounds."""
+        check_record(self)

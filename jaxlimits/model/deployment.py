@@ -1,0 +1,67 @@
+"""The deployment record: how many chips, how they are used, and by which conventions we count."""
+
+import equinox as eqx
+
+from jaxlimits._types import Scalar
+from jaxlimits.model.fields import check_record, documented, quantity, switch
+
+
+def _size(meaning: str, *, upper: float = 65536.0) -> Scalar:
+    return quantity("1", meaning, default=1.0, positive=True, whole=True, upper=upper)
+
+
+@documented
+class Deployment(eqx.Module):
+    """One way to run a model on a number of chips, at one batch and one context.
+
+    ``tp_size * pp_size * dp_size`` chips in all. The static fields choose between conventions; the
+    defaults are those for real hardware, and the paper's are in ``grids/paper.toml``.
+    """
+
+    tp_size: Scalar = _size("chips that split every operator (tensor parallel)")
+    pp_size: Scalar = _size("stages that split the layers (pipeline parallel)")
+    ep_size: Scalar = _size("ranks that place the experts (expert parallel); 1 splits each over TP")
+    dp_size: Scalar = _size("replicas (data parallel)")
+    batch_size: Scalar = quantity(
+        "1",
+        "sequences in one micro-batch of one replica",
+        default=1.0,
+        positive=True,
+        whole=True,
+    )
+    seq_len: Scalar = quantity(
+        "token", "tokens of context of each sequence", default=4096.0, whole=True
+    )
+    query_tokens: Scalar = quantity(
+        "token",
+        "tokens of each sequence computed in one step",
+        default=1.0,
+        positive=True,
+        whole=True,
+    )
+    collectives_per_layer: Scalar = quantity(
+        "1", "exposed collectives in one layer where their number is fixed", default=3.0
+    )
+    weight_bits: Scalar = quantity(
+        "1", "bits of one weight, scales included", default=8.0, positive=True
+    )
+    kv_bits: Scalar = quantity(
+        "1", "bits of one element of the KV cache", default=8.0, positive=True
+    )
+    compute_bits: Scalar = quantity(
+        "1", "operand width that sets the tensor rate", default=8.0, allowed=(4.0, 8.0, 16.0)
+    )
+    accounting: str = switch("which weights count", "full", "layers", "nominal")
+    roofline: str = switch("where compute and memory overlap", "step", "operator")
+    kv_sharding: str = switch("how the KV cache divides over TP chips", "split", "heads")
+    mla_weights: str = switch("the form in which MLA weights are stored", "stored", "absorbed")
+    attention_span: str = switch(
+        "whether windowed and chunked layers keep their span", "model", "full"
+    )
+    chunk_read: str = switch("what a chunked layer reads of its chunk", "bound", "mean")
+    vector_work: str = switch("whether work outside the tensor units counts", "on", "off")
+    collectives: str = switch("how collectives are counted", "fixed", "derived")
+
+    def __check_init__(self) -> None:
+        """Refuse concrete values outside their bounds."""
+        check_record(self)

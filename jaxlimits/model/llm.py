@@ -1,0 +1,54 @@
+"""The application record: the shape of one large language model."""
+
+import equinox as eqx
+
+from jaxlimits._types import Scalar
+from jaxlimits.model.fields import check_record, documented, quantity
+
+
+def _count(meaning: str, *, default: float | None = 0.0, **bounds: object) -> Scalar:
+    return quantity("1", meaning, default=default, whole=True, **bounds)
+
+
+@documented
+class LLM(eqx.Module):
+    """One model, whatever its architecture.
+
+    Parts that a model lacks are zero and layer kinds are counts, so that different models stack on
+    one axis and one trace serves them all. A grouped-query model has ``kv_lora_rank`` 0 and its
+    heads in ``head_dim``; a multi-head latent (MLA) model has ``head_dim`` 0, its heads in the
+    ``qk_*`` and ``v_head_dim`` fields, and ``num_kv_heads`` 1, because every head reads one latent.
+    """
+
+    num_layers: Scalar = _count("transformer layers", default=None, positive=True)
+    hidden_size: Scalar = _count("width of the residual stream", default=None, positive=True)
+    vocab_size: Scalar = _count("tokens in the vocabulary", default=None, positive=True)
+    num_heads: Scalar = _count("query heads", default=None, positive=True)
+    num_kv_heads: Scalar = _count("key-value heads", default=None, positive=True)
+    head_dim: Scalar = _count("width of one head; 0 under MLA")
+    q_lora_rank: Scalar = _count("MLA: rank of the query projection; 0 where it is full")
+    kv_lora_rank: Scalar = _count("MLA: rank of the cached latent; 0 without MLA")
+    qk_nope_head_dim: Scalar = _count("MLA: width of a query head without rotary embedding")
+    qk_rope_head_dim: Scalar = _count("MLA: width of a query head with rotary embedding")
+    v_head_dim: Scalar = _count("MLA: width of a value head")
+    num_windowed_layers: Scalar = _count("layers with sliding-window attention")
+    sliding_window: Scalar = _count("tokens a sliding-window layer attends to")
+    num_chunked_layers: Scalar = _count("layers with chunked attention")
+    attention_chunk_size: Scalar = _count("tokens in one attention chunk")
+    intermediate_size: Scalar = _count("width of the dense gated feed-forward layer")
+    num_moe_layers: Scalar = _count("layers whose feed-forward part is a mixture of experts")
+    num_experts: Scalar = _count("routed experts in one such layer")
+    experts_per_token: Scalar = _count("routed experts that one token uses")
+    num_shared_experts: Scalar = _count("experts in one such layer that every token uses")
+    moe_intermediate_size: Scalar = _count("width of one expert")
+    tied_embeddings: Scalar = _count("1 if the LM head is the embedding table", upper=1.0)
+    norm_params: Scalar = _count("norm weights in one layer, QK norms apart")
+    qk_norm_params: Scalar = _count("query and key norm weights in one layer")
+    bias_params: Scalar = _count("biases in one layer, those of experts apart")
+    expert_bias_params: Scalar = _count("biases of one routed expert")
+    nominal_params: Scalar = _count("parameters by the model's name; 0 where it states none")
+    nominal_active_params: Scalar = _count("parameters active per token by the model's name")
+
+    def __check_init__(self) -> None:
+        """Refuse concrete values outside their bounds."""
+        check_record(self)

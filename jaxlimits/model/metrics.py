@@ -1,0 +1,50 @@
+"""The result record: everything the model says of one point."""
+
+import enum
+
+import equinox as eqx
+
+from jaxlimits._types import Code, Flag, Scalar
+from jaxlimits.model.fields import documented, quantity
+
+
+class Limit(enum.IntEnum):
+    """What sets the time of a step; stored as int8 with CF flag meanings."""
+
+    NOT_COMPUTED = -1
+    MEMORY = 0
+    COMPUTE = 1
+    SYNC = 2
+    CAPACITY = 3
+
+
+@documented
+class Metrics(eqx.Module):
+    """One point of the limit study.
+
+    Volumes are those of one replica; rates and power those of the system. A point that does not fit
+    in memory is data: its times, rates and per-token figures are NaN, the rest stands.
+    """
+
+    t_compute: Scalar = quantity("s", "time of the arithmetic of one step", display="ms")
+    t_mem: Scalar = quantity("s", "time to stream the bytes of one step", display="ms")
+    t_sync: Scalar = quantity("s", "exposed synchronisation of one step", display="ms")
+    t_step: Scalar = quantity("s", "time of one decode step", display="ms")
+    utps: Scalar = quantity("token/s", "tokens per second of one user")
+    stps: Scalar = quantity("token/s", "tokens per second of the system")
+    tpot: Scalar = quantity("s/token", "time per output token of one user", display="ms/token")
+    weight_bytes: Scalar = quantity("B", "weights stored by one replica", display="GB")
+    kv_bytes: Scalar = quantity("B", "KV cache stored by one replica", display="GB")
+    bytes_per_chip: Scalar = quantity("B", "weights and KV cache stored by one chip", display="GB")
+    weight_traffic: Scalar = quantity("B", "weights read in one step by one replica", display="GB")
+    kv_traffic: Scalar = quantity("B", "KV cache read in one step by one replica", display="GB")
+    flops: Scalar = quantity("FLOP", "tensor work of one step of one replica", display="TFLOP")
+    max_batch_size: Scalar = quantity("1", "largest micro-batch that fits in memory")
+    feasible: Flag = quantity("1", "whether weights and KV cache fit in memory")
+    limit: Code = quantity("1", "what sets the time of a step")
+    capacity_utilisation: Scalar = quantity("1", "share of the usable memory that is filled")
+    bandwidth_utilisation: Scalar = quantity("1", "share of the peak bandwidth that is used")
+    flops_utilisation: Scalar = quantity("1", "share of the peak tensor rate that is used")
+    power: Scalar = quantity("W", "provisioned power of the system", display="kW")
+    energy_per_token: Scalar = quantity("J/token", "provisioned energy per token")
+    stps_per_watt: Scalar = quantity("token/J", "system throughput by provisioned power")

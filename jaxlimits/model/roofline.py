@@ -1,0 +1,86 @@
+r"""Roofline: from the volumes of a step to its times."""
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from jaxlimits._types import Scalar
+from jaxlimits.model.chip import Chip
+from jaxlimits.model.collectives import sync_time
+from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.operators import Operator, Operators
+
+
+class StepTimes(eqx.Module):
+    """Times of one step [s]; ``t_step`` overlaps compute with memory and adds synchronisation."""
+
+    t_compute: Scalar
+    t_mem: Scalar
+    t_sync: Scalar
+    t_step: Scalar
+
+
+def tensor_rate(chip: Chip, deployment: Deployment) -> Scalar:
+    """Dense tensor rate of one chip at the deployment's ``compute_bits`` [FLOP/s]."""
+    bits = deployment.compute_bits
+    narrow = jnp.where(bits <= 4.0, chip.flops_ratio_4bit, 1.0)
+    return chip.peak_flops * jnp.where(bits > 8.0, chip.flops_ratio_16bit, narrow)
+
+
+def compute_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scalar:
+    r"""Time of one operator's arithmetic on the chips of one stage [s].
+
+    .. math:: \max(F_\mathrm{tensor}/P_\mathrm{tensor},\; F_\mathrm{vector}/P_\mathrm{vector})
+              \cdot \text{pace}/\mathrm{tp}
+
+    Tensor and vector units overlap (ours); without vector work this is the paper's compute time
+    (published).
+    """
+    tensor = operator.tensor_flops / tensor_rate(chip, deployment)
+    beside = operator.vector_flops / chip.peak_vector_flops
+    return jnp.maximum(tensor, beside) * operator.compute_pace / deployment.tp_size
+
+
+def mem_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scalar:
+    r"""Time to stream one operator's bytes from the memories of one stage [s].
+
+    .. math:: t_\mathrm{mem} = B \cdot \text{pace} / (\mathrm{tp}\; W)
+
+    A lower bound: every byte is read once, at peak bandwidth. A token passes every pipeline stage in
+    turn, so stages do not shorten it (published for TP; PP and pace ours).
+    """
+    traffic = (operator.weight_traffic + operator.kv_traffic) * operator.traffic_pace
+    return traffic / (deployment.tp_size * chip.mem_bw)
+
+
+def merged(operators: Operators) -> Operator:
+    """All operators as one, each volume taken at the pace of its slowest rank."""
+    each = operators.each()
+    return Operator(
+        tensor_flops=sum((op.tensor_flops * op.compute_pace for op in each), start=0.0),
+        vector_flops=sum((op.vector_flops * op.compute_pace for op in each), start=0.0),
+        weight_traffic=sum((op.weight_traffic * op.traffic_pace for op in each), start=0.0),
+        kv_traffic=sum((op.kv_traffic * op.traffic_pace for op in each), start=0.0),
+    )
+
+
+def step_times(operators: Operators, chip: Chip, llm: LLM, deployment: Deployment) -> StepTimes:
+    r"""Times of one step by the deployment's ``roofline``.
+
+    .. math:: t_\mathrm{step} = \max(t_\mathrm{compute}, t_\mathrm{mem}) + t_\mathrm{sync}
+
+    over the whole step (``step``; the paper's looser bound, published), or with the maximum taken
+    operator by operator and summed (``operator``, the paper's second reading): never less, and equal
+    when one resource binds throughout. At the kink the derivative is the mean of both sides.
+    """
+    parts = (merged(operators),) if deployment.roofline == "step" else operators.each()
+    compute = [compute_time(part, chip, deployment) for part in parts]
+    mem = [mem_time(part, chip, deployment) for part in parts]
+    overlapped = [jnp.maximum(c, m) for c, m in zip(compute, mem, strict=True)]
+    t_sync = sync_time(chip, llm, deployment)
+    return StepTimes(
+        t_compute=sum(compute, start=0.0),
+        t_mem=sum(mem, start=0.0),
+        t_sync=t_sync,
+        t_step=sum(overlapped, start=0.0) + t_sync,
+    )

@@ -1,0 +1,121 @@
+"""The wiring: grid file → numbers → kernel → labelled dataset → file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import xarray as xr
+
+from jaxlimits.engine.evaluation import Progress, evaluate_scenario, silent
+from jaxlimits.grid.constraints import check_scenario
+from jaxlimits.grid.file import Precision, read_grid
+from jaxlimits.grid.scenario import bind
+from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
+from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
+from jaxlimits.store.provenance import recorded_spec
+from jaxlimits.store.template import build_dataset
+
+
+def load_grid(
+    grid: str | Path,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    catalog: tuple[str | Path, ...] = (),
+    precision: Precision | None = None,
+) -> GridSpec:
+    """Read and resolve a grid file."""
+    file = read_grid(grid)
+    found = grid_catalog(file, *catalog)
+    return build_spec(file, found, overrides=overrides, precision=precision)
+
+
+def sweep(
+    grid: str | Path,
+    output: str | Path | None = None,
+    *,
+    overrides: Mapping[str, object] | None = None,
+    catalog: tuple[str | Path, ...] = (),
+    x64: bool = False,
+    force: bool = False,
+) -> xr.Dataset:
+    """Evaluate every point of a grid.
+
+    Parameters
+    ----------
+    grid
+        Path of a grid file, or the name of a shipped one (``"paper"``).
+    output
+        NetCDF file to write; nothing is written where it is left out.
+    overrides
+        Values by name that replace those of ``[base]``: ``{"mem_bw": "8 TB/s"}``.
+    catalog
+        TOML files with one's own models and chips.
+    x64
+        Compute and store in float64.
+    force
+        Replace an existing file.
+
+    Returns
+    -------
+    xarray.Dataset
+        A dimension for each axis, a variable for each output, CF attributes with units.
+
+    Raises
+    ------
+    InputError
+        Something in the grid or the overrides cannot be used.
+    ResultError
+        The file cannot be written.
+    """
+    texts = {name: str(value) for name, value in (overrides or {}).items()}
+    precision: Precision | None = "float64" if x64 else None
+    spec = load_grid(grid, overrides=texts, catalog=catalog, precision=precision)
+    return run_spec(spec, output, force=force)
+
+
+def sweep_again(
+    result: str | Path, output: str | Path | None = None, *, force: bool = False
+) -> xr.Dataset:
+    """Make a result again from what its file says: the same data, bit for bit on the same machine.
+
+    Parameters
+    ----------
+    result
+        A file written by :func:`sweep`.
+    output, force
+        As for :func:`sweep`.
+    """
+    with open_dataset(result) as dataset:
+        spec = recorded_spec(dataset.attrs, where=str(result))
+    return run_spec(spec, output, force=force)
+
+
+def run_spec(
+    spec: GridSpec,
+    output: str | Path | None = None,
+    *,
+    force: bool = False,
+    progress: Progress = silent,
+) -> xr.Dataset:
+    """Evaluate a resolved grid and write it where an output is given.
+
+    Parameters
+    ----------
+    spec
+        The grid.
+    output, force
+        As for :func:`sweep`.
+    progress
+        Called with each stage and the share of the work that is done.
+    """
+    if output is not None:
+        check_target(Path(output), force=force)
+    scenario = bind(spec)
+    check_scenario(scenario)
+    arrays = evaluate_scenario(
+        scenario, outputs=spec.outputs, precision=spec.precision, progress=progress
+    )
+    dataset = build_dataset(spec, scenario, arrays)
+    if output is not None:
+        progress("writing", 0.0)
+        write_dataset(dataset, Path(output), force=force)
+    return dataset

@@ -1,0 +1,85 @@
+"""One point of the model, by names and text or by records."""
+
+from jaxlimits import schema
+from jaxlimits.catalog.loader import Catalog, load_catalog, record_values
+from jaxlimits.engine.evaluation import evaluate_scenario
+from jaxlimits.grid.axes import check_name, read_value
+from jaxlimits.grid.constraints import check_scenario
+from jaxlimits.grid.scenario import Scenario
+from jaxlimits.model.chip import Chip
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.metrics import Metrics
+
+
+def evaluate(
+    llm: str | LLM,
+    chip: str | Chip,
+    *,
+    catalog: Catalog | None = None,
+    x64: bool = False,
+    where: str = "evaluate",
+    **settings: object,
+) -> Metrics:
+    """Evaluate the limit model at one point.
+
+    Parameters
+    ----------
+    llm, chip
+        Names from the catalog, or records.
+    catalog
+        Where the names are looked up; the shipped one by default.
+    x64
+        Compute in float64.
+    where
+        What to name in an error.
+    **settings
+        Any field or switch by its name, as in a grid file: ``tp_size=8``, ``mem_bw="8 TB/s"``,
+        ``accounting="layers"``, ``mem_bw_scale=2``.
+
+    Returns
+    -------
+    Metrics
+        Python numbers in SI units.
+
+    Raises
+    ------
+    InputError
+        An unknown name, a value that its field cannot take, values that exclude each other.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> point = jl.evaluate("llama3-405b", "xpu-hbm3", tp_size=128, accounting="nominal")
+    >>> round(point.utps)
+    776
+    """
+    scenario = point_scenario(llm, chip, settings, catalog=catalog, where=where)
+    check_scenario(scenario)
+    precision = "float64" if x64 else "float32"
+    arrays = evaluate_scenario(scenario, outputs=tuple(schema.OUTPUTS), precision=precision)
+    return Metrics(**{name: array.item() for name, array in arrays.items()})
+
+
+def point_scenario(
+    llm: str | LLM,
+    chip: str | Chip,
+    settings: dict[str, object],
+    *,
+    catalog: Catalog | None = None,
+    where: str = "evaluate",
+) -> Scenario:
+    """Resolve one point to numbers; parameters as for :func:`evaluate`."""
+    catalog = catalog or load_catalog()
+    base = schema.record_defaults("deployment")
+    for name, record in (("llm", llm), ("chip", chip)):
+        base |= (
+            catalog.values(name, record, where=where, key=name)
+            if isinstance(record, str)
+            else record_values(record)
+        )
+    switches = schema.switch_defaults()
+    for name, raw in settings.items():
+        check_name(name, where=where, key=name)
+        value = read_value(name, raw, where=where, key=name)
+        (switches if name in schema.SWITCHES else base)[name] = value
+    return Scenario(where=where, base=base, switches=switches)

@@ -1,0 +1,91 @@
+"""Provenance: what a result needs to say so that it can be made again."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jaxlimits.catalog.entries import KINDS, Entry, collect_entries
+from jaxlimits.catalog.loader import Catalog
+from jaxlimits.errors import ResultError
+from jaxlimits.grid.file import parse_grid
+from jaxlimits.grid.scenario import Scenario
+from jaxlimits.grid.spec import GridSpec, build_spec
+
+FORMAT_VERSION = 1
+"""Version of the file's layout; a reader refuses a newer one."""
+
+_HASHED = ("format_version", "jaxlimits_version", "grid", "overrides", "catalog", "precision")
+
+
+def describe_run(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
+    """Return the global attributes that make a result again.
+
+    The grid's full text, what was set beside it, the catalog entries used, the package's version and
+    precision, a hash of all that, and the fixed values in SI units for a reader's information.
+    """
+    attributes: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "jaxlimits_version": version("jaxlimits"),
+        "grid_name": spec.file.stem,
+        "grid": spec.file.text,
+        "overrides": _json(spec.overrides),
+        "catalog": _json(_used_entries(spec)),
+        "precision": spec.precision,
+        "scenario": _json({**spec.names, **spec.switches, **scenario.base}),
+    }
+    return {**attributes, "content_hash": content_hash(attributes)}
+
+
+def content_hash(attributes: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of everything that determines a result's data."""
+    text = _json({name: str(attributes[name]) for name in _HASHED})
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def recorded_spec(attributes: Mapping[str, Any], *, where: str) -> GridSpec:
+    """Return the grid that a result was made from, from the result alone.
+
+    Raises
+    ------
+    ResultError
+        Attributes that are missing or do not match their hash.
+    """
+    missing = [name for name in (*_HASHED, "content_hash", "grid_name") if name not in attributes]
+    if missing:
+        raise ResultError(f"{where}: does not say how it was made: lacks {', '.join(missing)}")
+    if content_hash(attributes) != attributes["content_hash"]:
+        problem = "its attributes were changed after it was written (the hash does not match)"
+        raise ResultError(f"{where}: cannot be made again: {problem}")
+    stem = str(attributes["grid_name"])
+    file = parse_grid(attributes["grid"], where=f"{where}: grid", stem=stem, folder=Path())
+    entries = collect_entries([(f"{where}: catalog", json.loads(attributes["catalog"]))])
+    return build_spec(
+        file,
+        Catalog(entries=entries),
+        overrides=json.loads(attributes["overrides"]),
+        precision=attributes["precision"],
+    )
+
+
+def _used_entries(spec: GridSpec) -> dict[str, dict[str, Any]]:
+    """The catalog entries that a grid names, in the form of a catalog file."""
+    named: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for record, name in spec.names.items():
+        named[f"{record}s"].append(name)
+    for axis in spec.axes:
+        for field, values in {axis.name: axis.values, **axis.linked}.items():
+            if f"{field}s" in named:
+                named[f"{field}s"] += [str(value) for value in values]
+    entries = spec.catalog.entries
+    return {kind: {n: _table(entries[kind][n]) for n in names} for kind, names in named.items()}
+
+
+def _table(entry: Entry) -> dict[str, Any]:
+    return {**entry.words, **entry.raw}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,135 @@
+"""The template: dimensions, coordinates and attributes of a result, laid out before any data.
+
+The only module that knows how the model's names become CF variables.
+"""
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jaxlimits import schema, units
+from jaxlimits.grid.axes import Axis
+from jaxlimits.grid.scenario import Scenario
+from jaxlimits.grid.spec import GridSpec
+from jaxlimits.model.fields import Quantity
+from jaxlimits.store.provenance import describe_run
+
+NOT_COMPUTED = np.float32(9.969209968386869e36)
+"""``_FillValue`` of every real output: netCDF's own default, never a result (those are NaN)."""
+
+_ILLUSTRATIVE = {
+    name: "rests on power inputs that are partly illustrative (die areas are ours)"
+    for name in ("power", "energy_per_token", "stps_per_watt")
+}
+
+
+def build_dataset(
+    spec: GridSpec, scenario: Scenario, arrays: Mapping[str, np.ndarray]
+) -> xr.Dataset:
+    """Label the outputs of a sweep.
+
+    Parameters
+    ----------
+    spec, scenario
+        What was swept: as written, and as numbers.
+    arrays
+        Outputs by name, of the grid's shape.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions and coordinates named as the axes, variables as the outputs, CF attributes.
+    """
+    dims = [axis.name for axis in spec.axes]
+    coordinates = {name: entry for axis in spec.axes for name, entry in axis_coordinates(axis).items()}
+    variables = {name: (dims, array, output_attributes(name)) for name, array in arrays.items()}
+    return xr.Dataset(variables, coordinates, attrs=global_attributes(spec, scenario))
+
+
+def axis_coordinates(axis: Axis) -> dict[str, tuple[str, np.ndarray, dict[str, Any]]]:
+    """Return the coordinates along one dimension: the axis itself and what is linked to it."""
+    columns = {axis.name: axis.values, **axis.linked}
+    return {
+        name: (axis.name, _coordinate_array(name, values), field_attributes(name))
+        for name, values in columns.items()
+    }
+
+
+def field_attributes(name: str) -> dict[str, Any]:
+    """Return the CF attributes of a field, scale factor, switch or record name."""
+    if name in schema.SWITCHES:
+        return {"long_name": schema.SWITCHES[name].meaning}
+    if name in schema.NAMED:
+        return {"long_name": f"{name} by its name in the catalog"}
+    return _quantity_attributes(schema.describe(name))
+
+
+def output_attributes(name: str) -> dict[str, Any]:
+    """Return the CF attributes of an output."""
+    if name not in schema.FLAGS:
+        attributes = _quantity_attributes(schema.OUTPUTS[name])
+        comment = _ILLUSTRATIVE.get(name)
+        return {**attributes, "comment": comment} if comment else attributes
+    flags = schema.FLAGS[name]
+    return {
+        "long_name": schema.OUTPUTS[name].meaning,
+        "flag_values": np.array(list(flags.values()), dtype=np.int8),
+        "flag_meanings": " ".join(flags),
+    }
+
+
+def encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """Return how each variable is stored: names as characters, data compressed losslessly."""
+    compressed = {"zlib": True, "shuffle": True, "complevel": 1}
+    stored: dict[str, dict[str, Any]] = {}
+    for name, variable in dataset.coords.items():
+        text = variable.dtype.kind == "U"
+        characters = {"dtype": "S1", "char_dim_name": f"{name}_strlen"} if text else {}
+        stored[str(name)] = {"_FillValue": None, **characters}
+    for name, variable in dataset.data_vars.items():
+        real = variable.dtype.kind == "f"
+        fill = variable.dtype.type(NOT_COMPUTED) if real else None
+        stored[str(name)] = {"_FillValue": fill, **compressed}
+    return stored
+
+
+def global_attributes(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
+    """Return the attributes of the whole file."""
+    tables = spec.file.tables
+    run = describe_run(spec, scenario)
+    written = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    made_by = f"jaxlimits {run['jaxlimits_version']}"
+    return {
+        "Conventions": "CF-1.11",
+        "title": tables.title or f"Limits of LLM inference over the grid {run['grid_name']}",
+        "summary": tables.description,
+        "source": f"{made_by}, limit model of arXiv:2507.14397",
+        "references": "https://arxiv.org/abs/2507.14397",
+        "history": f"{written} {made_by}: swept the grid {run['grid_name']}",
+        "comment": (
+            "A limit study, not a prediction. NaN: the point does not fit in memory. "
+            "_FillValue: not computed."
+        ),
+        **run,
+    }
+
+
+def _coordinate_array(name: str, values: tuple) -> np.ndarray:
+    """Values as stored: names as text, counts as integers where they fit, the rest as float64."""
+    array = np.asarray(values)
+    if array.dtype.kind == "U":
+        return array
+    whole = schema.describe(name).whole and np.all(np.abs(array) < 2**31)
+    return array.astype(np.int32 if whole else np.float64)
+
+
+def _quantity_attributes(info: Quantity) -> dict[str, str]:
+    return {
+        "long_name": info.meaning,
+        "units": units.cf_unit(info.unit),
+        "si_unit": info.unit,
+        "display_unit": info.display,
+    }

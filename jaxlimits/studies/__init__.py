@@ -1,0 +1,1 @@
+"""Studies: questions put to the model as a whole."""

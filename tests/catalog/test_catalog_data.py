@@ -1,0 +1,242 @@
+"""The catalog's data files: complete, well formed, and true to what was published."""
+
+import csv
+import math
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from jaxlimits.model.chip import Chip
+from jaxlimits.model.fields import defaults, quantities
+from jaxlimits.model.llm import LLM
+
+_ROOT = Path(__file__).parents[2]
+_PUBLISHED = _ROOT / "tests" / "golden" / "published.csv"
+_TEXT_KEYS = {"title", "source", "note"}
+
+
+def _read(name: str) -> dict[str, dict]:
+    text = (_ROOT / "jaxlimits" / "catalog" / f"{name}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)[name]
+
+
+LLMS = _read("llms")
+CHIPS = _read("chips")
+ENTRIES = [
+    pytest.param(entry, record, id=name)
+    for entries, record in ((LLMS, LLM), (CHIPS, Chip))
+    for name, entry in entries.items()
+]
+
+# How a quantity is written, by the SI unit of its field.
+_UNIT_TEXT = {
+    "FLOP/s": r"[GTP]FLOP/s",
+    "B/s": r"([GTP]|[GT]i)B/s",
+    "B": r"([MG]|[MG]i)B",
+    "s": r"us",
+    "W": r"k?W",
+    "m^2": r"mm\^2",
+    "W/m^2": r"W/mm\^2",
+    "J/B": r"pJ/B",
+}
+
+# The machines of arXiv:2507.14397, version 1, per chip: bandwidth, FP8 rate, capacity.
+PAPER_MACHINES = {
+    "xpu-hbm3": ("4 TiB/s", "2.25 PFLOP/s", "96 GiB"),
+    "xpu-hbm4": ("18 TiB/s", "2.25 PFLOP/s", "192 GiB"),
+    "xpu-3d-dram": ("30 TiB/s", "2.25 PFLOP/s", "36 GiB"),
+    "xpu-sram": ("117 TiB/s", "1.13 PFLOP/s", "512 MiB"),
+    "xpu-cows": ("2250 TiB/s", "28.13 PFLOP/s", "11 GiB"),
+}
+
+# The paper's name of a model -> ours.
+PAPER_NAMES = {
+    "Llama3-8B": "llama3-8b",
+    "Llama3-70B": "llama3-70b",
+    "Llama3-405B": "llama3-405b",
+    "Llama4-Scout": "llama4-scout",
+    "Llama4-Maverick": "llama4-maverick",
+    "DeepSeekV3": "deepseek-v3",
+    "Kimi-K2": "kimi-k2",
+    "Qwen3-4B": "qwen3-4b",
+    "Qwen3-30B": "qwen3-30b",
+    "Qwen3-235B": "qwen3-235b",
+    "GPT-OSS-20B": "gpt-oss-20b",
+    "GPT-OSS-120B": "gpt-oss-120b",
+}
+
+# Parameters in units of 1e9 as the model's page states them: the card's own figure, or the size
+# that Hugging Face counts in the checkpoint where the card only rounds.
+CARD_TOTALS = {
+    "llama3-8b": 8.03,  # Hugging Face, meta-llama/Llama-3.1-8B
+    "llama3-70b": 70.6,  # Hugging Face, meta-llama/Llama-3.1-70B
+    "llama3-405b": 405.9,  # Hugging Face, meta-llama/Llama-3.1-405B (prints 406B)
+    "llama4-scout": 108.6,  # Hugging Face, Llama-4-Scout-17B-16E: prints 109B; 0.87 are vision
+    "llama4-maverick": 401.6,  # Hugging Face, Llama-4-Maverick-17B-128E: prints 402B
+    "deepseek-v3": 671.0,  # card, deepseek-ai/DeepSeek-V3: main model
+    "kimi-k2": 1026.5,  # Hugging Face, moonshotai/Kimi-K2-Instruct; the card rounds to 1T
+    "qwen3-4b": 4.0,  # card, Qwen/Qwen3-4B
+    "qwen3-30b": 30.5,  # card, Qwen/Qwen3-30B-A3B
+    "qwen3-235b": 235.0,  # card, Qwen/Qwen3-235B-A22B
+    "gpt-oss-20b": 20.91,  # gpt-oss model card, table 1
+    "gpt-oss-120b": 116.83,  # gpt-oss model card, table 1
+}
+
+
+def attention_params(llm: dict, *, absorbed: bool) -> float:
+    """Weights of one layer's attention."""
+    d, h = float(llm["hidden_size"]), float(llm["num_heads"])
+    if "kv_lora_rank" not in llm:
+        dh = llm["head_dim"]
+        return 2.0 * d * h * dh + 2.0 * d * llm["num_kv_heads"] * dh
+    r, c = llm["q_lora_rank"], llm["kv_lora_rank"]
+    nope, rope, v = llm["qk_nope_head_dim"], llm["qk_rope_head_dim"], llm["v_head_dim"]
+    if absorbed:
+        return d * r + r * h * (c + rope) + d * (c + rope) + h * c * d
+    return d * r + r * h * (nope + rope) + d * (c + rope) + c * h * (nope + v) + h * v * d
+
+
+def layer_params(llm: dict, *, absorbed: bool, active: bool) -> float:
+    """Weights of all layers: attention, feed-forward parts and routers, nothing else."""
+    d, layers, moe = float(llm["hidden_size"]), llm["num_layers"], llm.get("num_moe_layers", 0)
+    routed = llm.get("experts_per_token" if active else "num_experts", 0)
+    experts = routed + llm.get("num_shared_experts", 0)
+    dense_part = (layers - moe) * 3.0 * d * llm.get("intermediate_size", 0)
+    expert_part = moe * experts * 3.0 * d * llm.get("moe_intermediate_size", 0)
+    routers = moe * d * llm.get("num_experts", 0)
+    attention = layers * attention_params(llm, absorbed=absorbed)
+    return attention + dense_part + expert_part + routers
+
+
+def full_params(llm: dict) -> float:
+    """Everything a checkpoint of the language model stores, but the final norm."""
+    small = sum(llm.get(key, 0) for key in ("norm_params", "qk_norm_params", "bias_params"))
+    expert_biases = llm.get("num_experts", 0) * llm.get("expert_bias_params", 0)
+    embedding = float(llm["vocab_size"]) * llm["hidden_size"]
+    return (
+        layer_params(llm, absorbed=False, active=False)
+        + llm["num_layers"] * small
+        + llm.get("num_moe_layers", 0) * expert_biases
+        + embedding * (2 - llm.get("tied_embeddings", 0))
+    )
+
+
+def published_params() -> list[tuple[str, str, float]]:
+    """(kind, our name, billions) for each entry of the paper's parameter table."""
+    with _PUBLISHED.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    kinds = ("active_params", "total_params")
+    return [
+        (row["kind"], PAPER_NAMES[row["model"]], float(row["value"]))
+        for row in rows
+        if row["kind"] in kinds
+    ]
+
+
+def recomputed(kind: str, name: str) -> float:
+    """The paper's count in billions: layers only, MLA absorbed."""
+    active = kind == "active_params"
+    return layer_params(LLMS[name], absorbed=True, active=active) / 1e9
+
+
+def test_the_llms_are_the_papers_twelve():
+    assert set(LLMS) == set(PAPER_NAMES.values())
+
+
+def test_the_chips_are_the_papers_five_and_twelve_real_ones():
+    gpus = {"a100", "h100", "h200", "b200", "mi300x", "mi325x"}
+    others = {"tpu-v5p", "tpu-v6e", "ironwood", "groq-lpu", "wse-3", "kv260"}
+    assert set(CHIPS) == set(PAPER_MACHINES) | gpus | others
+
+
+@pytest.mark.parametrize(("entry", "record"), ENTRIES)
+def test_an_entry_names_itself_and_its_source(entry, record):
+    assert entry["title"].strip()
+    assert entry["source"].strip()
+    assert entry.get("note", "none").strip()
+
+
+@pytest.mark.parametrize(("entry", "record"), ENTRIES)
+def test_an_entry_has_only_fields_of_its_record_and_in_its_order(entry, record):
+    fields = [key for key in entry if key not in _TEXT_KEYS]
+    assert fields == [name for name in quantities(record) if name in entry]
+
+
+@pytest.mark.parametrize(("entry", "record"), ENTRIES)
+def test_an_entry_has_every_field_without_a_default(entry, record):
+    required = set(quantities(record)) - set(defaults(record))
+    assert required <= set(entry)
+
+
+@pytest.mark.parametrize(("entry", "record"), ENTRIES)
+def test_units_are_written_out_and_plain_numbers_are_within_bounds(entry, record):
+    for name, info in quantities(record).items():
+        value = entry.get(name)
+        if value is None:
+            continue
+        if info.unit == "1":
+            assert info.admits(float(value)), (name, value)
+        else:
+            pattern = rf"\d+(\.\d+)? {_UNIT_TEXT[info.unit]}"
+            assert re.fullmatch(pattern, value), (name, value)
+
+
+@pytest.mark.parametrize("name", LLMS)
+def test_an_llm_leaves_out_what_it_lacks(name):
+    assert all(LLMS[name][key] for key in quantities(LLM) if key in LLMS[name])
+
+
+@pytest.mark.parametrize("name", LLMS)
+def test_an_llm_has_either_heads_or_a_latent(name):
+    llm = LLMS[name]
+    mla = {"q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"}
+    if "head_dim" in llm:
+        assert not mla & set(llm)
+    else:
+        assert mla <= set(llm)
+        assert llm["num_kv_heads"] == 1
+
+
+@pytest.mark.parametrize("name", LLMS)
+def test_parts_of_an_llm_do_not_outnumber_the_whole(name):
+    llm = LLMS[name]
+    special = llm.get("num_windowed_layers", 0) + llm.get("num_chunked_layers", 0)
+    assert special <= llm["num_layers"]
+    assert llm.get("num_moe_layers", 0) <= llm["num_layers"]
+    assert llm.get("experts_per_token", 0) <= llm.get("num_experts", 0)
+    assert llm["nominal_active_params"] <= llm["nominal_params"]
+
+
+@pytest.mark.parametrize("name", PAPER_MACHINES)
+def test_the_papers_machines_are_as_published(name):
+    chip = CHIPS[name]
+    assert (chip["mem_bw"], chip["peak_flops"], chip["mem_capacity"]) == PAPER_MACHINES[name]
+
+
+def test_23_of_24_published_parameter_counts_recompute_exactly():
+    entries = published_params()
+    differ = [
+        (kind, name) for kind, name, value in entries if round(recomputed(kind, name)) != value
+    ]
+    assert len(entries) == 24
+    assert differ == [("total_params", "kimi-k2")]
+
+
+def test_kimi_k2_has_1036_6e9_parameters_where_the_paper_prints_1t():
+    # 61 layers x 306.7e6 of absorbed attention + 60 x (385 experts x 44.04e6 + 2.75e6 of router)
+    # + 1 dense layer of 396.4e6 = 18.71e9 + 1017.49e9 + 0.40e9.
+    assert round(recomputed("total_params", "kimi-k2"), 1) == 1036.6
+
+
+@pytest.mark.parametrize("name", LLMS)
+def test_the_full_count_is_within_1_percent_of_the_model_card(name):
+    assert math.isclose(full_params(LLMS[name]) / 1e9, CARD_TOTALS[name], rel_tol=0.01)
+
+
+@pytest.mark.parametrize("name", LLMS)
+def test_the_nominal_count_is_within_3_percent_of_the_full_one(name):
+    # Kimi K2 is sold as 1T and stores 1.026e12: 2.6 %, the largest gap.
+    nominal = LLMS[name]["nominal_params"]
+    assert math.isclose(full_params(LLMS[name]), nominal, rel_tol=0.03)
