@@ -1,4 +1,4 @@
-"""jaxlimits: what is the limit of this LLM inference hardware?
+"""The limits of LLM inference hardware, over grids of any size.
 
 Names load on first use, so that the command line answers before jax is imported.
 """
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from jaxlimits.model.llm import LLM as LLM
     from jaxlimits.model.metrics import Limit as Limit
     from jaxlimits.model.metrics import Metrics as Metrics
-    from jaxlimits.point import evaluate as evaluate
-    from jaxlimits.store.netcdf import open_dataset as open
     from jaxlimits.pipeline import sweep as sweep
     from jaxlimits.pipeline import sweep_again as sweep_again
+    from jaxlimits.point import evaluate as evaluate
+    from jaxlimits.store.netcdf import open_dataset as open
 
 _PUBLIC = {
     "Catalog": ("jaxlimits.catalog.loader", "Catalog"),
@@ -37,7 +37,21 @@ _PUBLIC = {
     "sweep_again": ("jaxlimits.pipeline", "sweep_again"),
 }
 
-__all__ = list(_PUBLIC)  # noqa: PLE0605
+__all__ = [
+    "LLM",
+    "Catalog",
+    "Chip",
+    "Deployment",
+    "InputError",
+    "Limit",
+    "Metrics",
+    "ResultError",
+    "evaluate",
+    "load_catalog",
+    "open",
+    "sweep",
+    "sweep_again",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from jaxlimits import units
 from jaxlimits.errors import InputError, unknown_name
 
 
@@ -73,7 +74,9 @@ def _select(dataset: xr.Dataset, assignment: str) -> xr.Dataset:
     if not matches.any():
         values = ", ".join(str(value) for value in coordinate[:20])
         problem = "is not on this axis"
-        raise InputError(problem, where="--select", key=name, value=text, remedy=f"there are {values}")
+        raise InputError(
+            problem, where="--select", key=name, value=text, remedy=f"there are {values}"
+        )
     return dataset.isel({name: matches})
 
 
@@ -84,8 +87,6 @@ def _matches(coordinate: np.ndarray, text: str, *, unit: str | None, name: str) 
 
 
 def _number(text: str, unit: str, name: str) -> float:
-    from jaxlimits import units
-
     try:
         return float(text)
     except ValueError:

@@ -75,7 +75,7 @@ def load_catalog(*files: str | Path) -> Catalog:
     Parameters
     ----------
     *files
-        TOML files with ``[llms.NAME]`` or ``[chips.NAME]`` tables, in the format of the shipped ones.
+        TOML files with ``[llms.NAME]`` or ``[chips.NAME]`` tables, in the shipped files' format.
 
     Raises
     ------

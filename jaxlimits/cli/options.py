@@ -1,6 +1,7 @@
 """Options that several commands share, and how results reach the terminal."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,8 +32,8 @@ def _strict(value: Any) -> Any:
         return {str(key): _strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_strict(item) for item in value]
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and math.isnan(value):
         return None
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return "inf" if value > 0.0 else "-inf"
+    if isinstance(value, float) and math.isinf(value):
+        return str(value)
     return value

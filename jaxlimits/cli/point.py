@@ -1,10 +1,11 @@
 """``jaxlimits point``: one point as a readable table."""
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxlimits.cli.options import AsJson, Catalogs, Settings, X64, print_json
+from jaxlimits.cli.options import X64, AsJson, Catalogs, Settings, print_json
 
 if TYPE_CHECKING:
     from jaxlimits.model.metrics import Metrics
@@ -88,7 +89,7 @@ def _print_table(metrics: "Metrics") -> None:
     typer.echo("\nhow full")
     for name in _SHARES:
         share = getattr(metrics, name)
-        if share == share:
+        if not math.isnan(share):
             bar = "█" * round(_BAR_WIDTH * min(share, 1.0))
             typer.echo(_row(name, f"{share:.1%}", bar))
     for title, names in _GROUPS.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxlimits.cli.options import AsJson, Catalogs, Force, Settings, X64, print_json
+from jaxlimits.cli.options import X64, AsJson, Catalogs, Force, Settings, print_json
 from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:

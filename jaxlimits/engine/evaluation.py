@@ -43,17 +43,21 @@ def evaluate_scenario(
     """
     axes = zip(scenario.axes, scenario.columns, strict=True)
     mapped = tuple(columns for axis, columns in axes if axis.name not in schema.SWITCHES)
-    arrays = {name: np.empty(scenario.shape, _dtype(name, precision)) for name in outputs}
+    placed = {"expert_parallel": scenario.reaches("ep_size", above=1.0)}
     combinations = list(scenario.switch_combinations())
+    arrays: dict[str, np.ndarray] = {}
     for done, (place, switches) in enumerate(combinations):
         progress("computing", done / len(combinations))
         part = evaluate_grid(
-            scenario.base, mapped, switches=switches, outputs=outputs, precision=precision
+            scenario.base,
+            mapped,
+            static={**switches, **placed},
+            outputs=outputs,
+            precision=precision,
         )
+        if len(combinations) == 1:
+            return part
         for name, array in part.items():
-            arrays[name][place] = array
+            whole = arrays.setdefault(name, np.empty(scenario.shape, array.dtype))
+            whole[place] = array
     return arrays
-
-
-def _dtype(output: str, precision: str) -> np.dtype:
-    return np.dtype(np.int8 if output in schema.FLAGS else precision)

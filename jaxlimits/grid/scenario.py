@@ -53,6 +53,10 @@ class Scenario:
         factor = self._plain(f"{name}{schema.SCALE_SUFFIX}", missing=1.0)
         return self._plain(name) * factor
 
+    def reaches(self, name: str, *, above: float) -> bool:
+        """Whether a field exceeds a value anywhere in the grid."""
+        return bool(np.any(self.effective(name) > above))
+
     def switch_combinations(self) -> Iterator[tuple[tuple[int | slice, ...], dict[str, str]]]:
         """Yield, for every combination of switches that vary, its place in the grid and choices."""
         ranges = [

@@ -145,7 +145,10 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, str]:
 def _settings(file: GridFile, overrides: Mapping[str, str]) -> dict[str, float | str]:
     """Every value of ``[base]``, overrides in place."""
     settings: dict[str, float | str] = {}
-    for source, prefix, where in ((file.tables.base, "base.", file.where), (overrides, "", "--set")):
+    for source, prefix, where in (
+        (file.tables.base, "base.", file.where),
+        (overrides, "", "--set"),
+    ):
         for name, raw in source.items():
             key = f"{prefix}{name}"
             check_name(name, where=where, key=key)
@@ -180,7 +183,9 @@ def _require_names(axes: Iterable[Axis], settings: Mapping[str, object], *, wher
     varying = {name for axis in axes for name in (axis.name, *axis.linked)}
     for name in schema.NAMED:
         if name not in settings and name not in varying:
-            remedy = f'write {name} = "NAME" in [base] (see `jaxlimits catalog`), or make it an axis'
+            remedy = (
+                f'write {name} = "NAME" in [base] (see `jaxlimits catalog`), or make it an axis'
+            )
             raise InputError(f"no {name} is given", where=where, key="base", remedy=remedy)
 
 

@@ -1,0 +1,1 @@
+"""The limit model: pure JAX, one point in, one record out."""

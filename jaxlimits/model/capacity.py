@@ -14,8 +14,8 @@ from jaxlimits.model.weights import count_weights, stored_weights
 def weight_bytes(llm: LLM, deployment: Deployment) -> Scalar:
     """Weights that one replica stores [B].
 
-    All experts are stored, touched or not; under expert parallelism the replicas share one copy, and
-    this is one replica's part of it.
+    All experts are stored, touched or not; under expert parallelism the replicas share one copy,
+    and this is one replica's part of it.
     """
     experts = llm.num_experts / expert_replicas(deployment)
     elements = stored_weights(count_weights(llm, deployment), experts=experts)

@@ -16,6 +16,8 @@ class Deployment(eqx.Module):
 
     ``tp_size * pp_size * dp_size`` chips in all. The static fields choose between conventions; the
     defaults are those for real hardware, and the paper's are in ``grids/paper.toml``.
+    ``expert_parallel`` false promises that ``ep_size`` is 1, which spares the load-imbalance terms;
+    the engine sets it, users do not.
     """
 
     tp_size: Scalar = _size("chips that split every operator (tensor parallel)")
@@ -61,6 +63,8 @@ class Deployment(eqx.Module):
     chunk_read: str = switch("what a chunked layer reads of its chunk", "bound", "mean")
     vector_work: str = switch("whether work outside the tensor units counts", "on", "off")
     collectives: str = switch("how collectives are counted", "fixed", "derived")
+
+    expert_parallel: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds."""

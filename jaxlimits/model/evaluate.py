@@ -1,6 +1,5 @@
 """The model's one entry point: chip, LLM and deployment in, one record out."""
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Code, Scalar

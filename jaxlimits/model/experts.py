@@ -6,7 +6,7 @@ on the ``tp_size * dp_size`` chips of a stage, and the replicas of the deploymen
 
 import jax.numpy as jnp
 
-from jaxlimits._types import Scalar
+from jaxlimits._types import Flag, Scalar
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 
@@ -31,9 +31,9 @@ def touched_experts(llm: LLM, *, tokens: Scalar) -> Scalar:
     return jnp.where(sparse, touched, llm.num_experts)
 
 
-def is_expert_parallel(deployment: Deployment) -> Scalar:
-    """Whether experts are placed whole on ranks, as a traced truth value."""
-    return deployment.ep_size > 1.0
+def is_expert_parallel(deployment: Deployment) -> Flag:
+    """Whether experts are placed whole on ranks."""
+    return deployment.ep_size > 1.0 if deployment.expert_parallel else False
 
 
 def expert_replicas(deployment: Deployment) -> Scalar:

@@ -94,7 +94,7 @@ def quantity(unit: str, meaning: str, *, default: float | None = None, **bounds:
         :class:`Quantity`.
     """
     info = Quantity(unit=unit, display=bounds.pop("display", unit), meaning=meaning, **bounds)
-    extra = {} if default is None else {"default": default}
+    extra: dict[str, Any] = {} if default is None else {"default": default}
     return eqx.field(metadata={_METADATA_KEY: info}, **extra)
 
 
@@ -127,12 +127,12 @@ def check_record(record: Any) -> None:
     """
     for name, info in _infos(type(record)):
         value = getattr(record, name)
-        if isinstance(info, Switch) and value not in info.choices:
-            allowed = ", ".join(info.choices)
-            raise ValueError(f"{name} = {value!r}: must be one of {allowed}")
-        if isinstance(info, Quantity) and isinstance(value, (int, float)):
-            if not info.admits(float(value)):
-                raise ValueError(f"{name} = {value!r} [{info.unit}]: must be {info.bounds}")
+        if isinstance(info, Switch):
+            if value not in info.choices:
+                allowed = ", ".join(info.choices)
+                raise ValueError(f"{name} = {value!r}: must be one of {allowed}")
+        elif isinstance(value, (int, float)) and not info.admits(float(value)):
+            raise ValueError(f"{name} = {value!r} [{info.unit}]: must be {info.bounds}")
 
 
 def documented(record: type[_T]) -> type[_T]:

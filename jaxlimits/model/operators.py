@@ -147,6 +147,8 @@ def _routed_experts(llm: LLM, deployment: Deployment, weights: Weights) -> Opera
 
 def _pace(imbalance, llm: LLM, deployment: Deployment, tokens: Scalar) -> Scalar:
     """An imbalance factor, or 1 where TP splits every expert over all chips."""
+    if not deployment.expert_parallel:
+        return 1.0
     factor = imbalance(
         tokens=tokens,
         num_experts=llm.num_experts,

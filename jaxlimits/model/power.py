@@ -10,9 +10,9 @@ def chip_power(chip: Chip) -> Scalar:
 
     .. math:: P = P_0 + A\,p + e\,W + P_\mathrm{server}/n_\mathrm{server}
 
-    Published in notes to arXiv:2507.14397: 1 W/mm² of die in v1 and 1.1 in v2, 30 W per TB/s of HBM4,
-    5.6 pJ/B for 3D-stacked DRAM, 300 W per server of 8 chips. Die areas are ours, and real chips
-    state their whole power as ``base_power``.
+    Published in notes to arXiv:2507.14397: 1 W/mm² of die in v1 and 1.1 in v2, 30 W per TB/s of
+    HBM4, 5.6 pJ/B for 3D-stacked DRAM, 300 W per server of 8 chips. Die areas are ours, and real
+    chips state their whole power as ``base_power``.
     """
     die = chip.die_area * chip.power_density
     memory = chip.mem_energy * chip.mem_bw

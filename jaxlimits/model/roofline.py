@@ -46,8 +46,8 @@ def mem_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scalar:
 
     .. math:: t_\mathrm{mem} = B \cdot \text{pace} / (\mathrm{tp}\; W)
 
-    A lower bound: every byte is read once, at peak bandwidth. A token passes every pipeline stage in
-    turn, so stages do not shorten it (published for TP; PP and pace ours).
+    A lower bound: every byte is read once, at peak bandwidth. A token passes every pipeline stage
+    in turn, so stages do not shorten it (published for TP; PP and pace ours).
     """
     traffic = (operator.weight_traffic + operator.kv_traffic) * operator.traffic_pace
     return traffic / (deployment.tp_size * chip.mem_bw)
@@ -70,8 +70,8 @@ def step_times(operators: Operators, chip: Chip, llm: LLM, deployment: Deploymen
     .. math:: t_\mathrm{step} = \max(t_\mathrm{compute}, t_\mathrm{mem}) + t_\mathrm{sync}
 
     over the whole step (``step``; the paper's looser bound, published), or with the maximum taken
-    operator by operator and summed (``operator``, the paper's second reading): never less, and equal
-    when one resource binds throughout. At the kink the derivative is the mean of both sides.
+    operator by operator and summed (``operator``, the paper's second reading): never less, and
+    equal when one resource binds throughout. At the kink the derivative is the mean of both sides.
     """
     parts = (merged(operators),) if deployment.roofline == "step" else operators.each()
     compute = [compute_time(part, chip, deployment) for part in parts]

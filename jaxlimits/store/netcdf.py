@@ -1,15 +1,21 @@
 """One result, one NetCDF4 file: written whole under a temporary name, then renamed."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
+import h5py
+import netCDF4
 import xarray as xr
 
 from jaxlimits.errors import ResultError
+from jaxlimits.store.chunks import DEFLATE_LEVEL, chunk_places, chunk_shape, filtered_chunk
 from jaxlimits.store.provenance import FORMAT_VERSION
-from jaxlimits.store.template import encoding
+from jaxlimits.store.template import coordinate_encoding, fill_value
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -41,7 +47,8 @@ def write_dataset(dataset: xr.Dataset, path: Path, *, force: bool = False) -> No
     """
     check_target(path, force=force)
     with _renamed_when_whole(path, force=force) as partial:
-        dataset.to_netcdf(partial, engine="netcdf4", encoding=encoding(dataset))
+        _lay_out(dataset, partial)
+        _fill(dataset, partial)
 
 
 def open_dataset(path: str | Path) -> xr.Dataset:
@@ -72,6 +79,40 @@ def open_dataset(path: str | Path) -> xr.Dataset:
         problem = f"has format {found}, newer than this package reads ({FORMAT_VERSION})"
         raise ResultError(f"{path}: {problem}; upgrade jaxlimits")
     return dataset
+
+
+def _lay_out(dataset: xr.Dataset, path: Path) -> None:
+    """Write everything but the values of the outputs: xarray the coordinates, netCDF the rest."""
+    skeleton = dataset.drop_vars(list(dataset.data_vars))
+    skeleton.to_netcdf(path, engine="netcdf4", encoding=coordinate_encoding(skeleton))
+    beside = " ".join(str(name) for name in dataset.coords if name not in dataset.dims)
+    with netCDF4.Dataset(path, "a") as file:
+        if beside:  # belongs to each variable; without variables xarray put it on the file
+            file.delncattr("coordinates")
+        for name, variable in dataset.data_vars.items():
+            stored = file.createVariable(
+                str(name),
+                variable.dtype,
+                tuple(map(str, variable.dims)),
+                compression="zlib",
+                complevel=DEFLATE_LEVEL,
+                shuffle=True,
+                chunksizes=chunk_shape(variable.shape, variable.dtype.itemsize),
+                fill_value=fill_value(variable.dtype),
+            )
+            stored.setncatts({**variable.attrs, **({"coordinates": beside} if beside else {})})
+
+
+def _fill(dataset: xr.Dataset, path: Path) -> None:
+    """Write the values of the outputs: chunks compressed in threads, written by this one."""
+    with h5py.File(path, "r+") as file, ThreadPoolExecutor(os.cpu_count()) as workers:
+        for name, variable in dataset.data_vars.items():
+            stored, values = cast("h5py.Dataset", file[str(name)]), variable.to_numpy()
+            chunk = chunk_shape(values.shape, values.itemsize)
+            places = list(chunk_places(values.shape, chunk))
+            compress = functools.partial(filtered_chunk, values, chunk=chunk, fill=stored.fillvalue)
+            for place, data in zip(places, workers.map(compress, places), strict=True):
+                stored.id.write_direct_chunk(place, data)
 
 
 @contextlib.contextmanager

@@ -23,8 +23,8 @@ _HASHED = ("format_version", "jaxlimits_version", "grid", "overrides", "catalog"
 def describe_run(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
     """Return the global attributes that make a result again.
 
-    The grid's full text, what was set beside it, the catalog entries used, the package's version and
-    precision, a hash of all that, and the fixed values in SI units for a reader's information.
+    The grid's full text, what was set beside it, the catalog entries used, the package's version
+    and precision, a hash of all that, and the fixed values in SI units for a reader's information.
     """
     attributes: dict[str, Any] = {
         "format_version": FORMAT_VERSION,

@@ -5,7 +5,7 @@ The only module that knows how the model's names become CF variables.
 
 import datetime
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -20,10 +20,10 @@ from jaxlimits.store.provenance import describe_run
 NOT_COMPUTED = np.float32(9.969209968386869e36)
 """``_FillValue`` of every real output: netCDF's own default, never a result (those are NaN)."""
 
-_ILLUSTRATIVE = {
-    name: "rests on power inputs that are partly illustrative (die areas are ours)"
-    for name in ("power", "energy_per_token", "stps_per_watt")
-}
+_REMARKS: dict[str, str] = dict.fromkeys(
+    ("power", "energy_per_token", "stps_per_watt"),
+    "rests on power inputs that are partly illustrative (die areas are ours)",
+)
 
 
 def build_dataset(
@@ -44,7 +44,9 @@ def build_dataset(
         Dimensions and coordinates named as the axes, variables as the outputs, CF attributes.
     """
     dims = [axis.name for axis in spec.axes]
-    coordinates = {name: entry for axis in spec.axes for name, entry in axis_coordinates(axis).items()}
+    coordinates = {
+        name: entry for axis in spec.axes for name, entry in axis_coordinates(axis).items()
+    }
     variables = {name: (dims, array, output_attributes(name)) for name, array in arrays.items()}
     return xr.Dataset(variables, coordinates, attrs=global_attributes(spec, scenario))
 
@@ -71,7 +73,7 @@ def output_attributes(name: str) -> dict[str, Any]:
     """Return the CF attributes of an output."""
     if name not in schema.FLAGS:
         attributes = _quantity_attributes(schema.OUTPUTS[name])
-        comment = _ILLUSTRATIVE.get(name)
+        comment = _REMARKS.get(name)
         return {**attributes, "comment": comment} if comment else attributes
     flags = schema.FLAGS[name]
     return {
@@ -81,19 +83,19 @@ def output_attributes(name: str) -> dict[str, Any]:
     }
 
 
-def encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
-    """Return how each variable is stored: names as characters, data compressed losslessly."""
-    compressed = {"zlib": True, "shuffle": True, "complevel": 1}
+def coordinate_encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """Return how coordinates are stored: names as characters, nothing missing."""
     stored: dict[str, dict[str, Any]] = {}
     for name, variable in dataset.coords.items():
         text = variable.dtype.kind == "U"
         characters = {"dtype": "S1", "char_dim_name": f"{name}_strlen"} if text else {}
         stored[str(name)] = {"_FillValue": None, **characters}
-    for name, variable in dataset.data_vars.items():
-        real = variable.dtype.kind == "f"
-        fill = variable.dtype.type(NOT_COMPUTED) if real else None
-        stored[str(name)] = {"_FillValue": fill, **compressed}
     return stored
+
+
+def fill_value(dtype: np.dtype) -> np.generic | Literal[False]:
+    """Return what stands where nothing was computed; codes have a flag for it instead."""
+    return dtype.type(NOT_COMPUTED) if dtype.kind == "f" else False
 
 
 def global_attributes(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:

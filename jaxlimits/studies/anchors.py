@@ -1,7 +1,7 @@
 """Anchors: published figures beside what this build gives.
 
-Each anchor is a public :func:`jaxlimits.evaluate` call, a figure, and how near the call must come to
-it. Figures are *published* (arXiv:2507.14397), or *ours* (solved from the same model).
+Each anchor is a public :func:`jaxlimits.evaluate` call, a figure, and how near the call must come
+to it. Figures are *published* (arXiv:2507.14397), or *ours* (solved from the same model).
 """
 
 import dataclasses
@@ -129,24 +129,24 @@ def _utps(ask: Ask) -> Iterator[Anchor]:
         )
         name = f"utps llama3-405b xpu-hbm3 TP{tp_size} {seq_len}"
         remark = f"nominal weights, 3 × {latency} a layer (latency inferred)"
-        yield _rounded(name, "token/s", stated, point.utps, remark)
+        yield _rounded(name, "token/s", stated, float(point.utps), remark)
 
 
 def _capacity_and_gemv(ask: Ask) -> Iterator[Anchor]:
     point = ask("llama3-405b", "xpu-hbm3", seq_len=65536, batch_size=32, **_NOMINAL)
-    stored = (point.weight_bytes + point.kv_bytes) / 2**30
+    stored = float(point.weight_bytes + point.kv_bytes) / 2**30
     yield _rounded("capacity llama3-405b 65536 × 32 users", "GiB", 881, stored, "nominal, FP8")
     bits = {"weight_bits": 16, "compute_bits": 16, "seq_len": 0}
     gemv = ask(_GEMV, "h100", mem_bw="3.35 TiB/s", **bits, **_NOMINAL)
     remark = "bf16; TB read as 2^40 (inferred)"
-    yield _rounded("GEMV 1 × 16384 × 16384 on h100", "us", 146, 1e6 * gemv.t_mem, remark)
+    yield _rounded("GEMV 1 × 16384 × 16384 on h100", "us", 146, 1e6 * float(gemv.t_mem), remark)
 
 
 def _utilisation(ask: Ask) -> Anchor:
     shares = [
-        ask("llama3-405b", "xpu-hbm3", tp_size=tp, seq_len=seq_len, **_NOMINAL).flops_utilisation
+        float(ask("llama3-405b", "xpu-hbm3", tp_size=tp, seq_len=s, **_NOMINAL).flops_utilisation)
         for tp in (8, 32, 128)
-        for seq_len in (4096, 131072)
+        for s in (4096, 131072)
     ]
     return Anchor(
         name="tensor utilisation llama3-405b xpu-hbm3 TP8–128, at most",
@@ -163,7 +163,7 @@ def _parameters(ask: Ask) -> Iterator[Anchor]:
     layers = {**PAPER, "accounting": "layers", "weight_bits": 8}
     for llm, stated in _PARAMETERS.items():
         point = ask(llm, "xpu-hbm4", **layers)
-        counts = {"active": point.weight_traffic, "total": point.weight_bytes}
+        counts = {"active": float(point.weight_traffic), "total": float(point.weight_bytes)}
         for (kind, elements), figure in zip(counts.items(), stated, strict=True):
             name = f"{kind} parameters {llm}"
             anchor = _rounded(name, "1e9", figure, elements / 1e9, "layers only, MLA absorbed")
@@ -180,12 +180,12 @@ def _sync_latencies(ask: Ask) -> Iterator[Anchor]:
     for chip, stated in _SYNC_FOR_TARGET.items():
         at_zero = ask("llama3-405b", chip, sync_latency="0 us", **asked).t_step
         at_one = ask("llama3-405b", chip, sync_latency="1 us", **asked).t_step
-        latency = (1.0 / _TARGET_UTPS - at_zero) / (at_one - at_zero)
+        latency = float((1.0 / _TARGET_UTPS - at_zero) / (at_one - at_zero))
         yield _ours(f"sync latency for 2000 utps on {chip}", "us", stated, latency, tolerance=6e-4)
-    floor = 1e6 * ask("llama3-405b", "xpu-hbm3", **asked).t_mem
+    floor = 1e6 * float(ask("llama3-405b", "xpu-hbm3", **asked).t_mem)
     name = "memory floor of xpu-hbm3, above 500 us: 2000 utps unreachable"
     yield _ours(name, "us", 721.0, floor, tolerance=0.6)
-    filled = ask("llama3-405b", "xpu-sram", **asked).capacity_utilisation
+    filled = float(ask("llama3-405b", "xpu-sram", **asked).capacity_utilisation)
     yield Anchor(
         name="fill of xpu-sram, above 1: does not fit",
         unit="1",

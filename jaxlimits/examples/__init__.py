@@ -1,0 +1,1 @@
+"""Examples that run: each takes results of shipped grids and shows what to do with them."""

@@ -1,0 +1,51 @@
+"""Chunks of a variable: their shape, and their bytes as HDF5's own filters make them.
+
+Compressing here and handing HDF5 finished chunks keeps every core busy; the library's own filter
+runs on one. The bytes are the standard filters', so every reader opens them.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from isal import isal_zlib
+
+DEFLATE_LEVEL = 1
+TARGET_BYTES = 1 << 20
+"""Size of a chunk before compression: large enough for the disk, small enough for one value."""
+
+Place = tuple[int, ...]
+
+
+def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Return a chunk shape of at most about one mebibyte, whole along the last dimensions."""
+    room = max(1, TARGET_BYTES // itemsize)
+    chunk: list[int] = []
+    for length in reversed(shape):
+        chunk.append(max(1, min(length, room)))
+        room //= chunk[-1]
+    return tuple(reversed(chunk))
+
+
+def chunk_places(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[Place]:
+    """Yield the position of the first value of every chunk."""
+    steps = [range(0, length, size) for length, size in zip(shape, chunk, strict=True)]
+    for index in np.ndindex(*(len(step) for step in steps)):
+        yield tuple(step[i] for step, i in zip(steps, index, strict=True))
+
+
+def filtered_chunk(
+    array: np.ndarray, place: Place, chunk: tuple[int, ...], fill: np.generic
+) -> bytes:
+    """Return one chunk as stored: padded at the edge, bytes shuffled, deflated."""
+    part = array[tuple(slice(p, p + size) for p, size in zip(place, chunk, strict=True))]
+    if part.shape != chunk:
+        whole = np.full(chunk, fill, dtype=array.dtype)
+        whole[tuple(slice(length) for length in part.shape)] = part
+        part = whole
+    return isal_zlib.compress(_shuffled(part), DEFLATE_LEVEL)
+
+
+def _shuffled(part: np.ndarray) -> np.ndarray:
+    """All first bytes of the values, then all second bytes, and so on."""
+    rows = np.ascontiguousarray(part).reshape(-1).view(np.uint8).reshape(-1, part.dtype.itemsize)
+    return np.ascontiguousarray(rows.T)

@@ -1,0 +1,144 @@
+"""Scenarios as records, evaluated and differentiated at one point."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxlimits.catalog.loader import load_catalog
+from jaxlimits.model.chip import Chip
+from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.evaluate import evaluate
+from jaxlimits.model.fields import quantities, switches
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.metrics import Metrics
+
+RECORDS = {"chip": Chip, "llm": LLM, "deployment": Deployment}
+NUMBERS = {name: info for record in RECORDS.values() for name, info in quantities(record).items()}
+RECORD_OF = {name: key for key, record in RECORDS.items() for name in quantities(record)}
+
+DEFAULT = {name: info.choices[0] for name, info in switches(Deployment).items()}
+PAPER = DEFAULT | {
+    "accounting": "nominal",
+    "mla_weights": "absorbed",
+    "attention_span": "full",
+    "vector_work": "off",
+}
+COMBINATIONS = {
+    "default": DEFAULT,
+    "paper": PAPER,
+    "engine": DEFAULT
+    | {
+        "accounting": "layers",
+        "roofline": "operator",
+        "kv_sharding": "heads",
+        "mla_weights": "absorbed",
+        "chunk_read": "mean",
+        "collectives": "derived",
+    },
+    "derived": DEFAULT
+    | {
+        "roofline": "operator",
+        "chunk_read": "mean",
+        "vector_work": "off",
+        "collectives": "derived",
+    },
+}
+"""A handful of combinations, in which every choice of every switch occurs; each one compiles."""
+
+
+class Scenario(NamedTuple):
+    """One point: what the model is asked."""
+
+    chip: Chip
+    llm: LLM
+    deployment: Deployment
+
+    def but(self, **values: float | str) -> "Scenario":
+        """Return the scenario with some fields or switches of its records replaced."""
+        changed = {}
+        for key, record in self._asdict().items():
+            own = {name: value for name, value in values.items() if hasattr(record, name)}
+            changed[key] = dataclasses.replace(record, **own)
+        return Scenario(**changed)
+
+    def scaled(self, factor: float, names: Iterable[str]) -> "Scenario":
+        """Return the scenario with some fields multiplied."""
+        return self.but(**{name: factor * self[name] for name in names})
+
+    def __getitem__(self, name: str) -> float:
+        return getattr(getattr(self, RECORD_OF[name]), name)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Every numeric field by name."""
+        return {name: float(self[name]) for name in NUMBERS}
+
+    @property
+    def switches(self) -> dict[str, str]:
+        """Every switch by name."""
+        return {name: getattr(self.deployment, name) for name in DEFAULT}
+
+
+def make_scenario(numbers: Mapping[str, float], chosen: Mapping[str, str]) -> Scenario:
+    """Build the records of one point from plain numbers."""
+    records = {
+        key: {name: value for name, value in numbers.items() if RECORD_OF[name] == key}
+        for key in RECORDS
+    }
+    return Scenario(
+        chip=Chip(**records["chip"]),
+        llm=LLM(**records["llm"]),
+        deployment=Deployment(**records["deployment"], **chosen),
+    )
+
+
+def named_scenario(llm: str, chip: str, **values: float | str) -> Scenario:
+    """Return a scenario of two catalog entries."""
+    catalog = load_catalog()
+    return Scenario(catalog.chip(chip), catalog.llm(llm), Deployment()).but(**values)
+
+
+def evaluate_x64(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
+    """Evaluate one point in float64, as Python numbers; one compilation a choice of switches."""
+    return _evaluate(Scenario(chip, llm, deployment), np.float64)
+
+
+def evaluate_x32(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
+    """Evaluate one point in float32, as Python numbers."""
+    return _evaluate(Scenario(chip, llm, deployment), np.float32)
+
+
+def gradient_x64(scenario: Scenario, output: str = "utps") -> dict[str, float]:
+    """Return the derivative of a metric by every numeric field, in float64."""
+    with jax.enable_x64(True):
+        gradient = _gradient(output)(_leaves(scenario, np.float64))
+    return Scenario(*gradient).numbers
+
+
+def elasticities(scenario: Scenario, names: Iterable[str], output: str = "utps") -> list[float]:
+    """Return the share by which a metric changes for a share of change in each field."""
+    slopes = gradient_x64(scenario, output)
+    value = getattr(evaluate_x64(*scenario), output)
+    return [slopes[name] * scenario[name] / value for name in names]
+
+
+_compiled = jax.jit(evaluate)
+
+
+@functools.cache
+def _gradient(output: str):
+    return jax.jit(jax.grad(lambda scenario: getattr(evaluate(*scenario), output)))
+
+
+def _leaves(scenario: Scenario, dtype: type) -> Scenario:
+    return jax.tree.map(dtype, scenario)
+
+
+def _evaluate(scenario: Scenario, dtype: type) -> Metrics:
+    with jax.enable_x64(dtype is np.float64):
+        metrics = _compiled(*_leaves(scenario, dtype))
+        return Metrics(**{name: getattr(metrics, name).item() for name in quantities(Metrics)})

@@ -1,0 +1,102 @@
+"""The model against a second one in plain Python, and its single against its double precision."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlimits.catalog.loader import load_catalog
+from jaxlimits.model.fields import quantities
+from jaxlimits.model.metrics import Metrics
+from tests.helpers import (
+    COMBINATIONS,
+    Scenario,
+    evaluate_x32,
+    evaluate_x64,
+    make_scenario,
+    named_scenario,
+)
+from tests.reference import reference
+from tests.strategies import scenarios
+
+CONTINUOUS = [
+    name for name in quantities(Metrics) if name not in {"limit", "feasible", "max_batch_size"}
+]
+
+
+def assert_same(metrics: Metrics, expected: dict[str, float]) -> None:
+    for name in CONTINUOUS:
+        assert getattr(metrics, name) == pytest.approx(expected[name], rel=1e-9, nan_ok=True), name
+    assert metrics.feasible == expected["feasible"]
+    # A quotient on a whole number may be floored to either side.
+    assert metrics.max_batch_size == pytest.approx(expected["max_batch_size"], rel=1e-9, abs=1.0)
+    if metrics.limit != expected["limit"]:
+        shares = sorted(expected[name] for name in ("t_mem", "t_compute", "t_sync"))
+        assert shares[1] == pytest.approx(shares[2], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+@given(data=st.data())
+def test_the_model_equals_an_independent_one(name, data):
+    scenario = data.draw(scenarios(combinations=(name,), feasible=None))
+    assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS.values(), ids=COMBINATIONS)
+@pytest.mark.parametrize("llm", load_catalog().llms)
+def test_the_model_equals_an_independent_one_on_every_llm_of_the_catalog(llm, combination):
+    sizes = {"tp_size": 8.0, "dp_size": 4.0, "pp_size": 2.0, "batch_size": 3.0}
+    scenario = named_scenario(llm, "h200", **sizes, **combination)
+    if scenario["num_experts"]:
+        scenario = scenario.but(ep_size=16.0)
+    assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+
+
+def test_the_reference_names_every_metric():
+    scenario = named_scenario("llama3-8b", "h100")
+    assert set(reference(scenario.numbers, scenario.switches)) == set(quantities(Metrics))
+
+
+def boundary_distance(scenario: Scenario, exact: Metrics) -> float:
+    """How far, as a share, the closest of capacity and the two longest times is from a tie."""
+    times = sorted((exact.t_mem, exact.t_compute, exact.t_sync))
+    tie = math.inf if math.isnan(times[2]) else times[2] / max(times[1], 1e-300) - 1.0
+    return min(tie, abs(exact.capacity_utilisation - 1.0))
+
+
+@given(scenario=scenarios(feasible=None))
+def test_single_precision_is_within_1e_5_of_double(scenario):
+    single, double = evaluate_x32(*scenario), evaluate_x64(*scenario)
+    if boundary_distance(scenario, double) > 1e-5:
+        assert single.limit == double.limit
+    assert single.feasible == double.feasible  # the scenarios keep 1 % away from this boundary
+    for name in CONTINUOUS:
+        expected = getattr(double, name)
+        assert getattr(single, name) == pytest.approx(expected, rel=1e-5, nan_ok=True), name
+
+
+@given(scenario=scenarios())
+def test_the_largest_batch_in_single_precision_is_right_to_1e_6_of_the_memory(scenario):
+    # The room beside the weights is a difference: where the weights nearly fill the memory, its
+    # error is a share of the memory, not of the room.
+    single, double = evaluate_x32(*scenario), evaluate_x64(*scenario)
+    if not math.isfinite(double.max_batch_size):
+        assert single.max_batch_size == double.max_batch_size
+        return
+    sequence = double.kv_bytes / scenario["batch_size"]
+    memory = double.weight_bytes / double.capacity_utilisation + double.kv_bytes
+    error = abs(single.max_batch_size - double.max_batch_size)
+    assert error <= 1.0 + 1e-5 * double.max_batch_size + 1e-6 * memory / sequence
+
+
+@pytest.mark.parametrize("change", [0.99998, 1.00002])
+def test_feasibility_in_single_precision_is_right_to_1e_5(change):
+    scenario = named_scenario("llama3-70b", "h100", tp_size=8.0, batch_size=32.0)
+    scenario = scenario.but(mem_capacity=change * evaluate_x64(*scenario).bytes_per_chip)
+    assert evaluate_x32(*scenario).feasible == evaluate_x64(*scenario).feasible == (change > 1.0)
+
+
+def test_a_scenario_is_made_of_plain_numbers():
+    scenario = named_scenario("deepseek-v3", "h200", ep_size=8.0, tp_size=8.0)
+    assert make_scenario(scenario.numbers, scenario.switches) == scenario

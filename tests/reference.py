@@ -1,0 +1,299 @@
+"""The whole model a second time, in plain Python, written from the specification's formulas.
+
+Loops over single layers, so that nothing of the package's algebra over layer counts is repeated.
+Only the two imbalance factors of expert parallelism come from the package; they have tests of their
+own against Monte Carlo.
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
+
+OPERATORS = ("projections", "attention", "output", "router", "experts", "ffn", "lm_head")
+CODES = {"memory": 0, "compute": 1, "sync": 2, "capacity": 3}
+VOID_IF_INFEASIBLE = (
+    *("t_compute", "t_mem", "t_sync", "t_step", "utps", "stps", "tpot"),
+    *("bandwidth_utilisation", "flops_utilisation", "energy_per_token", "stps_per_watt"),
+)
+
+
+@dataclass
+class Work:
+    """What one operator does in one step of one replica."""
+
+    weights: float = 0.0  # elements that multiply a token
+    beside: float = 0.0  # elements read that are no matrix: norms, biases, embedding rows
+    tensor: float = 0.0  # FLOP
+    vector: float = 0.0  # FLOP
+    kv: float = 0.0  # bytes read
+
+
+class Point:
+    """One point's numbers and switches, as attributes."""
+
+    def __init__(self, numbers: Mapping[str, float], switches: Mapping[str, str]):
+        self.__dict__.update(numbers)
+        self.__dict__.update(switches)
+        self.is_mla = self.kv_lora_rank > 0
+        self.is_ep = self.ep_size > 1
+        self.tokens = self.batch_size * self.query_tokens
+        self.sharing = self.dp_size if self.is_ep else 1.0
+
+    def layers(self):
+        """Yield (attention span stored, span read, whether MoE) of each layer."""
+        for i in range(int(self.num_layers)):
+            stored = read = self.seq_len
+            if self.attention_span == "model":
+                if i < self.num_windowed_layers:
+                    stored = read = min(self.seq_len, self.sliding_window)
+                elif i < self.num_windowed_layers + self.num_chunked_layers:
+                    stored = read = min(self.seq_len, self.attention_chunk_size)
+                    if self.chunk_read == "mean":
+                        read = min(self.seq_len, (self.attention_chunk_size + 1) / 2)
+            yield stored, read, i >= self.num_layers - self.num_moe_layers
+
+
+def attention_weights(p: Point) -> tuple[float, float]:
+    """Elements of the projections and of the output projection of one layer."""
+    d, h = p.hidden_size, p.num_heads
+    if not p.is_mla:
+        return d * h * p.head_dim + 2 * d * p.num_kv_heads * p.head_dim, h * p.head_dim * d
+    c, rope, nope, v = p.kv_lora_rank, p.qk_rope_head_dim, p.qk_nope_head_dim, p.v_head_dim
+    width = (c if p.mla_weights == "absorbed" else nope) + rope
+    down = d * (c + rope)
+    query = d * p.q_lora_rank + p.q_lora_rank * h * width if p.q_lora_rank else d * h * width
+    if p.mla_weights == "absorbed":
+        return query + down, h * c * d
+    return query + down + c * h * (nope + v), h * v * d
+
+
+def layer_matrices(p: Point, *, moe: bool) -> dict[str, float]:
+    """Elements of each operator's matrices in one layer; ``expert`` is one routed expert."""
+    projections, output = attention_weights(p)
+    counts = {"projections": projections, "output": output, "router": 0.0, "expert": 0.0}
+    if not moe:
+        return counts | {"ffn": 3 * p.hidden_size * p.intermediate_size}
+    expert = 3 * p.hidden_size * p.moe_intermediate_size
+    return counts | {
+        "router": p.hidden_size * p.num_experts,
+        "ffn": p.num_shared_experts * expert,
+        "expert": expert,
+    }
+
+
+def counted_matrices(p: Point) -> tuple[dict[str, float], dict[str, float]]:
+    """Elements by operator over all layers, and what is counted beside them."""
+    kinds = [moe for _, _, moe in p.layers()]
+    counts = {name: 0.0 for name in ("projections", "output", "router", "ffn", "expert")}
+    for moe in kinds:
+        for name, elements in layer_matrices(p, moe=moe).items():
+            counts[name] += elements
+    beside = {"norms": 0.0, "head": 0.0, "embedding": 0.0}
+    if p.accounting == "full":
+        beside["head"] = p.vocab_size * p.hidden_size
+        beside["embedding"] = 0.0 if p.tied_embeddings else p.vocab_size * p.hidden_size
+        beside["norms"] = p.hidden_size  # the final one
+        for moe in kinds:
+            beside["norms"] += p.norm_params + p.qk_norm_params + p.bias_params
+            counts["expert"] += p.expert_bias_params if moe else 0.0
+    if p.accounting == "nominal":
+        spare = p.num_experts - p.experts_per_token
+        expert = (p.nominal_params - p.nominal_active_params) / spare if spare else 0.0
+        rest = p.nominal_active_params - p.experts_per_token * expert
+        whole = sum(elements for name, elements in counts.items() if name != "expert")
+        counts = {name: elements * rest / whole for name, elements in counts.items()}
+        counts["expert"] = expert
+    return counts, beside
+
+
+def touched(p: Point) -> float:
+    """Expected distinct experts of the step's tokens in one layer."""
+    if p.num_experts == 0 or p.experts_per_token == p.num_experts:
+        return p.num_experts
+    untouched = (1 - p.experts_per_token / p.num_experts) ** (p.tokens * p.sharing)
+    return p.num_experts * (1 - untouched)
+
+
+def kv_bytes_per_token(p: Point) -> float:
+    """Bytes of one token in one layer, all copies that the TP chips hold."""
+    latent = p.kv_lora_rank + p.qk_rope_head_dim
+    elements = latent if p.is_mla else 2 * p.num_kv_heads * p.head_dim
+    heads = 1 if p.is_mla else p.num_kv_heads
+    copies = p.tp_size / min(p.tp_size, heads) if p.kv_sharding == "heads" else 1.0
+    return elements * p.kv_bits / 8 * copies
+
+
+def step_work(p: Point) -> dict[str, Work]:
+    """Volumes of each operator."""
+    counts, beside = counted_matrices(p)
+    work = {name: Work() for name in OPERATORS}
+    for name in ("projections", "output", "router", "ffn"):
+        work[name].weights = counts[name]
+        work[name].tensor = 2 * p.tokens * counts[name]
+    work["projections"].beside = beside["norms"]
+    work["lm_head"].weights = beside["head"]
+    work["lm_head"].tensor = 2 * p.tokens * beside["head"]
+    if p.accounting == "full":
+        work["lm_head"].beside = p.tokens * p.hidden_size
+    work["experts"].weights = counts["expert"] * touched(p) / p.sharing
+    work["experts"].tensor = 2 * p.tokens * p.experts_per_token * counts["expert"]
+    if p.is_mla:
+        pair = 2 * p.num_heads * (2 * p.kv_lora_rank + p.qk_rope_head_dim)
+    else:
+        pair = 4 * p.num_heads * p.head_dim
+    for _, read, _ in p.layers():
+        work["attention"].tensor += p.tokens * read * pair
+        work["attention"].kv += p.batch_size * read * kv_bytes_per_token(p)
+    if p.vector_work == "on":
+        add_vector_work(p, work)
+    return work
+
+
+def add_vector_work(p: Point, work: dict[str, Work]) -> None:
+    """Operations beside the tensor units, by the constants of ``jaxlimits.model.vector``."""
+    d = p.hidden_size
+    rotated = p.qk_rope_head_dim if p.is_mla else p.head_dim
+    for _, read, moe in p.layers():
+        work["projections"].vector += p.tokens * (
+            4 * d + 3 * (p.num_heads + p.num_kv_heads) * rotated
+        )
+        work["attention"].vector += p.tokens * 5 * p.num_heads * read
+        work["output"].vector += p.tokens * d
+        work["ffn"].vector += p.tokens * 5 * d  # norm and residual, in every layer
+        if not moe:
+            work["ffn"].vector += p.tokens * 6 * p.intermediate_size
+            continue
+        work["router"].vector += p.tokens * 5 * p.num_experts
+        work["ffn"].vector += p.tokens * 6 * p.num_shared_experts * p.moe_intermediate_size
+        work["experts"].vector += (
+            p.tokens * p.experts_per_token * (6 * p.moe_intermediate_size + 2 * d)
+        )
+    if p.accounting == "full":
+        work["lm_head"].vector = p.tokens * (4 * d + 5 * p.vocab_size)
+
+
+def sync_seconds(p: Point) -> float:
+    """Exposed latency of every collective, layer by layer."""
+    each = p.collectives_per_layer
+    if p.collectives == "derived":
+        heads = 1 if p.is_mla else p.num_kv_heads
+        each = 3.0 if p.kv_sharding == "split" and p.tp_size > heads else 2.0
+    seconds = (p.pp_size - 1) * p.hop_latency
+    for _, _, moe in p.layers():
+        own = each
+        if moe and p.is_ep:
+            own = max(each - 1, 0.0)
+            seconds += 2 * p.all_to_all_latency
+        if p.tp_size > 1:
+            seconds += own * p.sync_latency
+    return seconds
+
+
+@functools.cache
+def _compiled(function):
+    return jax.jit(lambda *four: function(**dict(zip(_FACTOR_ARGUMENTS, four, strict=True))))
+
+
+_FACTOR_ARGUMENTS = ("tokens", "num_experts", "experts_per_token", "ep_size")
+
+
+def factor(function, p: Point) -> float:
+    """An imbalance factor of the package, 1 without expert parallelism."""
+    if not p.is_ep:
+        return 1.0
+    four = (p.tokens * p.dp_size, p.num_experts, p.experts_per_token, p.ep_size)
+    with jax.enable_x64(True):
+        return float(_compiled(function)(*map(np.float64, four)))
+
+
+def stage_times(p: Point, work: dict[str, Work]) -> tuple[float, float, float]:
+    """Compute time, memory time, and their overlap by the chosen roofline."""
+    ratio = {4.0: p.flops_ratio_4bit, 8.0: 1.0, 16.0: p.flops_ratio_16bit}[p.compute_bits]
+    rows = []
+    for name, one in work.items():
+        slow_compute = factor(routed_imbalance, p) if name == "experts" else 1.0
+        slow_memory = factor(touched_imbalance, p) if name == "experts" else 1.0
+        traffic = (one.weights + one.beside) * p.weight_bits / 8 + one.kv
+        rows.append(
+            (
+                one.tensor * slow_compute / (p.tp_size * p.peak_flops * ratio),
+                one.vector * slow_compute / (p.tp_size * p.peak_vector_flops),
+                traffic * slow_memory / (p.tp_size * p.mem_bw),
+            )
+        )
+    if p.roofline == "operator":
+        compute = sum(max(tensor, vector) for tensor, vector, _ in rows)
+        overlap = sum(max(row) for row in rows)
+        return compute, sum(row[2] for row in rows), overlap
+    tensor, vector, memory = (sum(column) for column in zip(*rows, strict=True))
+    return max(tensor, vector), memory, max(tensor, vector, memory)
+
+
+def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict[str, float]:
+    """Return every metric of one point."""
+    p = Point(numbers, switches)
+    work = step_work(p)
+    counts, beside = counted_matrices(p)
+    dense = sum(counts[name] for name in ("projections", "output", "router", "ffn"))
+    experts = counts["expert"] * p.num_experts / p.sharing
+    stored = (dense + experts + sum(beside.values())) * p.weight_bits / 8
+    sequence = sum(kept for kept, _, _ in p.layers()) * kv_bytes_per_token(p)
+    stored_kv = p.pp_size * p.batch_size * sequence
+    room = p.tp_size * p.pp_size * p.mem_capacity * p.usable_fraction
+    feasible = stored + stored_kv <= room
+    if sequence > 0:
+        largest = max(0.0, math.floor((room - stored) / (p.pp_size * sequence)))
+    else:
+        largest = math.inf if stored <= room else 0.0
+
+    compute, memory, overlap = stage_times(p, work)
+    sync = sync_seconds(p)
+    step = overlap + sync
+    stps = p.dp_size * p.pp_size * p.batch_size / step
+    ratio = {4.0: p.flops_ratio_4bit, 8.0: 1.0, 16.0: p.flops_ratio_16bit}[p.compute_bits]
+    weight_traffic = sum(one.weights + one.beside for one in work.values()) * p.weight_bits / 8
+    kv_traffic = sum(one.kv for one in work.values())
+    flops = sum(one.tensor for one in work.values())
+    chip_power = (
+        p.base_power
+        + p.die_area * p.power_density
+        + p.mem_energy * p.mem_bw
+        + p.server_power / p.chips_per_server
+    )
+    power = p.tp_size * p.pp_size * p.dp_size * chip_power
+    slowest = max(
+        ("memory", memory), ("compute", compute), ("sync", sync), key=lambda pair: pair[1]
+    )
+    metrics = {
+        "t_compute": compute,
+        "t_mem": memory,
+        "t_sync": sync,
+        "t_step": step,
+        "utps": 1 / step,
+        "stps": stps,
+        "tpot": step,
+        "weight_bytes": stored,
+        "kv_bytes": stored_kv,
+        "bytes_per_chip": (stored + stored_kv) / (p.tp_size * p.pp_size),
+        "weight_traffic": weight_traffic,
+        "kv_traffic": kv_traffic,
+        "flops": flops,
+        "max_batch_size": largest,
+        "feasible": feasible,
+        "limit": CODES[slowest[0] if feasible else "capacity"],
+        "capacity_utilisation": (stored + stored_kv) / room,
+        "bandwidth_utilisation": (weight_traffic + kv_traffic) / (p.tp_size * p.mem_bw * step),
+        "flops_utilisation": flops / (p.tp_size * p.peak_flops * ratio * step),
+        "power": power,
+        "energy_per_token": power / stps,
+        "stps_per_watt": stps / power,
+    }
+    if not feasible:
+        metrics |= dict.fromkeys(VOID_IF_INFEASIBLE, math.nan)
+    return metrics

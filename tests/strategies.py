@@ -1,0 +1,158 @@
+"""Hypothesis strategies: random scenarios that a user could write."""
+
+import math
+
+from hypothesis import strategies as st
+
+from tests.helpers import COMBINATIONS, Scenario, make_scenario
+from tests.reference import reference
+
+ARCHITECTURES = ("dense", "windowed", "moe", "chunked_moe", "mla_moe")
+COMPUTE_BITS = (4.0, 8.0, 16.0)
+
+
+def counts(lowest: int, highest: int) -> st.SearchStrategy[float]:
+    """Whole numbers as the model takes them."""
+    return st.integers(lowest, highest).map(float)
+
+
+def logs(lowest: float, highest: float) -> st.SearchStrategy[float]:
+    """Positive numbers spread evenly over their orders of magnitude."""
+    exponents = st.floats(math.log10(lowest), math.log10(highest))
+    return exponents.map(lambda exponent: min(max(10.0**exponent, lowest), highest))
+
+
+def powers_of_two(highest: int) -> st.SearchStrategy[float]:
+    """1, 2, 4, … up to ``2 ** highest``."""
+    return st.integers(0, highest).map(lambda exponent: 2.0**exponent)
+
+
+@st.composite
+def attention_numbers(draw, *, mla: bool) -> dict[str, float]:
+    """Fields of one kind of attention."""
+    if mla:
+        return {
+            "num_heads": draw(counts(1, 128)),
+            "num_kv_heads": 1.0,
+            "q_lora_rank": draw(st.one_of(st.just(0.0), counts(64, 2048))),
+            "kv_lora_rank": draw(counts(64, 1024)),
+            "qk_nope_head_dim": draw(counts(16, 256)),
+            "qk_rope_head_dim": draw(counts(16, 128)),
+            "v_head_dim": draw(counts(16, 256)),
+        }
+    kv_heads = draw(powers_of_two(4))
+    return {
+        "num_heads": kv_heads * draw(counts(1, 16)),
+        "num_kv_heads": kv_heads,
+        "head_dim": draw(counts(16, 256)),
+    }
+
+
+@st.composite
+def expert_numbers(draw, layers: float) -> dict[str, float]:
+    """Fields of a mixture of experts, and totals that its name could state."""
+    experts = draw(st.sampled_from([8.0, 16.0, 60.0, 128.0, 256.0]))
+    used = draw(counts(1, 8))
+    common, expert = draw(counts(10**8, 10**10)), draw(counts(10**6, 10**9))
+    return {
+        "num_moe_layers": draw(counts(1, int(layers))),
+        "num_experts": experts,
+        "experts_per_token": used,
+        "num_shared_experts": draw(counts(0, 2)),
+        "moe_intermediate_size": draw(counts(64, 8192)),
+        "expert_bias_params": draw(counts(0, 10_000)),
+        "nominal_params": common + experts * expert,
+        "nominal_active_params": common + used * expert,
+    }
+
+
+@st.composite
+def llm_numbers(draw, architectures=ARCHITECTURES) -> dict[str, float]:
+    """Fields of a model of one of the architectures."""
+    kind = draw(st.sampled_from(architectures))
+    layers = draw(counts(1, 100))
+    numbers = {
+        "num_layers": layers,
+        "hidden_size": draw(counts(64, 16384)),
+        "vocab_size": draw(counts(1000, 250_000)),
+        "intermediate_size": draw(counts(64, 53248)),
+        "tied_embeddings": draw(counts(0, 1)),
+        "norm_params": draw(counts(0, 40_000)),
+        "qk_norm_params": draw(counts(0, 2048)),
+        "bias_params": draw(counts(0, 20_000)),
+        **draw(attention_numbers(mla=kind.startswith("mla"))),
+    }
+    if kind == "windowed":
+        numbers["num_windowed_layers"] = draw(counts(1, int(layers)))
+        numbers["sliding_window"] = draw(counts(1, 8192))
+    if kind.startswith("chunked"):
+        numbers["num_chunked_layers"] = draw(counts(1, int(layers)))
+        numbers["attention_chunk_size"] = draw(counts(1, 16384))
+    if kind.endswith("moe"):
+        return numbers | draw(expert_numbers(layers))
+    total = draw(counts(10**8, 10**12))
+    return numbers | {"nominal_params": total, "nominal_active_params": total}
+
+
+@st.composite
+def deployment_numbers(draw, experts: float) -> dict[str, float]:
+    """Fields of a deployment; ``ep_size`` divides the chips of a stage and the experts."""
+    tp, dp = draw(powers_of_two(7)), draw(powers_of_two(4))
+    shared = math.gcd(int(tp * dp), int(experts)) if experts else 1
+    ranks = [float(n) for n in range(1, shared + 1) if shared % n == 0]
+    return {
+        "tp_size": tp,
+        "dp_size": dp,
+        "pp_size": draw(counts(1, 4)),
+        "ep_size": draw(st.sampled_from(ranks)),
+        "batch_size": draw(st.one_of(counts(1, 8), counts(1, 1024))),
+        "seq_len": draw(st.one_of(st.just(0.0), counts(1, 8192), counts(1, 1_000_000))),
+        "query_tokens": draw(st.one_of(st.just(1.0), counts(1, 8))),
+        "collectives_per_layer": draw(st.sampled_from([0.0, 0.5, 2.0, 3.0])),
+        "weight_bits": draw(st.sampled_from([4.0, 4.25, 8.0, 16.0])),
+        "kv_bits": draw(st.sampled_from([4.0, 8.0, 16.0])),
+        "compute_bits": draw(st.sampled_from(COMPUTE_BITS)),
+    }
+
+
+@st.composite
+def chip_numbers(draw) -> dict[str, float]:
+    """Fields of a chip, the capacity apart."""
+    return {
+        "peak_flops": draw(logs(1e13, 1e17)),
+        "peak_vector_flops": draw(logs(1e12, 1e15)),
+        "mem_bw": draw(logs(1e11, 1e16)),
+        "flops_ratio_16bit": draw(st.sampled_from([0.5, 1.0])),
+        "flops_ratio_4bit": draw(st.sampled_from([1.0, 2.0])),
+        "usable_fraction": draw(st.floats(0.5, 1.0)),
+        "sync_latency": draw(st.one_of(st.just(0.0), logs(1e-8, 1e-4))),
+        "hop_latency": draw(logs(1e-8, 1e-4)),
+        "all_to_all_latency": draw(logs(1e-8, 1e-4)),
+        "base_power": draw(st.floats(0.0, 1500.0)),
+        "die_area": draw(st.floats(0.0, 1e-3)),
+        "power_density": draw(st.floats(0.0, 2e6)),
+        "mem_energy": draw(st.floats(0.0, 1e-10)),
+        "server_power": draw(st.floats(1.0, 3000.0)),
+        "chips_per_server": draw(counts(1, 72)),
+    }
+
+
+@st.composite
+def scenarios(
+    draw,
+    *,
+    combinations=tuple(COMBINATIONS),
+    architectures=ARCHITECTURES,
+    feasible: bool | None = True,
+    **fixed: float,
+) -> Scenario:
+    """Draw a scenario: a point that fits by at least 1 %, one that does not, or (None) either."""
+    chosen = COMBINATIONS[draw(st.sampled_from(combinations))]
+    numbers = draw(llm_numbers(architectures))
+    numbers |= draw(chip_numbers()) | draw(deployment_numbers(numbers.get("num_experts", 0.0)))
+    numbers |= fixed
+    fits = draw(st.booleans()) if feasible is None else feasible
+    fill = draw(st.floats(0.01, 0.99) if fits else st.floats(1.01, 10.0))
+    scenario = make_scenario(numbers | {"mem_capacity": 1.0}, chosen)
+    needed = reference(scenario.numbers, scenario.switches)["bytes_per_chip"]
+    return scenario.but(mem_capacity=needed / (fill * scenario["usable_fraction"]))
