@@ -1,11 +1,15 @@
 """The wiring: grid file → numbers → kernel → labelled dataset → file."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
+from jaxlimits import schema
 from jaxlimits.engine.evaluation import Progress, evaluate_scenario, silent
+from jaxlimits.errors import ResultError
 from jaxlimits.grid.constraints import check_scenario
 from jaxlimits.grid.file import Precision, read_grid
 from jaxlimits.grid.scenario import bind
@@ -13,6 +17,9 @@ from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
 from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
 from jaxlimits.store.provenance import recorded_spec
 from jaxlimits.store.template import build_dataset
+
+_MEMORY_SHARE = 0.5
+"""Share of the machine's memory that outputs may take; computing needs about as much again."""
 
 
 def load_grid(
@@ -109,6 +116,7 @@ def run_spec(
     """
     if output is not None:
         check_target(Path(output), force=force)
+    _check_memory(spec)
     scenario = bind(spec)
     check_scenario(scenario)
     arrays = evaluate_scenario(
@@ -119,3 +127,20 @@ def run_spec(
         progress("writing", 0.0)
         write_dataset(dataset, Path(output), force=force)
     return dataset
+
+
+def _check_memory(spec: GridSpec) -> None:
+    """Refuse a grid whose outputs cannot lie in this machine's memory, before computing any."""
+    if not hasattr(os, "sysconf"):
+        return
+    sizes = [
+        1 if name in schema.FLAGS else np.dtype(spec.precision).itemsize for name in spec.outputs
+    ]
+    needed = spec.num_points * sum(sizes)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > _MEMORY_SHARE * memory:
+        raise ResultError(
+            f"{spec.file.where}: {spec.num_points:,} points of {len(sizes)} outputs take "
+            f"{needed / 1e9:,.1f} GB; this machine has {memory / 1e9:,.1f} GB; "
+            "keep fewer outputs or sweep fewer points"
+        )

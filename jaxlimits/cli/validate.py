@@ -18,17 +18,19 @@ def validate(settings: Settings = None, as_json: AsJson = False) -> None:
     from jaxlimits.studies.anchors import check_anchors
 
     anchors = list(check_anchors(parse_overrides(settings or [])))
-    off = [anchor for anchor in anchors if not anchor.holds]
+    off = [anchor for anchor in anchors if anchor.verdict == "OFF"]
+    known = [anchor for anchor in anchors if anchor.verdict == "known"]
     if as_json:
         listed = [dataclasses.asdict(anchor) for anchor in anchors]
         print_json({"anchors": listed, "off": [anchor.name for anchor in off]})
     else:
         width = max(len(anchor.name) for anchor in anchors)
         for anchor in anchors:
-            verdict = "ok " if anchor.holds else "OFF"
             figures = f"{anchor.stated:>8g} {anchor.value:>10.4g} {anchor.unit:<8}"
-            line = f"{verdict} {anchor.name:<{width}} {figures} {anchor.status:<9}"
+            line = f"{anchor.verdict:<5} {anchor.name:<{width}} {figures} {anchor.status:<9}"
             typer.echo(f"{line} {anchor.remark}".rstrip())
-        typer.echo(f"\n{len(anchors) - len(off)} of {len(anchors)} anchors hold")
+        held = len(anchors) - len(off) - len(known)
+        differ = f", {len(known)} differs for a known reason" if known else ""
+        typer.echo(f"\n{held} of {len(anchors)} anchors hold{differ}, {len(off)} are off")
     if off:
         raise typer.Exit(EXIT_OFF)

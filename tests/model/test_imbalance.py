@@ -1,0 +1,212 @@
+"""The two imbalance factors against enumeration, Monte Carlo and their limits."""
+
+from itertools import combinations, product
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
+
+FACTORS = (touched_imbalance, routed_imbalance)
+
+TOLERANCE = 0.05
+"""Allowed relative error of either factor; the worst over the domain is 3 %, see the docstrings."""
+
+TRIALS = 4000
+"""Monte Carlo steps per case; the standard error of a factor is then below 1 %."""
+
+
+def _call(factor, tokens, experts, k, ep, dtype=None):
+    """One factor at one point, or at many if the arguments are arrays."""
+    values = (tokens, experts, k, ep)
+    if dtype is None and all(np.ndim(v) == 0 for v in values):
+        tokens, experts, k, ep = (float(v) for v in values)
+        return factor(tokens=tokens, num_experts=experts, experts_per_token=k, ep_size=ep)
+    arrays = jnp.broadcast_arrays(
+        *(jnp.asarray(np.asarray(v), dtype or jnp.float32) for v in values)
+    )
+    point = lambda t, e, k, n: factor(  # noqa: E731
+        tokens=t, num_experts=e, experts_per_token=k, ep_size=n
+    )
+    for _ in range(arrays[0].ndim):
+        point = jax.vmap(point)
+    return np.asarray(jax.jit(point)(*arrays))
+
+
+def _gradient(factor, tokens, experts, k, ep, dtype=jnp.float32):
+    """Derivatives of one factor in all four arguments, one row per point."""
+    point = lambda x: factor(  # noqa: E731
+        tokens=x[0], num_experts=x[1], experts_per_token=x[2], ep_size=x[3]
+    )
+    x = np.stack(np.broadcast_arrays(tokens, experts, k, ep), -1)
+    return np.asarray(jax.jit(jax.vmap(jax.jacfwd(point)))(jnp.asarray(x, dtype)))
+
+
+def _loads(choices, experts, ep):
+    """Most touched and most routed on any rank, for one realisation of every token's experts."""
+    counts = np.bincount(np.concatenate(choices), minlength=experts).reshape(ep, -1)
+    return (counts > 0).sum(1).max(), counts.sum(1).max()
+
+
+def _enumerated(tokens, experts, k, ep):
+    """Both factors exactly, from every equally likely realisation."""
+    picks = [np.array(c) for c in combinations(range(experts), k)]
+    loads = [_loads(c, experts, ep) for c in product(picks, repeat=tokens)]
+    touched, routed = np.mean(loads, axis=0)
+    mean_touched = experts / ep * (1 - (1 - k / experts) ** tokens)
+    return touched / mean_touched, routed / (tokens * k / ep)
+
+
+def _sampled(tokens, experts, k, eps, seed=0):
+    """Both factors for several ep from the same Monte Carlo steps: an array (ep, factor)."""
+    rng = np.random.default_rng(seed)
+    counts = np.empty((TRIALS, experts), np.int32)
+    for i in range(0, TRIALS, 500):
+        scores = rng.random((500, tokens, experts), dtype=np.float32)
+        chosen = np.argpartition(scores, k - 1, axis=-1)[..., :k] if k > 1 else scores.argmin(-1)
+        chosen = chosen.reshape(500, -1) + np.arange(500)[:, None] * experts
+        counts[i : i + 500] = np.bincount(chosen.ravel(), minlength=500 * experts).reshape(500, -1)
+    means = experts * (1 - (1 - k / experts) ** tokens), tokens * k
+    ranks = [counts.reshape(TRIALS, ep, -1) for ep in eps]
+    most = [((r > 0).sum(-1).max(-1).mean(), r.sum(-1).max(-1).mean()) for r in ranks]
+    return np.array(most) / np.array(means) * np.array(eps)[:, None]
+
+
+SAMPLED = [
+    (tokens, experts, k)
+    for experts, token_counts in ((16, (2, 3, 8, 24, 64)), (64, (2, 6, 16, 64)), (384, (4, 16, 64)))
+    for k in (1, 4, 8)
+    for tokens in token_counts
+]
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_one_rank_is_never_imbalanced(factor):
+    assert np.all(_call(factor, [1.0, 3.5, 256.0, 1e7], 64.0, 8.0, 1.0) == 1.0)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_a_dense_layer_is_never_imbalanced(factor):
+    assert np.all(_call(factor, [1.0, 256.0, 1e7], 0.0, 0.0, [1.0, 8.0, 64.0]) == 1.0)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_python_floats_are_accepted(factor):
+    assert _call(factor, 2, 4, 1, 2).shape == ()
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+@pytest.mark.parametrize("ep", [2, 4, 16, 64])
+def test_one_assignment_loads_one_rank_with_everything(factor, ep):
+    assert _call(factor, 1, 64, 1, ep) == pytest.approx(ep, rel=0.01)
+
+
+def test_two_tokens_on_two_ranks_by_hand():
+    # Both on one rank with probability 1/2, which makes the maximum 2; otherwise it is 1. Mean: 1.
+    assert _call(routed_imbalance, 2, 4, 1, 2) == pytest.approx(1.5, rel=0.02)
+
+
+def test_two_experts_of_one_token_by_hand():
+    # The second expert joins the first on its rank with probability 1/3. Maximum 4/3, mean 1.
+    for factor in FACTORS:
+        assert _call(factor, 1, 4, 2, 2) == pytest.approx(4 / 3, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "experts", "k", "ep"),
+    [
+        (2, 4, 1, 2),
+        (3, 6, 1, 3),
+        (4, 6, 1, 2),
+        (5, 4, 1, 4),
+        (2, 6, 2, 3),
+        (2, 8, 2, 4),
+        (3, 6, 2, 2),
+    ],
+)
+def test_tiny_layers_match_enumeration(tokens, experts, k, ep):
+    got = [_call(factor, tokens, experts, k, ep) for factor in FACTORS]
+    np.testing.assert_allclose(got, _enumerated(tokens, experts, k, ep), rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("experts", [16, 64, 384])
+def test_factors_match_monte_carlo(experts):
+    eps = [n for n in range(2, 65) if experts % n == 0]
+    cases = [(t, k) for t, e, k in SAMPLED if e == experts]
+    t, k = np.array(cases, float).T[:, :, None]
+    got = np.stack([_call(f, t, float(experts), k, np.array(eps, float)) for f in FACTORS], -1)
+    want = np.stack([_sampled(t, experts, k, eps) for t, k in cases])
+    np.testing.assert_allclose(got, want, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_gradients_are_finite_everywhere(factor, dtype):
+    tokens = np.array([0.0, 1.0, 2.0, 37.5, 4096.0, 1e7])
+    layers = np.array([(0, 0), (1, 1), (8, 8), (16, 1), (16, 4), (384, 8), (1024, 16)], float)
+    eps = np.array([1.0, 2.0, 7.0, 64.0, 1024.0])
+    t, layer, ep = np.meshgrid(tokens, np.arange(len(layers)), eps, indexing="ij")
+    with jax.enable_x64(dtype == jnp.float64):
+        gradient = _gradient(factor, t.ravel(), *layers[layer.ravel()].T, ep.ravel(), dtype)
+    assert np.all(np.isfinite(gradient))
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_reverse_mode_gradient_matches_finite_differences(factor):
+    def point(x):
+        return factor(tokens=x[0], num_experts=x[1], experts_per_token=x[2], ep_size=x[3])
+
+    with jax.enable_x64(True):
+        x = jnp.array([37.3, 60.0, 3.0, 7.0])
+        steps = 1e-5 * jnp.eye(4)
+        both = jax.jit(jax.vmap(point))(jnp.concatenate([x + steps, x - steps]))
+        numeric = (both[:4] - both[4:]) / 2e-5
+        np.testing.assert_allclose(jax.jit(jax.grad(point))(x), numeric, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_imbalance_vanishes_for_many_tokens(factor):
+    got = _call(factor, 1e7, [16.0, 128.0, 1024.0], 8.0, [[2.0], [8.0], [16.0]])
+    np.testing.assert_allclose(got, 1.0, atol=2e-3)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_factors_stay_between_one_and_the_number_of_ranks(factor):
+    rng = np.random.default_rng(0)
+    tokens, experts = 10 ** rng.uniform(0, 7, 5000), np.floor(10 ** rng.uniform(0, 3.01, 5000))
+    k, ep = (
+        np.minimum(rng.integers(1, 17, 5000), experts),
+        np.floor(10 ** rng.uniform(0, 3.01, 5000)),
+    )
+    got = _call(factor, tokens, experts, k, ep)
+    assert np.all(got >= 1.0)
+    assert np.all(got <= ep.astype(np.float32))
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_factors_are_continuous_in_tokens(factor):
+    tokens = np.geomspace(1, 1e6, 20001)
+    with jax.enable_x64(True):
+        got = _call(factor, tokens, [[384.0], [16.0]], [[8.0], [1.0]], 4.0, jnp.float64)
+    assert np.max(np.abs(np.diff(np.log(got)))) < 0.01
+
+
+def test_one_token_touches_what_it_is_routed_to():
+    experts, ep = np.array([16.0, 64.0, 384.0]), np.array([[2.0], [8.0], [16.0]])
+    touched, routed = (_call(factor, 1.0, experts, 8.0, ep) for factor in FACTORS)
+    np.testing.assert_allclose(touched, routed, rtol=1e-4)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_single_precision_agrees_with_double(factor):
+    tokens = np.array([1, 2, 3, 8, 64, 1024, 4096, 1e5, 1e7])[:, None, None, None]
+    experts = np.array([16.0, 60.0, 384.0, 1024.0])[:, None, None]
+    k, ep = np.array([1.0, 4.0, 8.0, 16.0])[:, None], np.array([2.0, 4.0, 7.0, 16.0, 64.0, 1024.0])
+    single = _call(factor, tokens, experts, k, ep)
+    with jax.enable_x64(True):
+        double = _call(factor, tokens, experts, k, ep, jnp.float64)
+    assert single.dtype == np.float32
+    assert double.dtype == np.float64
+    np.testing.assert_allclose(single, double, rtol=1e-5)
