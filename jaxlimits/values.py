@@ -44,7 +44,7 @@ def _in_si(info: Quantity, raw: object, *, where: str, key: str) -> float:
         try:
             return units.parse(raw, info.unit)
         except units.UnitError as error:
-            raise InputError(str(error), where=where, key=key, value=raw) from None
+            raise InputError(str(error), where=where, key=key) from None  # it quotes the value
     if isinstance(raw, bool) or not isinstance(raw, (int, float)):
         raise InputError("is not a number", where=where, key=key, value=raw)
     if info.unit not in _PLAIN_UNITS:

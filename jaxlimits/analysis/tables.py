@@ -94,4 +94,4 @@ def _number(text: str, unit: str, name: str) -> float:
     try:
         return units.parse(text, unit)
     except units.UnitError as error:
-        raise InputError(str(error), where="--select", key=name, value=text) from None
+        raise InputError(str(error), where="--select", key=name) from None

@@ -158,9 +158,9 @@ def _refuse_duplicates(values: list[Any], *, where: str, key: str) -> None:
     seen = set()
     for value in values:
         if value in seen:
-            raise InputError(
-                f"has the value {value!r} twice", where=where, key=key, remedy="leave one out"
-            )
+            shown = repr(value) if isinstance(value, str) else f"{value:g}"
+            problem = f"has the value {shown} twice"
+            raise InputError(problem, where=where, key=key, remedy="leave one out")
         seen.add(value)
 
 

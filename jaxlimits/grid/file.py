@@ -124,9 +124,16 @@ def _explained(error: pydantic.ValidationError, where: str) -> InputError:
         problem = f"unknown key {parts[-1]!r}"
         return InputError(problem, where=where, key=key, remedy=suggestion(parts[-1], known))
     given = finding["input"]
-    value = given if isinstance(given, Raw | None) else None
-    return InputError(_sentence(finding["msg"]), where=where, key=key, value=value)
-
-
-def _sentence(message: str) -> str:
-    return message.removeprefix("Input ").removeprefix("Value error, ")
+    value = given if isinstance(given, Raw | list | None) else None
+    if parts[0] == "axes" and len(parts) == 2:
+        problem = "must be a list of values, or a table of a range"
+        remedy = 'write [1, 2, 4] or { geometric = ["1 TB/s", "8 TB/s"], num = 16 }'
+        return InputError(problem, where=where, key=key, value=value, remedy=remedy)
+    if finding["type"] in ("too_short", "too_long"):
+        return InputError("must be [first, last]", where=where, key=key, value=value)
+    return InputError(
+        finding["msg"].removeprefix("Input ").replace("dictionary", "table"),
+        where=where,
+        key=key,
+        value=value,
+    )

@@ -1,12 +1,14 @@
 """The deployment record: how many chips, how they are used, and by which conventions we count."""
 
+from typing import Any
+
 import equinox as eqx
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.fields import check_record, documented, quantity, switch
 
 
-def _size(meaning: str, *, upper: float = 65536.0) -> Scalar:
+def _size(meaning: str, *, upper: float = 65536.0) -> Any:
     return quantity("1", meaning, default=1.0, positive=True, whole=True, upper=upper)
 
 

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from jaxlimits._types import Code, Scalar
+from jaxlimits._types import Code, Flag, Scalar
 from jaxlimits.model import capacity
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
@@ -13,7 +13,7 @@ from jaxlimits.model.power import system_power
 from jaxlimits.model.roofline import StepTimes, step_times, tensor_rate
 
 
-def binding_limit(times: StepTimes, *, feasible: Scalar) -> Code:
+def binding_limit(times: StepTimes, *, feasible: Flag) -> Code:
     """Code of the largest of memory, compute and sync time, or capacity where it does not fit.
 
     Ties go to the first in that order.
@@ -84,7 +84,7 @@ def evaluate(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
     )
 
 
-def _nan_unless(feasible: Scalar, times: StepTimes) -> StepTimes:
+def _nan_unless(feasible: Flag, times: StepTimes) -> StepTimes:
     """The times where the point fits, NaN where it does not."""
     kept = [jnp.where(feasible, t, jnp.nan) for t in (times.t_compute, times.t_mem, times.t_sync)]
     return StepTimes(*kept, t_step=jnp.where(feasible, times.t_step, jnp.nan))

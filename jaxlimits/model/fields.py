@@ -56,7 +56,7 @@ class Quantity:
         if self.whole and self.positive:
             above = "at least 1"
         below = "" if math.isinf(self.upper) else f" and at most {self.upper:g}"
-        return f"{kind} {above}{below}"
+        return f"{kind}, {above}{below}"
 
     def admits(self, value: float) -> bool:
         """Whether a value, in SI units, is one that this quantity can take."""

@@ -107,7 +107,7 @@ def touched_imbalance(
     Assumption: uniform independent routing, no replicated experts, and at most one rank per expert
     (beyond that, experts that nobody asks for fill the empty ranks). The number touched in all is
     replaced by its mean. Status: Ours; the representation is Levin's (1981, Annals of Statistics
-    9(5)). Within 3 % of Monte Carlo for 16 to 384 experts.
+    9(5)). Within 3 % of Monte Carlo for 16 to 384 experts, 7 % of enumeration for 4.
     """
     t, experts, k, ranks, dense = _sanitised(tokens, num_experts, experts_per_token, ep_size)
     log_untouched = t * jnp.log1p(-jnp.minimum(k / experts, 1.0 - _P_MIN))
@@ -153,7 +153,7 @@ def routed_imbalance(
     Assumption: uniform independent routing, no replicated experts, and at most one rank per expert
     (beyond that, experts that nobody asks for fill the empty ranks). Status: Ours; the
     representation is Levin's (1981, Annals of Statistics 9(5)). Within 2 % of Monte Carlo for 16 to
-    384 experts.
+    384 experts, 3 % of enumeration for 4.
     """
     t, experts, k, ranks, dense = _sanitised(tokens, num_experts, experts_per_token, ep_size)
     pairs = t * k
@@ -202,7 +202,8 @@ def _max_over_mean(urn: _Urn) -> _One:
     exceeds = 1.0 - _cdf_of_max(urn, jnp.minimum(above, urn.limit - urn.mean))
     # A dot, since XLA's CPU backend splits a kernel that ends in a sum into twice as many loops;
     # at full precision, since an accelerator would round its factors.
-    excess = start[0] + jnp.dot(exceeds, step, precision="highest")
+    total = jnp.dot(exceeds, jnp.ones(_NODES, exceeds.dtype), precision="highest")
+    excess = start[0] + step[0] * total
     return 1.0 + excess / urn.mean[0]
 
 

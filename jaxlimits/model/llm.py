@@ -1,12 +1,14 @@
 """The application record: the shape of one large language model."""
 
+from typing import Any
+
 import equinox as eqx
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.fields import check_record, documented, quantity
 
 
-def _count(meaning: str, *, default: float | None = 0.0, **bounds: object) -> Scalar:
+def _count(meaning: str, *, default: float | None = 0.0, **bounds: Any) -> Any:
     return quantity("1", meaning, default=default, whole=True, **bounds)
 
 
