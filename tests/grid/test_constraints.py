@@ -1,0 +1,90 @@
+"""What must hold between fields, on every combination that a grid makes of them."""
+
+import pytest
+
+from jaxlimits.errors import InputError
+from jaxlimits.grid.constraints import check_scenario
+from jaxlimits.grid.scenario import bind
+from jaxlimits.grid.spec import GridSpec
+
+
+def check(spec: GridSpec) -> None:
+    check_scenario(bind(spec))
+
+
+@pytest.mark.parametrize(
+    ("axes", "overrides", "says"),
+    [
+        ("batch_size = [1]", {"ep_size": "3"}, ["tp_size * dp_size", "ep_size = 3", "tp_size = 8"]),
+        ("ep_size = [1, 2, 3]", {"llm": "qwen3-30b"}, ["ep_size = 3"]),
+        ("dp_size = [3]", {"llm": "qwen3-30b", "ep_size": "24"}, ["num_experts = 128"]),
+        ("tp_size = [8, 4]", {"llm": "qwen3-30b", "ep_size": "8"}, ["ep_size = 8", "tp_size = 4"]),
+        ("tp_size_scale = [1, 0.5]", {"llm": "qwen3-30b", "ep_size": "8"}, ["tp_size = 4"]),
+        ("experts_per_token = [8, 256]", {"llm": "qwen3-30b"}, ["256", "num_experts = 128"]),
+        ("llm = ['qwen3-30b', 'gpt-oss-20b']", {"experts_per_token": "64"}, ["num_experts = 32"]),
+        ("num_moe_layers = [1, 100]", {}, ["num_moe_layers = 100", "num_layers = 32"]),
+        (
+            "num_windowed_layers = [10, 20]\nnum_chunked_layers = [10, 20]",
+            {},
+            ["num_windowed_layers = 20", "num_chunked_layers = 20", "num_layers = 32"],
+        ),
+        ("nominal_params = [0]", {"accounting": "nominal"}, ["nominal", "nominal_params = 0"]),
+        ("accounting = ['full', 'nominal']", {"nominal_active_params": "9e9"}, ["9e+09"]),
+    ],
+)
+def test_a_combination_that_cannot_be_is_refused_with_its_values(
+    sweep_of, axes, overrides, says, request
+):
+    varied = {line.partition(" =")[0] for line in axes.splitlines()}
+    text = {name: f'{name} = "{v}"' for name, v in {"llm": "llama3-8b", **overrides}.items()}
+    base = "\n".join(
+        ['chip = "h100"', *(line for name, line in text.items() if name not in varied)]
+    )
+    if "tp_size" not in varied:
+        base += "\ntp_size = 8"
+    spec = request.getfixturevalue("resolve")(f"[base]\n{base}\n[axes]\n{axes}\n")
+    with pytest.raises(InputError) as caught:
+        check(spec)
+    message = str(caught.value)
+    assert "grid.toml" in message
+    for part in says:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("axes", "overrides"),
+    [
+        ("ep_size = [1, 2, 4, 8]", {"llm": "qwen3-30b"}),
+        ("ep_size = { values = [2, 3], with = { num_experts = [128, 129] } }", {"dp_size": "3"}),
+        ("nominal_params = [0]", {"accounting": "full"}),
+        ("accounting = ['full', 'layers']", {"nominal_params": "0"}),
+        ("num_experts_scale = [1, 2]", {"llm": "qwen3-30b"}),
+        ("batch_size_scale = [1, 512]", {}),
+        ("compute_bits_scale = [0.5, 1, 2]", {}),
+        ("tp_size_scale = [0.125, 8192]", {}),
+    ],
+)
+def test_a_combination_that_can_be_passes(sweep_of, axes, overrides):
+    check(sweep_of(axes, **overrides))
+
+
+@pytest.mark.parametrize(
+    ("axes", "overrides", "says"),
+    [
+        ("batch_size_scale = [1, 0.5]", {}, ["batch_size_scale", "batch_size 0.5", "whole"]),
+        ("tp_size_scale = [16384]", {}, ["tp_size 131072", "65536"]),
+        ("compute_bits_scale = [3]", {}, ["compute_bits 24", "4, 8, 16"]),
+        ("usable_fraction_scale = [2]", {}, ["usable_fraction 2", "at most 1"]),
+        ("seq_len = [3]", {"seq_len_scale": "0.5"}, ["seq_len_scale", "seq_len 1.5"]),
+    ],
+)
+def test_a_scale_factor_may_not_carry_a_field_out_of_its_bounds(sweep_of, axes, overrides, says):
+    with pytest.raises(InputError) as caught:
+        check(sweep_of(axes, **overrides))
+    for part in says:
+        assert part in str(caught.value)
+
+
+def test_a_whole_field_may_be_scaled_by_a_fraction_that_leaves_it_whole(sweep_of):
+    # 70 * 0.1 is 7.000000000000001 in floats.
+    check(sweep_of("batch_size_scale = [0.1, 0.3, 1]", batch_size="70"))

@@ -1,0 +1,87 @@
+"""Touched experts and their placement, by hand."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlimits.model import experts
+from jaxlimits.model.deployment import Deployment
+from tests.helpers import evaluate_x64, named_scenario
+
+DEEPSEEK = named_scenario("deepseek-v3", "h200").llm
+
+
+@pytest.mark.parametrize(
+    ("tokens", "touched"),
+    [
+        (1.0, 8.0),
+        (2.0, 15.75),  # 256 * (1 - (31/32)^2) = 256 * 63/1024
+        (3.0, 23.2578125),  # 256 * (1 - 29791/32768) = 256 * 2977/32768
+        (64.0, 222.4398),  # 256 * (1 - (31/32)^64) = 256 * (1 - 0.1310946)
+        (1e6, 256.0),
+    ],
+)
+@pytest.mark.usefixtures("x64")
+def test_deepseek_v3_touches_so_many_experts(tokens, touched):
+    assert experts.touched_experts(DEEPSEEK, tokens=tokens) == pytest.approx(touched, rel=1e-6)
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_mean_over_all_choices_is_the_formula():
+    # 2 tokens choose 2 of 4 experts each: 6 * 6 equally likely pairs of sets.
+    choices = [set(pair) for pair in itertools.combinations(range(4), 2)]
+    mean = sum(len(a | b) for a in choices for b in choices) / 36
+    llm = named_scenario("deepseek-v3", "h200", num_experts=4.0, experts_per_token=2.0).llm
+    assert mean == 3.0
+    assert experts.touched_experts(llm, tokens=2.0) == pytest.approx(mean, rel=1e-14)
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_dense_model_touches_none_and_a_token_of_all_experts_all():
+    dense = named_scenario("llama3-70b", "h100").llm
+    assert experts.touched_experts(dense, tokens=7.0) == 0.0
+    every = named_scenario("deepseek-v3", "h200", experts_per_token=256.0).llm
+    assert experts.touched_experts(every, tokens=1.0) == 256.0
+
+
+@given(tokens=st.integers(1, 10**6), more=st.integers(0, 1000), used=st.integers(1, 256))
+def test_touched_experts_lie_between_active_and_all_and_grow_with_tokens(tokens, more, used):
+    llm = named_scenario("deepseek-v3", "h200", experts_per_token=float(used)).llm
+    fewer = experts.touched_experts(llm, tokens=float(tokens))
+    touched = experts.touched_experts(llm, tokens=float(tokens + more))
+    slack = 1e-4  # these calls are in single precision
+    assert used - slack <= fewer <= touched + slack <= 256.0 + 2 * slack
+
+
+@pytest.mark.usefixtures("x64")
+def test_replicas_share_tokens_only_under_expert_parallelism():
+    sizes = {"tp_size": 8.0, "dp_size": 4.0, "batch_size": 3.0, "query_tokens": 2.0}
+    alone, placed = Deployment(**sizes), Deployment(ep_size=32.0, **sizes)
+    assert experts.expert_replicas(alone) == 1.0
+    assert experts.expert_replicas(placed) == 4.0
+    assert experts.routed_tokens(alone) == 6.0  # 3 * 2
+    assert experts.routed_tokens(placed) == 24.0  # 3 * 2 * 4
+
+
+def test_a_replica_stores_and_reads_its_share_of_the_experts():
+    sizes = {"tp_size": 8.0, "dp_size": 4.0, "batch_size": 3.0, "accounting": "layers"}
+    alone = evaluate_x64(*named_scenario("deepseek-v3", "h200", **sizes))
+    placed = evaluate_x64(*named_scenario("deepseek-v3", "h200", ep_size=32.0, **sizes))
+    # 256 routed experts of 2,554,331,136 weights over all layers; the rest, as in test_weights:
+    # 11,413,422,080 + 1,189,085,184 + 2,554,331,136 + 106,430,464 = 15,263,268,864
+    assert alone.weight_bytes == 15_263_268_864 + 256 * 2_554_331_136
+    assert placed.weight_bytes == 15_263_268_864 + 64 * 2_554_331_136
+    # 3 tokens alone; 12 together, of which the replica answers for a quarter
+    one = 256 * (1 - (31 / 32) ** 3) * 2_554_331_136
+    share = 256 * (1 - (31 / 32) ** 12) * 2_554_331_136 / 4
+    assert alone.weight_traffic == pytest.approx(15_263_268_864 + one, rel=1e-12)
+    assert placed.weight_traffic == pytest.approx(15_263_268_864 + share, rel=1e-12)
+
+
+def test_every_expert_is_stored_touched_or_not():
+    few = evaluate_x64(*named_scenario("deepseek-v3", "h200", tp_size=8.0))
+    many = evaluate_x64(*named_scenario("deepseek-v3", "h200", tp_size=8.0, batch_size=64.0))
+    assert few.weight_bytes == many.weight_bytes == 671_026_404_352
+    assert few.weight_traffic < many.weight_traffic < many.weight_bytes
