@@ -1,5 +1,11 @@
-"""The model's one entry point: chip, LLM and deployment in, one record out."""
+"""The model's one entry point: chip, LLM and deployment in, one record out.
 
+Evaluation has two halves. :func:`step_terms` is nearly all the arithmetic, but its terms depend on
+few fields each; :func:`metrics_of` is a handful of operations on these terms. A grid computes the
+terms on small axes and only the second half at every point.
+"""
+
+import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Code, Flag, Scalar
@@ -8,9 +14,65 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Limit, Metrics
-from jaxlimits.model.operators import Operators, step_operators
+from jaxlimits.model.operators import step_operators
 from jaxlimits.model.power import system_power
 from jaxlimits.model.roofline import StepTimes, step_times, tensor_rate
+
+
+class StepTerms(eqx.Module):
+    """What the metrics of a point are made of.
+
+    Parameters
+    ----------
+    times
+        Times of one step, whether or not it fits [s].
+    weight_bytes, kv_bytes, capacity
+        Stored by one replica, and the memory it has for it [B].
+    weight_traffic, kv_traffic, flops
+        Read and computed by one replica in one step [B, B, FLOP].
+    max_batch_size
+        Largest micro-batch that fits [1].
+    replica_chips, step_tokens
+        Chips of one replica; tokens that the whole system gives in one step [1].
+    stage_bw, stage_flops
+        Bandwidth and tensor rate of the chips that share a stage [B/s, FLOP/s].
+    power
+        Provisioned power of the system [W].
+    """
+
+    times: StepTimes
+    weight_bytes: Scalar
+    kv_bytes: Scalar
+    capacity: Scalar
+    weight_traffic: Scalar
+    kv_traffic: Scalar
+    flops: Scalar
+    max_batch_size: Scalar
+    replica_chips: Scalar
+    step_tokens: Scalar
+    stage_bw: Scalar
+    stage_flops: Scalar
+    power: Scalar
+
+
+def step_terms(chip: Chip, llm: LLM, deployment: Deployment) -> StepTerms:
+    """Compute the terms of one point; each rests on few of the fields."""
+    operators = step_operators(llm, deployment)
+    return StepTerms(
+        times=step_times(operators, chip, llm, deployment),
+        weight_bytes=capacity.weight_bytes(llm, deployment),
+        kv_bytes=capacity.kv_bytes(llm, deployment),
+        capacity=capacity.replica_capacity(chip, deployment),
+        weight_traffic=operators.total("weight_traffic"),
+        kv_traffic=operators.total("kv_traffic"),
+        flops=operators.total("tensor_flops"),
+        max_batch_size=capacity.max_batch_size(chip, llm, deployment),
+        replica_chips=deployment.tp_size * deployment.pp_size,
+        step_tokens=deployment.dp_size * deployment.pp_size * deployment.batch_size,
+        stage_bw=deployment.tp_size * chip.mem_bw,
+        stage_flops=deployment.tp_size * tensor_rate(chip, deployment),
+        power=system_power(chip, deployment),
+    )
 
 
 def binding_limit(times: StepTimes, *, feasible: Flag) -> Code:
@@ -24,12 +86,49 @@ def binding_limit(times: StepTimes, *, feasible: Flag) -> Code:
     return jnp.where(feasible, code, Limit.CAPACITY).astype(jnp.int8)
 
 
+def metrics_of(terms: StepTerms) -> Metrics:
+    r"""Combine the terms of a point.
+
+    .. math:: \mathrm{utps} = 1/t_\mathrm{step},
+              \qquad \mathrm{stps} = \mathrm{dp}\,\mathrm{pp}\,B/t_\mathrm{step}
+
+    Utilisations are means over a step with every stage of the pipeline busy.
+    """
+    stored = terms.weight_bytes + terms.kv_bytes
+    feasible = stored <= terms.capacity
+    possible = _nan_unless(feasible, terms.times)
+    stps = terms.step_tokens / possible.t_step
+    traffic = terms.weight_traffic + terms.kv_traffic
+    return Metrics(
+        t_compute=possible.t_compute,
+        t_mem=possible.t_mem,
+        t_sync=possible.t_sync,
+        t_step=possible.t_step,
+        utps=1.0 / possible.t_step,
+        stps=stps,
+        tpot=possible.t_step,
+        weight_bytes=terms.weight_bytes,
+        kv_bytes=terms.kv_bytes,
+        bytes_per_chip=stored / terms.replica_chips,
+        weight_traffic=terms.weight_traffic,
+        kv_traffic=terms.kv_traffic,
+        flops=terms.flops,
+        max_batch_size=terms.max_batch_size,
+        feasible=feasible,
+        limit=binding_limit(terms.times, feasible=feasible),
+        capacity_utilisation=stored / terms.capacity,
+        bandwidth_utilisation=traffic / (terms.stage_bw * possible.t_step),
+        flops_utilisation=terms.flops / (terms.stage_flops * possible.t_step),
+        power=terms.power,
+        energy_per_token=terms.power / stps,
+        stps_per_watt=stps / terms.power,
+    )
+
+
 def evaluate(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
     r"""Evaluate the limit model at one point.
 
-    .. math:: t_\mathrm{step} = \max(t_\mathrm{compute}, t_\mathrm{mem}) + t_\mathrm{sync},
-              \qquad \mathrm{utps} = 1/t_\mathrm{step},
-              \qquad \mathrm{stps} = \mathrm{dp}\,\mathrm{pp}\,B/t_\mathrm{step}
+    .. math:: t_\mathrm{step} = \max(t_\mathrm{compute}, t_\mathrm{mem}) + t_\mathrm{sync}
 
     Pure: no jit or vmap inside; differentiable in every numeric field.
 
@@ -48,54 +147,14 @@ def evaluate(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
     ----------
     arXiv:2507.14397, step time (published).
     """
-    operators = step_operators(llm, deployment)
-    times = step_times(operators, chip, llm, deployment)
-    stored_weights = capacity.weight_bytes(llm, deployment)
-    stored_kv = capacity.kv_bytes(llm, deployment)
-    available = capacity.replica_capacity(chip, deployment)
-    feasible = stored_weights + stored_kv <= available
-    possible = _nan_unless(feasible, times)
-    stps = deployment.dp_size * deployment.pp_size * deployment.batch_size / possible.t_step
-    power = system_power(chip, deployment)
-    bandwidth_share, flops_share = _utilisations(operators, possible, chip, deployment)
-    return Metrics(
-        t_compute=possible.t_compute,
-        t_mem=possible.t_mem,
-        t_sync=possible.t_sync,
-        t_step=possible.t_step,
-        utps=1.0 / possible.t_step,
-        stps=stps,
-        tpot=possible.t_step,
-        weight_bytes=stored_weights,
-        kv_bytes=stored_kv,
-        bytes_per_chip=(stored_weights + stored_kv) / (deployment.tp_size * deployment.pp_size),
-        weight_traffic=operators.total("weight_traffic"),
-        kv_traffic=operators.total("kv_traffic"),
-        flops=operators.total("tensor_flops"),
-        max_batch_size=capacity.max_batch_size(chip, llm, deployment),
-        feasible=feasible,
-        limit=binding_limit(times, feasible=feasible),
-        capacity_utilisation=(stored_weights + stored_kv) / available,
-        bandwidth_utilisation=bandwidth_share,
-        flops_utilisation=flops_share,
-        power=power,
-        energy_per_token=power / stps,
-        stps_per_watt=stps / power,
-    )
+    return metrics_of(step_terms(chip, llm, deployment))
 
 
 def _nan_unless(feasible: Flag, times: StepTimes) -> StepTimes:
-    """The times where the point fits, NaN where it does not."""
-    kept = [jnp.where(feasible, t, jnp.nan) for t in (times.t_compute, times.t_mem, times.t_sync)]
-    return StepTimes(*kept, t_step=jnp.where(feasible, times.t_step, jnp.nan))
-
-
-def _utilisations(
-    operators: Operators, times: StepTimes, chip: Chip, deployment: Deployment
-) -> tuple[Scalar, Scalar]:
-    """Mean use of bandwidth and of the tensor units over a step of a full pipeline [1]."""
-    seconds = deployment.tp_size * times.t_step
-    traffic = operators.total("weight_traffic") + operators.total("kv_traffic")
-    bandwidth_share = traffic / (chip.mem_bw * seconds)
-    flops_share = operators.total("tensor_flops") / (tensor_rate(chip, deployment) * seconds)
-    return bandwidth_share, flops_share
+    """Return the times where the point fits, NaN where it does not."""
+    return StepTimes(
+        t_compute=jnp.where(feasible, times.t_compute, jnp.nan),
+        t_mem=jnp.where(feasible, times.t_mem, jnp.nan),
+        t_sync=jnp.where(feasible, times.t_sync, jnp.nan),
+        t_step=jnp.where(feasible, times.t_step, jnp.nan),
+    )

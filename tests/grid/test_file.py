@@ -113,8 +113,8 @@ def test_an_unknown_key_is_refused_with_the_nearest(text, near):
         ("[axes]\nbatch_size = { linear = [1, 2, 3], num = 2 }", "axes.batch_size.linear"),
         ("[axes]\nbatch_size = { linear = [1, 2], num = 0 }", "axes.batch_size.num"),
         ("[axes]\nbatch_size = { linear = [1, 2], num = 1.5 }", "axes.batch_size.num"),
-        ("[base]\nllm = ['a', 'b']", "base.llm:"),
-        ("[base]\ntp_size = { a = 1 }", "base.tp_size:"),
+        ("[base]\nllm = ['a', 'b']", "base.llm"),
+        ("[base]\ntp_size = { a = 1 }", "base.tp_size"),
         ("precision = 'float16'", "precision"),
         ("outputs = 'utps'", "outputs"),
         ("outputs = [1]", "outputs"),
@@ -127,7 +127,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(text, near):
 def test_a_misshapen_value_is_refused_by_its_key_in_a_users_words(text, key):
     message = refused(text)
     assert message.startswith(f"g.toml: {key}")
-    for word in ("AxisTable", "pydantic", "dictionary", "instance of", "validation", "Traceback"):
+    for word in ("AxisTable", "pydantic", "dictionary", "instance of", "validation", ".str"):
         assert word not in message
 
 

@@ -39,10 +39,10 @@ def test_a_quantity_admits_what_its_bounds_say(quantity, admitted, refused):
 @pytest.mark.parametrize(
     ("quantity", "words"),
     [
-        (ANY, "a number at least 0"),
-        (POSITIVE, "a number above 0"),
-        (SHARE, "a number above 0 and at most 1"),
-        (COUNT, "a whole number at least 1 and at most 64"),
+        (ANY, "a number, at least 0"),
+        (POSITIVE, "a number, above 0"),
+        (SHARE, "a number, above 0 and at most 1"),
+        (COUNT, "a whole number, at least 1 and at most 64"),
         (CHOICE, "one of 4, 8"),
     ],
 )
@@ -53,12 +53,12 @@ def test_bounds_are_told_in_words(quantity, words):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("mem_bw", 0.0, r"mem_bw = 0.0 \[B/s\]: must be a number above 0"),
-        ("usable_fraction", 1.5, "must be a number above 0 and at most 1"),
-        ("sync_latency", -1e-6, "must be a number at least 0"),
-        ("num_layers", 1.5, "must be a whole number at least 1"),
+        ("mem_bw", 0.0, r"mem_bw = 0.0 \[B/s\]: must be a number, above 0"),
+        ("usable_fraction", 1.5, "must be a number, above 0 and at most 1"),
+        ("sync_latency", -1e-6, "must be a number, at least 0"),
+        ("num_layers", 1.5, "must be a whole number, at least 1"),
         ("compute_bits", 12.0, "must be one of 4, 8, 16"),
-        ("seq_len", math.nan, "must be a whole number at least 0"),
+        ("seq_len", math.nan, "must be a whole number, at least 0"),
         ("roofline", "both", "roofline = 'both': must be one of step, operator"),
     ],
 )
@@ -68,8 +68,10 @@ def test_a_record_refuses_what_a_field_cannot_take(name, value, message):
 
 
 def test_traced_values_pass():
+    chip = named_scenario("llama3-8b", "h100").chip
+
     def twice(bandwidth):
-        return 2.0 * dataclasses.replace(named_scenario("llama3-8b", "h100").chip, mem_bw=bandwidth).mem_bw
+        return 2.0 * dataclasses.replace(chip, mem_bw=bandwidth).mem_bw
 
     assert jax.jit(twice)(-1.0) == -2.0
 

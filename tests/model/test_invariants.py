@@ -1,0 +1,266 @@
+"""What must hold at any point, whatever the numbers."""
+
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from jaxlimits.model.fields import quantities
+from jaxlimits.model.metrics import Limit, Metrics
+from tests.helpers import (
+    COMBINATIONS,
+    NUMBERS,
+    PAPER,
+    Scenario,
+    elasticities,
+    evaluate_x64,
+    gradient_x64,
+    named_scenario,
+)
+from tests.reference import VOID_IF_INFEASIBLE
+from tests.strategies import scenarios
+
+RATES = ("peak_flops", "peak_vector_flops", "mem_bw")
+RATIOS = ("flops_ratio_16bit", "flops_ratio_4bit")
+CAPACITIES = ("mem_capacity", "usable_fraction")
+LATENCIES = ("sync_latency", "hop_latency", "all_to_all_latency")
+HAIR = 1e-12
+"""Rounding in float64, as a share."""
+
+TP_ONLY = {"pp_size": 1.0, "dp_size": 1.0, "ep_size": 1.0}
+ONE_QUERY_TOKEN = {"query_tokens": 1.0}
+
+
+def never_less(more: float, less: float) -> bool:
+    """Whether one metric is at least another, a point that does not fit counting as nothing."""
+    more, less = (0.0 if math.isnan(value) else value for value in (more, less))
+    return more >= less * (1.0 - HAIR)
+
+
+@pytest.mark.parametrize("name", [*RATES, *RATIOS, *CAPACITIES])
+@given(scenario=scenarios(feasible=None), factor=st.floats(1.0, 100.0))
+def test_more_of_a_rate_or_capacity_never_hurts(name, scenario, factor):
+    value = min(factor * scenario[name], NUMBERS[name].upper)
+    less, more = evaluate_x64(*scenario), evaluate_x64(*scenario.but(**{name: value}))
+    for metric in ("utps", "stps", "max_batch_size"):
+        assert never_less(getattr(more, metric), getattr(less, metric)), metric
+
+
+@pytest.mark.parametrize("name", LATENCIES)
+@given(scenario=scenarios(), added=st.floats(0.0, 1e-3))
+def test_a_longer_latency_never_helps(name, scenario, added):
+    slow = evaluate_x64(*scenario.but(**{name: scenario[name] + added}))
+    fast = evaluate_x64(*scenario)
+    assert never_less(fast.utps, slow.utps)
+    assert never_less(fast.stps, slow.stps)
+
+
+@given(scenario=scenarios(), factor=st.floats(1e-2, 1e2))
+def test_time_scales_with_all_rates_and_latencies(scenario, factor):
+    scaled = scenario.scaled(factor, RATES).scaled(1.0 / factor, LATENCIES)
+    before, after = evaluate_x64(*scenario), evaluate_x64(*scaled)
+    assert after.t_step == pytest.approx(before.t_step / factor, rel=1e-12)
+    assert after.limit == before.limit or _tied(before)
+
+
+def _tied(point: Metrics) -> bool:
+    times = sorted((point.t_mem, point.t_compute, point.t_sync))
+    return times[2] == pytest.approx(times[1], rel=1e-12)
+
+
+@given(scenario=scenarios())
+def test_elasticities_of_rates_less_those_of_latencies_are_one(scenario):
+    shares = elasticities(scenario, [*RATES, *LATENCIES])
+    rates, latencies = shares[: len(RATES)], shares[len(RATES) :]
+    assert sum(rates) - sum(latencies) == pytest.approx(1.0, rel=1e-5)
+    assert min(rates) >= 0.0 >= max(latencies)
+
+
+@given(scenario=scenarios(combinations=("paper",), **TP_ONLY))
+def test_with_tensor_parallelism_alone_three_elasticities_are_one(scenario):
+    bandwidth, flops, sync = elasticities(scenario, ["mem_bw", "peak_flops", "sync_latency"])
+    assert bandwidth + flops - sync == pytest.approx(1.0, rel=1e-5)
+
+
+@given(scenario=scenarios(tp_size=1.0, **TP_ONLY))
+def test_one_chip_costs_no_sync(scenario):
+    assert evaluate_x64(*scenario).t_sync == 0.0
+
+
+@given(scenario=scenarios(**TP_ONLY), more=st.integers(1, 1024))
+def test_a_larger_batch_slows_the_user_and_speeds_up_the_system(scenario, more):
+    small = evaluate_x64(*scenario)
+    large = evaluate_x64(*scenario.but(batch_size=scenario["batch_size"] + more))
+    assume(large.feasible)
+    assert never_less(small.utps, large.utps)
+    assert never_less(large.stps, small.stps)
+
+
+@given(scenario=scenarios(feasible=None, seq_len=0.0))
+def test_no_context_has_no_cache(scenario):
+    point = evaluate_x64(*scenario)
+    assert point.kv_bytes == point.kv_traffic == 0.0
+    assert point.max_batch_size == (math.inf if point.feasible else 0.0)
+
+
+@given(
+    scenario=scenarios(architectures=("windowed", "chunked_moe"), feasible=None),
+    moved=st.integers(1, 100),
+)
+def test_a_windowed_or_chunked_layer_never_costs_more_than_a_full_one(scenario, moved):
+    kind = "num_windowed_layers" if scenario["num_windowed_layers"] else "num_chunked_layers"
+    fewer = scenario.but(**{kind: max(scenario[kind] - moved, 0.0)})
+    short, full = evaluate_x64(*scenario), evaluate_x64(*fewer)
+    for metric in ("kv_bytes", "kv_traffic", "flops"):
+        assert never_less(getattr(full, metric), getattr(short, metric)), metric
+    for metric in ("utps", "stps", "max_batch_size"):
+        assert never_less(getattr(short, metric), getattr(full, metric)), metric
+
+
+@given(scenario=scenarios(architectures=("windowed", "chunked_moe")))
+def test_the_papers_full_attention_never_costs_less(scenario):
+    own = evaluate_x64(*scenario.but(attention_span="model"))
+    full = evaluate_x64(*scenario.but(attention_span="full"))
+    assert never_less(full.kv_bytes, own.kv_bytes)
+    assert never_less(own.utps, full.utps)
+
+
+@given(scenario=scenarios(feasible=None))
+def test_a_cache_copied_by_heads_never_beats_a_split_one(scenario):
+    # Where collectives are derived, a split beyond the heads pays for one more of them.
+    split = evaluate_x64(*scenario.but(kv_sharding="split", collectives="fixed"))
+    heads = evaluate_x64(*scenario.but(kv_sharding="heads", collectives="fixed"))
+    for metric in ("utps", "stps", "max_batch_size"):
+        assert never_less(getattr(split, metric), getattr(heads, metric)), metric
+    assert never_less(heads.kv_bytes, split.kv_bytes)
+    assert never_less(heads.kv_traffic, split.kv_traffic)
+
+
+@given(scenario=scenarios())
+def test_a_split_within_the_heads_needs_no_copies(scenario):
+    heads = scenario["num_kv_heads"]
+    within = scenario.but(tp_size=min(scenario["tp_size"], heads), dp_size=1.0, ep_size=1.0)
+    split, copied = within.but(kv_sharding="split"), within.but(kv_sharding="heads")
+    assert evaluate_x64(*split) == evaluate_x64(*copied) or not evaluate_x64(*split).feasible
+
+
+@given(scenario=scenarios(architectures=("moe", "mla_moe"), feasible=None, dp_size=1.0))
+def test_stored_experts_are_at_least_the_touched_and_those_at_least_the_active(scenario):
+    scenario = scenario.but(accounting="layers", weight_bits=8.0)
+    point = evaluate_x64(*scenario)
+    active = point.weight_traffic if _is_one_token(scenario) else _active_bytes(scenario)
+    assert never_less(point.weight_bytes, point.weight_traffic)
+    assert never_less(point.weight_traffic, active)
+
+
+def _is_one_token(scenario: Scenario) -> bool:
+    return scenario["batch_size"] * scenario["query_tokens"] == 1.0
+
+
+def _active_bytes(scenario: Scenario) -> float:
+    one = scenario.but(batch_size=1.0, **ONE_QUERY_TOKEN)
+    return evaluate_x64(*one).weight_traffic
+
+
+@given(scenario=scenarios())
+def test_overlap_operator_by_operator_is_never_faster(scenario):
+    step = evaluate_x64(*scenario.but(roofline="step"))
+    operator = evaluate_x64(*scenario.but(roofline="operator"))
+    assert never_less(operator.t_step, step.t_step)
+    assert never_less(operator.t_compute, step.t_compute)
+    assert operator.t_mem == pytest.approx(step.t_mem, rel=1e-12)
+    assert never_less(step.t_compute + step.t_mem + step.t_sync, step.t_step)
+
+
+@given(scenario=scenarios(feasible=None), bound=st.sampled_from(["tensor", "memory"]))
+def test_rooflines_agree_where_one_resource_binds_throughout(scenario, bound):
+    # A tensor rate so low, or a bandwidth so low, that it binds in every operator with such work.
+    starved = {"tensor": {"peak_flops": 1.0, "vector_work": "off"}, "memory": {"mem_bw": 1.0}}
+    scenario = scenario.but(**starved[bound])
+    step = evaluate_x64(*scenario.but(roofline="step"))
+    operator = evaluate_x64(*scenario.but(roofline="operator"))
+    assert operator.t_step == pytest.approx(step.t_step, rel=1e-9, nan_ok=True)
+
+
+@given(scenario=scenarios())
+def test_vector_work_never_saves_time(scenario):
+    off = evaluate_x64(*scenario.but(vector_work="off"))
+    on = evaluate_x64(*scenario.but(vector_work="on"))
+    assert never_less(on.t_step, off.t_step)
+
+
+@given(scenario=scenarios(feasible=False))
+def test_a_point_that_does_not_fit_is_data(scenario):
+    point = evaluate_x64(*scenario)
+    assert not point.feasible
+    assert point.limit == Limit.CAPACITY
+    assert point.capacity_utilisation > 1.0
+    assert point.max_batch_size < scenario["batch_size"]
+    for name in quantities(Metrics):
+        value = getattr(point, name)
+        assert math.isnan(value) if name in VOID_IF_INFEASIBLE else math.isfinite(value), name
+
+
+@given(scenario=scenarios())
+def test_a_point_that_fits_has_every_number(scenario):
+    point = evaluate_x64(*scenario)
+    assert point.feasible
+    assert point.limit in {Limit.MEMORY, Limit.COMPUTE, Limit.SYNC}
+    assert point.capacity_utilisation <= 1.0
+    assert never_less(point.max_batch_size, scenario["batch_size"])
+    for name in quantities(Metrics):
+        assert math.isfinite(getattr(point, name)) or name == "max_batch_size", name
+        assert getattr(point, name) >= 0.0, name
+
+
+@given(scenario=scenarios())
+def test_no_share_of_a_peak_exceeds_one(scenario):
+    point = evaluate_x64(*scenario)
+    assert point.bandwidth_utilisation <= 1.0 + HAIR
+    assert point.flops_utilisation <= 1.0 + HAIR
+
+
+@given(scenario=scenarios())
+def test_rates_are_of_one_user_and_of_all_users(scenario):
+    point = evaluate_x64(*scenario)
+    users = scenario["batch_size"] * scenario["pp_size"] * scenario["dp_size"]
+    assert point.utps * point.tpot == pytest.approx(1.0, rel=1e-12)
+    assert point.stps == pytest.approx(users * point.utps, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+@given(data=st.data())
+def test_gradients_of_utps_are_finite_wherever_it_is(name, data):
+    scenario = data.draw(scenarios(combinations=(name,)))
+    for field, slope in gradient_x64(scenario).items():
+        assert math.isfinite(slope), field
+
+
+EDGES = {
+    "no context": {"seq_len": 0.0},
+    "one chip": {"tp_size": 1.0, "mem_capacity": 1e13},
+    "no latency": {"sync_latency": 0.0, "hop_latency": 0.0, "all_to_all_latency": 0.0},
+    "one chip, no context": {"tp_size": 1.0, "seq_len": 0.0, "mem_capacity": 1e13},
+    "one layer": {"num_layers": 1.0, "num_moe_layers": 0.0, "num_windowed_layers": 0.0},
+    "context at the window": {"seq_len": 128.0},
+}
+
+
+@pytest.mark.parametrize("edge", EDGES.values(), ids=EDGES)
+@pytest.mark.parametrize("llm", ["llama3-70b", "deepseek-v3", "gpt-oss-20b", "llama4-maverick"])
+@pytest.mark.parametrize("switches", [{}, PAPER], ids=["default", "paper"])
+def test_gradients_of_utps_are_finite_at_the_edges(llm, edge, switches):
+    edge = edge | ({"num_chunked_layers": 0.0} if "num_layers" in edge else {})
+    scenario = named_scenario(llm, "h200", tp_size=8.0, **switches).but(**edge)
+    assert evaluate_x64(*scenario).feasible
+    for field, slope in gradient_x64(scenario).items():
+        assert math.isfinite(slope), field
+
+
+def test_gradients_are_finite_where_every_token_uses_every_expert():
+    sizes = {"tp_size": 8.0, "experts_per_token": 256.0}
+    scenario = named_scenario("deepseek-v3", "h200", **sizes)
+    for values in ({}, {"ep_size": 8.0}):
+        slopes = gradient_x64(scenario.but(**values))
+        assert all(math.isfinite(slope) for slope in slopes.values())
