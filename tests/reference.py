@@ -90,7 +90,7 @@ def layer_matrices(p: Point, *, moe: bool) -> dict[str, float]:
 def counted_matrices(p: Point) -> tuple[dict[str, float], dict[str, float]]:
     """Elements by operator over all layers, and what is counted beside them."""
     kinds = [moe for _, _, moe in p.layers()]
-    counts = {name: 0.0 for name in ("projections", "output", "router", "ffn", "expert")}
+    counts = dict.fromkeys(("projections", "output", "router", "ffn", "expert"), 0.0)
     for moe in kinds:
         for name, elements in layer_matrices(p, moe=moe).items():
             counts[name] += elements
@@ -114,7 +114,7 @@ def counted_matrices(p: Point) -> tuple[dict[str, float], dict[str, float]]:
 
 def touched(p: Point) -> float:
     """Expected distinct experts of the step's tokens in one layer."""
-    if p.num_experts == 0 or p.experts_per_token == p.num_experts:
+    if p.num_experts in {0, p.experts_per_token}:
         return p.num_experts
     untouched = (1 - p.experts_per_token / p.num_experts) ** (p.tokens * p.sharing)
     return p.num_experts * (1 - untouched)

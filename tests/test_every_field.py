@@ -1,21 +1,20 @@
 """Every numeric field of every record: an axis, an override and a scale factor, by its one name."""
 
+import functools
+import itertools
+from pathlib import Path
+
 import numpy as np
 import pytest
+import xarray as xr
 
 import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog
-from jaxlimits.grid.file import read_grid
-from jaxlimits.grid.spec import grid_catalog
 
 # A model and a chip in which every field counts: dense and expert layers, heads and a latent,
-# windows and chunks shorter than the context, all three kinds of parallelism. Twice and half of
-# each value are values that the field can take.
-EVERYTHING = """
-outputs = [
-    "t_mem", "t_compute", "t_sync", "capacity_utilisation", "flops_utilisation", "power",
-]
+# windows and chunks shorter than the context. Each field can take twice and half of its value here.
+ENTRIES = """
 [llms.everything]
 num_layers = 16
 hidden_size = 64
@@ -51,118 +50,100 @@ mem_bw = "1 GB/s"
 mem_capacity = "100 MB"
 usable_fraction = 0.5
 base_power = "100 W"
-[base]
-llm = "everything"
-chip = "everything"
-tp_size = 4
-pp_size = 2
-ep_size = 2
-dp_size = 2
-batch_size = 4
-seq_len = 512
-query_tokens = 2
 """
+BASE = {"tp_size": 4, "pp_size": 2, "dp_size": 2}
+BASE |= {"batch_size": 4, "seq_len": 512, "query_tokens": 2}
+OUTPUTS = ("t_mem", "t_compute", "t_sync", "capacity_utilisation", "flops_utilisation", "power")
+
 # Fields that count under one setting only.
 NEEDS = {
+    "all_to_all_latency": {"ep_size": "2"},
     "flops_ratio_16bit": {"compute_bits": "16"},
     "flops_ratio_4bit": {"compute_bits": "4"},
     "nominal_params": {"accounting": "nominal"},
     "nominal_active_params": {"accounting": "nominal"},
 }
-# What "twice" and "half" cannot say.
-VALUES = {"tied_embeddings": (0.0, 1.0)}
+# Where twice and half the value are not values of the field.
+VALUES = {"ep_size": (2.0, 4.0), "tied_embeddings": (0.0, 1.0)}
 FACTORS = {"tied_embeddings": (1.0,)}
-OUTPUTS = ("t_mem", "t_compute", "t_sync", "capacity_utilisation", "flops_utilisation", "power")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("every_field")
-    (folder / "everything.toml").write_text(f"{EVERYTHING}[axes]\nroofline = ['step']\n")
-    return folder
+    return tmp_path_factory.mktemp("every_field")
 
 
 @pytest.fixture(scope="module")
 def catalog(folder) -> Catalog:
-    return grid_catalog(read_grid(folder / "everything.toml"))
+    path = folder / "catalog.toml"
+    path.write_text(ENTRIES)
+    return jl.load_catalog(path)
 
 
 @pytest.fixture(scope="module")
 def point(catalog):
     """Evaluate the base with some fields changed."""
-    deployment = {"tp_size": 4, "pp_size": 2, "ep_size": 2, "dp_size": 2}
-    base = {**deployment, "batch_size": 4, "seq_len": 512, "query_tokens": 2}
-
-    def evaluated(**settings):
-        return jl.evaluate("everything", "everything", catalog=catalog, **{**base, **settings})
-
-    return evaluated
+    return functools.partial(_evaluated, catalog)
 
 
 @pytest.fixture(scope="module")
-def base_values(catalog):
-    deployment = schema.record_defaults("deployment")
-    changed = read_grid_base(catalog)
-    return {
-        **deployment,
-        **catalog.values("llm", "everything"),
-        **catalog.values("chip", "everything"),
-        **changed,
-    }
+def swept(folder, catalog):
+    """Sweep the base over some axes."""
+    assert catalog
+    return functools.partial(_swept, folder)
 
 
-def read_grid_base(_catalog):
-    sizes = {"tp_size": 4.0, "pp_size": 2.0, "ep_size": 2.0, "dp_size": 2.0}
-    return {**sizes, "batch_size": 4.0, "seq_len": 512.0, "query_tokens": 2.0}
+@pytest.mark.parametrize("name", schema.FIELDS)
+def test_a_field_works_as_an_axis_an_override_and_a_scale_factor(name, swept, point, catalog):
+    here = value_of(name, catalog)
+    values = VALUES.get(name, (here, 2.0 * here))
+    factors = FACTORS.get(name, (0.5, 1.0))
+    scale = f"{name}{schema.SCALE_SUFFIX}"
+    needs = NEEDS.get(name, {})
+
+    grid = swept({name: [written(name, v) for v in values], scale: list(factors)}, needs)
+    assert dict(grid.sizes) == {name: len(values), scale: len(factors)}
+    assert grid[name].values.tolist() == list(values)
+    for value, factor in itertools.product(values, factors):
+        expected = point({**needs, name: written(name, value * factor)})
+        assert_same(grid.sel({name: value, scale: factor}), expected)
+    plain = grid.sel({scale: 1.0})
+    assert any(np.ptp(plain[output].values) > 0.0 for output in OUTPUTS), f"{name} changes nothing"
+
+    override = {**needs, name: written(name, values[1])}
+    assert_same(swept({"roofline": ["step"]}, override), point(override))
+
+
+def value_of(name: str, catalog: Catalog) -> float:
+    """The field's value in the base."""
+    if name in BASE:
+        return float(BASE[name])
+    entries = {**catalog.values("llm", "everything"), **catalog.values("chip", "everything")}
+    return {**schema.record_defaults("deployment"), **entries}[name]
 
 
 def written(name: str, value: float) -> str:
-    """A value as a user writes it; read back it is the same float."""
+    """A value as a user writes it, to the last bit."""
     unit = schema.FIELDS[name].unit
     return f"{value!r}" if unit in ("1", "token") else f"{value!r} {unit}"
 
 
-def assert_same(found: float, expected: float, name: str) -> None:
-    assert np.isclose(found, expected, rtol=1e-6, atol=0.0), (name, found, expected)
-
-
-@pytest.mark.parametrize("name", schema.FIELDS)
-def test_a_field_works_as_an_axis_an_override_and_a_scale_factor(name, folder, point, base_values):
-    here = base_values[name]
-    values = VALUES.get(name, (here, 2.0 * here))
-    factors = FACTORS.get(name, (1.0, 0.5))
-    needs = NEEDS.get(name, {})
-    as_axes(name, values, factors, folder, point, needs)
-    as_override(name, values[1], folder, point, needs)
-
-
-def as_axes(name, values, factors, folder, point, needs):
-    scale = f"{name}{schema.SCALE_SUFFIX}"
-    grid = folder / f"{name}.toml"
-    text = [line for line in EVERYTHING.splitlines() if line.partition(" =")[0] != name]
-    if schema.RECORDS["deployment"].__dataclass_fields__.get(name) is None:
-        text = EVERYTHING.splitlines()  # a field of an entry gives way by itself
-    listed = ", ".join(f'"{written(name, value)}"' for value in values)
-    axes = [f"{name} = [{listed}]", f"{scale} = [{', '.join(map(str, sorted(factors)))}]"]
-    grid.write_text("\n".join([*text, "[axes]", *axes]))
-    swept = jl.sweep(grid, overrides=needs)
-
-    assert swept.sizes == {name: len(values), scale: len(factors)}
-    assert np.allclose(swept[name], values, rtol=0.0, atol=0.0)
-    for value in values:
-        for factor in factors:
-            here = swept.sel({name: value, scale: factor})
-            expected = point(**needs, **{name: written(name, value * factor)})
-            for output in OUTPUTS:
-                assert_same(float(here[output]), getattr(expected, output), output)
-    changed = [output for output in OUTPUTS if np.ptp(swept[output].sel({scale: 1.0})) > 0.0]
-    assert changed, f"{name} changes nothing"
-
-
-def as_override(name, value, folder, point, needs):
-    swept = jl.sweep(
-        folder / "everything.toml", overrides={**needs, name: written(name, value)}
-    )
-    expected = point(**needs, **{name: written(name, value)})
+def assert_same(place: xr.Dataset, expected: jl.Metrics) -> None:
     for output in OUTPUTS:
-        assert_same(swept[output].item(), getattr(expected, output), output)
+        pair = place[output].item(), getattr(expected, output)
+        assert np.isclose(*pair, rtol=1e-6, atol=0.0), (output, *pair)
+
+
+def _evaluated(catalog: Catalog, settings: dict) -> jl.Metrics:
+    return jl.evaluate("everything", "everything", catalog=catalog, **{**BASE, **settings})
+
+
+def _swept(folder: Path, axes: dict, overrides: dict) -> xr.Dataset:
+    base = {name: value for name, value in BASE.items() if name not in axes}
+    lines = ["catalog = ['catalog.toml']", f"outputs = {list(OUTPUTS)}", "[base]"]
+    lines += ["llm = 'everything'", "chip = 'everything'"]
+    lines += [f"{name} = {value}" for name, value in base.items()]
+    lines += ["[axes]", *(f"{name} = {values}" for name, values in axes.items())]
+    path = folder / "grid.toml"
+    path.write_text("\n".join(lines))
+    return jl.sweep(path, overrides=overrides)

@@ -75,6 +75,16 @@ CONSTRAINTS = (
         remedy="state nominal_params and nominal_active_params, or choose accounting = 'full'",
         needs={"accounting": "nominal"},
     ),
+    Constraint(
+        fields=("nominal_active_params", "nominal_params", "num_experts", "experts_per_token"),
+        holds=lambda f: (
+            f["nominal_active_params"] * (f["num_experts"] - f["experts_per_token"])
+            >= f["experts_per_token"] * (f["nominal_params"] - f["nominal_active_params"])
+        ),
+        says="the experts in use hold more than the nominal active total",
+        remedy="raise nominal_active_params, or choose accounting = 'full'",
+        needs={"accounting": "nominal"},
+    ),
 )
 
 

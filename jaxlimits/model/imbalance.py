@@ -212,10 +212,17 @@ def _cdf_of_max(urn: _Urn, above: _At) -> _At:
     odds, shift = _odds_and_shift(urn, above)
     p = jnp.exp(-urn.ranks * jnp.log1p(odds)) * _sum_ratio(urn, above, shift)
     # The ranks must hold the whole total, and no rank can exceed its limit; a ramp of one count at
-    # either end keeps the result continuous where the total is not a whole number.
-    holds = jnp.clip(1.0 + urn.ranks * above, 0.0, 1.0)
-    sure = jnp.clip(urn.mean + above - (urn.limit - 1.0), 0.0, 1.0)
+    # either end keeps the result continuous where the total is not a whole number. The ramps are
+    # smooth because whole totals, which is where people ask, lie on their corners.
+    holds = _smooth_ramp(1.0 + urn.ranks * above)
+    sure = _smooth_ramp(urn.mean + above - (urn.limit - 1.0))
     return jnp.maximum(holds * jnp.minimum(p, 1.0), sure)
+
+
+def _smooth_ramp(x: _At) -> _At:
+    """0 below 0, 1 above 1, level at both."""
+    x = jnp.clip(x, 0.0, 1.0)
+    return x * x * (3.0 - 2.0 * x)
 
 
 def _odds_and_shift(urn: _Urn, above: _At) -> tuple[_At, _At]:

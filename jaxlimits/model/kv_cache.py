@@ -39,7 +39,8 @@ def read_span(llm: LLM, deployment: Deployment) -> Scalar:
     r"""Cached tokens that one step reads for one sequence, summed over the layers [token].
 
     As stored, except that a chunked layer on average finds its chunk half full, ``(chunk + 1)/2``,
-    where ``chunk_read`` is ``mean`` (ours). At the kink of a minimum the derivative is the mean of
+    where ``chunk_read`` is ``mean`` (ours); inside its first chunk too, so that a longer context
+    never reads less. At the kink of a minimum the derivative is the mean of
     both sides.
     """
     if deployment.attention_span == "full" or deployment.chunk_read == "bound":

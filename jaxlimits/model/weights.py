@@ -24,7 +24,7 @@ class Weights(eqx.Module):
     router, ffn
         Routers; dense feed-forward layers and shared experts.
     expert
-        *One* routed expert in each MoE layer, summed over the MoE layers.
+        *One* routed expert in each MoE layer, summed over the MoE layers, its biases included.
     lm_head, embedding
         The LM head as read, and the embedding table beside it as stored.
     extras

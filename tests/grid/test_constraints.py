@@ -32,9 +32,7 @@ def check(spec: GridSpec) -> None:
         ("accounting = ['full', 'nominal']", {"nominal_active_params": "9e9"}, ["9e+09"]),
     ],
 )
-def test_a_combination_that_cannot_be_is_refused_with_its_values(
-    sweep_of, axes, overrides, says, request
-):
+def test_a_combination_that_cannot_be_is_refused_with_its_values(resolve, axes, overrides, says):
     varied = {line.partition(" =")[0] for line in axes.splitlines()}
     text = {name: f'{name} = "{v}"' for name, v in {"llm": "llama3-8b", **overrides}.items()}
     base = "\n".join(
@@ -42,7 +40,7 @@ def test_a_combination_that_cannot_be_is_refused_with_its_values(
     )
     if "tp_size" not in varied:
         base += "\ntp_size = 8"
-    spec = request.getfixturevalue("resolve")(f"[base]\n{base}\n[axes]\n{axes}\n")
+    spec = resolve(f"[base]\n{base}\n[axes]\n{axes}\n")
     with pytest.raises(InputError) as caught:
         check(spec)
     message = str(caught.value)
@@ -86,5 +84,5 @@ def test_a_scale_factor_may_not_carry_a_field_out_of_its_bounds(sweep_of, axes, 
 
 
 def test_a_whole_field_may_be_scaled_by_a_fraction_that_leaves_it_whole(sweep_of):
-    # 70 * 0.1 is 7.000000000000001 in floats.
-    check(sweep_of("batch_size_scale = [0.1, 0.3, 1]", batch_size="70"))
+    # In floats 100 * 0.57 is 56.99999999999999 and 100 * 1.1 is 110.00000000000001.
+    check(sweep_of("batch_size_scale = [0.57, 1, 1.1]", batch_size="100"))

@@ -139,7 +139,7 @@ def test_a_missing_file_is_refused_with_the_shipped_names(grid, tmp_path, monkey
 
 
 def test_a_mistyped_name_is_refused_with_the_nearest():
-    with pytest.raises(InputError, match="unknown grid 'papr'.*did you mean paper"):
+    with pytest.raises(InputError, match=r"unknown grid 'papr'.*did you mean paper"):
         read_grid("papr")
 
 

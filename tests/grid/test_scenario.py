@@ -147,10 +147,10 @@ def test_an_unknown_name_is_refused_with_the_nearest(resolve, text, says):
 
 def test_an_unknown_name_on_an_axis_is_refused_with_the_nearest(resolve):
     spec = resolve('[base]\nllm = "llama3-8b"\n[axes]\nchip = ["h100", "h2000"]\n')
-    with pytest.raises(InputError, match="grid.toml: axes.chip.*'h2000'.*h200"):
+    with pytest.raises(InputError, match=r"grid.toml: axes.chip.*'h2000'.*h200"):
         bind(spec)
 
 
 def test_an_unknown_name_that_was_set_is_refused_as_such(sweep_of):
-    with pytest.raises(InputError, match="^--set: llm: .*'lama'"):
+    with pytest.raises(InputError, match=r"^--set: llm: .*'lama'"):
         bind(sweep_of("batch_size = [1]", llm="lama"))

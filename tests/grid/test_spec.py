@@ -60,7 +60,7 @@ def test_an_override_that_sets_nothing_is_refused(assignment):
 
 
 def test_an_override_given_twice_is_refused():
-    with pytest.raises(InputError, match="tp_size.*twice"):
+    with pytest.raises(InputError, match=r"tp_size.*twice"):
         parse_overrides(["tp_size=8", "tp_size=16"])
 
 

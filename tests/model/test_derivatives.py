@@ -1,5 +1,6 @@
 """Derivatives against central finite differences, in double precision."""
 
+import dataclasses
 import functools
 import math
 
@@ -8,7 +9,15 @@ import numpy as np
 import pytest
 
 from jaxlimits.model.evaluate import evaluate
-from tests.helpers import COMBINATIONS, NUMBERS, Scenario, evaluate_x64, named_scenario
+from tests.helpers import (
+    COMBINATIONS,
+    NUMBERS,
+    Scenario,
+    elasticities,
+    evaluate_x64,
+    gradient_x64,
+    named_scenario,
+)
 
 OUTPUTS = (
     *("utps", "stps", "t_compute", "t_mem", "t_sync", "energy_per_token"),
@@ -17,12 +26,13 @@ OUTPUTS = (
 DISCRETE = {"compute_bits"}
 """A choice of three rates, not a continuum."""
 
-# Points away from kinks and jumps. The values in braces keep them there: a context beside the
-# window, a tensor-parallel size beside the number of KV heads.
+# Points away from kinks and jumps, but for the fields in braces: expert parallelism sets in where
+# ``ep_size`` exceeds 1, and the imbalance it brings has a kink where a rank holds a whole number of
+# experts, as it always does.
 POINTS = {
     "memory bound": (
         named_scenario("llama3-70b", "h100", tp_size=16.0, pp_size=2.0, batch_size=7.0),
-        {"ep_size"},  # at 1, where expert parallelism sets in
+        {"ep_size"},
     ),
     "compute bound, mixture of experts": (
         named_scenario(
@@ -32,7 +42,6 @@ POINTS = {
             dp_size=5.0,
             batch_size=2000.0,
             seq_len=500.0,
-            vector_work="off",
         ),
         {"ep_size"},
     ),
@@ -47,7 +56,7 @@ POINTS = {
             batch_size=13.0,
             seq_len=3000.0,
         ),
-        set(),
+        {"ep_size", "num_experts"},
     ),
     "engine, expert parallel": (
         named_scenario(
@@ -56,11 +65,11 @@ POINTS = {
             tp_size=16.0,
             dp_size=2.0,
             ep_size=16.0,
-            batch_size=9.0,
+            batch_size=333.0,
             seq_len=20_000.0,
             **COMBINATIONS["engine"],
         ),
-        set(),
+        {"ep_size", "num_experts"},
     ),
     "paper": (
         named_scenario(
@@ -72,63 +81,59 @@ POINTS = {
 
 
 @functools.cache
-def _jacobian():
+def _forward():
     def outputs(scenario):
         metrics = evaluate(*scenario)
         return {name: getattr(metrics, name) for name in OUTPUTS}
 
-    return jax.jit(jax.jacrev(outputs))
+    return jax.jit(lambda point, direction: jax.jvp(outputs, (point,), (direction,)))
 
 
-def slopes(scenario: Scenario) -> dict[str, dict[str, float]]:
-    """Derivative of each output by each numeric field."""
+def along(scenario: Scenario, field: str, step: float) -> tuple[dict[str, float], dict[str, float]]:
+    """Outputs one step along a field, and their slopes there.
+
+    Steps are taken on the leaves: a record refuses values that no user could write.
+    """
     with jax.enable_x64(True):
-        jacobian = _jacobian()(jax.tree.map(np.float64, scenario))
-    return {output: Scenario(*row).numbers for output, row in jacobian.items()}
+        direction = refilled(scenario, {name: float(name == field) for name in NUMBERS})
+        point = jax.tree.map(lambda x, d: np.float64(x + step * d), scenario, direction)
+        direction = jax.tree.map(np.float64, direction)
+        both = _forward()(point, direction)
+        return tuple({name: float(value) for name, value in part.items()} for part in both)
 
 
-def difference_quotients(scenario: Scenario, field: str) -> tuple[dict[str, float], float]:
-    """Central difference of each output, and what rounding may add to the largest of them."""
-    step = 1e-5 * max(abs(scenario[field]), 1e-2)
-    above = _moved(scenario, field, step)
-    below = _moved(scenario, field, -step)
-    return {
-        name: (getattr(above, name) - getattr(below, name)) / (2.0 * step) for name in OUTPUTS
-    }, step
+def refilled(scenario: Scenario, numbers: dict[str, float]) -> Scenario:
+    """Put any numbers in the place of a scenario's fields, unchecked."""
+    fields = [dataclasses.fields(record) for record in scenario]
+    leaves = [numbers[field.name] for own in fields for field in own if field.name in NUMBERS]
+    return jax.tree.unflatten(jax.tree.structure(scenario), leaves)
 
 
-def _moved(scenario: Scenario, field: str, step: float):
-    """Evaluate beside a point; records refuse values that no user could write, traces do not."""
-    with jax.enable_x64(True):
-        leaves = jax.tree.map(np.float64, scenario)
-        return _beside()(leaves, {name: np.float64(step * (name == field)) for name in NUMBERS})
-
-
-@functools.cache
-def _beside():
-    @jax.jit
-    def evaluated(scenario, steps):
-        return evaluate(*scenario.but(**{name: scenario[name] + steps[name] for name in steps}))
-
-    return evaluated
+def slopes(scenario: Scenario, field: str) -> dict[str, float]:
+    """Derivative of each output by a field."""
+    return along(scenario, field, 0.0)[1]
 
 
 @pytest.mark.parametrize(("scenario", "jumps"), POINTS.values(), ids=POINTS)
 def test_derivatives_equal_difference_quotients(scenario, jumps):
-    point = evaluate_x64(*scenario)
-    assert point.feasible
-    exact = slopes(scenario)
+    gradient = gradient_x64(scenario)
     for field in NUMBERS.keys() - DISCRETE - jumps:
-        quotients, step = difference_quotients(scenario, field)
-        for output, quotient in quotients.items():
-            slope = exact[output][field]
-            rounding = 1e-13 * abs(getattr(point, output)) / step
-            assert math.isclose(slope, quotient, rel_tol=1e-4, abs_tol=rounding), (output, field)
+        low, high = (-1e-5, 1e-5) if scenario[field] else (0.0, 1e-5)  # nothing lies below zero
+        step = scenario[field] or 1.0
+        here, slope = along(scenario, field, 0.0)
+        above, below = along(scenario, field, high * step)[0], along(scenario, field, low * step)[0]
+        for output in OUTPUTS:
+            quotient = (above[output] - below[output]) / ((high - low) * step)
+            near = pytest.approx(quotient, rel=1e-4, abs=1e-9 * here[output] / step)
+            assert slope[output] == near, (output, field)
+        near = pytest.approx(slope["utps"], rel=1e-9, abs=1e-14 * here["utps"] / step)
+        assert gradient[field] == near, field
 
 
 @pytest.mark.parametrize(("scenario", "_jumps"), POINTS.values(), ids=POINTS)
-def test_the_points_cover_what_they_say(scenario, _jumps):
+def test_the_points_fit_and_keep_away_from_ties(scenario, _jumps):
     point = evaluate_x64(*scenario)
+    assert point.feasible
     times = sorted((point.t_mem, point.t_compute, point.t_sync))
     assert times[2] > 1.001 * times[1]
 
@@ -137,19 +142,26 @@ def test_bandwidth_moves_a_memory_bound_point_by_its_share_of_the_step():
     # utps = 1 / (m / W + s), hence d ln utps / d ln W = t_mem / t_step.
     scenario = named_scenario("llama3-405b", "xpu-hbm3", tp_size=128.0, **COMBINATIONS["paper"])
     point = evaluate_x64(*scenario)
-    slope = slopes(scenario)["utps"]
-    share = slope["mem_bw"] * scenario["mem_bw"] / point.utps
-    assert share == pytest.approx(point.t_mem / point.t_step, rel=1e-12)
-    share = slope["sync_latency"] * scenario["sync_latency"] / point.utps
-    assert share == pytest.approx(-point.t_sync / point.t_step, rel=1e-12)
-    assert slope["peak_flops"] == slope["mem_capacity"] == 0.0
+    names = ("mem_bw", "sync_latency", "peak_flops", "mem_capacity")
+    shares = (point.t_mem / point.t_step, -point.t_sync / point.t_step, 0.0, 0.0)
+    assert elasticities(scenario, names) == pytest.approx(shares, rel=1e-12)
 
 
 def test_touched_experts_grow_by_their_closed_form():
     # d/dt E (1 - (1 - k/E)^t) = -E (1 - k/E)^t ln(1 - k/E), here times t_mem per expert.
     scenario = named_scenario("deepseek-v3", "h200", tp_size=8.0, seq_len=0.0, batch_size=5.0)
-    slope = slopes(scenario)["t_mem"]["batch_size"]
+    slope = slopes(scenario, "batch_size")["t_mem"]
     growth = -256 * (31 / 32) ** 5 * math.log(31 / 32)
     rate = 8 * scenario["mem_bw"]
     # one expert in 58 layers: 2,554,331,136 B; one row of the embedding: 7168 B
     assert slope == pytest.approx((growth * 2_554_331_136 + 7168) / rate, rel=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [2.0, 9.0, 12.0])
+def test_the_slope_at_a_whole_batch_is_that_between_its_neighbours(batch_size):
+    # A whole number of routed tokens is where the bounds of the load imbalance are met exactly.
+    sizes = {"tp_size": 16.0, "dp_size": 2.0, "ep_size": 16.0, "batch_size": batch_size}
+    scenario = named_scenario("llama4-maverick", "h200", peak_flops=1e12, **sizes)
+    below, here, above = (along(scenario, "batch_size", step) for step in (-0.25, 0.0, 0.25))
+    secant = (above[0]["t_compute"] - below[0]["t_compute"]) / 0.5
+    assert here[1]["t_compute"] == pytest.approx(secant, rel=0.1)

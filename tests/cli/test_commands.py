@@ -1,0 +1,390 @@
+"""Each command: what it prints, what a script reads from it, and its exit code."""
+
+import math
+import sys
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxlimits as jl
+from jaxlimits import schema
+from jaxlimits.catalog.loader import load_catalog
+from tests.command_line import run, run_anew
+
+COMMANDS = ("sweep", "point", "catalog", "info", "export", "validate")
+POINT = ("point", "--llm", "llama3-405b", "--chip", "h200", "--tp-size", "8")
+
+
+# Help.
+
+
+def test_help_lists_every_command():
+    done = run("--help")
+    assert done.code == 0
+    assert all(command in done.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    done = run(command, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert f"jaxlimits {command}" in done.out.replace("\n", " ")
+    assert "--help" in done.out
+
+
+@pytest.mark.parametrize("args", [["nonsense"], ["sweep", "smoke", "--nonsense"], ["point"]])
+def test_a_command_line_that_cannot_be_parsed_ends_with_2_and_no_traceback(args):
+    done = run(*args)
+    assert done.code == 2
+    assert done.out == ""
+    assert "Traceback" not in done.err
+
+
+def test_the_module_runs_like_the_command():
+    done = run_anew("catalog", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert set(done.json) == {"llms", "chips"}
+
+
+# sweep
+
+
+def test_sweep_writes_beside_the_user_under_the_grids_name(folder):
+    done = run("sweep", "smoke")
+    assert done.code == 0
+    assert [path.name for path in folder.iterdir()] == ["smoke.nc"]
+    assert "10,000 points" in done.out
+    assert "wrote smoke.nc" in done.out
+
+
+def test_sweep_reports_for_a_script(folder):
+    done = run("sweep", "smoke", "-o", "out.nc", "--json", "--set", "tp_size=16")
+    facts = done.json
+    assert (done.code, facts["output"], facts["points"]) == (0, "out.nc", 10_000)
+    assert facts["sizes"] == {"mem_bw": 25, "sync_latency": 10, "seq_len": 5, "batch_size": 8}
+    assert set(facts["outputs"]) == {
+        *("utps", "stps", "t_step", "capacity_utilisation", "feasible", "limit")
+    }
+    assert facts["bytes"] == (folder / "out.nc").stat().st_size
+    assert facts["seconds"] > 0
+    with jl.open("out.nc") as dataset:
+        assert dataset.attrs["overrides"] == '{"tp_size": "16"}'
+
+
+def test_sweep_in_float64_and_with_entries_of_ones_own(folder):
+    (folder / "own.toml").write_text('[chips.mine]\nlike = "h100"\nmem_bw = "6 TB/s"\n')
+    (folder / "g.toml").write_text('[base]\nllm = "llama3-8b"\n[axes]\nchip = ["h100", "mine"]\n')
+    assert run("sweep", "g.toml", "--catalog", "own.toml", "--x64").code == 0
+    with jl.open("g.nc") as dataset:
+        assert dataset.utps.dtype == np.float64
+        assert dataset.utps.sel(chip="mine") > dataset.utps.sel(chip="h100")
+
+
+def test_an_existing_result_is_replaced_with_force_only(folder):
+    (folder / "smoke.nc").write_text("mine")
+    assert run("sweep", "smoke").code == 1
+    assert (folder / "smoke.nc").read_text() == "mine"
+    assert run("sweep", "smoke", "--force").code == 0
+    assert (folder / "smoke.nc").stat().st_size > 1000
+
+
+def test_sweep_again_says_that_the_data_is_the_same(made):
+    done = run("sweep", "--again", made, "-o", "again.nc")
+    assert done.code == 0
+    assert "bit for bit" in done.out
+    done = run("sweep", "--again", made, "-o", "second.nc", "--json")
+    assert done.json["differs"] == []
+
+
+def test_sweep_again_says_where_the_data_differs(made, folder):
+    import netCDF4
+
+    (folder / "out.nc").write_bytes(made.read_bytes())
+    with netCDF4.Dataset("out.nc", "a") as file:
+        file["utps"][0, 0, 0] = 1.0
+    assert run("sweep", "--again", "out.nc", "-o", "a.nc", "--json").json["differs"] == ["utps"]
+    assert "differs in utps" in run("sweep", "--again", "out.nc", "-o", "b.nc").out
+
+
+def test_sweep_again_does_not_compare_a_result_with_itself(made, folder):
+    import netCDF4
+
+    (folder / "out.nc").write_bytes(made.read_bytes())
+    with netCDF4.Dataset("out.nc", "a") as file:
+        file["utps"][0, 0, 0] = 1.0
+    done = run("sweep", "--again", "out.nc", "-o", "out.nc", "--force")
+    assert "bit for bit" not in done.out
+
+
+def test_a_pipe_shows_no_progress(folder):
+    done = run_anew("sweep", "smoke", cwd=folder)
+    assert (done.code, done.err) == (0, "")
+    assert "\x1b" not in done.out
+    assert "\r" not in done.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_shows_progress(folder):
+    import os
+    import pty
+    import subprocess
+
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "jaxlimits", "sweep", "smoke"]
+    environment = {**os.environ, "TERM": "xterm"}
+    done = subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=child, env=environment, check=False
+    )
+    os.close(child)
+    shown = os.read(parent, 100_000).decode()
+    os.close(parent)
+    assert done.returncode == 0
+    assert "10,000 points" in shown
+
+
+# point
+
+
+def test_point_shows_where_the_time_goes_what_binds_and_how_full_memory_is():
+    done = run(*POINT, "--batch-size", "4", "--seq-len", "32768")
+    assert (done.code, done.err) == (0, "")
+    rows = {line.split()[0]: line for line in done.out.splitlines() if line.strip()}
+    for name in ("t_step", "t_mem", "t_compute", "t_sync", "utps", "stps", "tpot"):
+        assert name in rows
+    for name in ("capacity_utilisation", "bandwidth_utilisation", "flops_utilisation"):
+        assert "%" in rows[name]
+    assert "binds: memory" in done.out
+    assert "max_batch_size" in rows
+    assert all(name in rows for name in ("weight_bytes", "kv_bytes", "power"))
+
+
+def test_point_agrees_with_evaluate():
+    facts = run(*POINT, "--batch-size", "4", "--seq-len", "32 Ki", "--json").json
+    point = jl.evaluate("llama3-405b", "h200", tp_size=8, batch_size=4, seq_len=32768)
+    for name in schema.OUTPUTS:
+        if name != "limit":
+            assert facts[name] == getattr(point, name), name
+    assert facts["limit"] == jl.Limit(point.limit).name.lower() == "memory"
+    assert facts["feasible"] is True
+    assert facts["point"] == {
+        "llm": "llama3-405b",
+        "chip": "h200",
+        "tp_size": "8",
+        "batch_size": "4",
+        "seq_len": "32 Ki",
+    }
+
+
+def test_point_takes_every_size_and_setting():
+    sizes = [part for name in ("pp", "ep", "dp") for part in (f"--{name}-size", "2")]
+    base = ["point", "--llm", "qwen3-30b", "--chip", "h100", "--tp-size", "2", *sizes]
+    facts = run(*base, "--set", "mem_bw=5 TB/s", "--set", "accounting=layers", "--x64", "--json")
+    point = jl.evaluate(
+        "qwen3-30b",
+        "h100",
+        tp_size=2,
+        pp_size=2,
+        ep_size=2,
+        dp_size=2,
+        mem_bw="5 TB/s",
+        accounting="layers",
+        x64=True,
+    )
+    assert facts.json["utps"] == point.utps
+
+
+def test_a_point_that_does_not_fit_is_an_answer():
+    done = run("point", "--llm", "llama3-405b", "--chip", "h100")
+    assert done.code == 0
+    assert "does not fit" in done.out
+    assert "nan" not in done.out.partition("speed")[0]
+    facts = run("point", "--llm", "llama3-405b", "--chip", "h100", "--json").json
+    assert (facts["limit"], facts["feasible"], facts["utps"]) == ("capacity", False, None)
+    assert facts["capacity_utilisation"] > 1.0
+
+
+def test_an_endless_batch_is_strict_json():
+    done = run("point", "--llm", "llama3-8b", "--chip", "h200", "--seq-len", "0", "--json")
+    assert done.json["max_batch_size"] == "inf"
+
+
+# catalog
+
+
+def test_catalog_lists_every_entry():
+    done = run("catalog")
+    catalog = load_catalog()
+    assert done.code == 0
+    for name in (*catalog.llms, *catalog.chips):
+        assert f"  {name} " in done.out
+
+
+@pytest.mark.parametrize("kind", ["llms", "chips"])
+def test_catalog_lists_one_kind(kind):
+    listed = run("catalog", kind, "--json").json
+    assert listed == {kind: list(getattr(load_catalog(), kind))}
+    other = {"llms": "h100", "chips": "llama3-8b"}[kind]
+    assert other not in run("catalog", kind).out
+
+
+def test_catalog_shows_an_entry_with_its_source():
+    done = run("catalog", "chips", "h100")
+    assert "NVIDIA H100" in done.out
+    assert "source:" in done.out
+    assert "3.35 TB/s" in done.out
+    facts = run("catalog", "chips", "h100", "--json").json
+    assert (facts["name"], facts["mem_bw"]) == ("h100", "3.35 TB/s")
+    assert facts["source"]
+
+
+def test_catalog_shows_entries_of_ones_own(folder):
+    (folder / "own.toml").write_text('[chips.mine]\ntitle = "Mine"\nlike = "h100"\n')
+    assert "Mine" in run("catalog", "chips", "--catalog", "own.toml").out
+    assert "3.35 TB/s" in run("catalog", "chips", "mine", "--catalog", "own.toml").out
+
+
+def test_catalog_shows_an_entry_that_states_nothing_yet(folder):
+    (folder / "own.toml").write_text('[chips.mine]\ntitle = "Mine"\n')
+    done = run("catalog", "chips", "mine", "--catalog", "own.toml")
+    assert (done.code, done.err) == (0, "")
+
+
+# info
+
+
+def test_info_shows_axes_variables_and_what_made_it(made):
+    done = run("info", made)
+    assert done.code == 0
+    for part in ("axes", "variables", "made by"):
+        assert part in done.out
+    assert "llama3-405b" in done.out
+    assert "2 TB/s" in done.out
+    assert "sync_latency (along tp_size)" in done.out
+    assert all(name in done.out for name in schema.OUTPUTS)
+    assert "sha256:" in done.out
+    assert version("jaxlimits") in done.out
+
+
+def test_info_reports_for_a_script(made):
+    facts = run("info", made, "--json").json
+    assert facts["sizes"] == {"llm": 2, "tp_size": 2, "mem_bw": 2}
+    assert facts["axes"]["mem_bw"]["values"] == [2e12, 4e12]
+    assert facts["axes"]["mem_bw"]["unit"] == "B/s"
+    assert facts["axes"]["sync_latency"]["along"] == "tp_size"
+    assert facts["axes"]["llm"]["values"] == ["llama3-8b", "llama3-405b"]
+    assert set(facts["variables"]) == set(schema.OUTPUTS)
+    assert facts["variables"]["utps"]["unit"] == "token/s"
+    assert facts["made_by"]["title"] == "Small"
+    assert facts["made_by"]["overrides"] == {}
+
+
+# export
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_export_writes_a_row_a_point(made, form):
+    done = run("export", made, f"--{form}", "-o", f"t.{form}")
+    assert done.code == 0
+    assert "8 rows" in done.out
+    table = pd.read_csv("t.csv") if form == "csv" else pd.read_parquet("t.parquet")
+    assert len(table) == 8
+    assert {"llm", "tp_size", "mem_bw", "sync_latency", *schema.OUTPUTS} <= set(table.columns)
+    with jl.open(made) as dataset:
+        for row in table.to_dict("records"):
+            place = {name: row[name] for name in ("llm", "tp_size", "mem_bw")}
+            cell = dataset.utps.sel(place).item()
+            assert math.isclose(row["utps"], cell, rel_tol=1e-6) or math.isnan(cell)
+            assert row["sync_latency"] == (0.0 if row["tp_size"] == 1 else 1e-6)
+
+
+def test_export_keeps_a_selection(made):
+    selection = ["--select", "llm=llama3-8b", "--select", "mem_bw=2 TB/s", "--var", "utps"]
+    assert run("export", made, "--csv", "-o", "t.csv", *selection, "--var", "limit").code == 0
+    table = pd.read_csv("t.csv")
+    assert len(table) == 2
+    assert set(table["llm"]) == {"llama3-8b"}
+    assert not {"stps", "power"} & set(table.columns)
+    assert {"utps", "limit"} <= set(table.columns)
+
+
+@pytest.mark.parametrize("value", ["2 TB/s", "2000 GB/s", "2e12"])
+def test_export_selects_numbers_in_any_unit(made, value):
+    done = run("export", made, "--csv", "-o", "-", "--select", f"mem_bw={value}", "--var", "utps")
+    assert len(done.out.strip().splitlines()) == 1 + 4
+
+
+def test_export_names_the_table_after_the_result(made, folder):
+    (folder / "small.nc").write_bytes(made.read_bytes())
+    assert run("export", "small.nc", "--csv").code == 0
+    assert (folder / "small.csv").is_file()
+
+
+def test_export_replaces_a_table_with_force_only(made, folder):
+    (folder / "t.csv").write_text("mine")
+    assert run("export", made, "--csv", "-o", "t.csv").code == 1
+    assert (folder / "t.csv").read_text() == "mine"
+    assert run("export", made, "--csv", "-o", "t.csv", "--force").code == 0
+    assert len(pd.read_csv("t.csv")) == 8
+
+
+# validate
+
+
+def test_validate_prints_each_anchor_and_ends_with_0():
+    done = run("validate")
+    assert done.code == 0, done.out
+    for figure in (86, 80, 290, 271, 776, 743, 881, 146):
+        assert f" {figure} " in done.out
+    assert "published" in done.out
+    assert "ours" in done.out
+    assert "OFF" not in done.out
+
+
+def test_validate_ends_with_1_where_a_bandwidth_is_5_percent_off():
+    done = run("validate", "--set", "mem_bw_scale=1.05")
+    assert done.code == 1
+    assert "OFF" in done.out
+
+
+def test_validate_reports_for_a_script():
+    good, bad = run("validate", "--json"), run("validate", "--set", "mem_bw_scale=1.05", "--json")
+    assert (good.code, bad.code) == (0, 1)
+    assert good.json["off"] == []
+    anchors = {anchor["name"]: anchor for anchor in good.json["anchors"]}
+    utps = [anchor for name, anchor in anchors.items() if name.startswith("utps ")]
+    assert [round(anchor["value"]) for anchor in utps] == [86, 80, 290, 271, 776, 743]
+    assert {anchor["status"] for anchor in anchors.values()} <= {"published", "inferred", "ours"}
+    parameters = [a for name, a in anchors.items() if " parameters " in name]
+    exact = [a for a in parameters if round(a["value"]) == a["stated"]]
+    assert (len(parameters), len(exact)) == (24, 23)
+    assert len([name for name in bad.json["off"] if name.startswith("utps ")]) == 6
+
+
+# Streams.
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize("args", [["catalog"], ["--help"], ["catalog", "--json"]])
+def test_output_that_cannot_be_written_is_an_error_of_one_line(args):
+    import subprocess
+
+    command = [sys.executable, "-m", "jaxlimits", *args]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "No space left" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_reader_that_has_gone_is_no_traceback(made):
+    import subprocess
+
+    command = [sys.executable, "-m", "jaxlimits", "export", str(made), "--csv", "-o", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        errors = process.stderr.read().decode()
+    assert "Traceback" not in errors
