@@ -64,8 +64,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(folded[candidate] for candidate in near) + "?"
-    listed = ", ".join(known[:40])
-    return f"known: {listed}" + (" …" if len(known) > 40 else "")
+    listed = ", ".join(known[:12])
+    return f"known: {listed}" + (f" and {len(known) - 12} more" if len(known) > 12 else "")
 
 
 def _shortened(value: object) -> str:

@@ -57,7 +57,8 @@ def evaluate(
     check_scenario(scenario)
     precision = "float64" if x64 else "float32"
     arrays = evaluate_scenario(scenario, outputs=tuple(schema.OUTPUTS), precision=precision)
-    return Metrics(**{name: array.item() for name, array in arrays.items()})
+    values = {name: array.item() for name, array in arrays.items()}
+    return Metrics(**{**values, "feasible": bool(values["feasible"])})  # stored as a code
 
 
 def point_scenario(

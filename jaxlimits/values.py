@@ -1,9 +1,12 @@
 """One value as a user wrote it: text with a unit, or a plain number, checked against its field."""
 
+import math
+
 from jaxlimits import units
 from jaxlimits.errors import InputError
 from jaxlimits.model.fields import Quantity, Switch
 
+_LARGEST = 3.4e38
 _PLAIN_UNITS = ("1", "token")
 
 
@@ -25,6 +28,8 @@ def parse_number(info: Quantity, raw: object, *, where: str, key: str) -> float:
         A wrong or missing unit, a bare number where a unit is due, a value out of bounds.
     """
     value = _in_si(info, raw, where=where, key=key)
+    if math.isfinite(value) and abs(value) > _LARGEST:
+        raise InputError("is too large for float32", where=where, key=key, value=raw)
     if not info.admits(value):
         must = f"must be {info.bounds}" + ("" if info.unit == "1" else f" [{info.unit}]")
         raise InputError(must, where=where, key=key, value=raw, remedy=_remedy(info, value))

@@ -42,7 +42,7 @@ qk_norm_params = 512
 bias_params = 512
 expert_bias_params = 256
 nominal_params = 10_000_000
-nominal_active_params = 2_000_000
+nominal_active_params = 4_000_000
 [chips.everything]
 peak_flops = "1 TFLOP/s"
 peak_vector_flops = "1 GFLOP/s"

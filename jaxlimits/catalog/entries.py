@@ -5,6 +5,7 @@ come from :mod:`jaxlimits.catalog.loader`.
 """
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -55,7 +56,7 @@ def shipped_entries() -> Entries:
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file; say file and line where it cannot be."""
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
     except UnicodeDecodeError:
@@ -68,7 +69,16 @@ def parse_toml(text: str, *, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"malformed TOML: {error}", where=where) from None
+        raise InputError(f"malformed TOML: {_with_line(str(error), text)}", where=where) from None
+
+
+def _with_line(message: str, text: str) -> str:
+    """Name the last line where the parser says "at end of document", and quote the line."""
+    lines = text.splitlines() or [""]
+    message = message.replace("at end of document", f"at the end, line {len(lines)}")
+    found = re.search(r"line (\d+)", message)
+    line = lines[int(found[1]) - 1].strip() if found else ""
+    return f"{message}: {line[:60]}" if line else message
 
 
 def collect_entries(

@@ -3,6 +3,8 @@
 Each command imports what it needs when it runs, so that ``--help`` and ``catalog`` answer at once.
 """
 
+import contextlib
+import os
 import sys
 
 import typer
@@ -30,16 +32,30 @@ app.command("validate")(validate.validate)
 def main() -> None:
     """Run a command; exit with 1 where a file fails, 2 where the input is wrong."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except InputError as error:
         _fail(error, EXIT_INPUT)
     except ResultError as error:
         _fail(error, EXIT_OUTPUT)
     except BrokenPipeError:  # the reader of a pipe has gone, as `| head` does
-        sys.stderr.close()
+        _forget_output()
         sys.exit(EXIT_OUTPUT)
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
+    except OSError as error:  # standard output is full
+        _forget_output()
+        _fail(f"standard output: cannot be written: {error.strerror}", EXIT_OUTPUT)
+    except SystemExit as stop:  # typer's answer to an interrupt
+        if stop.code == EXIT_INTERRUPTED:
+            _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
+        raise
+
+
+def _forget_output() -> None:
+    """Keep Python from flushing, at its end, into an output that takes no more."""
+    with contextlib.suppress(OSError):  # not a file of the system
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: object, code: int) -> None:

@@ -61,6 +61,6 @@ def _show_entry(entry: Entry, *, as_json: bool) -> None:
     for word in ("source", "note"):
         if word in entry.words:
             typer.echo(f"  {word}: {entry.words[word]}")
-    width = max(len(field) for field in entry.raw)
+    width = max(map(len, entry.raw), default=0)
     for field, value in entry.raw.items():
         typer.echo(f"  {field:<{width}}  {value}")

@@ -41,6 +41,7 @@ def point(
     """
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.errors import InputError
+    from jaxlimits.grid.axes import check_name
     from jaxlimits.grid.spec import parse_overrides
     from jaxlimits.point import evaluate
 
@@ -57,6 +58,8 @@ def point(
     twice = sorted(({"llm", "chip"} | set(given)) & set(overrides))
     if twice:
         raise InputError("is set twice, by its option and by --set", where="point", key=twice[0])
+    for name in overrides:
+        check_name(name, where="--set", key=name)
     found = load_catalog(*(catalogs or []))
     values: dict[str, Any] = {**given, **overrides}
     metrics = evaluate(llm, chip, catalog=found, x64=x64, where="point", **values)

@@ -46,6 +46,11 @@ def sweep(
             remedy = "leave out --set, --x64 and --catalog, or sweep a grid"
             raise InputError("--again takes everything from the file", remedy=remedy)
         target = output or again.with_name(f"{again.stem}-again.nc")
+        if target.exists() and target.samefile(again):
+            remedy = "name another file with -o"
+            raise InputError(
+                "would replace what it is compared with", where=str(again), remedy=remedy
+            )
         dataset, seconds = _run(lambda: _recorded(again), target, force=force)
         _report(dataset, target, seconds, as_json=as_json, repeats=again)
         return

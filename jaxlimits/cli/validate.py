@@ -14,10 +14,17 @@ def validate(settings: Settings = None, as_json: AsJson = False) -> None:
 
     Examples: jaxlimits validate · jaxlimits validate --set mem_bw_scale=1.05
     """
+    from jaxlimits.errors import InputError
+    from jaxlimits.grid.axes import check_name
     from jaxlimits.grid.spec import parse_overrides
     from jaxlimits.studies.anchors import check_anchors
 
-    anchors = list(check_anchors(parse_overrides(settings or [])))
+    overrides = parse_overrides(settings or [])
+    for name in overrides:
+        check_name(name, where="--set", key=name)
+        if name in ("llm", "chip"):
+            raise InputError("each anchor has its own", where="--set", key=name)
+    anchors = list(check_anchors(overrides))
     off = [anchor for anchor in anchors if anchor.verdict == "OFF"]
     known = [anchor for anchor in anchors if anchor.verdict == "known"]
     if as_json:

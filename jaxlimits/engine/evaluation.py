@@ -49,15 +49,25 @@ def evaluate_scenario(
     for done, (place, switches) in enumerate(combinations):
         progress("computing", done / len(combinations))
         part = evaluate_grid(
-            scenario.base,
+            {**scenario.base, **_linked(scenario, place)},
             mapped,
             static={**switches, **placed},
             outputs=outputs,
             precision=precision,
         )
         if len(combinations) == 1:
-            return part
+            return {name: array.reshape(scenario.shape) for name, array in part.items()}
         for name, array in part.items():
             whole = arrays.setdefault(name, np.empty(scenario.shape, array.dtype))
             whole[place] = array
     return arrays
+
+
+def _linked(scenario: Scenario, place: tuple[int | slice, ...]) -> dict[str, float]:
+    """The fields linked to switch axes, at one combination of the switches."""
+    return {
+        name: float(column[position])
+        for columns, position in zip(scenario.columns, place, strict=True)
+        if isinstance(position, int)
+        for name, column in columns.items()
+    }

@@ -108,9 +108,16 @@ def _range_values(name: str, form: str, table: AxisTable, *, where: str, key: st
         raise InputError(problem, where=where, key=key, remedy=f"write {example}")
     values = _RANGES[form](*ends, table.num, where=where, key=key)
     info = schema.describe(name)
+    if info.whole:
+        values = [_whole_where_near(value) for value in values]
     for value in values:
         _check_range_value(info, value, where=where, key=key)
     return values
+
+
+def _whole_where_near(value: float) -> float:
+    """A step of a range is computed in floats: 8.000000000000002 is meant as 8."""
+    return round(value) + 0.0 if abs(value - round(value)) <= 1e-9 * abs(value) else value
 
 
 def _linear(first: float, last: float, num: int, **_: str) -> list[float]:

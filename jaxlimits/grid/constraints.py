@@ -112,9 +112,12 @@ def _check_scaled(scenario: Scenario, name: str) -> None:
         return
     info = schema.FIELDS[name]
     for value in np.unique(scenario.effective(name)):
-        if not info.admits(float(value)):
+        nearest = float(np.round(value))  # 100 * 0.57 is 56.99999999999999
+        meant = nearest if info.whole and abs(value - nearest) <= 1e-9 * value else float(value)
+        if not info.admits(meant):
             problem = f"makes {name} {value:g} [{info.unit}], which must be {info.bounds}"
-            raise InputError(problem, where=scenario.where, key=scale)
+            remedy = "choose other factors"
+            raise InputError(problem, where=scenario.where, key=scale, remedy=remedy)
 
 
 def _check_constraint(scenario: Scenario, constraint: Constraint) -> None:

@@ -14,6 +14,9 @@ Raw = str | int | float | bool
 Ends = Annotated[list[Raw], pydantic.Field(min_length=2, max_length=2)]
 Precision = Literal["float32", "float64"]
 
+_UNION_NAMES = ("AxisTable", "str", "int", "float", "bool")
+"""What pydantic puts into the place of a finding for the members of a union."""
+
 _PACKED = Path(__file__).parents[1] / "grids"
 _CHECKOUT = Path(__file__).parents[2] / "grids"
 
@@ -27,7 +30,7 @@ class AxisTable(pydantic.BaseModel):
     linear: Ends | None = None
     geometric: Ends | None = None
     pow2: Ends | None = None
-    num: int | None = pydantic.Field(default=None, ge=1, le=100_000_000)
+    num: int | None = pydantic.Field(default=None, ge=2, le=100_000_000)
     linked: dict[str, list[Raw]] = pydantic.Field(default_factory=dict, alias="with")
 
 
@@ -77,7 +80,7 @@ def read_grid(grid: str | Path) -> GridFile:
     """
     path = _find(grid)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(grid)) from None
     except UnicodeDecodeError:
@@ -100,12 +103,15 @@ def parse_grid(text: str, *, where: str, stem: str, folder: Path) -> GridFile:
 
 def _find(grid: str | Path) -> Path:
     path = Path(grid)
-    if path.is_file():
-        return path
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:  # a name too long
+        raise InputError(f"cannot be read: {error.strerror}", where=str(grid)) from None
     shipped = shipped_grids()
     if str(grid) in shipped:
         return shipped[str(grid)]
-    if path.suffix or len(path.parts) > 1:
+    if path.suffix or len(path.parts) > 1 or path.is_dir():
         what = "is a folder" if path.is_dir() else "no such file"
         remedy = f"or name a shipped grid: {', '.join(shipped)}"
         raise InputError(what, where=str(grid), remedy=remedy)
@@ -116,7 +122,7 @@ def _explained(error: pydantic.ValidationError, where: str) -> InputError:
     """Turn the first finding of the shape check into the package's own error."""
     finding = error.errors()[0]
     location = [str(part) for part in finding["loc"]]
-    parts = [part for part in location if part not in ("AxisTable",) and "[" not in part]
+    parts = [part for part in location if part not in _UNION_NAMES and "[" not in part]
     key = ".".join(parts)
     if finding["type"] == "extra_forbidden":
         model = AxisTable if parts[0] == "axes" else GridTables

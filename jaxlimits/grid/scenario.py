@@ -1,7 +1,7 @@
 """From a grid's names and overrides to plain numbers: one value, or one column, for every field.
 
-A field is set once. An axis over it wins over ``[base]`` and ``--set``, those win over the entry of
-the catalog that ``llm`` or ``chip`` names, and that wins over the record's default.
+``--set`` wins over ``[base]``. These, or an axis over the field itself, win over the entry of the
+catalog that ``llm`` or ``chip`` names, and that wins over the record's default.
 """
 
 import dataclasses
@@ -51,7 +51,7 @@ class Scenario:
     def effective(self, name: str) -> np.ndarray:
         """Return a field's value, its scale factor applied, shaped to broadcast over the axes."""
         factor = self._plain(f"{name}{schema.SCALE_SUFFIX}", missing=1.0)
-        return self._plain(name) * factor
+        return np.asarray(self._plain(name) * factor)  # numpy makes a scalar of a single product
 
     def reaches(self, name: str, *, above: float) -> bool:
         """Whether a field exceeds a value anywhere in the grid."""

@@ -117,6 +117,12 @@ def grid_catalog(file: GridFile, *files: str | Path) -> Catalog:
         Further catalog files.
     """
     beside = [file.folder / name for name in file.tables.catalog]
+    for name, path in zip(file.tables.catalog, beside, strict=True):
+        if not path.is_file():
+            remedy = "name a file beside the grid"
+            raise InputError(
+                "no such file", where=file.where, key="catalog", value=name, remedy=remedy
+            )
     catalog = extended(load_catalog(*files), ((str(path), read_toml(path)) for path in beside))
     own = {"llms": file.tables.llms, "chips": file.tables.chips}
     return extended(catalog, [(file.where, own)])

@@ -71,7 +71,8 @@ def step_times(operators: Operators, chip: Chip, llm: LLM, deployment: Deploymen
 
     over the whole step (``step``; the paper's looser bound, published), or with the maximum taken
     operator by operator and summed (``operator``, the paper's second reading), each operator taken
-    over all its layers at once: never less, and equal when one resource binds throughout. At the kink the derivative is the mean of both sides.
+    over all its layers at once: never less, and equal when one resource binds throughout. At the
+    kink the derivative is the mean of both sides.
     """
     parts = (merged(operators),) if deployment.roofline == "step" else operators.each()
     compute = [compute_time(part, chip, deployment) for part in parts]

@@ -10,6 +10,7 @@ from typing import cast
 
 import h5py
 import netCDF4
+import numpy as np
 import xarray as xr
 
 from jaxlimits.errors import ResultError
@@ -27,6 +28,10 @@ def check_target(path: Path, *, force: bool) -> None:
         A missing folder, a folder in its place, a file that is there already and ``force`` not
         given.
     """
+    try:
+        path.exists()
+    except OSError as error:  # a name too long, or no name at all
+        raise ResultError(f"{path}: {error.strerror}") from None
     if not path.parent.is_dir():
         raise ResultError(f"{path}: the folder {path.parent} does not exist; make it first")
     if path.is_dir():
@@ -65,7 +70,8 @@ def open_dataset(path: str | Path) -> xr.Dataset:
         No such file, no result of this package, or one of a newer format.
     """
     if not Path(path).is_file():
-        raise ResultError(f"{path}: no such file")
+        what = "is a folder" if Path(path).is_dir() else "no such file"
+        raise ResultError(f"{path}: {what}")
     try:
         dataset = xr.open_dataset(path, engine="netcdf4")
     except (OSError, ValueError) as error:
@@ -74,7 +80,7 @@ def open_dataset(path: str | Path) -> xr.Dataset:
     if found is None:
         dataset.close()
         raise ResultError(f"{path}: is not a result of jaxlimits: it has no format_version")
-    if int(found) > FORMAT_VERSION:
+    if not isinstance(found, (int, np.integer)) or found > FORMAT_VERSION:
         dataset.close()
         problem = f"has format {found}, newer than this package reads ({FORMAT_VERSION})"
         raise ResultError(f"{path}: {problem}; upgrade jaxlimits")

@@ -63,9 +63,9 @@ def axis_coordinates(axis: Axis) -> dict[str, tuple[str, np.ndarray, dict[str, A
 def field_attributes(name: str) -> dict[str, Any]:
     """Return the CF attributes of a field, scale factor, switch or record name."""
     if name in schema.SWITCHES:
-        return {"long_name": schema.SWITCHES[name].meaning}
+        return {"long_name": schema.SWITCHES[name].meaning, "units": "1"}
     if name in schema.NAMED:
-        return {"long_name": f"{name} by its name in the catalog"}
+        return {"long_name": f"{name} by its name in the catalog", "units": "1"}
     return _quantity_attributes(schema.describe(name))
 
 

@@ -124,9 +124,9 @@ def _anchor(  # noqa: PLR0917
     )
 
 
-def _rounded(name: str, unit: str, stated: float, value: float, remark: str) -> Anchor:
+def _rounded(name: str, unit: str, stated: int, value: float, remark: str) -> Anchor:
     """A published figure, met when the value rounds to it."""
-    return _anchor(name, unit, "published", stated, value, round(value) == stated, remark)
+    return _anchor(name, unit, "published", float(stated), value, round(value) == stated, remark)
 
 
 def _near(  # noqa: PLR0917
