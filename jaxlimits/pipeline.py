@@ -8,11 +8,13 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits import schema
-from jaxlimits.engine.evaluation import Progress, evaluate_scenario, silent
+from jaxlimits.engine.findings import find
+from jaxlimits.engine.reduce import build_reduction
+from jaxlimits.engine.stream import Job, Progress, collect, make_job, silent
 from jaxlimits.errors import ResultError
 from jaxlimits.grid.constraints import check_scenario
 from jaxlimits.grid.file import Precision, read_grid
-from jaxlimits.grid.scenario import bind
+from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
 from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
 from jaxlimits.store.provenance import recorded_spec
@@ -119,14 +121,29 @@ def run_spec(
     _check_memory(spec)
     scenario = bind(spec)
     check_scenario(scenario)
-    arrays = evaluate_scenario(
-        scenario, outputs=spec.outputs, precision=spec.precision, progress=progress
-    )
-    dataset = build_dataset(spec, scenario, arrays)
+    job = spec_job(spec, scenario)
+    arrays, states = collect(job, progress=progress)
+    findings = [
+        finding
+        for written, reduction in zip(spec.reductions, job.reductions, strict=True)
+        for finding in find(job, written, reduction, states[reduction.name])
+    ]
+    dataset = build_dataset(spec, scenario, arrays, findings)
     if output is not None:
         progress("writing", 0.0)
         write_dataset(dataset, Path(output), force=force)
     return dataset
+
+
+def spec_job(spec: GridSpec, scenario: Scenario) -> Job:
+    """Plan a grid."""
+    names = [axis.name for axis in spec.axes]
+    return make_job(
+        scenario,
+        outputs=spec.outputs,
+        reductions=tuple(build_reduction(reduction, names) for reduction in spec.reductions),
+        precision=spec.precision,
+    )
 
 
 def _check_memory(spec: GridSpec) -> None:

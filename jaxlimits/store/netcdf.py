@@ -15,7 +15,7 @@ import xarray as xr
 from jaxlimits.errors import ResultError
 from jaxlimits.store.chunks import DEFLATE_LEVEL, chunk_places, chunk_shape, filtered_chunk
 from jaxlimits.store.provenance import FORMAT_VERSION
-from jaxlimits.store.template import coordinate_encoding, fill_value
+from jaxlimits.store.template import text_encoding, fill_value
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -83,13 +83,14 @@ def open_dataset(path: str | Path) -> xr.Dataset:
 
 def _lay_out(dataset: xr.Dataset, path: Path) -> None:
     """Write everything but the values of the outputs: xarray the coordinates, netCDF the rest."""
-    skeleton = dataset.drop_vars(list(dataset.data_vars))
-    skeleton.to_netcdf(path, engine="netcdf4", encoding=coordinate_encoding(skeleton))
-    beside = " ".join(str(name) for name in dataset.coords if name not in dataset.dims)
+    skeleton = dataset.drop_vars(_numeric(dataset))
+    skeleton.to_netcdf(path, engine="netcdf4", encoding=text_encoding(skeleton))
     with netCDF4.Dataset(path, "a") as file:
-        if beside:  # belongs to each variable; without variables xarray put it on the file
+        if "coordinates" in file.ncattrs():  # belongs to each variable, not to the file
             file.delncattr("coordinates")
-        for name, variable in dataset.data_vars.items():
+        for name in _numeric(dataset):
+            variable = dataset[name]
+            beside = _coordinates(dataset, variable)
             stored = file.createVariable(
                 str(name),
                 variable.dtype,
@@ -106,13 +107,24 @@ def _lay_out(dataset: xr.Dataset, path: Path) -> None:
 def _fill(dataset: xr.Dataset, path: Path) -> None:
     """Write the values of the outputs: chunks compressed in threads, written by this one."""
     with h5py.File(path, "r+") as file, ThreadPoolExecutor(os.cpu_count()) as workers:
-        for name, variable in dataset.data_vars.items():
-            stored, values = cast("h5py.Dataset", file[str(name)]), variable.to_numpy()
+        for name in _numeric(dataset):
+            stored, values = cast("h5py.Dataset", file[name]), dataset[name].to_numpy()
             chunk = chunk_shape(values.shape, values.itemsize)
             places = list(chunk_places(values.shape, chunk))
             compress = functools.partial(filtered_chunk, values, chunk=chunk, fill=stored.fillvalue)
             for place, data in zip(places, workers.map(compress, places), strict=True):
                 stored.id.write_direct_chunk(place, data)
+
+
+def _numeric(dataset: xr.Dataset) -> list[str]:
+    """Names of the variables that hold numbers or codes; names are written as text."""
+    return [str(name) for name, variable in dataset.data_vars.items() if variable.dtype.kind in "fi"]
+
+
+def _coordinates(dataset: xr.Dataset, variable: xr.DataArray) -> str:
+    """Auxiliary coordinates of a variable, as CF lists them."""
+    beside = [name for name in dataset.coords if name not in dataset.dims]
+    return " ".join(str(n) for n in beside if set(dataset[n].dims) <= set(variable.dims))
 
 
 @contextlib.contextmanager
