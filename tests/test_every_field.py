@@ -160,9 +160,7 @@ def as_axes(name, values, factors, folder, point, needs):
 
 
 def as_override(name, value, folder, point, needs):
-    swept = jl.sweep(
-        folder / "everything.toml", overrides={**needs, name: written(name, value)}
-    )
+    swept = jl.sweep(folder / "everything.toml", overrides={**needs, name: written(name, value)})
     expected = point(**needs, **{name: written(name, value)})
     for output in OUTPUTS:
         assert_same(swept[output].item(), getattr(expected, output), output)

@@ -39,7 +39,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(EXIT_OUTPUT)
     except KeyboardInterrupt:
-        _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
+        _fail("interrupted; a long sweep continues with --resume", EXIT_INTERRUPTED)
 
 
 def _fail(message: object, code: int) -> None:

@@ -1,7 +1,7 @@
 """Findings: what the state of a reduction says, as variables with names and dimensions."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -43,6 +43,17 @@ class Finding:
     values: np.ndarray
     quantity: str | None
     meaning: str
+
+
+def findings_of(
+    specs: Iterable[ReductionSpec], job: Job, states: Mapping[str, Arrays]
+) -> list[Finding]:
+    """Turn the states of all reductions of a sweep into variables."""
+    return [
+        finding
+        for spec, reduction in zip(specs, job.reductions, strict=True)
+        for finding in find(job, spec, reduction, states[reduction.name])
+    ]
 
 
 def find(job: Job, spec: ReductionSpec, reduction: Reduction, state: Arrays) -> list[Finding]:
@@ -128,9 +139,7 @@ def _crossing(job: Job, spec: ReductionSpec, state: Arrays, kept: tuple[str, ...
     return _finding(spec.name, kept, values, axis.name, meaning)
 
 
-def _frontier(
-    job: Job, spec: ReductionSpec, reduction: Frontier, state: Arrays
-) -> list[Finding]:
+def _frontier(job: Job, spec: ReductionSpec, reduction: Frontier, state: Arrays) -> list[Finding]:
     dims = (f"{spec.name}_point",)
     metrics = [
         _finding(f"{spec.name}_{metric}", dims, sign * state[f"metric{i}"], metric, metric)
@@ -217,7 +226,8 @@ def evaluate_points(
     choices = np.stack([flat[name] for name in switched]) if switched else np.zeros((0, size), int)
     for choice in np.unique(choices, axis=1).T:
         chosen = np.flatnonzero(np.all(choices == choice[:, None], axis=0))
-        scenario = _listed(job.scenario, flat, chosen, dict(zip(switched, choice, strict=True)))
+        named = dict(zip(switched, choice.tolist(), strict=True))
+        scenario = _listed(job.scenario, flat, chosen, named)
         arrays, _ = collect(make_job(scenario, outputs=outputs, precision=job.precision))
         for name, array in arrays.items():
             results.setdefault(name, np.empty(size, array.dtype))[chosen] = array
@@ -239,5 +249,9 @@ def _listed(
         columns |= {name: column[positions[axis.name][chosen]] for name, column in fields.items()}
     axis = Axis(name="point", values=tuple(float(i) for i in range(len(chosen))), linked={})
     return Scenario(
-        where=scenario.where, base=scenario.base, switches=switches, axes=(axis,), columns=(columns,)
+        where=scenario.where,
+        base=scenario.base,
+        switches=switches,
+        axes=(axis,),
+        columns=(columns,),
     )

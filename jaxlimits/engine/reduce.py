@@ -61,6 +61,10 @@ class Reduction(abc.ABC):
     def merge(self, state: Arrays, part: Arrays, plan: Plan, key: Key) -> None:
         """Add one chunk to the state, in place."""
 
+    def enlarged(self, part: Arrays) -> "Reduction | None":
+        """Return the reduction with more room, where a chunk had more to say than there was."""
+        del part
+
     def kept(self, rank: int) -> tuple[int, ...]:
         """Return the positions of the axes that remain."""
         return tuple(position for position in range(rank) if position not in self.over)
@@ -92,7 +96,7 @@ class Reduction(abc.ABC):
         block = self.kept_shape(plan.block)
         whole = array.reshape((*block, *array.shape[1:]))
         lengths = [part.stop - part.start for part in self.place(plan, key)]
-        return whole[tuple(slice(length) for length in lengths)]
+        return whole[(*(slice(length) for length in lengths), ...)]
 
     def global_index(self, index: np.ndarray, plan: Plan, key: Key) -> np.ndarray:
         """Turn flat positions among a chunk's reduced axes into those of the whole grid."""
@@ -300,7 +304,7 @@ class Frontier(Reduction):
     On the device a chunk's points are binned by all metrics but the last; a point is dropped when
     some point in strictly better bins is at least as good in the last metric. What survives is few,
     is sent whole, and is filtered exactly on the host. Where more survive than there is room for,
-    the chunk says so (``count``), and is reduced again in halves.
+    the chunk is reduced again with more.
     """
 
     signs: tuple[float, ...]
@@ -308,7 +312,9 @@ class Frontier(Reduction):
     bins: int = 1024
 
     def local(self, metrics: Traced) -> Traced:
-        columns = [sign * metrics[name].ravel() for name, sign in zip(self.of, self.signs, strict=True)]
+        columns = [
+            sign * metrics[name].ravel() for name, sign in zip(self.of, self.signs, strict=True)
+        ]
         counts = ~jnp.isnan(sum(columns[1:], start=columns[0]))
         columns = [jnp.where(counts, column, -jnp.inf) for column in columns]
         better = self._best_beyond(columns, counts)
@@ -342,6 +348,11 @@ class Frontier(Reduction):
         position = jnp.where(counts, (column - low) * scale, 0.0)
         return jnp.clip(position, 0.0, float(bins)).astype(jnp.int32)
 
+    def enlarged(self, part: Arrays) -> "Frontier | None":
+        if part["count"] <= part["index"].size:
+            return None
+        return dataclasses.replace(self, room=4 * self.room)
+
     def start(self, shape: tuple[int, ...]) -> Arrays:
         empty = {f"metric{i}": np.empty(0) for i in range(len(self.of))}
         return {**empty, "index": np.empty(0, dtype=np.int64)}
@@ -353,7 +364,9 @@ class Frontier(Reduction):
         for i, column in enumerate(points):
             state[f"metric{i}"] = np.concatenate([state[f"metric{i}"], column])
         state["index"] = np.concatenate([state["index"], index])
-        kept = undominated(np.stack([state[f"metric{i}"] for i in range(len(self.of))]), state["index"])
+        kept = undominated(
+            np.stack([state[f"metric{i}"] for i in range(len(self.of))]), state["index"]
+        )
         for name in state:
             state[name] = state[name][kept]
 

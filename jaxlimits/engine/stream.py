@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.engine.kernel import run_chunk
-from jaxlimits.engine.reduce import Arrays, Reduction
+from jaxlimits.engine.reduce import Arrays, Reduction, Traced
 from jaxlimits.grid.plan import Key, Plan, chunk_columns, make_plan
 from jaxlimits.grid.scenario import Scenario
 
@@ -24,6 +24,10 @@ _SHARE_ON_ACCELERATOR = 0.05
 
 Progress = Callable[[str, float], None]
 """Receives the name of a stage and the share of it that is done."""
+
+
+Results = tuple[Traced, dict[str, Traced]]
+"""Outputs, and the parts of the reductions, on their way."""
 
 
 def silent(_stage: str, _share: float) -> None:
@@ -133,14 +137,25 @@ def stream(job: Job, keys: Iterable[Key] | None = None) -> Iterator[Chunk]:
     waiting: collections.deque = collections.deque()
     wanted = job.plan.keys() if keys is None else keys
     for number, key in enumerate(wanted):
-        waiting.append((key, _start(job, key, devices[number % len(devices)])))
+        device = devices[number % len(devices)]
+        waiting.append((key, device, _start(job, key, device)))
         if len(waiting) > IN_FLIGHT * len(devices):
-            yield _arrived(job, *waiting.popleft())
+            yield _whole(job, *waiting.popleft())
     while waiting:
-        yield _arrived(job, *waiting.popleft())
+        yield _whole(job, *waiting.popleft())
 
 
-def _start(job: Job, key: Key, device: jax.Device):
+def _whole(job: Job, key: Key, device: jax.Device, results: Results) -> Chunk:
+    """Take a chunk's results; compute it again while a reduction had too little room."""
+    chunk = _arrived(job, key, results)
+    larger = tuple(r.enlarged(chunk.parts[r.name]) or r for r in job.reductions)
+    if larger == job.reductions:
+        return chunk
+    again = dataclasses.replace(job, reductions=larger)
+    return _whole(again, key, device, _start(again, key, device))
+
+
+def _start(job: Job, key: Key, device: jax.Device) -> Results:
     scenario, plan = job.scenario, job.plan
     return run_chunk(
         scenario.base,
@@ -154,7 +169,7 @@ def _start(job: Job, key: Key, device: jax.Device):
     )
 
 
-def _arrived(job: Job, key: Key, results) -> Chunk:
+def _arrived(job: Job, key: Key, results: Results) -> Chunk:
     arrays, parts = results
     inside = tuple(slice(part.stop - part.start) for part in job.plan.slices(key))
     return Chunk(

@@ -101,9 +101,7 @@ def chunk_columns(scenario: Scenario, plan: Plan, key: Key) -> tuple[Columns, ..
     """Return the columns of a chunk, padded to the one shape by repeating the last value."""
     return tuple(
         {name: _padded(column[part], size) for name, column in columns.items()}
-        for columns, part, size in zip(
-            scenario.columns, plan.slices(key), plan.block, strict=True
-        )
+        for columns, part, size in zip(scenario.columns, plan.slices(key), plan.block, strict=True)
     )
 
 

@@ -99,7 +99,9 @@ def _check_metrics(table: ReductionTable, of: tuple[str, ...], *, where: str, ke
     numbers = (2, 3) if table.op == "frontier" else (1,)
     if len(of) not in numbers or len(set(of)) != len(of):
         counted = "two or three metrics" if table.op == "frontier" else "one metric"
-        raise InputError(f"{table.op} takes {counted}", where=where, key=f"{key}.of", value=list(of))
+        raise InputError(
+            f"{table.op} takes {counted}", where=where, key=f"{key}.of", value=list(of)
+        )
     if (table.op == "count") != (of[0] in schema.FLAGS):
         problem = "only codes are counted" if table.op == "count" else "a code has no order"
         remedy = f"codes are {', '.join(schema.FLAGS)}; use op = 'count' for them"

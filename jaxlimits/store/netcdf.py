@@ -117,8 +117,9 @@ def _fill(dataset: xr.Dataset, path: Path) -> None:
 
 
 def _numeric(dataset: xr.Dataset) -> list[str]:
-    """Names of the variables that hold numbers or codes; names are written as text."""
-    return [str(name) for name, variable in dataset.data_vars.items() if variable.dtype.kind in "fi"]
+    """Names of the variables that are written in chunks: neither names nor single numbers."""
+    variables = dataset.data_vars.items()
+    return [str(name) for name, v in variables if v.ndim > 0 and v.dtype.kind in "fi"]
 
 
 def _coordinates(dataset: xr.Dataset, variable: xr.DataArray) -> str:

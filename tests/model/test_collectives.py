@@ -62,7 +62,9 @@ def test_no_more_collectives_are_replaced_than_there_are():
     placed = {"tp_size": 8.0, "ep_size": 8.0, "collectives_per_layer": 0.0}
     assert sync_time("deepseek-v3", **placed) == pytest.approx(116e-3)
     half = {"tp_size": 8.0, "ep_size": 8.0, "collectives_per_layer": 0.5}
-    assert sync_time("deepseek-v3", **half) == pytest.approx(1.5e-6 + 116e-3)  # 0.5 * 3 dense layers
+    assert sync_time("deepseek-v3", **half) == pytest.approx(
+        1.5e-6 + 116e-3
+    )  # 0.5 * 3 dense layers
 
 
 def test_single_chip_replicas_with_shared_experts_exchange_only_tokens():

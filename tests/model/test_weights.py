@@ -160,8 +160,15 @@ def test_layers_are_never_more_than_everything(scenario):
     assert layers.weight_traffic < full.weight_traffic
 
 
-@given(scenario=scenarios(architectures=("moe", "mla_moe"), batch_size=1.0, query_tokens=1.0,
-                          ep_size=1.0, feasible=None))
+@given(
+    scenario=scenarios(
+        architectures=("moe", "mla_moe"),
+        batch_size=1.0,
+        query_tokens=1.0,
+        ep_size=1.0,
+        feasible=None,
+    )
+)
 def test_nominal_accounting_keeps_both_totals(scenario):
     scenario = scenario.but(accounting="nominal", weight_bits=8.0)
     point = evaluate_x64(*scenario)
