@@ -12,7 +12,7 @@ import xarray as xr
 
 from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
-from jaxlimits.engine.reduce import build_reduction
+from jaxlimits.engine.reductions import build_reduction
 from jaxlimits.engine.stream import (
     Job,
     Progress,
@@ -29,6 +29,7 @@ from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
 from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
 from jaxlimits.store.provenance import recorded_spec
+from jaxlimits.store.results import open_result
 from jaxlimits.store.template import build_dataset
 from jaxlimits.streamed import dense_bytes, run_streamed
 
@@ -144,7 +145,7 @@ def run_spec(
     job = spec_job(spec, scenario, memory=memory)
     if target is not None and job.plan.num_chunks > 1:
         run_streamed(spec, job, target, resume=resume, force=force, progress=progress)
-        return open_dataset(target)
+        return open_result(target)
     _check_memory(spec)
     arrays, states = collect(job, progress=progress)
     dataset = build_dataset(spec, scenario, arrays, findings_of(spec.reductions, job, states))
@@ -169,17 +170,17 @@ def spec_job(spec: GridSpec, scenario: Scenario, *, memory: float | None = None)
 def describe_plan(spec: GridSpec, target: Path, *, memory: float | None = None) -> dict[str, Any]:
     """Return what a sweep would do, without doing it.
 
-    The time is that of one chunk, measured, times their number; the file size is before compression.
+    The time is that of one chunk, measured, times their number; sizes are before compression.
     """
     scenario = bind(spec)
     check_scenario(scenario)
     job = spec_job(spec, scenario, memory=memory)
     plan = job.plan
-    first = next(iter(plan.keys()))
-    for _ in range(2):  # the first time compiles
-        started = time.perf_counter()
-        next(stream(job, [first]))
-        seconds = time.perf_counter() - started
+    first = next(iter(plan.chunks()))
+    next(stream(job, [first]))  # compiles
+    started = time.perf_counter()
+    next(stream(job, [first]))
+    seconds = time.perf_counter() - started
     return {
         "points": spec.num_points,
         "chunks": plan.num_chunks,

@@ -22,10 +22,10 @@ from jaxlimits.errors import ResultError
 from jaxlimits.grid.plan import Key
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.store.index import write_index
-from jaxlimits.store.pack import pack
 from jaxlimits.store.layout import make_layout
 from jaxlimits.store.ledger import Ledger, States, close_ledger, open_ledger
 from jaxlimits.store.netcdf import write_dataset
+from jaxlimits.store.pack import pack
 from jaxlimits.store.provenance import describe_run
 from jaxlimits.store.shards import Shard, check_shard, lay_out_shards, write_shard
 from jaxlimits.store.template import build_dataset
@@ -116,7 +116,7 @@ class _Sweep:
         fresh = {r.name: r.start(plan.shape) for r in job.reductions}
         merged, states = self.ledger.load_state(fresh)
         shards = {shard.key: shard for shard in self._whole_shards()} if job.outputs else {}
-        keys = [key for key in plan.keys() if self._is_wanted(key, merged, shards)]
+        keys = [key for key in plan.chunks() if self._is_wanted(key, merged, shards)]
         saved = time.monotonic()
         for chunk in self._written(keys, shards):
             number = plan.number(chunk.key)
@@ -129,7 +129,7 @@ class _Sweep:
                 saved = time.monotonic()
         if job.reductions:
             self.ledger.save_state(merged, states)
-        return [shards[key] for key in plan.keys()] if job.outputs else [], states
+        return [shards[key] for key in plan.chunks()] if job.outputs else [], states
 
     def _is_wanted(self, key: Key, merged: int, shards: dict[Key, Shard]) -> bool:
         unmerged = bool(self.job.reductions) and self.job.plan.number(key) >= merged
@@ -207,6 +207,6 @@ def _check_space(spec: GridSpec, output: Path) -> None:
     needed, free = dense_bytes(spec) / 10.0, shutil.disk_usage(output.parent).free
     if needed > free:
         raise ResultError(
-            f"{output}: {spec.num_points:,} points take at least {needed / 1e9:,.1f} GB and the disk "
-            f"has {free / 1e9:,.1f} GB free; keep fewer outputs, reduce, or write elsewhere"
+            f"{output}: {spec.num_points:,} points take at least {needed / 1e9:,.1f} GB and the "
+            f"disk has {free / 1e9:,.1f} GB free; keep fewer outputs, reduce, or write elsewhere"
         )

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from jaxlimits import schema
+from jaxlimits.engine.frontier import Frontier
 from jaxlimits.engine.reduce import (
-    SKETCH_ERROR,
     Arrays,
     Counts,
     Crossing,
     Extreme,
-    Frontier,
     Histogram,
     Mean,
     Reduction,
     Top,
 )
+from jaxlimits.engine.reductions import SKETCH_ERROR
 from jaxlimits.engine.stream import Job, collect, make_job
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.reductions import ReductionSpec
@@ -56,7 +56,9 @@ def findings_of(
     ]
 
 
-def find(job: Job, spec: ReductionSpec, reduction: Reduction, state: Arrays) -> list[Finding]:
+def find(  # noqa: PLR0911  (one return a kind of reduction)
+    job: Job, spec: ReductionSpec, reduction: Reduction, state: Arrays
+) -> list[Finding]:
     """Turn the state of a reduction into variables.
 
     Parameters

@@ -103,7 +103,7 @@ def run_chunk(
     outputs: tuple[str, ...],
     reductions: tuple[Reduction, ...] = (),
     precision: str = "float32",
-    device: jax.Device | None = None,
+    device: Any = None,
 ) -> tuple[dict[str, jax.Array], dict[str, Traced]]:
     """Start the evaluation of one chunk on a device; the results arrive later.
 

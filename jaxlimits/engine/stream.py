@@ -6,6 +6,7 @@ Memory holds the chunks in flight and nothing else, whatever the size of the gri
 import collections
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -135,7 +136,7 @@ def stream(job: Job, keys: Iterable[Key] | None = None) -> Iterator[Chunk]:
     """
     devices = jax.local_devices()
     waiting: collections.deque = collections.deque()
-    wanted = job.plan.keys() if keys is None else keys
+    wanted = job.plan.chunks() if keys is None else keys
     for number, key in enumerate(wanted):
         device = devices[number % len(devices)]
         waiting.append((key, device, _start(job, key, device)))
@@ -145,7 +146,7 @@ def stream(job: Job, keys: Iterable[Key] | None = None) -> Iterator[Chunk]:
         yield _whole(job, *waiting.popleft())
 
 
-def _whole(job: Job, key: Key, device: jax.Device, results: Results) -> Chunk:
+def _whole(job: Job, key: Key, device: Any, results: Results) -> Chunk:
     """Take a chunk's results; compute it again while a reduction had too little room."""
     chunk = _arrived(job, key, results)
     larger = tuple(r.enlarged(chunk.parts[r.name]) or r for r in job.reductions)
@@ -155,7 +156,7 @@ def _whole(job: Job, key: Key, device: jax.Device, results: Results) -> Chunk:
     return _whole(again, key, device, _start(again, key, device))
 
 
-def _start(job: Job, key: Key, device: jax.Device) -> Results:
+def _start(job: Job, key: Key, device: Any) -> Results:
     scenario, plan = job.scenario, job.plan
     return run_chunk(
         scenario.base,

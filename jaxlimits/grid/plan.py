@@ -55,12 +55,12 @@ class Plan:
         """Points of a whole chunk."""
         return math.prod(self.block)
 
-    def keys(self) -> Iterator[Key]:
+    def chunks(self) -> Iterator[Key]:
         """Yield the chunks in their order."""
         yield from np.ndindex(*self.counts)
 
     def number(self, key: Key) -> int:
-        """Return the place of a chunk in the order of :meth:`keys`."""
+        """Return the place of a chunk in the order of :meth:`chunks`."""
         return int(np.ravel_multi_index(key, self.counts)) if key else 0
 
     def slices(self, key: Key) -> tuple[slice, ...]:

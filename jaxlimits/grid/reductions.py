@@ -135,28 +135,33 @@ def _reduced_axes(
 
 
 def _options(table: ReductionTable, metric: str, *, where: str, key: str) -> dict[str, Any]:
-    if table.op in ("top", "bottom"):
-        return {"k": table.k}
-    if table.op == "quantiles":
-        for share in table.at:
-            if not 0.0 <= share <= 1.0:
-                raise InputError("must lie in [0, 1]", where=where, key=f"{key}.at", value=share)
-        return {"at": tuple(table.at)}
-    info = schema.OUTPUTS[metric]
-    if table.op == "histogram":
-        ends = {}
-        for end in ("first", "last"):
-            raw = getattr(table, end)
-            if raw is None:
-                raise InputError(f"histogram needs {end}", where=where, key=key)
-            ends[end] = parse_number(info, raw, where=where, key=f"{key}.{end}")
-        if not 0.0 < ends["first"] < ends["last"]:
-            problem = "first must lie above 0 and below last"
-            raise InputError(problem, where=where, key=key)
-        return {**ends, "bins": table.bins}
-    if table.op == "crossing":
-        if table.target is None:
-            raise InputError("crossing needs target", where=where, key=key)
-        target = parse_number(info, table.target, where=where, key=f"{key}.target")
-        return {"target": target, "upward": table.reach == "above"}
+    match table.op:
+        case "top" | "bottom":
+            return {"k": table.k}
+        case "quantiles":
+            return _quantile_options(table, where=where, key=key)
+        case "histogram":
+            first, last = (
+                _metric_value(table, metric, end, where=where, key=key) for end in ("first", "last")
+            )
+            if not 0.0 < first < last:
+                raise InputError("first must lie above 0 and below last", where=where, key=key)
+            return {"first": first, "last": last, "bins": table.bins}
+        case "crossing":
+            target = _metric_value(table, metric, "target", where=where, key=key)
+            return {"target": target, "upward": table.reach == "above"}
     return {}
+
+
+def _quantile_options(table: ReductionTable, *, where: str, key: str) -> dict[str, Any]:
+    for share in table.at:
+        if not 0.0 <= share <= 1.0:
+            raise InputError("must lie in [0, 1]", where=where, key=f"{key}.at", value=share)
+    return {"at": tuple(table.at)}
+
+
+def _metric_value(table: ReductionTable, metric: str, name: str, *, where: str, key: str) -> float:
+    raw = getattr(table, name)
+    if raw is None:
+        raise InputError(f"{table.op} needs {name}", where=where, key=key)
+    return parse_number(schema.OUTPUTS[metric], raw, where=where, key=f"{key}.{name}")

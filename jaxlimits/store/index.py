@@ -19,7 +19,7 @@ from jaxlimits.errors import ResultError
 from jaxlimits.grid.plan import Key
 from jaxlimits.store.hdf5 import LIBVER, replace_variable
 from jaxlimits.store.layout import Layout, absent_value
-from jaxlimits.store.netcdf import _fill, _lay_out, _renamed_when_whole, open_dataset
+from jaxlimits.store.netcdf import fill, lay_out, open_dataset, renamed_when_whole
 from jaxlimits.store.shards import Shard, crc_problem, shard_name, size_problem
 
 INDEX_ATTRIBUTES = ("complete", "num_shards", "missing", "shards_folder", "shards")
@@ -72,9 +72,9 @@ def write_index(path: Path, folder: Path, shards: Sequence[Shard], *, layout: La
     """
     place = os.path.relpath(folder, path.parent)
     template = layout.template.assign_attrs(_listed(shards, layout, place))
-    with _renamed_when_whole(path, force=True) as partial:
-        _lay_out(template, partial)
-        _fill(template.drop_vars(layout.outputs), partial)
+    with renamed_when_whole(path, force=True) as partial:
+        lay_out(template, partial)
+        fill(template.drop_vars(layout.outputs), partial)
         with h5py.File(partial, "r+", libver=LIBVER) as file:
             for name in layout.outputs:
                 dtype = template[name].dtype
@@ -160,7 +160,7 @@ def _virtual(name: str, dtype: np.dtype, place: str, layout: Layout) -> h5py.h5p
     stored.set_fill_value(np.array(absent_value(dtype)))
     stored.set_attr_creation_order(h5py.h5p.CRT_ORDER_TRACKED | h5py.h5p.CRT_ORDER_INDEXED)
     folder = place.replace(os.sep, "/").replace("%", "%%")  # HDF5 counts files by %b
-    keys = layout.plan.keys()
+    keys = layout.plan.chunks()
     for key in keys:
         start, shape = _extent(layout, key)
         whole = h5py.h5s.create_simple(layout.plan.shape)

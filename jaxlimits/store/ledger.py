@@ -1,8 +1,8 @@
 """The ledger: what of a long sweep is done, so that an interruption loses nothing.
 
-It lies in a folder beside the result while the sweep runs: who the sweep is (``sweep.json``), a line
-for each finished shard (``shards.jsonl``), and the merged state of the reductions (``state.npz``).
-Each is whole at any moment: replaced as a file, or appended to line by line.
+It lies in a folder beside the result while the sweep runs: who the sweep is (``sweep.json``), a
+line for each finished shard (``shards.jsonl``), and the merged state of the reductions
+(``state.npz``). Each is whole at any moment: replaced as a file, or appended to line by line.
 """
 
 import dataclasses
@@ -57,7 +57,7 @@ class Ledger:
         }
         partial = self.folder / f".{_STATE}.partial"
         with partial.open("wb") as file:
-            np.savez(file, merged=np.int64(merged), **arrays)
+            np.savez(file, **{"merged": np.asarray(merged), **arrays}, allow_pickle=False)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, self.folder / _STATE)

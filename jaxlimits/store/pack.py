@@ -9,7 +9,7 @@ from jaxlimits.errors import ResultError
 from jaxlimits.store.chunks import Place, chunk_places
 from jaxlimits.store.hdf5 import LIBVER, chunk_of, opened_image, replace_variable, variable
 from jaxlimits.store.index import INDEX_ATTRIBUTES, Listing, missing_shards, read_listing
-from jaxlimits.store.netcdf import _renamed_when_whole, check_target, open_dataset
+from jaxlimits.store.netcdf import check_target, open_dataset, renamed_when_whole
 from jaxlimits.store.shards import crc_problem
 
 _SHOWN = 5
@@ -39,7 +39,7 @@ def pack(index: Path, target: Path, *, force: bool = False) -> None:
     if listing is None:
         raise ResultError(f"{index}: is a single file already; there is nothing to pack")
     _refuse(index, missing_shards(index))
-    with _renamed_when_whole(target, force=force) as partial:
+    with renamed_when_whole(target, force=force) as partial:
         shutil.copyfile(index, partial)
         with h5py.File(partial, "r+", libver=LIBVER) as file:
             _copy_shards(file, index, listing)

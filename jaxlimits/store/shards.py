@@ -24,7 +24,7 @@ from jaxlimits.store.hdf5 import (
     write_stored,
 )
 from jaxlimits.store.layout import Layout
-from jaxlimits.store.netcdf import _lay_out, _renamed_when_whole, check_target
+from jaxlimits.store.netcdf import check_target, lay_out, renamed_when_whole
 
 _SHARED = ("Conventions", "format_version", "content_hash")
 """Global attributes that a shard has from the whole."""
@@ -123,7 +123,7 @@ def write_shard(
     path = folder / shard_name(blanks.plan, key)
     check_target(path, force=True)
     image = _filled(blanks, key, arrays, workers)
-    with _renamed_when_whole(path, force=True) as partial:
+    with renamed_when_whole(path, force=True) as partial:
         partial.write_bytes(image)
     return Shard(key=key, name=path.name, bytes=len(image), crc32=isal_zlib.crc32(image))
 
@@ -204,7 +204,7 @@ def _corners(plan: Plan) -> itertools.product:
 def _stored_columns(layout: Layout, path: Path) -> dict[str, tuple[int, np.ndarray]]:
     """Coordinates of the whole grid in the form that a single file has them in."""
     whole = layout.template[list(layout.outputs)]
-    _lay_out(whole, path)
+    lay_out(whole, path)
     with h5py.File(path) as file:
         return {
             str(name): (
@@ -220,7 +220,7 @@ def _blank(layout: Layout, key: Key, path: Path) -> bytes:
     block = _widened(layout.block(key), layout.template)
     block.attrs = {name: layout.template.attrs[name] for name in _SHARED}
     block.attrs[_KEY] = np.zeros(len(key), np.int32)
-    _lay_out(block, path)
+    lay_out(block, path)
     with h5py.File(path, "r+", libver=LIBVER) as file:
         for name in layout.outputs:
             chunk = layout.chunk(name)

@@ -4,7 +4,7 @@ The only module that knows how the model's names become CF variables.
 """
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +20,9 @@ from jaxlimits.store.provenance import describe_run
 
 NOT_COMPUTED = np.float32(9.969209968386869e36)
 """``_FillValue`` of every real output: netCDF's own default, never a result (those are NaN)."""
+
+Entry = tuple[Sequence[str], np.ndarray, dict[str, Any]]
+"""Dimensions, values and attributes of a variable."""
 
 _REMARKS: dict[str, str] = dict.fromkeys(
     ("power", "energy_per_token", "stps_per_watt"),
@@ -50,10 +53,12 @@ def build_dataset(
         Dimensions and coordinates named as the axes, variables as the outputs, CF attributes.
     """
     dims = [axis.name for axis in spec.axes]
-    coordinates = {
+    coordinates: dict[str, Entry] = {
         name: entry for axis in spec.axes for name, entry in axis_coordinates(axis).items()
     }
-    variables = {name: (dims, array, output_attributes(name)) for name, array in arrays.items()}
+    variables: dict[str, Entry] = {
+        name: (dims, array, output_attributes(name)) for name, array in arrays.items()
+    }
     for finding in findings:
         entry = (finding.dims, finding.values, finding_attributes(finding))
         own = finding.dims == (finding.name,)
@@ -63,11 +68,11 @@ def build_dataset(
     return dataset.drop_dims(unused)
 
 
-def axis_coordinates(axis: Axis) -> dict[str, tuple[str, np.ndarray, dict[str, Any]]]:
+def axis_coordinates(axis: Axis) -> dict[str, Entry]:
     """Return the coordinates along one dimension: the axis itself and what is linked to it."""
     columns = {axis.name: axis.values, **axis.linked}
     return {
-        name: (axis.name, _coordinate_array(name, values), field_attributes(name))
+        name: ((axis.name,), _coordinate_array(name, values), field_attributes(name))
         for name, values in columns.items()
     }
 

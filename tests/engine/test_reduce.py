@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from jaxlimits.engine.findings import find
-from jaxlimits.engine.reduce import SKETCH_ERROR, undominated
+from jaxlimits.engine.frontier import Frontier, undominated
+from jaxlimits.engine.reductions import SKETCH_ERROR
 from jaxlimits.engine.stream import collect
 from jaxlimits.grid.file import parse_grid
 from jaxlimits.grid.scenario import bind
@@ -204,10 +205,7 @@ def test_undominated_equals_brute_force(seed):
 def test_a_frontier_without_room_is_computed_again_with_more(monkeypatch):
     body = "op = 'frontier'\nof = ['utps', 'stps']"
     expected = reduce(body, memory=3e4)
-    from jaxlimits.engine import reduce as module
-
-    monkeypatch.setattr(module.Frontier, "room", 1)
-    monkeypatch.setattr(module.Frontier.__init__, "__kwdefaults__", {"room": 1, "bins": 4})
+    monkeypatch.setattr(Frontier.__init__, "__kwdefaults__", {"room": 1, "bins": 4})
     got = reduce(body, memory=3e4)
     for name in expected:
         np.testing.assert_array_equal(got[name].values, expected[name].values)

@@ -108,7 +108,7 @@ def make(folder, text, block, *, findings=(), only=None, precision=None):
     with ThreadPoolExecutor(2) as workers:
         written = [
             write_shard(shards, key, parts(arrays, layout, key), blanks=blanks, workers=workers)
-            for key in layout.plan.keys()  # noqa: SIM118
+            for key in layout.plan.chunks()  # noqa: SIM118
             if only is None or only(key)
         ]
     result = Result(folder / "big.nc", shards, layout, written, arrays, expected)
