@@ -1,16 +1,18 @@
 """The wiring: grid file → numbers → kernel → labelled dataset → file."""
 
+import functools
 import os
 import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits import schema
+from jaxlimits.cluster import compute_on
 from jaxlimits.engine.findings import findings_of
 from jaxlimits.engine.reductions import build_reduction
 from jaxlimits.engine.stream import (
@@ -31,7 +33,10 @@ from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
 from jaxlimits.store.provenance import recorded_spec
 from jaxlimits.store.results import open_result
 from jaxlimits.store.template import build_dataset
-from jaxlimits.streamed import dense_bytes, run_streamed
+from jaxlimits.streamed import compute_here, dense_bytes, run_streamed
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 _MEMORY_SHARE = 0.5
 """Share of the machine's memory that outputs may take; computing needs about as much again."""
@@ -124,6 +129,7 @@ def run_spec(
     memory: float | None = None,
     resume: bool = False,
     force: bool = False,
+    client: "Client | None" = None,
     progress: Progress = silent,
 ) -> xr.Dataset:
     """Evaluate a resolved grid and write it where an output is given.
@@ -134,6 +140,8 @@ def run_spec(
         The grid.
     output, memory, resume, force
         As for :func:`sweep`.
+    client
+        A Dask cluster that computes the chunks (see :func:`jaxlimits.cluster.connected`).
     progress
         Called with each stage and the share of the work that is done.
     """
@@ -144,7 +152,10 @@ def run_spec(
     check_scenario(scenario)
     job = spec_job(spec, scenario, memory=memory)
     if target is not None and job.plan.num_chunks > 1:
-        run_streamed(spec, job, target, resume=resume, force=force, progress=progress)
+        compute = compute_here if client is None else functools.partial(compute_on, client)
+        run_streamed(
+            spec, job, target, compute=compute, resume=resume, force=force, progress=progress
+        )
         return open_result(target)
     _check_memory(spec)
     arrays, states = collect(job, progress=progress)

@@ -9,7 +9,8 @@ import dataclasses
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
+from jaxlimits.engine.reduce import Arrays
 from jaxlimits.engine.stream import Chunk, Job, Progress, merge_parts, stream
 from jaxlimits.errors import ResultError
 from jaxlimits.grid.plan import Key
@@ -27,7 +29,7 @@ from jaxlimits.store.ledger import Ledger, States, close_ledger, open_ledger
 from jaxlimits.store.netcdf import write_dataset
 from jaxlimits.store.pack import pack
 from jaxlimits.store.provenance import describe_run
-from jaxlimits.store.shards import Shard, check_shard, lay_out_shards, write_shard
+from jaxlimits.store.shards import Blanks, Shard, check_shard, lay_out_shards, write_shard
 from jaxlimits.store.template import build_dataset
 
 SINGLE_FILE_BYTES = 1 << 30
@@ -53,6 +55,7 @@ def run_streamed(
     job: Job,
     output: Path,
     *,
+    compute: "Compute",
     resume: bool,
     force: bool,
     progress: Progress,
@@ -65,6 +68,8 @@ def run_streamed(
         The sweep.
     output
         The result, or the index of a sharded one.
+    compute
+        Who computes the chunks: :func:`compute_here`, or a cluster.
     resume
         Go on with an unfinished sweep into the same output.
     force
@@ -85,7 +90,7 @@ def run_streamed(
     ledger = open_ledger(folder, _identity(run, job), resume=resume, force=force)
     sweep = _Sweep(spec=spec, job=job, ledger=ledger, content_hash=run["content_hash"])
     try:
-        shards, states = sweep.run(progress)
+        shards, states = sweep.run(compute, progress)
         _finish(sweep, shards, states, output, force=force, progress=progress)
     except OSError as error:
         if isinstance(error, ResultError):
@@ -102,6 +107,29 @@ def _identity(run: dict, job: Job) -> dict:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """A chunk that was computed, and written where a dense output is kept.
+
+    Parameters
+    ----------
+    key
+        Which chunk.
+    parts
+        What each reduction keeps of it.
+    shard
+        Its file.
+    """
+
+    key: Key
+    parts: dict[str, Arrays]
+    shard: Shard | None
+
+
+Compute = Callable[[Job, Iterable[Key], Path, Blanks | None], Iterator[Done]]
+"""Computes chunks and writes their shards, in the order of their keys."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Sweep:
     """A sweep under way."""
 
@@ -110,19 +138,25 @@ class _Sweep:
     ledger: Ledger
     content_hash: str
 
-    def run(self, progress: Progress) -> tuple[list[Shard], States]:
+    def run(self, compute: Compute, progress: Progress) -> tuple[list[Shard], States]:
         """Compute what is missing; return every shard and the states of the reductions."""
         job, plan = self.job, self.job.plan
         fresh = {r.name: r.start(plan.shape) for r in job.reductions}
         merged, states = self.ledger.load_state(fresh)
         shards = {shard.key: shard for shard in self._whole_shards()} if job.outputs else {}
         keys = [key for key in plan.chunks() if self._is_wanted(key, merged, shards)]
+        blanks = None
+        if job.outputs:
+            blanks = lay_out_shards(make_layout(self.spec, job.scenario, plan))
         saved = time.monotonic()
-        for chunk in self._written(keys, shards):
-            number = plan.number(chunk.key)
+        for done in compute(job, keys, self.ledger.folder, blanks):
+            number = plan.number(done.key)
             progress("computing", number / plan.num_chunks)
+            if done.shard is not None:
+                self.ledger.record(dataclasses.asdict(done.shard))
+                shards[done.key] = done.shard
             if job.reductions and number >= merged:
-                merge_parts(job, states, chunk)
+                merge_parts(job, states, done.parts, done.key)
                 merged = number + 1
             if job.reductions and time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
                 self.ledger.save_state(merged, states)
@@ -142,36 +176,31 @@ class _Sweep:
             if check_shard(self.ledger.folder, shard, content_hash=self.content_hash) is None:
                 yield shard
 
-    def _written(self, keys: list[Key], shards: dict[Key, Shard]) -> Iterator[Chunk]:
-        """Yield chunks in order; write those whose shard is missing meanwhile."""
-        job = self.job
-        if not job.outputs:
-            yield from stream(job, keys)
-            return
-        blanks = lay_out_shards(make_layout(self.spec, job.scenario, job.plan))
-        pending: list[Future[Shard]] = []
-        with ThreadPoolExecutor(os.cpu_count()) as workers, ThreadPoolExecutor(2) as writers:
-            for chunk in stream(job, keys):
-                if chunk.key not in shards:
-                    pending.append(
-                        writers.submit(
-                            write_shard,
-                            self.ledger.folder,
-                            chunk.key,
-                            chunk.arrays,
-                            blanks=blanks,
-                            workers=workers,
-                        )
-                    )
-                yield chunk
-                while len(pending) > _SHARDS_IN_FLIGHT:
-                    self._record(pending.pop(0).result(), shards)
-            for shard in pending:
-                self._record(shard.result(), shards)
 
-    def _record(self, shard: Shard, shards: dict[Key, Shard]) -> None:
-        self.ledger.record(dataclasses.asdict(shard))
-        shards[shard.key] = shard
+def compute_here(
+    job: Job, keys: Iterable[Key], folder: Path, blanks: Blanks | None
+) -> Iterator[Done]:
+    """Compute chunks in this process and yield them in the order of their keys.
+
+    While later chunks are computed, earlier ones are compressed and written.
+    """
+    if blanks is None:
+        for chunk in stream(job, keys):
+            yield Done(key=chunk.key, parts=chunk.parts, shard=None)
+        return
+    waiting: deque[tuple[Chunk, Future[Shard]]] = deque()
+    with ThreadPoolExecutor(os.cpu_count()) as workers, ThreadPoolExecutor(2) as writers:
+        for chunk in stream(job, keys):
+            arguments = (write_shard, folder, chunk.key, chunk.arrays)
+            waiting.append((chunk, writers.submit(*arguments, blanks=blanks, workers=workers)))
+            if len(waiting) > _SHARDS_IN_FLIGHT:
+                yield _written(*waiting.popleft())
+        while waiting:
+            yield _written(*waiting.popleft())
+
+
+def _written(chunk: Chunk, shard: "Future[Shard]") -> Done:
+    return Done(key=chunk.key, parts=chunk.parts, shard=shard.result())
 
 
 def _finish(

@@ -14,6 +14,7 @@ from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
+    from distributed import Client
 
     from jaxlimits.grid.spec import GridSpec
 
@@ -38,6 +39,12 @@ def sweep(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an unfinished sweep.")
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Compute in this many processes.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Join a running Dask cluster.")
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would be done, and do nothing.")
     ] = False,
@@ -63,7 +70,12 @@ def sweep(
     if plan:
         _show_plan(spec, target, budget, as_json=as_json)
         return
-    dataset, seconds = _run(spec, target, memory=budget, resume=resume, force=force)
+    if workers is not None and scheduler is not None:
+        raise InputError("give --workers or --scheduler, not both", where="sweep")
+    with _cluster(workers, scheduler) as client:
+        dataset, seconds = _run(
+            spec, target, memory=budget, resume=resume, force=force, client=client
+        )
     _report(spec, dataset, target, seconds, as_json=as_json, repeats=again)
 
 
@@ -92,15 +104,38 @@ def _bytes(text: str) -> float:
     return parse_number(size, text, where="sweep", key="--memory")
 
 
+@contextlib.contextmanager
+def _cluster(workers: int | None, scheduler: str | None) -> Iterator["Client | None"]:
+    if workers is None and scheduler is None:
+        yield None
+        return
+    from jaxlimits.cluster import connected
+
+    with connected(workers=workers, scheduler=scheduler) as client:
+        yield client
+
+
 def _run(
-    spec: "GridSpec", target: Path, *, memory: float | None, resume: bool, force: bool
+    spec: "GridSpec",
+    target: Path,
+    *,
+    memory: float | None,
+    resume: bool,
+    force: bool,
+    client: "Client | None",
 ) -> tuple["xr.Dataset", float]:
     from jaxlimits.pipeline import run_spec
 
     started = time.perf_counter()
     with _progress_bar(f"{spec.num_points:,} points") as progress:
         dataset = run_spec(
-            spec, target, memory=memory, resume=resume, force=force, progress=progress
+            spec,
+            target,
+            memory=memory,
+            resume=resume,
+            force=force,
+            client=client,
+            progress=progress,
         )
     return dataset, time.perf_counter() - started
 

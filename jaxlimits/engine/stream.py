@@ -5,7 +5,7 @@ Memory holds the chunks in flight and nothing else, whatever the size of the gri
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -200,7 +200,7 @@ def collect(job: Job, *, progress: Progress = silent) -> tuple[Arrays, dict[str,
     arrays: Arrays = {}
     for done, chunk in enumerate(stream(job)):
         progress("computing", done / job.plan.num_chunks)
-        merge_parts(job, states, chunk)
+        merge_parts(job, states, chunk.parts, chunk.key)
         for name, part in chunk.arrays.items():
             if job.plan.num_chunks == 1:
                 arrays[name] = part
@@ -210,7 +210,7 @@ def collect(job: Job, *, progress: Progress = silent) -> tuple[Arrays, dict[str,
     return arrays, states
 
 
-def merge_parts(job: Job, states: dict[str, Arrays], chunk: Chunk) -> None:
+def merge_parts(job: Job, states: dict[str, Arrays], parts: Mapping[str, Arrays], key: Key) -> None:
     """Add what the reductions keep of a chunk to their states."""
     for reduction in job.reductions:
-        reduction.merge(states[reduction.name], chunk.parts[reduction.name], job.plan, chunk.key)
+        reduction.merge(states[reduction.name], parts[reduction.name], job.plan, key)
