@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxlimits.pipeline import sweep as sweep
     from jaxlimits.pipeline import sweep_again as sweep_again
     from jaxlimits.point import evaluate as evaluate
-    from jaxlimits.store.netcdf import open_dataset as open
+    from jaxlimits.store.results import open_result as open
 
 _PUBLIC = {
     "Catalog": ("jaxlimits.catalog.loader", "Catalog"),
@@ -32,7 +32,7 @@ _PUBLIC = {
     "ResultError": ("jaxlimits.errors", "ResultError"),
     "evaluate": ("jaxlimits.point", "evaluate"),
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
-    "open": ("jaxlimits.store.netcdf", "open_dataset"),
+    "open": ("jaxlimits.store.results", "open_result"),
     "sweep": ("jaxlimits.pipeline", "sweep"),
     "sweep_again": ("jaxlimits.pipeline", "sweep_again"),
 }

@@ -1,22 +1,45 @@
 """The wiring: grid file → numbers → kernel → labelled dataset → file."""
 
+import functools
 import os
+import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits import schema
-from jaxlimits.engine.evaluation import Progress, evaluate_scenario, silent
+from jaxlimits.cluster import compute_on
+from jaxlimits.engine.findings import findings_of
+from jaxlimits.engine.reductions import build_reduction
+from jaxlimits.engine.stream import (
+    Job,
+    Progress,
+    collect,
+    make_job,
+    point_bytes,
+    silent,
+    stream,
+)
 from jaxlimits.errors import ResultError
 from jaxlimits.grid.constraints import check_scenario
 from jaxlimits.grid.file import Precision, read_grid
-from jaxlimits.grid.scenario import bind
+from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
 from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
 from jaxlimits.store.provenance import recorded_spec
+from jaxlimits.store.results import open_result
 from jaxlimits.store.template import build_dataset
+from jaxlimits.streamed import SINGLE_FILE_BYTES, compute_here, dense_bytes, run_streamed
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_LONG_POINTS = 1 << 22
+"""A sweep of at most so many points is done before anybody would interrupt it."""
 
 _MEMORY_SHARE = 0.5
 """Share of the machine's memory that outputs may take; computing needs about as much again."""
@@ -42,6 +65,8 @@ def sweep(
     overrides: Mapping[str, object] | None = None,
     catalog: tuple[str | Path, ...] = (),
     x64: bool = False,
+    memory: float | None = None,
+    resume: bool = False,
     force: bool = False,
 ) -> xr.Dataset:
     """Evaluate every point of a grid.
@@ -58,6 +83,10 @@ def sweep(
         TOML files with one's own models and chips.
     x64
         Compute and store in float64.
+    memory
+        Bytes that the chunks under way may take together; found from the device where left out.
+    resume
+        Go on with an unfinished sweep into the same output; start afresh where there is none.
     force
         Replace an existing file.
 
@@ -76,7 +105,7 @@ def sweep(
     texts = {name: str(value) for name, value in (overrides or {}).items()}
     precision: Precision | None = "float64" if x64 else None
     spec = load_grid(grid, overrides=texts, catalog=catalog, precision=precision)
-    return run_spec(spec, output, force=force)
+    return _loaded(run_spec(spec, output, memory=memory, resume=resume, force=force))
 
 
 def sweep_again(
@@ -93,14 +122,17 @@ def sweep_again(
     """
     with open_dataset(result) as dataset:
         spec = recorded_spec(dataset.attrs, where=str(result))
-    return run_spec(spec, output, force=force)
+    return _loaded(run_spec(spec, output, force=force))
 
 
 def run_spec(
     spec: GridSpec,
     output: str | Path | None = None,
     *,
+    memory: float | None = None,
+    resume: bool = False,
     force: bool = False,
+    client: "Client | None" = None,
     progress: Progress = silent,
 ) -> xr.Dataset:
     """Evaluate a resolved grid and write it where an output is given.
@@ -109,24 +141,85 @@ def run_spec(
     ----------
     spec
         The grid.
-    output, force
+    output, memory, resume, force
         As for :func:`sweep`.
+    client
+        A Dask cluster that computes the chunks (see :func:`jaxlimits.cluster.connected`).
     progress
         Called with each stage and the share of the work that is done.
     """
-    if output is not None:
-        check_target(Path(output), force=force)
-    _check_memory(spec)
+    target = None if output is None else Path(output)
+    if target is not None:
+        check_target(target, force=force)
     scenario = bind(spec)
     check_scenario(scenario)
-    arrays = evaluate_scenario(
-        scenario, outputs=spec.outputs, precision=spec.precision, progress=progress
-    )
-    dataset = build_dataset(spec, scenario, arrays)
-    if output is not None:
-        progress("writing", 0.0)
-        write_dataset(dataset, Path(output), force=force)
+    job = spec_job(spec, scenario, memory=memory)
+    if target is not None and _is_long(spec, job, memory):
+        compute = compute_here if client is None else functools.partial(compute_on, client)
+        run_streamed(
+            spec, job, target, compute=compute, resume=resume, force=force, progress=progress
+        )
+        return open_result(target)
+    _check_memory(spec)
+    arrays, states = collect(job, progress=progress)
+    dataset = build_dataset(spec, scenario, arrays, findings_of(spec.reductions, job, states))
+    if target is not None:
+        progress("writing", 1.0)
+        write_dataset(dataset, target, force=force)
     return dataset
+
+
+def spec_job(spec: GridSpec, scenario: Scenario, *, memory: float | None = None) -> Job:
+    """Plan a grid."""
+    names = [axis.name for axis in spec.axes]
+    return make_job(
+        scenario,
+        outputs=spec.outputs,
+        reductions=tuple(build_reduction(reduction, names) for reduction in spec.reductions),
+        precision=spec.precision,
+        memory=memory,
+    )
+
+
+def _loaded(dataset: xr.Dataset) -> xr.Dataset:
+    """Take what a file holds into memory and close it, unless it is large."""
+    if dataset.nbytes > SINGLE_FILE_BYTES:
+        return dataset
+    with dataset:
+        return dataset.load()
+
+
+def _is_long(spec: GridSpec, job: Job, memory: float | None) -> bool:
+    """Whether a sweep is worth a ledger: several chunks, and not just a switch's of a small grid."""
+    return job.plan.num_chunks > 1 and (memory is not None or spec.num_points > _LONG_POINTS)
+
+
+def describe_plan(spec: GridSpec, target: Path, *, memory: float | None = None) -> dict[str, Any]:
+    """Return what a sweep would do, without doing it.
+
+    The time is that of one chunk, measured, times their number; sizes are before compression.
+    """
+    scenario = bind(spec)
+    check_scenario(scenario)
+    job = spec_job(spec, scenario, memory=memory)
+    plan = job.plan
+    first = next(iter(plan.chunks()))
+    next(stream(job, [first]))  # compiles
+    started = time.perf_counter()
+    next(stream(job, [first]))
+    seconds = time.perf_counter() - started
+    return {
+        "points": spec.num_points,
+        "chunks": plan.num_chunks,
+        "points_per_chunk": plan.points_per_chunk,
+        "chunk_shape": dict(zip((axis.name for axis in spec.axes), plan.block, strict=True)),
+        "chunk_bytes": plan.points_per_chunk
+        * point_bytes(job.outputs, job.reductions, spec.precision),
+        "dense_bytes": dense_bytes(spec),
+        "disk_free_bytes": shutil.disk_usage(target.parent).free,
+        "expected_seconds": round(seconds * plan.num_chunks, 1),
+        "result": str(target),
+    }
 
 
 def _check_memory(spec: GridSpec) -> None:

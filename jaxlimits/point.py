@@ -2,7 +2,7 @@
 
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog, load_catalog, record_values
-from jaxlimits.engine.evaluation import evaluate_scenario
+from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.grid.axes import check_name, read_value
 from jaxlimits.grid.constraints import check_scenario
 from jaxlimits.grid.scenario import Scenario
@@ -56,7 +56,7 @@ def evaluate(
     scenario = point_scenario(llm, chip, settings, catalog=catalog, where=where)
     check_scenario(scenario)
     precision = "float64" if x64 else "float32"
-    arrays = evaluate_scenario(scenario, outputs=tuple(schema.OUTPUTS), precision=precision)
+    arrays, _ = collect(make_job(scenario, outputs=tuple(schema.OUTPUTS), precision=precision))
     values = {name: array.item() for name, array in arrays.items()}
     return Metrics(**{**values, "feasible": bool(values["feasible"])})  # stored as a code
 

@@ -279,7 +279,7 @@ def test_a_full_disk_is_an_error_of_one_line_that_leaves_nothing(
     (folder / "grid.toml").write_text(GOOD)
     (folder / "in.nc").write_bytes(made)
     if command == "sweep":
-        monkeypatch.setattr(netcdf, "_fill", full)
+        monkeypatch.setattr(netcdf, "fill", full)
         done = run("sweep", "grid.toml", "-o", "out.nc")
     else:
         monkeypatch.setattr("pandas.DataFrame.to_csv", full)
@@ -372,7 +372,7 @@ def test_an_interrupted_sweep_says_so_and_leaves_nothing(folder, monkeypatch):
         raise KeyboardInterrupt
 
     (folder / "grid.toml").write_text(GOOD)
-    monkeypatch.setattr(netcdf, "_fill", interrupted)
+    monkeypatch.setattr(netcdf, "fill", interrupted)
     done = run("sweep", "grid.toml")
-    assert_refused(done, ["interrupted", "nothing was written"], code=130)
+    assert_refused(done, ["interrupted", "--resume"], code=130)
     assert entries(folder) == ["grid.toml"]

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from jaxlimits.cli import catalog, export, info, point, sweep, validate
+from jaxlimits.cli import catalog, export, info, pack, point, sweep, validate
 from jaxlimits.errors import InputError, ResultError
 
 EXIT_OUTPUT, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -26,6 +26,7 @@ app.command("point")(point.point)
 app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)
+app.command("pack")(pack.pack)
 app.command("validate")(validate.validate)
 
 
@@ -48,7 +49,7 @@ def main() -> None:
         _fail(f"standard output: cannot be written: {error.strerror}", EXIT_OUTPUT)
     except SystemExit as stop:  # typer's answer to an interrupt
         if stop.code == EXIT_INTERRUPTED:
-            _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
+            _fail("interrupted; a long sweep continues with --resume", EXIT_INTERRUPTED)
         raise
 
 

@@ -30,7 +30,8 @@ def export(
     Example: jaxlimits export paper.nc --csv --select chip=xpu-hbm3 --var utps --var limit
     """
     from jaxlimits.analysis.tables import selection, write_csv, write_parquet
-    from jaxlimits.store.netcdf import check_target, open_dataset
+    from jaxlimits.store.netcdf import check_target
+    from jaxlimits.store.results import open_result
 
     if csv == parquet:
         raise InputError("give the form of the table", where="export", remedy="--csv or --parquet")
@@ -41,7 +42,7 @@ def export(
     target = output or result.with_suffix(suffix)
     if not to_stdout:
         check_target(target, force=force)
-    with open_dataset(result) as dataset:
+    with open_result(result) as dataset:
         chosen = selection(dataset, select or [], variables or [])
         if to_stdout:
             typer.echo(chosen.to_dataframe().to_csv(), nl=False)

@@ -11,21 +11,27 @@ from jaxlimits.cli.options import AsJson, print_json
 if TYPE_CHECKING:
     import xarray as xr
 
+_SHOWN = 10
 _MADE_BY = ("title", "source", "history", "grid_name", "precision", "content_hash")
 
 
 def info(
     result: Annotated[Path, typer.Argument(help="A file that `jaxlimits sweep` wrote.")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare the checksum of every shard.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the axes and variables of a result, and what made it.
 
     Example: jaxlimits info paper.nc
     """
+    from jaxlimits.store.index import missing_shards
     from jaxlimits.store.netcdf import open_dataset
 
     with open_dataset(result) as dataset:
-        facts = _facts(dataset)
+        lacking = missing_shards(dataset, verify=verify)
+        facts = {**_facts(dataset), "complete": not lacking, "lacking": lacking}
     if as_json:
         print_json(facts)
         return
@@ -70,6 +76,10 @@ def _print_facts(facts: dict[str, Any]) -> None:
     width = max(len(name) for name in facts["variables"])
     for name, variable in facts["variables"].items():
         typer.echo(f"  {name:<{width}}  {variable['unit']:<8}  {variable['meaning']}")
+    if facts["lacking"]:
+        typer.echo(f"\nincomplete: {len(facts['lacking'])} shards are not there")
+        for problem in facts["lacking"][:_SHOWN]:
+            typer.echo(f"  {problem}")
     typer.echo("\nmade by")
     for name, value in facts["made_by"].items():
         if value:

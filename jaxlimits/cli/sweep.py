@@ -14,6 +14,7 @@ from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
+    from distributed import Client
 
     from jaxlimits.grid.spec import GridSpec
 
@@ -31,6 +32,22 @@ def sweep(
     again: Annotated[
         Path | None, typer.Option("--again", help="Make a result again from its own file.")
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory for the chunks under way, as '2 GB'."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an unfinished sweep.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Compute in this many processes.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Join a running Dask cluster.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would be done, and do nothing.")
+    ] = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -41,32 +58,37 @@ def sweep(
     if (grid is None) == (again is None):
         remedy = "write `jaxlimits sweep GRID` or `jaxlimits sweep --again OUT.nc`"
         raise InputError("give a grid, or a result to make again", remedy=remedy)
+    if again is not None and (settings or x64 or catalogs):
+        remedy = "leave out --set, --x64 and --catalog, or sweep a grid"
+        raise InputError("--again takes everything from the file", remedy=remedy)
     if again is not None:
-        if settings or x64 or catalogs:
-            remedy = "leave out --set, --x64 and --catalog, or sweep a grid"
-            raise InputError("--again takes everything from the file", remedy=remedy)
-        target = output or again.with_name(f"{again.stem}-again.nc")
+        spec, target = _recorded(again), output or again.with_name(f"{again.stem}-again.nc")
         if target.exists() and target.samefile(again):
-            remedy = "name another file with -o"
-            raise InputError(
-                "would replace what it is compared with", where=str(again), remedy=remedy
-            )
-        dataset, seconds = _run(lambda: _recorded(again), target, force=force)
-        _report(dataset, target, seconds, as_json=as_json, repeats=again)
+            problem, remedy = "would replace what it is compared with", "name another file with -o"
+            raise InputError(problem, where=str(again), remedy=remedy)
+    else:
+        spec = _resolved(str(grid), settings or [], catalogs or [], x64=x64)
+        target = output or Path(f"{Path(str(grid)).stem}.nc")
+    budget = None if memory is None else _bytes(memory)
+    if plan:
+        _show_plan(spec, target, budget, as_json=as_json)
         return
-    target = output or Path(f"{Path(str(grid)).stem}.nc")
-    precision = "float64" if x64 else None
-    dataset, seconds = _run(
-        lambda: _resolved(str(grid), settings or [], catalogs or [], precision), target, force=force
-    )
-    _report(dataset, target, seconds, as_json=as_json)
+    if workers is not None and scheduler is not None:
+        raise InputError("give --workers or --scheduler, not both", where="sweep")
+    with _cluster(workers, scheduler) as client:
+        dataset, seconds = _run(
+            spec, target, memory=budget, resume=resume, force=force, client=client
+        )
+    with dataset:
+        _report(spec, dataset, target, seconds, as_json=as_json, repeats=again)
 
 
-def _resolved(grid: str, settings: list[str], catalogs: list[Path], precision) -> "GridSpec":
+def _resolved(grid: str, settings: list[str], catalogs: list[Path], *, x64: bool) -> "GridSpec":
     from jaxlimits.grid.spec import parse_overrides
     from jaxlimits.pipeline import load_grid
 
     overrides = parse_overrides(settings)
+    precision = "float64" if x64 else None
     return load_grid(grid, overrides=overrides, catalog=tuple(catalogs), precision=precision)
 
 
@@ -78,16 +100,61 @@ def _recorded(result: Path) -> "GridSpec":
         return recorded_spec(dataset.attrs, where=str(result))
 
 
+def _bytes(text: str) -> float:
+    from jaxlimits.model.fields import Quantity
+    from jaxlimits.values import parse_number
+
+    size = Quantity(unit="B", display="GB", meaning="memory", positive=True)
+    return parse_number(size, text, where="sweep", key="--memory")
+
+
+@contextlib.contextmanager
+def _cluster(workers: int | None, scheduler: str | None) -> Iterator["Client | None"]:
+    if workers is None and scheduler is None:
+        yield None
+        return
+    from jaxlimits.cluster import connected
+
+    with connected(workers=workers, scheduler=scheduler) as client:
+        yield client
+
+
 def _run(
-    resolve: Callable[[], "GridSpec"], target: Path, *, force: bool
+    spec: "GridSpec",
+    target: Path,
+    *,
+    memory: float | None,
+    resume: bool,
+    force: bool,
+    client: "Client | None",
 ) -> tuple["xr.Dataset", float]:
     from jaxlimits.pipeline import run_spec
 
-    spec = resolve()
     started = time.perf_counter()
     with _progress_bar(f"{spec.num_points:,} points") as progress:
-        dataset = run_spec(spec, target, force=force, progress=progress)
+        dataset = run_spec(
+            spec,
+            target,
+            memory=memory,
+            resume=resume,
+            force=force,
+            client=client,
+            progress=progress,
+        )
     return dataset, time.perf_counter() - started
+
+
+def _show_plan(spec: "GridSpec", target: Path, memory: float | None, *, as_json: bool) -> None:
+    from jaxlimits.pipeline import describe_plan
+
+    facts = describe_plan(spec, target, memory=memory)
+    if as_json:
+        print_json(facts)
+        return
+    width = max(len(name) for name in facts)
+    for name, value in facts.items():
+        text = f"{value:,}" if isinstance(value, int) else str(value)
+        typer.echo(f"{name.replace('_', ' '):<{width}}  {text}")
 
 
 @contextlib.contextmanager
@@ -110,20 +177,18 @@ def _progress_bar(title: str) -> Iterator[Callable[[str, float], None]]:
 
 
 def _report(
+    spec: "GridSpec",
     dataset: "xr.Dataset",
     target: Path,
     seconds: float,
     *,
     as_json: bool,
-    repeats: Path | None = None,
+    repeats: Path | None,
 ) -> None:
-    points = 1
-    for length in dataset.sizes.values():
-        points *= length
     facts = {
         "output": str(target),
-        "points": points,
-        "sizes": dict(dataset.sizes),
+        "points": spec.num_points,
+        "sizes": {axis.name: len(axis) for axis in spec.axes},
         "outputs": list(dataset.data_vars),
         "bytes": target.stat().st_size,
         "seconds": round(seconds, 3),
@@ -133,8 +198,9 @@ def _report(
     if as_json:
         print_json(facts)
         return
-    sizes = " × ".join(f"{name} {length}" for name, length in dataset.sizes.items())
-    typer.echo(f"{points:,} points ({sizes}), {len(dataset.data_vars)} outputs, {seconds:.1f} s")
+    sizes = " × ".join(f"{name} {length}" for name, length in facts["sizes"].items())
+    kept = f"{len(dataset.data_vars)} variables"
+    typer.echo(f"{spec.num_points:,} points ({sizes}), {kept}, {seconds:.1f} s")
     typer.echo(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)")
     if repeats is not None:
         differing = facts["differs"]

@@ -98,7 +98,7 @@ def check_scenario(scenario: Scenario) -> None:
     """
     for name in schema.FIELDS:
         _check_scaled(scenario, name)
-    combinations = [switches for _, switches in scenario.switch_combinations()]
+    combinations = list(scenario.choices())
     for constraint in CONSTRAINTS:
         needed = constraint.needs.items()
         if any(needed <= switches.items() for switches in combinations):

@@ -14,8 +14,14 @@ Raw = str | int | float | bool
 Ends = Annotated[list[Raw], pydantic.Field(min_length=2, max_length=2)]
 Precision = Literal["float32", "float64"]
 
-_UNION_NAMES = ("AxisTable", "str", "int", "float", "bool")
+_UNION_NAMES = ("AxisTable", "str", "int", "float", "bool", "list[str]")
 """What pydantic puts into the place of a finding for the members of a union."""
+
+Op = Literal[
+    "max", "min", "mean", "argmax", "argmin", "top", "bottom",
+    "quantiles", "histogram", "count", "frontier", "crossing",
+]  # fmt: skip
+
 
 _PACKED = Path(__file__).parents[1] / "grids"
 _CHECKOUT = Path(__file__).parents[2] / "grids"
@@ -34,6 +40,25 @@ class AxisTable(pydantic.BaseModel):
     linked: dict[str, list[Raw]] = pydantic.Field(default_factory=dict, alias="with")
 
 
+class ReductionTable(pydantic.BaseModel):
+    """A reduction of some axes."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+    op: Op
+    of: str | list[str]
+    over: list[str] | None = None
+    also: list[str] = pydantic.Field(default_factory=list)
+    minimise: list[str] = pydantic.Field(default_factory=list)
+    at: list[float] = pydantic.Field(default_factory=lambda: [0.05, 0.5, 0.95])
+    k: int = pydantic.Field(default=10, ge=1, le=4096)
+    first: Raw | None = None
+    last: Raw | None = None
+    bins: int = pydantic.Field(default=64, ge=1, le=65536)
+    target: Raw | None = None
+    reach: Literal["above", "below"] = "above"
+
+
 class GridTables(pydantic.BaseModel):
     """Keys of a grid file."""
 
@@ -42,10 +67,11 @@ class GridTables(pydantic.BaseModel):
     title: str = ""
     description: str = ""
     catalog: list[str] = pydantic.Field(default_factory=list)
-    outputs: list[str] | Literal["all"] = "all"
+    outputs: list[str] | Literal["all"] | None = None
     precision: Precision = "float32"
     base: dict[str, Raw] = pydantic.Field(default_factory=dict)
     axes: dict[str, AxisTable | list[Raw]] = pydantic.Field(default_factory=dict)
+    reduce: dict[str, ReductionTable] = pydantic.Field(default_factory=dict)
     llms: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
     chips: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
 
@@ -62,6 +88,9 @@ class GridFile:
     folder: Path
     text: str
     tables: GridTables
+
+
+_TABLES = {"axes": AxisTable, "reduce": ReductionTable}
 
 
 def shipped_grids() -> Mapping[str, Path]:
@@ -125,7 +154,7 @@ def _explained(error: pydantic.ValidationError, where: str) -> InputError:
     parts = [part for part in location if part not in _UNION_NAMES and "[" not in part]
     key = ".".join(parts)
     if finding["type"] == "extra_forbidden":
-        model = AxisTable if parts[0] == "axes" else GridTables
+        model = _TABLES.get(parts[0], GridTables) if len(parts) > 1 else GridTables
         known = [field.alias or name for name, field in model.model_fields.items()]
         problem = f"unknown key {parts[-1]!r}"
         return InputError(problem, where=where, key=key, remedy=suggestion(parts[-1], known))

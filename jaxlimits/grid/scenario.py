@@ -57,20 +57,22 @@ class Scenario:
         """Whether a field exceeds a value anywhere in the grid."""
         return bool(np.any(self.effective(name) > above))
 
-    def switch_combinations(self) -> Iterator[tuple[tuple[int | slice, ...], dict[str, str]]]:
-        """Yield, for every combination of switches that vary, its place in the grid and choices."""
-        ranges = [
-            list(enumerate(axis.values)) if axis.name in schema.SWITCHES else [(slice(None), "")]
-            for axis in self.axes
-        ]
-        for combination in itertools.product(*ranges):
-            chosen = {
-                axis.name: str(choice)
-                for axis, (_, choice) in zip(self.axes, combination, strict=True)
-                if axis.name in schema.SWITCHES
-            }
-            place = tuple(position for position, _ in combination)
-            yield place, {**self.switches, **chosen}
+    def static_at(self, key: tuple[int, ...]) -> dict[str, str | bool]:
+        """Return every static field of a chunk, whose position on a switch's axis is its choice."""
+        chosen = {
+            axis.name: str(axis.values[index])
+            for axis, index in zip(self.axes, key, strict=True)
+            if axis.name in schema.SWITCHES
+        }
+        placed = {"expert_parallel": self.reaches("ep_size", above=1.0)}
+        return {**self.switches, **chosen, **placed}
+
+    def choices(self) -> Iterator[dict[str, str]]:
+        """Yield every combination of switches that the grid has."""
+        varying = [axis for axis in self.axes if axis.name in schema.SWITCHES]
+        for combination in itertools.product(*(axis.values for axis in varying)):
+            chosen = zip(varying, combination, strict=True)
+            yield {**self.switches, **{axis.name: str(choice) for axis, choice in chosen}}
 
     def _plain(self, name: str, *, missing: float | None = None) -> np.ndarray:
         rank = len(self.columns)

@@ -10,7 +10,8 @@ from jaxlimits.catalog.entries import read_toml
 from jaxlimits.catalog.loader import Catalog, extended, load_catalog
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
-from jaxlimits.grid.file import GridFile, Precision
+from jaxlimits.grid.file import GridFile, GridTables, Precision
+from jaxlimits.grid.reductions import ReductionSpec, read_reduction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +33,9 @@ class GridSpec:
     axes
         Dimensions in their order.
     outputs
-        Metrics to keep, in the model's order.
+        Metrics to keep whole, in the model's order.
+    reductions
+        What else to keep of the grid.
     precision
         ``"float32"`` or ``"float64"``.
     catalog
@@ -46,6 +49,7 @@ class GridSpec:
     switches: Mapping[str, str]
     axes: tuple[Axis, ...]
     outputs: tuple[str, ...]
+    reductions: tuple[ReductionSpec, ...]
     precision: Precision
     catalog: Catalog
 
@@ -100,7 +104,10 @@ def build_spec(
         names={name: str(settings[name]) for name in schema.NAMED if name in settings},
         switches=_fixed_switches(axes, settings),
         axes=axes,
-        outputs=_outputs(tables.outputs, where=where),
+        outputs=_outputs(tables, where=where),
+        reductions=tuple(
+            read_reduction(name, table, axes, where=where) for name, table in tables.reduce.items()
+        ),
         precision=precision or tables.precision,
         catalog=catalog,
     )
@@ -202,10 +209,14 @@ def _fixed_switches(axes: Iterable[Axis], settings: Mapping[str, float | str]) -
     return {name: choice for name, choice in every.items() if name not in varying}
 
 
-def _outputs(outputs: list[str] | str, *, where: str) -> tuple[str, ...]:
-    if outputs == "all":
+def _outputs(tables: GridTables, *, where: str) -> tuple[str, ...]:
+    """Metrics to keep whole: those named, or all; none by default where something is reduced."""
+    outputs = tables.outputs
+    if outputs is None and tables.reduce:
+        return ()
+    if outputs is None or outputs == "all":
         return tuple(schema.OUTPUTS)
-    if not outputs:
+    if not outputs and not tables.reduce:
         raise InputError("is empty", where=where, key="outputs", remedy="leave it out to keep all")
     for name in outputs:
         if name not in schema.OUTPUTS:

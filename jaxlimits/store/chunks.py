@@ -4,7 +4,8 @@ Compressing here and handing HDF5 finished chunks keeps every core busy; the lib
 runs on one. The bytes are the standard filters', so every reader opens them.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from isal import isal_zlib
@@ -16,14 +17,38 @@ TARGET_BYTES = 1 << 20
 Place = tuple[int, ...]
 
 
-def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Return a chunk shape of at most about one mebibyte, whole along the last dimensions."""
+def chunk_shape(
+    shape: tuple[int, ...], itemsize: int, *, cut: Collection[int] = ()
+) -> tuple[int, ...]:
+    """Return a chunk shape of about one mebibyte, whole along the last dimensions.
+
+    Parameters
+    ----------
+    shape
+        Shape of the variable, or of the blocks that it is made of.
+    itemsize
+        Size of a value [B].
+    cut
+        Dimensions along which blocks of this shape lie side by side. There the chunk's length
+        divides the block's, so that the chunks of all blocks are those of the whole variable.
+    """
     room = max(1, TARGET_BYTES // itemsize)
     chunk: list[int] = []
-    for length in reversed(shape):
-        chunk.append(max(1, min(length, room)))
+    for dimension in reversed(range(len(shape))):
+        length = shape[dimension]
+        size = _nearest_divisor(length, room) if dimension in cut else min(length, room)
+        chunk.append(max(1, size))
         room //= chunk[-1]
     return tuple(reversed(chunk))
+
+
+def _nearest_divisor(length: int, wanted: int) -> int:
+    """Divisor of a length nearest by ratio to what is wanted: a prime may come out whole."""
+    if wanted >= length or wanted < 1:
+        return length if wanted >= length else 1
+    small = [size for size in range(1, math.isqrt(length) + 1) if length % size == 0]
+    both = [*small, *(length // size for size in small)]
+    return min(both, key=lambda size: abs(math.log(size / wanted)))
 
 
 def chunk_places(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[Place]:

@@ -1,12 +1,11 @@
 """One result, one NetCDF4 file: written whole under a temporary name, then renamed."""
 
 import contextlib
-import functools
 import os
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import cast
 
 import h5py
 import netCDF4
@@ -14,9 +13,10 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.errors import ResultError
-from jaxlimits.store.chunks import DEFLATE_LEVEL, chunk_places, chunk_shape, filtered_chunk
+from jaxlimits.store.chunks import DEFLATE_LEVEL, chunk_shape
+from jaxlimits.store.hdf5 import variable, write_chunks
 from jaxlimits.store.provenance import FORMAT_VERSION
-from jaxlimits.store.template import coordinate_encoding, fill_value
+from jaxlimits.store.template import fill_value, text_encoding
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -51,9 +51,9 @@ def write_dataset(dataset: xr.Dataset, path: Path, *, force: bool = False) -> No
         As :func:`check_target`; a full disk. No partial file stays behind.
     """
     check_target(path, force=force)
-    with _renamed_when_whole(path, force=force) as partial:
-        _lay_out(dataset, partial)
-        _fill(dataset, partial)
+    with renamed_when_whole(path, force=force) as partial:
+        lay_out(dataset, partial)
+        fill(dataset, partial)
 
 
 def open_dataset(path: str | Path) -> xr.Dataset:
@@ -87,44 +87,52 @@ def open_dataset(path: str | Path) -> xr.Dataset:
     return dataset
 
 
-def _lay_out(dataset: xr.Dataset, path: Path) -> None:
+def lay_out(dataset: xr.Dataset, path: Path) -> None:
     """Write everything but the values of the outputs: xarray the coordinates, netCDF the rest."""
-    skeleton = dataset.drop_vars(list(dataset.data_vars))
-    skeleton.to_netcdf(path, engine="netcdf4", encoding=coordinate_encoding(skeleton))
-    beside = " ".join(str(name) for name in dataset.coords if name not in dataset.dims)
+    skeleton = dataset.drop_vars(_numeric(dataset))
+    skeleton.to_netcdf(path, engine="netcdf4", encoding=text_encoding(skeleton))
     with netCDF4.Dataset(path, "a") as file:
-        if beside:  # belongs to each variable; without variables xarray put it on the file
+        if "coordinates" in file.ncattrs():  # belongs to each variable, not to the file
             file.delncattr("coordinates")
-        for name, variable in dataset.data_vars.items():
+        for name in _numeric(dataset):
+            output = dataset[name]
+            beside = _coordinates(dataset, output)
             stored = file.createVariable(
                 str(name),
-                variable.dtype,
-                tuple(map(str, variable.dims)),
+                output.dtype,
+                tuple(map(str, output.dims)),
                 compression="zlib",
                 complevel=DEFLATE_LEVEL,
                 shuffle=True,
-                chunksizes=chunk_shape(variable.shape, variable.dtype.itemsize),
-                fill_value=fill_value(variable.dtype),
+                chunksizes=chunk_shape(output.shape, output.dtype.itemsize),
+                fill_value=fill_value(output.dtype),
             )
-            stored.setncatts({**variable.attrs, **({"coordinates": beside} if beside else {})})
+            stored.setncatts({**output.attrs, **({"coordinates": beside} if beside else {})})
 
 
-def _fill(dataset: xr.Dataset, path: Path) -> None:
+def fill(dataset: xr.Dataset, path: Path) -> None:
     """Write the values of the outputs: chunks compressed in threads, written by this one."""
     with h5py.File(path, "r+") as file, ThreadPoolExecutor(os.cpu_count()) as workers:
-        for name, variable in dataset.data_vars.items():
-            stored, values = cast("h5py.Dataset", file[str(name)]), variable.to_numpy()
-            chunk = chunk_shape(values.shape, values.itemsize)
-            places = list(chunk_places(values.shape, chunk))
-            compress = functools.partial(filtered_chunk, values, chunk=chunk, fill=stored.fillvalue)
-            for place, data in zip(places, workers.map(compress, places), strict=True):
-                stored.id.write_direct_chunk(place, data)
+        for name in _numeric(dataset):
+            write_chunks(variable(file, name), dataset[name].to_numpy(), workers)
+
+
+def _numeric(dataset: xr.Dataset) -> list[str]:
+    """Names of the variables that are written in chunks: neither names nor single numbers."""
+    variables = dataset.data_vars.items()
+    return [str(name) for name, v in variables if v.ndim > 0 and v.dtype.kind in "fi"]
+
+
+def _coordinates(dataset: xr.Dataset, variable: xr.DataArray) -> str:
+    """Auxiliary coordinates of a variable, as CF lists them."""
+    beside = [name for name in dataset.coords if name not in dataset.dims]
+    return " ".join(str(n) for n in beside if set(dataset[n].dims) <= set(variable.dims))
 
 
 @contextlib.contextmanager
-def _renamed_when_whole(path: Path, *, force: bool) -> Iterator[Path]:
+def renamed_when_whole(path: Path, *, force: bool) -> Iterator[Path]:
     """Give a temporary name beside a path; take its place on success, vanish on failure."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         yield partial
         check_target(path, force=force)

@@ -4,7 +4,7 @@ The only module that knows how the model's names become CF variables.
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import xarray as xr
 
 from jaxlimits import schema, units
 from jaxlimits.grid.axes import Axis
+from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.model.fields import Quantity
@@ -20,6 +21,9 @@ from jaxlimits.store.provenance import describe_run
 NOT_COMPUTED = np.float32(9.969209968386869e36)
 """``_FillValue`` of every real output: netCDF's own default, never a result (those are NaN)."""
 
+Entry = tuple[Sequence[str], np.ndarray, dict[str, Any]]
+"""Dimensions, values and attributes of a variable."""
+
 _REMARKS: dict[str, str] = dict.fromkeys(
     ("power", "energy_per_token", "stps_per_watt"),
     "rests on power inputs that are partly illustrative (die areas are ours)",
@@ -27,7 +31,10 @@ _REMARKS: dict[str, str] = dict.fromkeys(
 
 
 def build_dataset(
-    spec: GridSpec, scenario: Scenario, arrays: Mapping[str, np.ndarray]
+    spec: GridSpec,
+    scenario: Scenario,
+    arrays: Mapping[str, np.ndarray],
+    findings: Iterable[Finding] = (),
 ) -> xr.Dataset:
     """Label the outputs of a sweep.
 
@@ -37,6 +44,8 @@ def build_dataset(
         What was swept: as written, and as numbers.
     arrays
         Outputs by name, of the grid's shape.
+    findings
+        What reductions say.
 
     Returns
     -------
@@ -44,18 +53,26 @@ def build_dataset(
         Dimensions and coordinates named as the axes, variables as the outputs, CF attributes.
     """
     dims = [axis.name for axis in spec.axes]
-    coordinates = {
+    coordinates: dict[str, Entry] = {
         name: entry for axis in spec.axes for name, entry in axis_coordinates(axis).items()
     }
-    variables = {name: (dims, array, output_attributes(name)) for name, array in arrays.items()}
-    return xr.Dataset(variables, coordinates, attrs=global_attributes(spec, scenario))
+    variables: dict[str, Entry] = {
+        name: (dims, array, output_attributes(name)) for name, array in arrays.items()
+    }
+    for finding in findings:
+        entry = (finding.dims, finding.values, finding_attributes(finding))
+        own = finding.dims == (finding.name,)
+        (coordinates if own else variables)[finding.name] = entry
+    dataset = xr.Dataset(variables, coordinates, attrs=global_attributes(spec, scenario))
+    unused = [axis.name for axis in spec.axes if not _is_used(axis.name, dataset)]
+    return dataset.drop_dims(unused)
 
 
-def axis_coordinates(axis: Axis) -> dict[str, tuple[str, np.ndarray, dict[str, Any]]]:
+def axis_coordinates(axis: Axis) -> dict[str, Entry]:
     """Return the coordinates along one dimension: the axis itself and what is linked to it."""
     columns = {axis.name: axis.values, **axis.linked}
     return {
-        name: (axis.name, _coordinate_array(name, values), field_attributes(name))
+        name: ((axis.name,), _coordinate_array(name, values), field_attributes(name))
         for name, values in columns.items()
     }
 
@@ -83,12 +100,27 @@ def output_attributes(name: str) -> dict[str, Any]:
     }
 
 
-def coordinate_encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
-    """Return how coordinates are stored: names as characters, nothing missing."""
+def finding_attributes(finding: Finding) -> dict[str, Any]:
+    """Return the CF attributes of what a reduction says: those of its quantity, its own meaning."""
+    name = finding.quantity
+    if name is None:
+        numbers = finding.values.dtype.kind != "U"
+        return {"long_name": finding.meaning, **({"units": "1"} if numbers else {})}
+    attributes = output_attributes(name) if name in schema.OUTPUTS else field_attributes(name)
+    return {**attributes, "long_name": finding.meaning}
+
+
+def _is_used(dim: str, dataset: xr.Dataset) -> bool:
+    """Whether any variable keeps an axis; a grid that is only reduced may keep none."""
+    return any(dim in variable.dims for variable in dataset.data_vars.values())
+
+
+def text_encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """Return how coordinates and names are stored: names as characters, nothing missing."""
     stored: dict[str, dict[str, Any]] = {}
-    for name, variable in dataset.coords.items():
+    for name, variable in dataset.variables.items():
         text = variable.dtype.kind == "U"
-        characters = {"dtype": "S1", "char_dim_name": f"{name}_strlen"} if text else {}
+        characters = {"dtype": "S1"} if text else {}
         stored[str(name)] = {"_FillValue": None, **characters}
     return stored
 

@@ -52,7 +52,7 @@ def test_axes_keep_the_order_of_the_file():
 
 def test_all_outputs_in_float32_are_the_default():
     tables = parsed(AXES).tables
-    assert (tables.outputs, tables.precision) == ("all", "float32")
+    assert (tables.outputs, tables.precision) == (None, "float32")
 
 
 def test_text_with_windows_line_ends_is_read(tmp_path):

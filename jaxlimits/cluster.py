@@ -1,0 +1,122 @@
+"""A sweep over many processes or machines: chunks computed by Dask workers.
+
+Workers write shards into the sweep's folder, which they must share, and send back what the
+reductions keep. The order of merging is the plan's, so the result has the same bits as on one
+machine. A worker that dies costs the chunks it had under way; Dask gives them to another.
+"""
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxlimits.engine.stream import Job, stream
+from jaxlimits.errors import InputError, ResultError
+from jaxlimits.grid.plan import Key
+from jaxlimits.store.shards import Blanks, Shard, write_shard
+from jaxlimits.streamed import Done
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_SECONDS_TO_ANSWER = 15
+_UNDER_WAY = 4
+"""Chunks given to each worker ahead of time, so that it never waits."""
+
+
+@contextlib.contextmanager
+def connected(*, workers: int | None = None, scheduler: str | None = None) -> Iterator["Client"]:
+    """Start a cluster on this machine, or join a running one.
+
+    Parameters
+    ----------
+    workers
+        Processes to start here.
+    scheduler
+        Address of a running scheduler: ``tcp://host:8786``.
+
+    Raises
+    ------
+    InputError
+        Dask is not installed, or workers run another version of this package.
+    ResultError
+        The scheduler does not answer.
+    """
+    try:
+        from distributed import Client, LocalCluster  # noqa: PLC0415  (an optional extra)
+    except ImportError:
+        remedy = "pip install 'jaxlimits[cluster]'"
+        raise InputError("workers need Dask", where="sweep", remedy=remedy) from None
+    with contextlib.ExitStack() as stack:
+        address: object = scheduler
+        if scheduler is None:
+            address = stack.enter_context(
+                LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
+            )
+        try:
+            client = stack.enter_context(Client(address, timeout=_SECONDS_TO_ANSWER))
+        except (OSError, ValueError) as error:
+            remedy = "start `dask scheduler`, or use --workers"
+            raise ResultError(
+                f"{scheduler}: the scheduler does not answer ({error}); {remedy}"
+            ) from None
+        _refuse_other_versions(client)
+        yield client
+
+
+def compute_on(
+    client: "Client", job: Job, keys: Iterable[Key], folder: Path, blanks: Blanks | None
+) -> Iterator[Done]:
+    """Compute chunks on a cluster and yield them in the order of their keys.
+
+    Parameters
+    ----------
+    client
+        The cluster.
+    job, keys
+        The sweep, and which of its chunks.
+    folder
+        Where the workers write shards.
+    blanks
+        Shards without values; none where no dense output is kept.
+    """
+    shared = client.scatter(job, broadcast=True, hash=False)
+    layout = client.scatter(blanks, broadcast=True, hash=False)
+    ahead = _UNDER_WAY * max(1, len(client.scheduler_info()["workers"]))
+    waiting: deque = deque()
+    for key in keys:
+        waiting.append(client.submit(_compute, shared, key, str(folder), layout, pure=False))
+        if len(waiting) >= ahead:
+            yield _taken(waiting.popleft())
+    while waiting:
+        yield _taken(waiting.popleft())
+
+
+def _taken(future) -> Done:
+    """Wait for a chunk, and let the cluster forget it."""
+    done = future.result()
+    future.release()
+    return done
+
+
+def _compute(job: Job, key: Key, folder: str, blanks: Blanks | None) -> Done:
+    """Run on a worker: one chunk, its shard written, its parts sent back."""
+    (chunk,) = stream(job, [key])
+    shard: Shard | None = None
+    if blanks is not None:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            shard = write_shard(Path(folder), key, chunk.arrays, blanks=blanks, workers=pool)
+    return Done(key=key, parts=chunk.parts, shard=shard)
+
+
+def _refuse_other_versions(client: "Client") -> None:
+    own = version("jaxlimits")
+    found: dict[str, str] = client.run(version, "jaxlimits")  # pyright: ignore[reportAssignmentType]
+    others = set(found.values()) - {own}
+    if others:
+        problem = f"workers run jaxlimits {', '.join(sorted(others))}, this is {own}"
+        raise InputError(problem, where="sweep", remedy="install one version everywhere")

@@ -1,0 +1,35 @@
+"""From a reduction as a grid states it to what computes it."""
+
+from collections.abc import Sequence
+
+from jaxlimits.engine.frontier import Frontier
+from jaxlimits.engine.reduce import Counts, Crossing, Extreme, Histogram, Mean, Reduction, Top
+from jaxlimits.grid.reductions import ReductionSpec
+from jaxlimits.schema import FLAGS
+
+SKETCH = {"first": 1e-15, "last": 1e21, "bins": 8300}
+"""Bins of the sketch behind quantiles: a factor 1.01 apart, over every value a metric can take."""
+
+SKETCH_ERROR = 0.005
+"""Relative error of a quantile: half a bin of the sketch."""
+
+
+def build_reduction(spec: ReductionSpec, axes: Sequence[str]) -> Reduction:
+    """Return what computes a reduction of a grid with the named axes."""
+    over = tuple(axes.index(name) for name in spec.over)
+    common = {"name": spec.name, "of": spec.of, "over": over}
+    if spec.op in ("max", "argmax", "min", "argmin"):
+        return Extreme(**common, largest=spec.op.endswith("max"))
+    if spec.op in ("top", "bottom"):
+        return Top(**common, k=spec.options["k"], largest=spec.op == "top")
+    if spec.op == "frontier":
+        signs = tuple(-1.0 if name in spec.minimise else 1.0 for name in spec.of)
+        return Frontier(**common, signs=signs)
+    if spec.op == "quantiles":
+        return Histogram(**common, **SKETCH)
+    if spec.op == "count":
+        return Counts(**common, codes=tuple(FLAGS[spec.of[0]].values()))
+    return _PLAIN[spec.op](**common, **spec.options)
+
+
+_PLAIN = {"mean": Mean, "histogram": Histogram, "crossing": Crossing}

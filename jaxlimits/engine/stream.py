@@ -1,0 +1,217 @@
+"""The stream: chunks computed one after another, a few in flight, handed on in their order.
+
+Memory holds the chunks in flight and nothing else, whatever the size of the grid.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxlimits import schema
+from jaxlimits.engine.kernel import run_chunk
+from jaxlimits.engine.reduce import Arrays, Reduction, Traced
+from jaxlimits.grid.plan import Key, Plan, chunk_columns, make_plan
+from jaxlimits.grid.scenario import Scenario
+
+IN_FLIGHT = 2
+"""Chunks under way on each device: one computing while the other's results are taken."""
+
+_POINTS_ON_CPU = 1 << 21
+_SHARE_ON_ACCELERATOR = 0.05
+
+Progress = Callable[[str, float], None]
+"""Receives the name of a stage and the share of it that is done."""
+
+
+Results = tuple[Traced, dict[str, Traced]]
+"""Outputs, and the parts of the reductions, on their way."""
+
+
+def silent(_stage: str, _share: float) -> None:
+    """Report nothing."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Chunk:
+    """What came of one chunk, on the host, without padding.
+
+    Parameters
+    ----------
+    key
+        Which chunk.
+    arrays
+        Outputs by name.
+    parts
+        What each reduction keeps of it, by the reduction's name.
+    """
+
+    key: Key
+    arrays: Arrays
+    parts: dict[str, Arrays]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """Everything that determines the chunks of a sweep.
+
+    Parameters
+    ----------
+    scenario, plan
+        The grid as numbers, and how it is cut.
+    outputs, reductions
+        What is kept.
+    precision
+        ``"float32"`` or ``"float64"``.
+    """
+
+    scenario: Scenario
+    plan: Plan
+    outputs: tuple[str, ...]
+    reductions: tuple[Reduction, ...]
+    precision: str
+
+
+def point_bytes(outputs: Iterable[str], reductions: Iterable[Reduction], precision: str) -> int:
+    """Return the memory that one point takes on the device while its chunk is computed [B]."""
+    size = np.dtype(precision).itemsize
+    dense = sum(1 if name in schema.FLAGS else size for name in outputs)
+    reduced = sum(3 * size for reduction in reductions for _ in reduction.of)
+    return dense + reduced + 4 * size
+
+
+def chunk_points(bytes_a_point: int, *, memory: float | None = None) -> int:
+    """Return how many points a chunk should have.
+
+    On a CPU a chunk stays near the caches, which is where fresh memory stops being the cost; an
+    accelerator takes a share of its memory, which hides the cost of starting a program.
+
+    Parameters
+    ----------
+    bytes_a_point
+        As :func:`point_bytes`.
+    memory
+        Bytes that a chunk may take; found from the device where left out.
+    """
+    if memory is not None:
+        return max(1, int(memory / (IN_FLIGHT * bytes_a_point)))
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return _POINTS_ON_CPU
+    limit = (device.memory_stats() or {}).get("bytes_limit", 8 << 30)
+    return max(1, int(_SHARE_ON_ACCELERATOR * limit / bytes_a_point))
+
+
+def make_job(
+    scenario: Scenario,
+    *,
+    outputs: tuple[str, ...],
+    reductions: tuple[Reduction, ...] = (),
+    precision: str = "float32",
+    memory: float | None = None,
+) -> Job:
+    """Plan a sweep."""
+    points = chunk_points(point_bytes(outputs, reductions, precision), memory=memory)
+    return Job(
+        scenario=scenario,
+        plan=make_plan(scenario, points=points),
+        outputs=outputs,
+        reductions=reductions,
+        precision=precision,
+    )
+
+
+def stream(job: Job, keys: Iterable[Key] | None = None) -> Iterator[Chunk]:
+    """Compute chunks and yield them in the order of their keys.
+
+    Parameters
+    ----------
+    job
+        The sweep.
+    keys
+        Which chunks; all of the plan where left out.
+    """
+    devices = jax.local_devices()
+    waiting: collections.deque = collections.deque()
+    wanted = job.plan.chunks() if keys is None else keys
+    for number, key in enumerate(wanted):
+        device = devices[number % len(devices)]
+        waiting.append((key, device, _start(job, key, device)))
+        if len(waiting) > IN_FLIGHT * len(devices):
+            yield _whole(job, *waiting.popleft())
+    while waiting:
+        yield _whole(job, *waiting.popleft())
+
+
+def _whole(job: Job, key: Key, device: Any, results: Results) -> Chunk:
+    """Take a chunk's results; compute it again while a reduction had too little room."""
+    chunk = _arrived(job, key, results)
+    larger = tuple(r.enlarged(chunk.parts[r.name]) or r for r in job.reductions)
+    if larger == job.reductions:
+        return chunk
+    again = dataclasses.replace(job, reductions=larger)
+    return _whole(again, key, device, _start(again, key, device))
+
+
+def _start(job: Job, key: Key, device: Any) -> Results:
+    scenario, plan = job.scenario, job.plan
+    return run_chunk(
+        scenario.base,
+        chunk_columns(scenario, plan, key),
+        tuple(part.stop - part.start for part in plan.slices(key)),
+        static=scenario.static_at(key),
+        outputs=job.outputs,
+        reductions=job.reductions,
+        precision=job.precision,
+        device=device,
+    )
+
+
+def _arrived(job: Job, key: Key, results: Results) -> Chunk:
+    arrays, parts = results
+    lengths = [part.stop - part.start for part in job.plan.slices(key)]
+    inside = (*(slice(length) for length in lengths), ...)  # an array, also of a single point
+    return Chunk(
+        key=key,
+        arrays={name: _on_host(array)[inside] for name, array in arrays.items()},
+        parts={
+            name: {field: np.asarray(array) for field, array in part.items()}
+            for name, part in parts.items()
+        },
+    )
+
+
+def _on_host(array: jax.Array) -> np.ndarray:
+    host = np.asarray(array)
+    return host.astype(np.int8) if host.dtype == np.bool_ else host
+
+
+def collect(job: Job, *, progress: Progress = silent) -> tuple[Arrays, dict[str, Arrays]]:
+    """Compute a whole grid in memory.
+
+    Returns
+    -------
+    tuple
+        Outputs of the grid's shape by name, and the state of each reduction by its name.
+    """
+    states = {reduction.name: reduction.start(job.plan.shape) for reduction in job.reductions}
+    arrays: Arrays = {}
+    for done, chunk in enumerate(stream(job)):
+        progress("computing", done / job.plan.num_chunks)
+        merge_parts(job, states, chunk.parts, chunk.key)
+        for name, part in chunk.arrays.items():
+            if job.plan.num_chunks == 1:
+                arrays[name] = part
+                continue
+            whole = arrays.setdefault(name, np.empty(job.plan.shape, part.dtype))
+            whole[job.plan.slices(chunk.key)] = part
+    return arrays, states
+
+
+def merge_parts(job: Job, states: dict[str, Arrays], parts: Mapping[str, Arrays], key: Key) -> None:
+    """Add what the reductions keep of a chunk to their states."""
+    for reduction in job.reductions:
+        reduction.merge(states[reduction.name], parts[reduction.name], job.plan, key)

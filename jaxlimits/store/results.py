@@ -1,0 +1,48 @@
+"""Opening a result, single or in shards, and saying what it lacks."""
+
+import warnings
+from pathlib import Path
+
+import xarray as xr
+
+from jaxlimits.store.index import allow_open_files, missing_shards, read_listing
+from jaxlimits.store.netcdf import open_dataset
+
+_SHOWN = 3
+
+
+class IncompleteResultWarning(UserWarning):
+    """A sharded result lacks shards; their points read as not computed."""
+
+
+def open_result(path: str | Path) -> xr.Dataset:
+    """Open a result as a labelled dataset, lazily.
+
+    Parameters
+    ----------
+    path
+        A file that this package wrote, or the index of a sharded result.
+
+    Raises
+    ------
+    ResultError
+        No such file, no result of this package, or one of a newer format.
+
+    Warns
+    -----
+    IncompleteResultWarning
+        Shards are missing or damaged; their points read as the fill value, which xarray shows as
+        NaN. The codes tell them apart: ``limit`` is -1.
+    """
+    dataset = open_dataset(path)
+    listing = read_listing(dataset)
+    if listing is not None:
+        allow_open_files(listing.num_shards)
+        lacking = missing_shards(dataset)
+        if lacking:
+            shown = "; ".join(lacking[:_SHOWN]) + (" …" if len(lacking) > _SHOWN else "")
+            message = (
+                f"{path}: {len(lacking)} of {listing.num_shards} shards are not there: {shown}"
+            )
+            warnings.warn(message, IncompleteResultWarning, stacklevel=2)
+    return dataset

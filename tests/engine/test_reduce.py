@@ -1,0 +1,213 @@
+"""Reductions against brute force on the dense result, for many ways to cut the grid."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxlimits.engine.findings import find
+from jaxlimits.engine.frontier import Frontier, undominated
+from jaxlimits.engine.reductions import SKETCH_ERROR
+from jaxlimits.engine.stream import collect
+from jaxlimits.grid.file import parse_grid
+from jaxlimits.grid.scenario import bind
+from jaxlimits.grid.spec import build_spec, grid_catalog
+from jaxlimits.pipeline import spec_job
+
+GRID = """
+[base]
+accounting = "layers"
+[axes]
+llm = ["llama3-70b", "deepseek-v3", "gpt-oss-20b"]
+chip = ["h100", "xpu-sram"]
+roofline = ["step", "operator"]
+tp_size = {{ values = [1, 8, 32], with = {{ sync_latency = ["0 us", "3 us", "4 us"] }} }}
+batch_size = {{ pow2 = [1, 64] }}
+mem_bw_scale = {{ geometric = [0.5, 4], num = 5 }}
+[reduce.{name}]
+{body}
+"""
+MEMORIES = (None, 3e4, 4e3)  # one chunk a switch, a few, many ragged ones
+SHAPE = (3, 2, 2, 3, 7, 5)
+AXES = ("llm", "chip", "roofline", "tp_size", "batch_size", "mem_bw_scale")
+
+
+def job_of(body, *, memory, outputs=None):
+    text = GRID.format(name="found", body=body)
+    file = parse_grid(text, where="test", stem="test", folder=Path())
+    spec = build_spec(file, grid_catalog(file))
+    scenario = bind(spec)
+    return spec, spec_job(spec, scenario, memory=memory)
+
+
+def reduce(body, *, memory):
+    spec, job = job_of(body, memory=memory)
+    _, states = collect(job)
+    (written,), (reduction,) = spec.reductions, job.reductions
+    return {f.name: f for f in find(job, written, reduction, states["found"])}
+
+
+@functools.cache
+def dense():
+    text = GRID[: GRID.index("[reduce")].format()
+    file = parse_grid(text, where="test", stem="test", folder=Path())
+    spec = build_spec(file, grid_catalog(file))
+    arrays, _ = collect(spec_job(spec, bind(spec)))
+    labels = dict(zip(AXES, (np.array(axis.values) for axis in spec.axes), strict=True))
+    return arrays, labels
+
+
+def positions(flat):
+    return dict(zip(AXES, np.unravel_index(flat, SHAPE), strict=True))
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize(("op", "pick"), [("max", np.nanmax), ("min", np.nanmin)])
+def test_an_extreme_is_that_of_the_dense_result(op, pick, memory):
+    over = ("chip", "tp_size", "batch_size")
+    found = reduce(f"op = '{op}'\nof = 'utps'\nover = {list(over)}", memory=memory)["found"]
+    utps = dense()[0]["utps"]
+    assert found.dims == ("llm", "roofline", "mem_bw_scale")
+    np.testing.assert_allclose(found.values, pick(utps, axis=(1, 3, 4)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_the_best_point_has_its_coordinates_and_other_metrics(memory):
+    body = "op = 'argmax'\nof = 'stps'\nover = ['tp_size', 'batch_size']\nalso = ['utps', 'limit']"
+    found = reduce(body, memory=memory)
+    arrays, labels = dense()
+    rows = np.moveaxis(arrays["stps"], (3, 4), (-2, -1)).reshape(3, 2, 2, 5, 21)
+    some = ~np.isnan(rows).all(axis=-1)
+    winner = np.argmax(np.where(np.isnan(rows), -np.inf, rows), axis=-1)
+    tp, batch = np.unravel_index(winner, (3, 7))
+    np.testing.assert_array_equal(found["found_tp_size"].values[some], labels["tp_size"][tp][some])
+    expected = labels["batch_size"][batch]
+    np.testing.assert_array_equal(found["found_batch_size"].values[some], expected[some])
+    assert np.isnan(found["found_batch_size"].values[~some]).all()
+    assert (found["found_limit"].values[~some] == -1).all()
+    for metric in ("utps", "limit"):
+        flat = np.moveaxis(arrays[metric], (3, 4), (-2, -1)).reshape(3, 2, 2, 5, 21)
+        picked = np.take_along_axis(flat, winner[..., None], axis=-1)[..., 0]
+        np.testing.assert_allclose(found[f"found_{metric}"].values[some], picked[some], rtol=1e-6)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_a_mean_leaves_out_what_does_not_fit(memory):
+    found = reduce("op = 'mean'\nof = 'utps'\nover = ['chip', 'batch_size']", memory=memory)
+    utps = dense()[0]["utps"].astype(np.float64)
+    counts = np.sum(~np.isnan(utps), axis=(1, 4))
+    expected = np.nansum(utps, axis=(1, 4)) / np.where(counts, counts, np.nan)
+    np.testing.assert_allclose(found["found"].values, expected, rtol=2e-6)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_counts_by_limit_add_up_to_the_grid(memory):
+    found = reduce("op = 'count'\nof = 'limit'\nover = ['llm', 'batch_size']", memory=memory)
+    limit = dense()[0]["limit"]
+    expected = np.stack([np.sum(limit == code, axis=(0, 4)) for code in (-1, 0, 1, 2, 3)], axis=-1)
+    np.testing.assert_array_equal(found["found"].values, expected)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_a_histogram_counts_every_point_that_fits_once(memory):
+    body = "op = 'histogram'\nof = 'utps'\nfirst = '20 token/s'\nlast = '2000 token/s'\nbins = 12"
+    found = reduce(body, memory=memory)
+    utps = dense()[0]["utps"]
+    fits = utps[~np.isnan(utps)].astype(np.float64)
+    edges = found["found_bin"].values
+    expected = [
+        np.sum((fits >= low) & (fits < high))
+        for low, high in zip(edges, [*edges[1:], np.inf], strict=True)
+    ]
+    assert np.abs(found["found"].values - expected).sum() <= 2  # a value may lie on an edge
+    assert found["found"].values.sum() == fits.size
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_quantiles_are_within_the_stated_error(memory):
+    over = ["chip", "batch_size", "tp_size"]
+    body = f"op = 'quantiles'\nof = 'utps'\nat = [0.1, 0.5, 0.99]\nover = {over}"
+    found = reduce(body, memory=memory)["found"].values
+    exact = np.nanquantile(
+        dense()[0]["utps"], [0.1, 0.5, 0.99], axis=(1, 3, 4), method="inverted_cdf"
+    )
+    np.testing.assert_allclose(found, np.moveaxis(exact, 0, -1), rtol=1.01 * SKETCH_ERROR)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("op", ["top", "bottom"])
+def test_the_top_points_are_the_best_of_all(op, memory):
+    found = reduce(f"op = '{op}'\nof = 'utps'\nk = 9", memory=memory)
+    utps = dense()[0]["utps"].ravel()
+    ordered = np.sort(utps[~np.isnan(utps)])
+    expected = ordered[::-1][:9] if op == "top" else ordered[:9]
+    np.testing.assert_allclose(found["found"].values, expected, rtol=1e-6)
+    arrays, labels = dense()
+    at = [
+        np.flatnonzero(labels[n] == v)
+        for n, v in ((n, found[f"found_{n}"].values[0]) for n in AXES)
+    ]
+    assert arrays["utps"][tuple(int(i[0]) for i in at)] == pytest.approx(expected[0], rel=1e-6)
+
+
+def brute_force_frontier(points):
+    kept = []
+    for i, point in enumerate(points):
+        better = np.all(points >= point, axis=1) & np.any(points > point, axis=1)
+        same = np.all(points == point, axis=1) & (np.arange(len(points)) < i)
+        if not (better | same).any():
+            kept.append(i)
+    return kept
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize(
+    ("metrics", "minimise"),
+    [
+        (("utps", "stps"), ()),
+        (("stps", "utps", "power"), ("power",)),
+        (("t_step", "stps"), ("t_step",)),
+    ],
+)
+def test_the_frontier_is_exact(metrics, minimise, memory):
+    body = f"op = 'frontier'\nof = {list(metrics)}\nminimise = {list(minimise)}"
+    found = reduce(body, memory=memory)
+    arrays, _ = dense()
+    signs = [-1.0 if name in minimise else 1.0 for name in metrics]
+    columns = [sign * arrays[name].ravel() for sign, name in zip(signs, metrics, strict=True)]
+    points = np.stack(columns, axis=1).astype(np.float64)
+    points = points[~np.isnan(arrays["utps"].ravel())]
+    expected = points[brute_force_frontier(points)]
+    got = np.stack([s * found[f"found_{n}"].values for s, n in zip(signs, metrics, strict=True)], 1)
+    assert len(got) == len(expected)
+    order, wanted = np.lexsort(got.T), np.lexsort(expected.T)
+    np.testing.assert_allclose(got[order], expected[wanted], rtol=1e-6)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_a_crossing_is_the_first_value_that_reaches_the_target(memory):
+    body = "op = 'crossing'\nof = 'utps'\nover = ['mem_bw_scale']\ntarget = '150 token/s'"
+    found = reduce(body, memory=memory)["found"].values
+    arrays, labels = dense()
+    reached = arrays["utps"] >= 150.0
+    first = labels["mem_bw_scale"][np.argmax(reached, axis=-1)]
+    np.testing.assert_array_equal(found, np.where(reached.any(axis=-1), first, np.nan))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_undominated_equals_brute_force(seed):
+    random = np.random.default_rng(seed)
+    for metrics in (2, 3):
+        points = random.integers(0, 8, size=(metrics, 60)).astype(float)
+        kept = sorted(undominated(points, np.arange(60)))
+        assert kept == brute_force_frontier(points.T)
+
+
+def test_a_frontier_without_room_is_computed_again_with_more(monkeypatch):
+    body = "op = 'frontier'\nof = ['utps', 'stps']"
+    expected = reduce(body, memory=3e4)
+    monkeypatch.setattr(Frontier.__init__, "__kwdefaults__", {"room": 1, "bins": 4})
+    got = reduce(body, memory=3e4)
+    for name in expected:
+        np.testing.assert_array_equal(got[name].values, expected[name].values)
