@@ -190,7 +190,7 @@ def _loaded(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _is_long(spec: GridSpec, job: Job, memory: float | None) -> bool:
-    """Whether a sweep is worth a ledger: several chunks, and not just a switch's of a small grid."""
+    """Whether a sweep is worth a ledger: several chunks, not just those of a switch."""
     return job.plan.num_chunks > 1 and (memory is not None or spec.num_points > _LONG_POINTS)
 
 

@@ -57,10 +57,12 @@ def test_every_command_line_runs_in_order(tmp_path):
 
 
 def test_the_example_grid_sweeps(tmp_path):
-    (example,) = blocks("toml")
+    example, reduction = blocks("toml")
+    example += reduction.replace('"batch_size"', '"mem_bw_scale"')
     grid = tmp_path / "example.toml"
     grid.write_text(example, encoding="utf-8")
     dataset = jl.sweep(grid)
+    assert {"best", "best_tp_size", "best_mem_bw_scale", "best_utps"} <= set(dataset.data_vars)
     assert dict(dataset.sizes) == {
         "chip": 2,
         "tp_size": 2,

@@ -190,6 +190,8 @@ class Histogram(Reduction):
         slot = jnp.where(jnp.isnan(rows), self.bins + 2.0, bin_).astype(jnp.int32)
         width = self.bins + 3  # the last slot takes the points that do not count
         flat = slot + width * jnp.arange(rows.shape[0], dtype=jnp.int32)[:, None]
+        # The slots are computed on all cores only if they are not fused into the scatter.
+        flat = jax.lax.optimization_barrier(flat)
         counts = jnp.zeros(rows.shape[0] * width, jnp.int32).at[flat.ravel()].add(1)
         return {"count": counts.reshape(rows.shape[0], width)[:, :-1]}
 
@@ -240,8 +242,7 @@ class Top(Reduction):
     def local(self, metrics: Traced) -> Traced:
         rows = self.rows(metrics[self.of[0]])
         filled = jnp.where(jnp.isnan(rows), -jnp.inf, rows if self.largest else -rows)
-        size = min(self.k, filled.shape[1])
-        value, index = jax.lax.top_k(filled, size)
+        value, index = _top_of_groups(filled, k=self.k, length=metrics[self.of[0]].shape[-1])
         return {"value": value, "index": index}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
@@ -264,6 +265,23 @@ class Top(Reduction):
         """Return the values, best first, NaN where there are fewer."""
         signed = state["value"] if self.largest else -state["value"]
         return np.where(state["index"] >= 0, signed, np.nan)
+
+
+def _top_of_groups(rows: jax.Array, *, k: int, length: int) -> tuple[jax.Array, jax.Array]:
+    """The k largest of each row, and where: the lowest positions among equals.
+
+    They lie in the k groups with the largest maxima, so that only these are sorted.
+    """
+    number, size = rows.shape
+    if size % length or size // length <= k:
+        return jax.lax.top_k(rows, min(k, size))
+    groups = rows.reshape(number, size // length, length)
+    _, best = jax.lax.top_k(jnp.max(groups, axis=2), k)
+    best = jnp.sort(best, axis=1)  # equals are found in the order of their positions
+    chosen = jnp.take_along_axis(groups, best[:, :, None], axis=1)
+    value, place = jax.lax.top_k(chosen.reshape(number, k * length), k)
+    group = jnp.take_along_axis(best, place // length, axis=1)
+    return value, group * length + place % length
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -117,11 +117,18 @@ def make_job(
     points = chunk_points(point_bytes(outputs, reductions, precision), memory=memory)
     return Job(
         scenario=scenario,
-        plan=make_plan(scenario, points=points),
+        plan=make_plan(scenario, points=points, kept=_kept_axes(scenario, reductions)),
         outputs=outputs,
         reductions=reductions,
         precision=precision,
     )
+
+
+def _kept_axes(scenario: Scenario, reductions: Iterable[Reduction]) -> set[int]:
+    """Positions of the axes that every reduction keeps, of those that keep any."""
+    rank = len(scenario.axes)
+    kept = [set(axes) for reduction in reductions if (axes := reduction.kept(rank))]
+    return set.intersection(*kept) if kept else set()
 
 
 def stream(job: Job, keys: Iterable[Key] | None = None) -> Iterator[Chunk]:

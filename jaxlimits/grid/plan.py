@@ -7,7 +7,7 @@ resuming — goes by these numbers.
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -71,13 +71,14 @@ class Plan:
         )
 
 
-def make_plan(scenario: Scenario, *, points: int) -> Plan:
+def make_plan(scenario: Scenario, *, points: int, kept: Collection[int] = ()) -> Plan:
     """Cut a grid into chunks of at most a number of points.
 
     Axes of the application (model, context, batch, widths) are cut before those of the hardware:
     their terms are then computed once in all, and only the cheap terms of the hardware axes are
-    computed again for each chunk. Among equals the outermost axis is cut first. A switch is always
-    cut, since each choice is a program of its own.
+    computed again for each chunk. Before all of them go the axes that reductions keep: a chunk then
+    has whole what is reduced, and little is left to merge. Among equals the outermost axis is cut
+    first. A switch is always cut, since each choice is a program of its own.
 
     Parameters
     ----------
@@ -85,9 +86,12 @@ def make_plan(scenario: Scenario, *, points: int) -> Plan:
         The grid.
     points
         Points that fit in one chunk; at least 1.
+    kept
+        Positions of axes that reductions keep.
     """
     block = [1 if axis.name in schema.SWITCHES else len(axis) for axis in scenario.axes]
-    for position in _cutting_order(scenario.axes):
+    order = sorted(_cutting_order(scenario.axes), key=lambda position: position not in kept)
+    for position in order:
         others = math.prod(block) // block[position]
         if others * block[position] <= points:
             break

@@ -28,7 +28,7 @@ mem_bw_scale = {{ geometric = [0.5, 4], num = 5 }}
 [reduce.{name}]
 {body}
 """
-MEMORIES = (None, 3e4, 4e3)  # one chunk a switch, a few, many ragged ones
+MEMORIES = (None, 4e3)  # one chunk a switch, many ragged ones
 SHAPE = (3, 2, 2, 3, 7, 5)
 AXES = ("llm", "chip", "roofline", "tp_size", "batch_size", "mem_bw_scale")
 
