@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from jaxlimits.pipeline import sweep as sweep
     from jaxlimits.pipeline import sweep_again as sweep_again
     from jaxlimits.point import evaluate as evaluate
+    from jaxlimits.store.results import IncompleteResultWarning as IncompleteResultWarning
     from jaxlimits.store.results import open_result as open
 
 _PUBLIC = {
     "Catalog": ("jaxlimits.catalog.loader", "Catalog"),
     "Chip": ("jaxlimits.model.chip", "Chip"),
     "Deployment": ("jaxlimits.model.deployment", "Deployment"),
+    "IncompleteResultWarning": ("jaxlimits.store.results", "IncompleteResultWarning"),
     "InputError": ("jaxlimits.errors", "InputError"),
     "LLM": ("jaxlimits.model.llm", "LLM"),
     "Limit": ("jaxlimits.model.metrics", "Limit"),
@@ -42,6 +44,7 @@ __all__ = [
     "Catalog",
     "Chip",
     "Deployment",
+    "IncompleteResultWarning",
     "InputError",
     "Limit",
     "Metrics",

@@ -5,6 +5,7 @@ reductions keep. The order of merging is the plan's, so the result has the same 
 machine. A worker that dies costs the chunks it had under way; Dask gives them to another.
 """
 
+import asyncio
 import contextlib
 import os
 from collections import deque
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jaxlimits.engine.stream import Job, stream
 from jaxlimits.errors import InputError, ResultError
@@ -44,7 +45,7 @@ def connected(*, workers: int | None = None, scheduler: str | None = None) -> It
     InputError
         Dask is not installed, or workers run another version of this package.
     ResultError
-        The scheduler does not answer.
+        The scheduler does not answer, or no worker has joined it.
     """
     try:
         from distributed import Client, LocalCluster  # noqa: PLC0415  (an optional extra)
@@ -58,13 +59,15 @@ def connected(*, workers: int | None = None, scheduler: str | None = None) -> It
                 LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
             )
         try:
+            if scheduler is not None:
+                asyncio.run(_greet(scheduler))
             client = stack.enter_context(Client(address, timeout=_SECONDS_TO_ANSWER))
         except (OSError, ValueError) as error:
             remedy = "start `dask scheduler`, or use --workers"
             raise ResultError(
                 f"{scheduler}: the scheduler does not answer ({error}); {remedy}"
             ) from None
-        _refuse_other_versions(client)
+        _refuse_other_versions(client, str(scheduler))
         yield client
 
 
@@ -84,21 +87,45 @@ def compute_on(
     blanks
         Shards without values; none where no dense output is kept.
     """
-    shared = client.scatter(job, broadcast=True, hash=False)
-    layout = client.scatter(blanks, broadcast=True, hash=False)
+    # Tasks, not scattered data: what a task gave is made again where its workers have died.
+    shared = client.submit(_itself, job, pure=False)
+    layout = client.submit(_itself, blanks, pure=False)
+    place = str(folder.absolute())  # workers may have been started in another folder
     ahead = _UNDER_WAY * max(1, len(client.scheduler_info()["workers"]))
     waiting: deque = deque()
     for key in keys:
-        waiting.append(client.submit(_compute, shared, key, str(folder), layout, pure=False))
+        waiting.append(client.submit(_compute, shared, key, place, layout, pure=False))
         if len(waiting) >= ahead:
             yield _taken(waiting.popleft())
     while waiting:
         yield _taken(waiting.popleft())
 
 
+async def _greet(scheduler: str) -> None:
+    """Exchange a word with a scheduler; Dask's client would wait for it without end."""
+    from distributed.comm import connect  # noqa: PLC0415  (an optional extra)
+    from distributed.security import Security  # noqa: PLC0415
+
+    options = Security().get_connection_args("client")
+    seconds = _SECONDS_TO_ANSWER
+    greeting = connect(scheduler, timeout=seconds, **options)
+    comm = await asyncio.wait_for(greeting, seconds)
+    await comm.close()
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
 def _taken(future) -> Done:
     """Wait for a chunk, and let the cluster forget it."""
-    done = future.result()
+    from distributed import KilledWorker  # noqa: PLC0415  (an optional extra)
+
+    try:
+        done = future.result()
+    except KilledWorker as error:
+        remedy = "give workers more memory or chunks less (--memory), and continue with --resume"
+        raise ResultError(f"workers die again and again: {error}; {remedy}") from None
     future.release()
     return done
 
@@ -113,7 +140,12 @@ def _compute(job: Job, key: Key, folder: str, blanks: Blanks | None) -> Done:
     return Done(key=key, parts=chunk.parts, shard=shard)
 
 
-def _refuse_other_versions(client: "Client") -> None:
+def _refuse_other_versions(client: "Client", scheduler: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_SECONDS_TO_ANSWER)
+    except TimeoutError:
+        remedy = f"start some: dask worker {scheduler}"
+        raise ResultError(f"{scheduler}: no worker has joined the scheduler; {remedy}") from None
     own = version("jaxlimits")
     found: dict[str, str] = client.run(version, "jaxlimits")  # pyright: ignore[reportAssignmentType]
     others = set(found.values()) - {own}

@@ -154,7 +154,7 @@ def run_spec(
     scenario = bind(spec)
     check_scenario(scenario)
     job = spec_job(spec, scenario, memory=memory)
-    if target is not None and _is_long(spec, job, memory):
+    if target is not None and (client is not None or _is_long(spec, job, memory)):
         compute = compute_here if client is None else functools.partial(compute_on, client)
         run_streamed(
             spec, job, target, compute=compute, resume=resume, force=force, progress=progress
@@ -199,6 +199,7 @@ def describe_plan(spec: GridSpec, target: Path, *, memory: float | None = None) 
 
     The time is that of one chunk, measured, times their number; sizes are before compression.
     """
+    check_target(target, force=True)
     scenario = bind(spec)
     check_scenario(scenario)
     job = spec_job(spec, scenario, memory=memory)

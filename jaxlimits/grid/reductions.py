@@ -1,10 +1,10 @@
 """Reductions as a grid file states them: ``[reduce.NAME]`` tables, read and checked."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from jaxlimits import schema
+from jaxlimits import schema, units
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.file import Op, ReductionTable
@@ -24,6 +24,16 @@ _OPTIONS = {
     "crossing": {"target", "reach"},
 }
 """Keys beyond ``op``, ``of`` and ``over`` that each reduction takes."""
+
+_DIMENSION = {
+    "top": "rank",
+    "bottom": "rank",
+    "quantiles": "share",
+    "histogram": "bin",
+    "count": "code",
+    "frontier": "point",
+}
+"""What the dimension that a reduction adds is called, after its own name."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +79,8 @@ def read_reduction(
     """
     key = f"reduce.{name}"
     _check_keys(table, where=where, key=key)
-    if not name.isidentifier() or name in {*schema.OUTPUTS, *(axis.name for axis in axes)}:
+    taken = {*schema.OUTPUTS, *(name for axis in axes for name in (axis.name, *axis.linked))}
+    if not name.isidentifier() or name in taken:
         remedy = "choose a name of letters and digits that is no axis or output"
         raise InputError(f"{name!r} cannot name a variable", where=where, key=key, remedy=remedy)
     of = (table.of,) if isinstance(table.of, str) else tuple(table.of)
@@ -102,10 +113,12 @@ def _check_metrics(table: ReductionTable, of: tuple[str, ...], *, where: str, ke
         raise InputError(
             f"{table.op} takes {counted}", where=where, key=f"{key}.of", value=list(of)
         )
-    if (table.op == "count") != (of[0] in schema.FLAGS):
+    for metric in of:
+        if (table.op == "count") == (metric in schema.FLAGS):
+            continue
         problem = "only codes are counted" if table.op == "count" else "a code has no order"
         remedy = f"codes are {', '.join(schema.FLAGS)}; use op = 'count' for them"
-        raise InputError(problem, where=where, key=f"{key}.of", value=of[0], remedy=remedy)
+        raise InputError(problem, where=where, key=f"{key}.of", value=metric, remedy=remedy)
     stray = set(table.minimise) - set(of)
     if stray:
         problem = f"minimises {', '.join(sorted(stray))}, which it does not reduce"
@@ -154,6 +167,9 @@ def _options(table: ReductionTable, metric: str, *, where: str, key: str) -> dic
 
 
 def _quantile_options(table: ReductionTable, *, where: str, key: str) -> dict[str, Any]:
+    if not table.at:
+        remedy = "name at least one share, as at = [0.05, 0.5, 0.95]"
+        raise InputError("is empty", where=where, key=f"{key}.at", value=table.at, remedy=remedy)
     for share in table.at:
         if not 0.0 <= share <= 1.0:
             raise InputError("must lie in [0, 1]", where=where, key=f"{key}.at", value=share)
@@ -162,6 +178,40 @@ def _quantile_options(table: ReductionTable, *, where: str, key: str) -> dict[st
 
 def _metric_value(table: ReductionTable, metric: str, name: str, *, where: str, key: str) -> float:
     raw = getattr(table, name)
+    quantity = schema.OUTPUTS[metric]
     if raw is None:
-        raise InputError(f"{table.op} needs {name}", where=where, key=key)
-    return parse_number(schema.OUTPUTS[metric], raw, where=where, key=f"{key}.{name}")
+        remedy = f"write {name} = '{units.example(quantity.unit)}'"
+        raise InputError(f"{table.op} needs {name}", where=where, key=key, remedy=remedy)
+    return parse_number(quantity, raw, where=where, key=f"{key}.{name}")
+
+
+def refuse_same_variables(
+    reductions: Iterable[ReductionSpec], outputs: Iterable[str], *, where: str
+) -> None:
+    """Raise where a reduction would write a variable that an output or another one writes.
+
+    Parameters
+    ----------
+    reductions, outputs
+        All that a grid keeps.
+    where
+        Place for the error.
+    """
+    written = dict.fromkeys(outputs, "the outputs")
+    for spec in reductions:
+        for name in _variables(spec):
+            if name in written:
+                problem = f"would write {name!r}, as {written[name]} would"
+                raise InputError(
+                    problem, where=where, key=f"reduce.{spec.name}", remedy="choose another name"
+                )
+            written[name] = f"reduce.{spec.name}"
+
+
+def _variables(spec: ReductionSpec) -> set[str]:
+    """Names of the variables and dimensions that a reduction may write."""
+    winners = (*spec.over, *spec.also) if "also" in _OPTIONS.get(spec.op, ()) else ()
+    own = _DIMENSION.get(spec.op)
+    metrics = spec.of if spec.op == "frontier" else ()
+    parts = (*winners, *metrics, *((own,) if own else ()))
+    return {spec.name, *(f"{spec.name}_{part}" for part in parts)}

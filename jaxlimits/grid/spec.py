@@ -11,7 +11,7 @@ from jaxlimits.catalog.loader import Catalog, extended, load_catalog
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
 from jaxlimits.grid.file import GridFile, GridTables, Precision
-from jaxlimits.grid.reductions import ReductionSpec, read_reduction
+from jaxlimits.grid.reductions import ReductionSpec, read_reduction, refuse_same_variables
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +97,11 @@ def build_spec(
     settings = _settings(file, overrides)
     _refuse_twice(axes, settings, where=where, overridden=overrides)
     _require_names(axes, settings, where=where)
+    outputs = _outputs(tables, where=where)
+    reductions = tuple(
+        read_reduction(name, table, axes, where=where) for name, table in tables.reduce.items()
+    )
+    refuse_same_variables(reductions, outputs, where=where)
     return GridSpec(
         file=file,
         overrides={name: str(raw) for name, raw in overrides.items()},
@@ -104,10 +109,8 @@ def build_spec(
         names={name: str(settings[name]) for name in schema.NAMED if name in settings},
         switches=_fixed_switches(axes, settings),
         axes=axes,
-        outputs=_outputs(tables, where=where),
-        reductions=tuple(
-            read_reduction(name, table, axes, where=where) for name, table in tables.reduce.items()
-        ),
+        outputs=outputs,
+        reductions=reductions,
         precision=precision or tables.precision,
         catalog=catalog,
     )

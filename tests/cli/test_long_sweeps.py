@@ -1,9 +1,11 @@
 """Long sweeps from the command line: what they would do, and results in shards."""
 
+import math
 import re
 import shutil
 
 import netCDF4
+import numpy as np
 import pytest
 
 import jaxlimits as jl
@@ -71,7 +73,8 @@ def test_a_plan_is_shown_and_nothing_is_written(grid, folder):
     done = run("sweep", grid, "-o", "out.nc", "--memory", BUDGET, "--plan")
     assert (done.code, done.err) == (0, "")
     rows = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in done.out.splitlines())
-    assert (rows["points"], rows["chunks"], rows["dense bytes"]) == ("25,200", "21", "126,000")
+    assert (rows["points"], rows["dense bytes"]) == ("25,200", "126,000")
+    assert int(rows["chunks"]) > 1
     assert rows["result"] == "out.nc"
     assert {"expected seconds", "disk free bytes", "chunk bytes"} <= rows.keys()
     assert names(folder) == ["grid.toml"]
@@ -81,9 +84,14 @@ def test_a_plan_for_a_script_and_nothing_is_written(grid, folder):
     done = run("sweep", grid, "--memory", BUDGET, "--plan", "--json")
     facts = done.json
     assert (done.code, done.err) == (0, "")
-    assert (facts["points"], facts["chunks"], facts["points_per_chunk"]) == (25_200, 21, 1_200)
-    assert list(facts["chunk_shape"]) == ["chip", "batch_size", "mem_bw_scale", "sync_latency"]
-    assert list(facts["chunk_shape"].values()) == [1, 1, 30, 40]
+    block, shape = (
+        facts["chunk_shape"],
+        {"chip": 3, "batch_size": 7, "mem_bw_scale": 30, "sync_latency": 40},
+    )
+    assert facts["points"] == 25_200
+    assert list(block) == list(shape)
+    assert facts["points_per_chunk"] == math.prod(block.values())
+    assert facts["chunks"] == math.prod(math.ceil(shape[name] / block[name]) for name in shape)
     assert facts["dense_bytes"] == 25_200 * (4 + 1)
     assert facts["chunk_bytes"] <= MEMORY / 2
     assert facts["disk_free_bytes"] > 0
@@ -182,16 +190,14 @@ def test_packing_gives_the_single_file_that_needs_no_shards(result, sharded, fol
 
 
 def test_a_missing_shard_is_said_on_opening_and_reads_as_not_computed(lacking, sharded):
-    with (
-        pytest.warns(IncompleteResultWarning, match=r"1 of 21 shards .*000004\.nc: is missing"),
-        jl.open(lacking) as found,
-        jl.open(sharded / "single.nc") as whole,
-    ):
-        limit = found["limit"].values
-        absent = (limit != whole["limit"].values).any(axis=(2, 3))
-        assert absent.sum() == 1
-        assert (limit[absent] == -1).all()
-        assert found["utps"].isnull().values[absent].all()
+    with pytest.warns(IncompleteResultWarning, match=r": 1 of \d+ shards .*000004\.nc: is missing"):
+        found = jl.open(lacking)
+    with found, jl.open(sharded / "single.nc") as whole:
+        absent = found["limit"].values != whole["limit"].values
+        assert 0 < absent.sum() < absent.size / 2
+        assert (found["limit"].values[absent] == -1).all()
+        assert np.isnan(found["utps"].values[absent]).all()
+        np.testing.assert_array_equal(found["utps"].values[~absent], whole["utps"].values[~absent])
         assert found["best"].identical(whole["best"])
 
 

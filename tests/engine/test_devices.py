@@ -59,11 +59,10 @@ def one(folder):
     return folder / "one.nc", chunks_by_device(folder / "grid.toml", folder / "one.nc", 1)
 
 
-@pytest.mark.parametrize("devices", [3, 8])
-def test_many_devices_give_the_bits_of_one(folder, one, devices):
+def test_eight_devices_give_the_bits_of_one(folder, one):
     alone, chunks = one
-    output = folder / f"{devices}.nc"
-    by_device = chunks_by_device(folder / "grid.toml", output, devices)
+    output = folder / "eight.nc"
+    by_device = chunks_by_device(folder / "grid.toml", output, 8)
     assert_same_bits(output, alone)
     assert sum(by_device) == sum(chunks)
     assert max(by_device) - min(by_device) <= 1
