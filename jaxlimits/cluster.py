@@ -103,7 +103,7 @@ def compute_on(
 
 async def _greet(scheduler: str) -> None:
     """Exchange a word with a scheduler; Dask's client would wait for it without end."""
-    from distributed.comm import connect  # noqa: PLC0415  (an optional extra)
+    from distributed.comm.core import connect  # noqa: PLC0415  (an optional extra)
     from distributed.security import Security  # noqa: PLC0415
 
     options = Security().get_connection_args("client")
