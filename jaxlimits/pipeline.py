@@ -1,5 +1,6 @@
 """The wiring: grid file → numbers → kernel → labelled dataset → file."""
 
+import dataclasses
 import functools
 import os
 import shutil
@@ -105,7 +106,8 @@ def sweep(
     texts = {name: str(value) for name, value in (overrides or {}).items()}
     precision: Precision | None = "float64" if x64 else None
     spec = load_grid(grid, overrides=texts, catalog=catalog, precision=precision)
-    return _loaded(run_spec(spec, output, memory=memory, resume=resume, force=force))
+    spec = dataclasses.replace(spec, memory=memory)
+    return _loaded(run_spec(spec, output, resume=resume, force=force))
 
 
 def sweep_again(
@@ -129,7 +131,6 @@ def run_spec(
     spec: GridSpec,
     output: str | Path | None = None,
     *,
-    memory: float | None = None,
     resume: bool = False,
     force: bool = False,
     client: "Client | None" = None,
@@ -141,7 +142,7 @@ def run_spec(
     ----------
     spec
         The grid.
-    output, memory, resume, force
+    output, resume, force
         As for :func:`sweep`.
     client
         A Dask cluster that computes the chunks (see :func:`jaxlimits.cluster.connected`).
@@ -153,8 +154,8 @@ def run_spec(
         check_target(target, force=force)
     scenario = bind(spec)
     check_scenario(scenario)
-    job = spec_job(spec, scenario, memory=memory)
-    if target is not None and (client is not None or _is_long(spec, job, memory)):
+    job = spec_job(spec, scenario)
+    if target is not None and (client is not None or _is_long(spec, job)):
         compute = compute_here if client is None else functools.partial(compute_on, client)
         run_streamed(
             spec, job, target, compute=compute, resume=resume, force=force, progress=progress
@@ -169,7 +170,7 @@ def run_spec(
     return dataset
 
 
-def spec_job(spec: GridSpec, scenario: Scenario, *, memory: float | None = None) -> Job:
+def spec_job(spec: GridSpec, scenario: Scenario) -> Job:
     """Plan a grid."""
     names = [axis.name for axis in spec.axes]
     return make_job(
@@ -177,7 +178,7 @@ def spec_job(spec: GridSpec, scenario: Scenario, *, memory: float | None = None)
         outputs=spec.outputs,
         reductions=tuple(build_reduction(reduction, names) for reduction in spec.reductions),
         precision=spec.precision,
-        memory=memory,
+        memory=spec.memory,
     )
 
 
@@ -189,12 +190,12 @@ def _loaded(dataset: xr.Dataset) -> xr.Dataset:
         return dataset.load()
 
 
-def _is_long(spec: GridSpec, job: Job, memory: float | None) -> bool:
+def _is_long(spec: GridSpec, job: Job) -> bool:
     """Whether a sweep is worth a ledger: several chunks, not just those of a switch."""
-    return job.plan.num_chunks > 1 and (memory is not None or spec.num_points > _LONG_POINTS)
+    return job.plan.num_chunks > 1 and (spec.memory is not None or spec.num_points > _LONG_POINTS)
 
 
-def describe_plan(spec: GridSpec, target: Path, *, memory: float | None = None) -> dict[str, Any]:
+def describe_plan(spec: GridSpec, target: Path) -> dict[str, Any]:
     """Return what a sweep would do, without doing it.
 
     The time is that of one chunk, measured, times their number; sizes are before compression.
@@ -202,7 +203,7 @@ def describe_plan(spec: GridSpec, target: Path, *, memory: float | None = None) 
     check_target(target, force=True)
     scenario = bind(spec)
     check_scenario(scenario)
-    job = spec_job(spec, scenario, memory=memory)
+    job = spec_job(spec, scenario)
     plan = job.plan
     first = next(iter(plan.chunks()))
     next(stream(job, [first]))  # compiles

@@ -1,5 +1,6 @@
 """Sweeps on a cluster: the bits of one machine, and a worker that dies loses nothing."""
 
+import dataclasses
 import os
 import signal
 import socket
@@ -55,9 +56,13 @@ class Finished(list):
             self.then()
 
 
+def planned(grid):
+    return dataclasses.replace(load_grid(grid), memory=MEMORY)
+
+
 def num_chunks(grid):
-    spec = load_grid(grid)
-    return spec_job(spec, bind(spec), memory=MEMORY).plan.num_chunks
+    spec = planned(grid)
+    return spec_job(spec, bind(spec)).plan.num_chunks
 
 
 def pids(client):
@@ -82,7 +87,7 @@ def unused_port():
 def test_a_sweep_on_two_workers_has_the_bits_of_one_without(grid, alone, two_workers, tmp_path):
     output = tmp_path / "out.nc"
     finished = Finished()
-    run_spec(load_grid(grid), output, memory=MEMORY, client=two_workers, progress=finished).close()
+    run_spec(planned(grid), output, client=two_workers, progress=finished).close()
     assert len(finished) == num_chunks(grid)
     assert finished == sorted(finished)
     assert_same_bits(output, alone)
@@ -94,7 +99,7 @@ def test_reductions_alone_have_the_same_bits_on_two_workers(tmp_path, two_worker
     grid.write_text(GRID.replace('outputs = ["utps", "limit"]', ""), encoding="utf-8")
     here, there = tmp_path / "here.nc", tmp_path / "there.nc"
     jl.sweep(grid, here, memory=MEMORY).close()
-    run_spec(load_grid(grid), there, memory=MEMORY, client=two_workers).close()
+    run_spec(planned(grid), there, client=two_workers).close()
     assert_same_bits(there, here)
 
 
@@ -106,9 +111,7 @@ def test_both_workers_compute(two_workers, grid, tmp_path):
             computed[address] = len(tasks)
 
     finished = Finished(when=3, then=count)
-    run_spec(
-        load_grid(grid), tmp_path / "out.nc", memory=MEMORY, client=two_workers, progress=finished
-    ).close()
+    run_spec(planned(grid), tmp_path / "out.nc", client=two_workers, progress=finished).close()
     assert len(computed) == 2
     assert all(computed.values())
 
@@ -118,7 +121,7 @@ def test_a_worker_killed_in_mid_sweep_loses_nothing(grid, alone, tmp_path):
     with connected(workers=2) as client:
         victim, survivor = pids(client)
         finished = Finished(when=5, then=lambda: os.kill(victim, signal.SIGKILL))
-        run_spec(load_grid(grid), output, memory=MEMORY, client=client, progress=finished).close()
+        run_spec(planned(grid), output, client=client, progress=finished).close()
         assert len(finished) == num_chunks(grid)
         assert survivor in pids(client)
         assert victim not in pids(client)
@@ -131,7 +134,7 @@ def test_the_only_worker_killed_loses_nothing(grid, alone, tmp_path):
     with connected(workers=1) as client:
         (victim,) = pids(client)
         finished = Finished(when=5, then=lambda: os.kill(victim, signal.SIGKILL))
-        run_spec(load_grid(grid), output, memory=MEMORY, client=client, progress=finished).close()
+        run_spec(planned(grid), output, client=client, progress=finished).close()
     assert_same_bits(output, alone)
 
 
@@ -148,7 +151,7 @@ def test_workers_of_another_folder_write_to_the_one_that_was_named(
     grid, alone, tmp_path, monkeypatch, two_workers
 ):
     monkeypatch.chdir(tmp_path)
-    run_spec(load_grid(grid), "out.nc", memory=MEMORY, client=two_workers).close()
+    run_spec(planned(grid), "out.nc", client=two_workers).close()
     assert_same_bits(tmp_path / "out.nc", alone)
 
 
@@ -161,12 +164,10 @@ def test_a_sweep_that_was_cut_short_goes_on_with_workers(
         raise StopError
 
     with pytest.raises(StopError):
-        run_spec(load_grid(grid), output, memory=MEMORY, progress=Finished(when=9, then=stop))
+        run_spec(planned(grid), output, progress=Finished(when=9, then=stop))
     finished = Finished()
-    spec = load_grid(grid)
-    run_spec(
-        spec, output, memory=MEMORY, resume=True, client=two_workers, progress=finished
-    ).close()
+    spec = planned(grid)
+    run_spec(spec, output, resume=True, client=two_workers, progress=finished).close()
     assert_same_bits(output, alone)
 
 

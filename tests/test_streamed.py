@@ -100,6 +100,11 @@ def test_a_sweep_in_chunks_equals_one_in_memory(grid, whole):
         assert stored.sizes["frontier_point"] == in_memory.sizes["frontier_point"]
 
 
+def test_a_sweep_in_chunks_can_be_made_again_bit_for_bit(whole, tmp_path):
+    jl.sweep_again(whole, tmp_path / "again.nc")
+    assert_same_bits(tmp_path / "again.nc", whole)
+
+
 def test_nothing_is_left_beside_a_finished_result(whole):
     assert sorted(path.name for path in whole.parent.iterdir()) == ["grid.toml", "whole.nc"]
 

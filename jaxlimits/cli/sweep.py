@@ -1,6 +1,7 @@
 """``jaxlimits sweep``: a grid file in, a NetCDF file out."""
 
 import contextlib
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -69,16 +70,15 @@ def sweep(
     else:
         spec = _resolved(str(grid), settings or [], catalogs or [], x64=x64)
         target = output or Path(f"{Path(str(grid)).stem}.nc")
-    budget = None if memory is None else _bytes(memory)
+    if memory is not None:
+        spec = dataclasses.replace(spec, memory=_bytes(memory))
     if plan:
-        _show_plan(spec, target, budget, as_json=as_json)
+        _show_plan(spec, target, as_json=as_json)
         return
     if workers is not None and scheduler is not None:
         raise InputError("give --workers or --scheduler, not both", where="sweep")
     with _cluster(workers, scheduler) as client:
-        dataset, seconds = _run(
-            spec, target, memory=budget, resume=resume, force=force, client=client
-        )
+        dataset, seconds = _run(spec, target, resume=resume, force=force, client=client)
     with dataset:
         _report(spec, dataset, target, seconds, as_json=as_json, repeats=again)
 
@@ -123,7 +123,6 @@ def _run(
     spec: "GridSpec",
     target: Path,
     *,
-    memory: float | None,
     resume: bool,
     force: bool,
     client: "Client | None",
@@ -135,7 +134,6 @@ def _run(
         dataset = run_spec(
             spec,
             target,
-            memory=memory,
             resume=resume,
             force=force,
             client=client,
@@ -144,10 +142,10 @@ def _run(
     return dataset, time.perf_counter() - started
 
 
-def _show_plan(spec: "GridSpec", target: Path, memory: float | None, *, as_json: bool) -> None:
+def _show_plan(spec: "GridSpec", target: Path, *, as_json: bool) -> None:
     from jaxlimits.pipeline import describe_plan
 
-    facts = describe_plan(spec, target, memory=memory)
+    facts = describe_plan(spec, target)
     if as_json:
         print_json(facts)
         return

@@ -40,6 +40,8 @@ class GridSpec:
         ``"float32"`` or ``"float64"``.
     catalog
         The catalog with the grid's own entries.
+    memory
+        Bytes that the chunks under way may take; found from the device where it is ``None``.
     """
 
     file: GridFile
@@ -52,6 +54,7 @@ class GridSpec:
     reductions: tuple[ReductionSpec, ...]
     precision: Precision
     catalog: Catalog
+    memory: float | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

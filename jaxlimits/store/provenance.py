@@ -1,5 +1,6 @@
 """Provenance: what a result needs to say so that it can be made again."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -17,7 +18,10 @@ from jaxlimits.grid.spec import GridSpec, build_spec
 FORMAT_VERSION = 1
 """Version of the file's layout; a reader refuses a newer one."""
 
-_HASHED = ("format_version", "jaxlimits_version", "grid", "overrides", "catalog", "precision")
+_HASHED = (
+    *("format_version", "jaxlimits_version"),
+    *("grid", "overrides", "catalog", "precision", "memory"),
+)
 
 
 def describe_run(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
@@ -34,6 +38,7 @@ def describe_run(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
         "overrides": _json(spec.overrides),
         "catalog": _json(_used_entries(spec)),
         "precision": spec.precision,
+        "memory": spec.memory or 0.0,
         "scenario": _json({**spec.names, **spec.switches, **scenario.base}),
     }
     return {**attributes, "content_hash": content_hash(attributes)}
@@ -62,12 +67,13 @@ def recorded_spec(attributes: Mapping[str, Any], *, where: str) -> GridSpec:
     stem = str(attributes["grid_name"])
     file = parse_grid(attributes["grid"], where=f"{where}: grid", stem=stem, folder=Path())
     entries = collect_entries([(f"{where}: catalog", json.loads(attributes["catalog"]))])
-    return build_spec(
+    spec = build_spec(
         file,
         Catalog(entries=entries),
         overrides=json.loads(attributes["overrides"]),
         precision=attributes["precision"],
     )
+    return dataclasses.replace(spec, memory=float(attributes["memory"]) or None)
 
 
 def _used_entries(spec: GridSpec) -> dict[str, dict[str, Any]]:

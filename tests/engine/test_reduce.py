@@ -1,5 +1,6 @@
 """Reductions against brute force on the dense result, for many ways to cut the grid."""
 
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -36,9 +37,8 @@ AXES = ("llm", "chip", "roofline", "tp_size", "batch_size", "mem_bw_scale")
 def job_of(body, *, memory, outputs=None):
     text = GRID.format(name="found", body=body)
     file = parse_grid(text, where="test", stem="test", folder=Path())
-    spec = build_spec(file, grid_catalog(file))
-    scenario = bind(spec)
-    return spec, spec_job(spec, scenario, memory=memory)
+    spec = dataclasses.replace(build_spec(file, grid_catalog(file)), memory=memory)
+    return spec, spec_job(spec, bind(spec))
 
 
 def reduce(body, *, memory):
