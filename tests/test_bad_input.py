@@ -269,6 +269,19 @@ def test_a_folder_that_is_not_writable_is_refused(folder):
     assert_refused(done, ["locked", "not writable"], code=1)
 
 
+def test_a_full_disk_keeps_the_table_that_an_export_would_replace(folder, monkeypatch, made):
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (folder / "in.nc").write_bytes(made)
+    (folder / "out.csv").write_text("the old table")
+    monkeypatch.setattr("pandas.DataFrame.to_csv", full)
+    done = run("export", "in.nc", "--csv", "-o", "out.csv", "--force")
+    assert_refused(done, ["out.csv", "cannot be written", "No space left"], code=1)
+    assert (folder / "out.csv").read_text() == "the old table"
+    assert entries(folder) == ["in.nc", "out.csv"]
+
+
 @pytest.mark.parametrize("command", ["sweep", "export"])
 def test_a_full_disk_is_an_error_of_one_line_that_leaves_nothing(
     command, folder, monkeypatch, made

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from jaxlimits.cli.options import Force
-from jaxlimits.errors import InputError, ResultError
+from jaxlimits.errors import InputError
 
 
 def export(
@@ -30,7 +30,7 @@ def export(
     Example: jaxlimits export paper.nc --csv --select chip=xpu-hbm3 --var utps --var limit
     """
     from jaxlimits.analysis.tables import selection, write_csv, write_parquet
-    from jaxlimits.store.netcdf import check_target
+    from jaxlimits.store.netcdf import check_target, renamed_when_whole
     from jaxlimits.store.results import open_result
 
     if csv == parquet:
@@ -47,9 +47,6 @@ def export(
         if to_stdout:
             typer.echo(chosen.to_dataframe().to_csv(), nl=False)
             return
-        try:
-            rows = (write_csv if csv else write_parquet)(chosen, target)
-        except OSError as error:
-            target.unlink(missing_ok=True)
-            raise ResultError(f"{target}: cannot be written: {error}") from None
+        with renamed_when_whole(target, force=force) as partial:
+            rows = (write_csv if csv else write_parquet)(chosen, partial)
     typer.echo(f"wrote {target} ({rows:,} rows)")
