@@ -131,9 +131,9 @@ def traces(monkeypatch):
         return entry(*records)
 
     monkeypatch.setattr(kernel, "evaluate", counting)
-    kernel._chunk.clear_cache()
+    kernel._chunks.clear_cache()
     yield counted
-    kernel._chunk.clear_cache()
+    kernel._chunks.clear_cache()
 
 
 def test_a_sweep_over_any_number_of_axes_takes_one_trace(traces):

@@ -1,7 +1,7 @@
 """The Pareto frontier: the points that no other beats in every metric."""
 
 import dataclasses
-import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,83 +10,59 @@ import numpy as np
 from jaxlimits.engine.reduce import Arrays, Reduction, Traced
 from jaxlimits.grid.plan import Key, Plan
 
-_POINTS_IN_A_ROW = 8
-"""Survivors that a row of a chunk is expected to have; sets how many rows are searched."""
+_LEADERS = 64
+"""Points of a chunk against which all its others are held."""
+
+_GROUP = 256
+"""Points that are held against the leaders together, at least, where a chunk has so many."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Frontier(Reduction):
     """Exact Pareto frontier of two or three metrics over the whole grid.
 
-    On the device a chunk's points are binned by all metrics but the last; a point is dropped when
-    some point in strictly better bins is at least as good in the last metric. What survives is few,
-    is sent whole, and is filtered exactly on the host. Where more survive than there is room for,
-    the chunk is reduced again with more.
+    On the device a chunk is searched in groups of neighbouring points. A group is dropped when one
+    of a few good points, the leaders, beats the best that the group has in each metric; the points
+    of the others are held against the leaders one by one. What survives is few, is sent whole, and
+    is filtered exactly on the host. Where more survive than there is room for, the chunk is reduced
+    again with more.
     """
 
     signs: tuple[float, ...]
+    groups: int = 64
     room: int = 4096
-    bins: int = 1024
 
     def local(self, metrics: Traced) -> Traced:
-        columns = [
-            sign * metrics[name].ravel() for name, sign in zip(self.of, self.signs, strict=True)
-        ]
+        columns = [sign * metrics[name] for name, sign in zip(self.of, self.signs, strict=True)]
         counts = ~jnp.isnan(sum(columns[1:], start=columns[0]))
-        # What scatters and gathers read is computed on all cores only if it is not fused into them.
-        columns = jax.lax.optimization_barrier(
-            [jnp.where(counts, column, -jnp.inf) for column in columns]
-        )
-        better = self._best_beyond(columns, counts)
-        alive = counts & (columns[-1] > better)
-        index, number = self._survivors(alive.reshape(-1, metrics[self.of[0]].shape[-1]))
-        kept = {f"metric{i}": column[index] for i, column in enumerate(columns)}
-        return {**kept, "index": index, "count": number}
+        length = group_length(columns[0].shape)
+        filled = [jnp.where(counts, column, -jnp.inf).reshape(-1, length) for column in columns]
+        number = len(filled[0])
+        starts = length * jnp.arange(number, dtype=jnp.int32)
+        leaders = _leaders(_samples(filled, starts))
 
-    def _survivors(self, alive: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Positions of the points that are alive, and their number, more than room if they spread.
+        corners = _Points(jnp.stack([jnp.max(groups, axis=1) for groups in filled]), starts)
+        some = _undominated(corners, leaders)
+        (chosen,) = jnp.nonzero(some, size=min(number, self.groups), fill_value=number)
 
-        First the rows that have any, then the points in these: searching all points at once takes
-        longer than all the rest.
-        """
-        rows, length = alive.shape
-        some = jnp.any(alive, axis=1)
-        room = min(rows, max(1, self.room // _POINTS_IN_A_ROW))
-        (chosen,) = jnp.nonzero(some, size=room, fill_value=rows)
-        inside = jnp.where((chosen < rows)[:, None], alive[jnp.minimum(chosen, rows - 1)], False)
-        (place,) = jnp.nonzero(inside.ravel(), size=min(self.room, room * length), fill_value=-1)
-        index = jnp.where(place >= 0, chosen[place // length] * length + place % length, -1)
-        number = jnp.sum(alive, dtype=jnp.int32)
-        crowded = jnp.sum(some, dtype=jnp.int32) > room
-        return index, jnp.where(crowded, alive.size + 1, number)
-
-    def _best_beyond(self, columns: list[jax.Array], counts: jax.Array) -> jax.Array:
-        """Best last metric among the points of strictly better bins, for each point."""
-        bins = self.bins if len(columns) == 2 else int(math.sqrt(self.bins) * 2)
-        slots = [self._slots(column, counts, bins) for column in columns[:-1]]
-        flat, width = slots[0], bins + 1
-        for slot in slots[1:]:
-            flat = flat * width + slot
-        flat, size = jax.lax.optimization_barrier(flat), width ** len(slots)
-        best = jnp.full(size, -jnp.inf, columns[-1].dtype).at[flat].max(columns[-1])
-        table = best.reshape([width] * len(slots))
-        for axis in range(table.ndim):
-            table = jax.lax.cummax(table, axis=axis, reverse=True)
-        shifted = jnp.pad(table, [(0, 1)] * table.ndim, constant_values=-jnp.inf)
-        return shifted[tuple(slice(1, None) for _ in slots)].ravel()[flat]
-
-    def _slots(self, column: jax.Array, counts: jax.Array, bins: int) -> jax.Array:
-        """Bins in the logarithm, since metrics range over decades."""
-        low = _signed_log(jnp.min(jnp.where(counts, column, jnp.inf)))
-        high = _signed_log(jnp.max(jnp.where(counts, column, -jnp.inf)))
-        scale = bins / jnp.maximum(high - low, jnp.finfo(column.dtype).tiny)
-        position = jnp.where(counts, (_signed_log(column) - low) * scale, 0.0)
-        return jnp.clip(position, 0.0, float(bins)).astype(jnp.int32)
+        inside = length * chosen[:, None] + jnp.arange(length, dtype=jnp.int32)[None, :]
+        rows = jnp.minimum(chosen, number - 1)
+        taken = _Points(jnp.stack([groups[rows].ravel() for groups in filled]), inside.ravel())
+        alive = _undominated(taken, leaders) & (taken.places < number * length)
+        (place,) = jnp.nonzero(alive, size=min(alive.size, self.room), fill_value=alive.size)
+        return {
+            **{f"metric{i}": column[place] for i, column in enumerate(taken.metrics)},
+            "index": taken.places.at[place].get(mode="fill", fill_value=-1),
+            "groups": jnp.sum(some, dtype=jnp.int32),
+            "points": jnp.sum(alive, dtype=jnp.int32),
+        }
 
     def enlarged(self, part: Arrays) -> "Frontier | None":
-        if part["count"] <= part["index"].size:
-            return None
-        return dataclasses.replace(self, room=4 * self.room)
+        if part["groups"] > self.groups:
+            return dataclasses.replace(self, groups=_larger(self.groups, part["groups"]))
+        if part["points"] > self.room:
+            return dataclasses.replace(self, room=_larger(self.room, part["points"]))
+        return None
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         del shape  # the frontier is of the whole grid
@@ -105,6 +81,82 @@ class Frontier(Reduction):
         )
         for name in state:
             state[name] = state[name][kept]
+
+
+def group_length(shape: tuple[int, ...]) -> int:
+    """Return how many neighbouring points of a chunk make a group.
+
+    The last axes together, as few of them as give a group its least size: along an axis metrics
+    mostly rise or fall, so that one point of a group is nearly the best in every metric.
+    """
+    length = 1
+    for size in reversed(shape):
+        length *= size
+        if length >= _GROUP:
+            break
+    return length
+
+
+class _Points(NamedTuple):
+    """Some points of a chunk, all metrics maximised.
+
+    Parameters
+    ----------
+    metrics
+        A row for each; minus infinity where a point does not count.
+    places
+        Position of each in the chunk; of a group, that of its first point.
+    """
+
+    metrics: jax.Array
+    places: jax.Array
+
+    def at(self, chosen: jax.Array | slice) -> "_Points":
+        """Take some of the points."""
+        return _Points(self.metrics[:, chosen], self.places[chosen])
+
+
+def _samples(groups: list[jax.Array], starts: jax.Array) -> _Points:
+    """First, middle and last point of every group."""
+    length = groups[0].shape[1]
+    places = np.array([0, length // 2, length - 1])
+    metrics = jnp.stack([columns[:, places].ravel() for columns in groups])
+    return _Points(metrics, (starts[:, None] + places.astype(np.int32)[None, :]).ravel())
+
+
+def _leaders(points: _Points) -> _Points:
+    """A few of the points that beat most of the others."""
+    first = points.at(slice(None, None, -(-len(points.places) // _LEADERS)))
+    second = points.at(_spread(_undominated(points, first), 4 * _LEADERS))
+    return second.at(_spread(_undominated(second, second), _LEADERS))
+
+
+def _spread(chosen: jax.Array, number: int) -> jax.Array:
+    """Positions of a number of the chosen, evenly spread, some of them twice if these are fewer."""
+    rank = jnp.cumsum(chosen.astype(jnp.int32))
+    wanted = 1 + (rank[-1] - 1) * jnp.arange(number, dtype=jnp.int32) // (number - 1)
+    return jnp.searchsorted(rank, wanted)
+
+
+def _undominated(points: _Points, leaders: _Points) -> jax.Array:
+    """Whether points count and no leader beats them, or equals them and comes before."""
+
+    def against(beaten: jax.Array, leader: _Points) -> tuple[jax.Array, None]:
+        as_good = jnp.all(leader.metrics[:, None] >= points.metrics, axis=0)
+        better = jnp.any(leader.metrics[:, None] > points.metrics, axis=0)
+        return beaten | (as_good & (better | (leader.places < points.places))), None
+
+    none = jnp.zeros(points.places.shape, bool)
+    each = _Points(leaders.metrics.T, leaders.places)
+    beaten, _ = jax.lax.scan(against, none, each, unroll=8)
+    return ~beaten & (points.metrics[0] > -jnp.inf)
+
+
+def _larger(room: int, needed: np.ndarray) -> int:
+    """Room for what is needed, in steps of four, since every step is one more compile."""
+    while room < needed:
+        room *= 4
+    return room
 
 
 def undominated(points: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -132,9 +184,3 @@ def undominated(points: np.ndarray, order: np.ndarray) -> np.ndarray:
             kept.append(candidate)
             front = np.concatenate([front[:, ~np.all(front <= rest, axis=0)], rest], axis=1)
     return np.asarray(kept, dtype=np.int64)
-
-
-def _signed_log(x: jax.Array) -> jax.Array:
-    """A logarithm that keeps the order of negative numbers too, which metrics to minimise are."""
-    size = jnp.log(jnp.maximum(jnp.abs(x), jnp.finfo(x.dtype).tiny))
-    return jnp.where(x < 0.0, -size, size)

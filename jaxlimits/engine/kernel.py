@@ -1,28 +1,229 @@
 """The kernel: the model mapped over the axes of a grid, in one compiled program.
 
 One nested ``vmap`` an axis keeps every term as small as the axes it depends on: the weights of an
-LLM are computed once a model, not once a point. Axes arrive as arrays, so that a grid of the same
-shape compiles once.
+LLM are computed once a model, not once a point. The numbers of the whole grid lie on the devices;
+a chunk is a place in them, so that starting one costs next to nothing and all share one program.
+
+Reductions are programs of their own, which read a chunk's metrics as they lie in memory. In one
+program with the model XLA would compute the metrics again for each of them, and in the order in
+which a reduction walks through the points, which on a CPU costs its vector units.
 """
 
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlimits.engine.reduce import Reduction, Traced
+from jaxlimits.grid.plan import Key, Plan
+from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fields import quantities
 from jaxlimits.schema import RECORDS, SCALE_SUFFIX
 
-Values = Mapping[str, ArrayLike]
+Values = Mapping[str, jax.Array]
 Static = tuple[tuple[str, str | bool], ...]
 
+Results = tuple[dict[str, jax.Array], dict[str, Traced]]
+"""Outputs by name, and the parts of each reduction by its name."""
+
 _NO_CODE = -128
+_DEVICES = "device"
+
+
+class Inputs(NamedTuple):
+    """The numbers of a whole grid, on every device of a mesh.
+
+    Parameters
+    ----------
+    base
+        Fields and scale factors that do not vary [SI].
+    axes
+        For each dimension, in order, the fields that vary along it [SI], padded to whole chunks;
+        none for a switch.
+    """
+
+    base: Values
+    axes: tuple[Values, ...]
+
+
+def make_mesh(devices: Sequence[Any]) -> Mesh:
+    """Return the devices in a row: each computes a chunk of its own."""
+    return Mesh(np.asarray(devices), (_DEVICES,))
+
+
+def place_inputs(scenario: Scenario, plan: Plan, *, precision: str, mesh: Mesh) -> Inputs:
+    """Send the numbers of a grid to every device, once for all chunks.
+
+    Parameters
+    ----------
+    scenario, plan
+        The grid, and how it is cut.
+    precision
+        ``"float32"`` or ``"float64"``.
+    mesh
+        The devices.
+    """
+    dtype = np.dtype(precision)
+    base = {name: np.asarray(value, dtype) for name, value in scenario.base.items()}
+    axes = tuple(
+        {name: _padded(column.astype(dtype), count * size) for name, column in columns.items()}
+        for columns, count, size in zip(scenario.columns, plan.counts, plan.block, strict=True)
+    )
+    with jax.enable_x64(precision == "float64"):
+        everywhere = NamedSharding(mesh, PartitionSpec())
+        return Inputs(jax.device_put(base, everywhere), jax.device_put(axes, everywhere))
+
+
+def _padded(values: np.ndarray, length: int) -> np.ndarray:
+    return np.pad(values, (0, length - len(values)), mode="edge")
+
+
+def run_chunks(
+    inputs: Inputs,
+    plan: Plan,
+    keys: Sequence[Key],
+    *,
+    static: Mapping[str, str | bool],
+    outputs: tuple[str, ...],
+    reductions: tuple[Reduction, ...] = (),
+    precision: str = "float32",
+    mesh: Mesh,
+) -> list[Results]:
+    """Start the evaluation of one chunk on each device; the results arrive later.
+
+    Parameters
+    ----------
+    inputs
+        As :func:`place_inputs`.
+    plan
+        How the grid is cut.
+    keys
+        Which chunks: at most as many as there are devices, alike in every switch.
+    static
+        Every static field of the deployment.
+    outputs
+        Names of the metrics to return whole.
+    reductions
+        What to reduce.
+    precision
+        ``"float32"`` or ``"float64"``.
+    mesh
+        The devices.
+
+    Returns
+    -------
+    list
+        For each key its outputs, of the chunk's shape, and the parts of each reduction.
+    """
+    idle = mesh.size - len(keys)
+    places = np.array([*keys, *[keys[-1]] * idle], dtype=np.int32).reshape(mesh.size, -1)
+    with jax.enable_x64(precision == "float64"):
+        metrics = _chunks(
+            inputs,
+            places,
+            static=tuple(sorted(static.items())),
+            outputs=outputs,
+            counted=tuple(dict.fromkeys(name for r in reductions for name in r.of)),
+            plan=plan,
+            mesh=mesh,
+        )
+        arrays, counted = metrics
+        parts = {
+            r.name: _reduced({name: counted[name] for name in r.of}, reduction=r, mesh=mesh)
+            for r in reductions
+        }
+    # A device's share is taken as it is: indexing would start a program for it.
+    return [
+        jax.tree.map(lambda array, n=number: array.addressable_shards[n].data, (arrays, parts))
+        for number in range(len(keys))
+    ]
+
+
+@functools.partial(jax.jit, static_argnames=("static", "outputs", "counted", "plan", "mesh"))
+def _chunks(
+    inputs: Inputs,
+    places: jax.Array,
+    *,
+    static: Static,
+    outputs: tuple[str, ...],
+    counted: tuple[str, ...],
+    plan: Plan,
+    mesh: Mesh,
+) -> tuple[Traced, Traced]:
+    """One chunk on each device: metrics as they are, and as reductions count them."""
+
+    def chunk(inputs: Inputs, places: jax.Array) -> tuple[Traced, Traced]:
+        place = [index * size for index, size in zip(places[0], plan.block, strict=True)]
+        needed = {*outputs, *counted, *(["feasible"] if counted else [])}
+        metrics = _metrics(inputs, place, static=static, needed=needed, plan=plan)
+        whole = {name: metrics[name] for name in outputs}
+        return whole, _counted(metrics, counted, place, plan)
+
+    return _on_each(chunk, mesh, shared=1)(inputs, places)
+
+
+@functools.partial(jax.jit, static_argnames=("reduction", "mesh"))
+def _reduced(metrics: Traced, *, reduction: Reduction, mesh: Mesh) -> Traced:
+    """What a reduction keeps of the chunk on each device."""
+
+    def local(metrics: Traced) -> Traced:
+        return reduction.local({name: array[0] for name, array in metrics.items()})
+
+    return _on_each(local, mesh, shared=0)(metrics)
+
+
+def _on_each(function: Callable[..., Any], mesh: Mesh, *, shared: int) -> Callable[..., Any]:
+    """Run a function on every device; all arguments but the first few are split among them."""
+
+    def alone(*arguments: Any) -> Any:
+        return jax.tree.map(lambda array: array[None], function(*arguments))
+
+    def together(*arguments: Any) -> Any:
+        whole, share = PartitionSpec(), PartitionSpec(_DEVICES)
+        specs = (*[whole] * shared, *[share] * (len(arguments) - shared))
+        run = jax.shard_map(alone, mesh=mesh, in_specs=specs, out_specs=share, check_vma=False)
+        return run(*arguments)
+
+    return together
+
+
+def _metrics(
+    inputs: Inputs, place: list[jax.Array], *, static: Static, needed: Collection[str], plan: Plan
+) -> Traced:
+    """Metrics of the chunk that starts at a place."""
+
+    def point(*along: Values) -> dict[str, Any]:
+        fields = (inputs.base, *along)
+        values = {name: value for part in fields for name, value in part.items()}
+        metrics = evaluate(*assemble(values, static))
+        return {name: getattr(metrics, name) for name in sorted(needed)}
+
+    axes = [
+        {name: _cut(column, start, size) for name, column in axis.items()}
+        for axis, start, size in zip(inputs.axes, place, plan.block, strict=True)
+    ]
+    return _over_axes(point, axes)
+
+
+def _cut(column: jax.Array, start: jax.Array, size: int) -> jax.Array:
+    return column if len(column) == size else jax.lax.dynamic_slice_in_dim(column, start, size)
+
+
+def _over_axes(
+    point: Callable[..., dict[str, jax.Array]], axes: Sequence[Values]
+) -> dict[str, jax.Array]:
+    """Map a function of one point over axes; those of switches have length 1 and no values."""
+    function, varying = point, [axis for axis in axes if axis]
+    for position in reversed(range(len(varying))):
+        places = [0 if place == position else None for place in range(len(varying))]
+        function = jax.vmap(function, in_axes=places)
+    switched = tuple(position for position, axis in enumerate(axes) if not axis)
+    return {n: jnp.expand_dims(array, switched) for n, array in function(*varying).items()}
 
 
 def assemble(values: Values, static: Static) -> tuple:
@@ -31,7 +232,7 @@ def assemble(values: Values, static: Static) -> tuple:
     A value named ``<field>_scale`` multiplies its field.
     """
 
-    def effective(name: str) -> ArrayLike:
+    def effective(name: str) -> jax.Array:
         scale = values.get(f"{name}{SCALE_SUFFIX}")
         return values[name] if scale is None else values[name] * scale
 
@@ -43,108 +244,20 @@ def assemble(values: Values, static: Static) -> tuple:
     return tuple(RECORDS[record](**fields[record]) for record in ("chip", "llm", "deployment"))
 
 
-@functools.partial(jax.jit, static_argnames=("static", "outputs", "reductions", "mapped"))
-def _chunk(
-    base: Values,
-    axes: tuple[Values, ...],
-    lengths: jax.Array,
-    *,
-    static: Static,
-    outputs: tuple[str, ...],
-    reductions: tuple[Reduction, ...],
-    mapped: tuple[bool, ...],
-) -> tuple[dict[str, jax.Array], dict[str, Traced]]:
-    needed = tuple(dict.fromkeys([*outputs, *_reduced_metrics(reductions)]))
-
-    def point(*along: Values) -> dict[str, Any]:
-        values = functools.reduce(lambda merged, axis: {**merged, **axis}, along, dict(base))
-        metrics = evaluate(*assemble(values, static))
-        return {name: getattr(metrics, name) for name in needed}
-
-    function = point
-    varying = [axis for axis, is_mapped in zip(axes, mapped, strict=True) if is_mapped]
-    for position in reversed(range(len(varying))):
-        places = [0 if place == position else None for place in range(len(varying))]
-        function = jax.vmap(function, in_axes=places)
-    switched = tuple(position for position, is_mapped in enumerate(mapped) if not is_mapped)
-    metrics = {n: jnp.expand_dims(array, switched) for n, array in function(*varying).items()}
-    counted = _counted(metrics, lengths) if reductions else {}
-    parts = {reduction.name: reduction.local(counted) for reduction in reductions}
-    return {name: metrics[name] for name in outputs}, parts
-
-
-def _reduced_metrics(reductions: tuple[Reduction, ...]) -> list[str]:
-    """Metrics that reductions need: their own, and whether a point fits."""
-    metrics = [name for reduction in reductions for name in reduction.of]
-    return [*metrics, "feasible"] if metrics else []
-
-
-def _counted(metrics: dict[str, jax.Array], lengths: jax.Array) -> dict[str, jax.Array]:
+def _counted(metrics: Traced, names: tuple[str, ...], place: list[jax.Array], plan: Plan) -> Traced:
     """Metrics with NaN, or an impossible code, where a point is padding or does not fit."""
-    shape = metrics["feasible"].shape
-    inside = jnp.ones(shape, bool)
-    for axis in range(len(shape)):
-        inside &= jax.lax.broadcasted_iota(jnp.int32, shape, axis) < lengths[axis]
+    if not names:
+        return {}
+    inside = jnp.ones((), bool)
+    for axis, (length, size) in enumerate(zip(plan.shape, plan.block, strict=True)):
+        if length % size:
+            shape = [size if position == axis else 1 for position in range(len(plan.shape))]
+            index = place[axis] + jax.lax.broadcasted_iota(jnp.int32, shape, axis)
+            inside &= index < length
     usable = inside & metrics["feasible"]
     return {
-        name: jnp.where(usable, array, jnp.nan)
-        if jnp.issubdtype(array.dtype, jnp.floating)
-        else jnp.where(inside, array.astype(jnp.int8), _NO_CODE)
-        for name, array in metrics.items()
+        name: jnp.where(usable, metrics[name], jnp.nan)
+        if jnp.issubdtype(metrics[name].dtype, jnp.floating)
+        else jnp.where(inside, metrics[name].astype(jnp.int8), _NO_CODE)
+        for name in names
     }
-
-
-def run_chunk(
-    base: Mapping[str, float],
-    axes: tuple[Mapping[str, np.ndarray], ...],
-    lengths: tuple[int, ...],
-    *,
-    static: Mapping[str, str | bool],
-    outputs: tuple[str, ...],
-    reductions: tuple[Reduction, ...] = (),
-    precision: str = "float32",
-    device: Any = None,
-) -> tuple[dict[str, jax.Array], dict[str, Traced]]:
-    """Start the evaluation of one chunk on a device; the results arrive later.
-
-    Parameters
-    ----------
-    base
-        Fields and scale factors that do not vary [SI].
-    axes
-        For each dimension, in order, the fields that vary along it, as arrays of the chunk's length
-        [SI]; none for a switch, whose length is 1.
-    lengths
-        Values of each axis that are the grid's own; the rest is padding.
-    static
-        Every static field of the deployment.
-    outputs
-        Names of the metrics to return whole.
-    reductions
-        What to reduce.
-    precision
-        ``"float32"`` or ``"float64"``.
-    device
-        Where to compute; JAX's default where left out.
-
-    Returns
-    -------
-    tuple
-        Arrays of the chunk's shape by output, and the parts of each reduction by its name.
-    """
-    with jax.enable_x64(precision == "float64"):
-        dtype = np.dtype(precision)
-        arguments = (
-            {name: dtype.type(value) for name, value in base.items()},
-            tuple({n: column.astype(dtype) for n, column in axis.items()} for axis in axes),
-            np.asarray(lengths, dtype=np.int32),
-        )
-        if device is not None:
-            arguments = jax.device_put(arguments, device)
-        return _chunk(
-            *arguments,
-            static=tuple(sorted(static.items())),
-            outputs=outputs,
-            reductions=reductions,
-            mapped=tuple(bool(axis) for axis in axes),
-        )

@@ -21,6 +21,12 @@ Traced = dict[str, jax.Array]
 
 _LARGE = np.iinfo(np.int32).max
 
+_LANES = 256
+"""Rows from which on they are worth comparing side by side."""
+
+_STEPS = 16
+"""Columns that are compared in one loop of the program."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reduction(abc.ABC):
@@ -70,13 +76,6 @@ class Reduction(abc.ABC):
         shape = self.kept_shape(array.shape)
         return array.transpose(*kept, *self.over).reshape(math.prod(shape), -1)
 
-    def positions(self, shape: tuple[int, ...]) -> jax.Array:
-        """Number the points of a chunk along the reduced axes, in C order."""
-        flat = jnp.zeros(shape, jnp.int32)
-        for axis in self.over:
-            flat = flat * shape[axis] + jax.lax.broadcasted_iota(jnp.int32, shape, axis)
-        return flat
-
     def place(self, plan: Plan, key: Key) -> tuple[slice, ...]:
         """Return where a chunk's kept axes lie in the state."""
         slices = plan.slices(key)
@@ -111,12 +110,9 @@ class Extreme(Reduction):
     largest: bool
 
     def local(self, metrics: Traced) -> Traced:
-        signed = self._signed(metrics[self.of[0]])
-        filled = jnp.where(jnp.isnan(signed), -jnp.inf, signed)
-        value = jnp.max(filled, axis=self.over, keepdims=True)
-        # A maximum and a search for it: one reduction over pairs is several times slower on a CPU.
-        position = jnp.where(filled == value, self.positions(filled.shape), _LARGE)
-        return {"value": value.ravel(), "index": jnp.min(position, axis=self.over).ravel()}
+        rows = self.rows(self._signed(metrics[self.of[0]]))
+        value, index = _first_of_many(rows) if rows.shape[0] < _LANES else _running_best(rows)
+        return {"value": value, "index": index}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = self.kept_shape(shape)
@@ -138,6 +134,36 @@ class Extreme(Reduction):
         """Return the extreme values, NaN where no point counts."""
         found = state["index"] >= 0
         return np.where(found, self._signed(state["value"]), np.nan)
+
+
+def _running_best(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Largest value of every row and the first place where it is: one pass over the columns.
+
+    A step compares all rows with the best so far, and several steps are one loop of the program, so
+    that the best stays where it is fastest to reach.
+    """
+
+    def step(best: tuple, column: tuple) -> tuple[tuple, None]:
+        (value, index), (candidate, place) = best, column
+        larger = candidate > value  # never where the candidate is NaN
+        return (jnp.where(larger, candidate, value), jnp.where(larger, place, index)), None
+
+    number, length = rows.shape
+    none = jnp.full(number, -jnp.inf, rows.dtype), jnp.zeros(number, jnp.int32)
+    places = jnp.arange(length, dtype=jnp.int32)
+    best, _ = jax.lax.scan(step, none, (rows.T, places), unroll=min(length, _STEPS))
+    return best
+
+
+def _first_of_many(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """As :func:`_running_best`, for few long rows: the maximum, and a search for it.
+
+    One reduction over pairs of value and place is several times slower on a CPU.
+    """
+    filled = jnp.where(jnp.isnan(rows), -jnp.inf, rows)
+    value = jnp.max(filled, axis=1, keepdims=True)
+    places = jnp.arange(rows.shape[1], dtype=jnp.int32)[None, :]
+    return value[:, 0], jnp.min(jnp.where(filled == value, places, _LARGE), axis=1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,30 +5,29 @@ Memory holds the chunks in flight and nothing else, whatever the size of the gri
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxlimits import schema
-from jaxlimits.engine.kernel import run_chunk
-from jaxlimits.engine.reduce import Arrays, Reduction, Traced
-from jaxlimits.grid.plan import Key, Plan, chunk_columns, make_plan
+from jaxlimits.engine.kernel import Results, make_mesh, place_inputs, run_chunks
+from jaxlimits.engine.pages import keep_pages
+from jaxlimits.engine.reduce import Arrays, Reduction
+from jaxlimits.grid.plan import Key, Plan, make_plan
 from jaxlimits.grid.scenario import Scenario
 
 IN_FLIGHT = 2
 """Chunks under way on each device: one computing while the other's results are taken."""
 
-_POINTS_ON_CPU = 1 << 21
+_POINTS_ON_CPU = 1 << 20
 _SHARE_ON_ACCELERATOR = 0.05
 
 Progress = Callable[[str, float], None]
 """Receives the name of a stage and the share of it that is done."""
-
-
-Results = tuple[Traced, dict[str, Traced]]
-"""Outputs, and the parts of the reductions, on their way."""
 
 
 def silent(_stage: str, _share: float) -> None:
@@ -131,7 +130,9 @@ def _kept_axes(scenario: Scenario, reductions: Iterable[Reduction]) -> set[int]:
     return set.intersection(*kept) if kept else set()
 
 
-def stream(job: Job, keys: Iterable[Key] | None = None) -> Iterator[Chunk]:
+def stream(
+    job: Job, keys: Iterable[Key] | None = None, *, devices: Sequence[Any] | None = None
+) -> Iterator[Chunk]:
     """Compute chunks and yield them in the order of their keys.
 
     Parameters
@@ -140,41 +141,75 @@ def stream(job: Job, keys: Iterable[Key] | None = None) -> Iterator[Chunk]:
         The sweep.
     keys
         Which chunks; all of the plan where left out.
+    devices
+        Where to compute, a chunk on each; all local devices where left out.
     """
-    devices = jax.local_devices()
-    waiting: collections.deque = collections.deque()
     wanted = job.plan.chunks() if keys is None else keys
-    for number, key in enumerate(wanted):
-        device = devices[number % len(devices)]
-        waiting.append((key, device, _start(job, key, device)))
-        if len(waiting) > IN_FLIGHT * len(devices):
-            yield _whole(job, *waiting.popleft())
+    line = _Line(job, make_mesh(devices or jax.local_devices()))
+    waiting: collections.deque[_UnderWay] = collections.deque()
+    for together in _alike(job, wanted, line.mesh.size):
+        waiting.append(line.start(together))
+        if len(waiting) > IN_FLIGHT:
+            yield from line.take(waiting.popleft())
     while waiting:
-        yield _whole(job, *waiting.popleft())
+        yield from line.take(waiting.popleft())
 
 
-def _whole(job: Job, key: Key, device: Any, results: Results) -> Chunk:
-    """Take a chunk's results; compute it again while a reduction had too little room."""
-    chunk = _arrived(job, key, results)
-    larger = tuple(r.enlarged(chunk.parts[r.name]) or r for r in job.reductions)
-    if larger == job.reductions:
-        return chunk
-    again = dataclasses.replace(job, reductions=larger)
-    return _whole(again, key, device, _start(again, key, device))
+def _alike(job: Job, keys: Iterable[Key], number: int) -> Iterator[list[Key]]:
+    """Yield so many keys at a time, those of one program together."""
+    for _, group in itertools.groupby(keys, key=job.scenario.choice_at):
+        while together := list(itertools.islice(group, number)):
+            yield together
 
 
-def _start(job: Job, key: Key, device: Any) -> Results:
-    scenario, plan = job.scenario, job.plan
-    return run_chunk(
-        scenario.base,
-        chunk_columns(scenario, plan, key),
-        tuple(part.stop - part.start for part in plan.slices(key)),
-        static=scenario.static_at(key),
-        outputs=job.outputs,
-        reductions=job.reductions,
-        precision=job.precision,
-        device=device,
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _UnderWay:
+    """Chunks that the devices compute, one on each, and with which reductions."""
+
+    keys: Sequence[Key]
+    reductions: tuple[Reduction, ...]
+    results: list[Results]
+
+
+class _Line:
+    """The devices at work on a sweep."""
+
+    def __init__(self, job: Job, mesh: Mesh):
+        if mesh.devices.flat[0].platform == "cpu":
+            keep_pages()
+        self.job = job
+        self.mesh = mesh
+        self.inputs = place_inputs(job.scenario, job.plan, precision=job.precision, mesh=mesh)
+        self.static = job.scenario.fixed_static()
+        self.reductions = job.reductions
+
+    def start(self, keys: Sequence[Key]) -> _UnderWay:
+        """Start a chunk on each device."""
+        results = run_chunks(
+            self.inputs,
+            self.job.plan,
+            keys,
+            static={**self.static, **self.job.scenario.choice_at(keys[0])},
+            outputs=self.job.outputs,
+            reductions=self.reductions,
+            precision=self.job.precision,
+            mesh=self.mesh,
+        )
+        return _UnderWay(keys=keys, reductions=self.reductions, results=results)
+
+    def take(self, under_way: _UnderWay) -> Iterator[Chunk]:
+        """Wait for chunks; compute one again where a reduction had too little room for it.
+
+        A reduction keeps what room it once needed: chunks are alike.
+        """
+        for key, results in zip(under_way.keys, under_way.results, strict=True):
+            chunk = _arrived(self.job, key, results)
+            pairs = [(r, r.enlarged(chunk.parts[r.name])) for r in under_way.reductions]
+            if any(larger for _, larger in pairs):
+                self.reductions = tuple(larger or reduction for reduction, larger in pairs)
+                yield from self.take(self.start([key]))
+            else:
+                yield chunk
 
 
 def _arrived(job: Job, key: Key, results: Results) -> Chunk:
@@ -185,14 +220,14 @@ def _arrived(job: Job, key: Key, results: Results) -> Chunk:
         key=key,
         arrays={name: _on_host(array)[inside] for name, array in arrays.items()},
         parts={
-            name: {field: np.asarray(array) for field, array in part.items()}
+            name: {field: _on_host(array) for field, array in part.items()}
             for name, part in parts.items()
         },
     )
 
 
 def _on_host(array: jax.Array) -> np.ndarray:
-    host = np.asarray(array)
+    host = np.asarray(array).reshape(array.shape[1:])  # the share of one device
     return host.astype(np.int8) if host.dtype == np.bool_ else host
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.grid.axes import Axis
-from jaxlimits.grid.scenario import Columns, Scenario
+from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.fields import quantities
 
@@ -99,18 +99,6 @@ def make_plan(scenario: Scenario, *, points: int, kept: Collection[int] = ()) ->
         pieces = math.ceil(block[position] / fits)
         block[position] = math.ceil(block[position] / pieces)
     return Plan(shape=scenario.shape, block=tuple(block))
-
-
-def chunk_columns(scenario: Scenario, plan: Plan, key: Key) -> tuple[Columns, ...]:
-    """Return the columns of a chunk, padded to the one shape by repeating the last value."""
-    return tuple(
-        {name: _padded(column[part], size) for name, column in columns.items()}
-        for columns, part, size in zip(scenario.columns, plan.slices(key), plan.block, strict=True)
-    )
-
-
-def _padded(values: np.ndarray, length: int) -> np.ndarray:
-    return np.pad(values, (0, length - len(values)), mode="edge")
 
 
 def _cutting_order(axes: tuple[Axis, ...]) -> list[int]:

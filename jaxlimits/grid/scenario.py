@@ -57,15 +57,17 @@ class Scenario:
         """Whether a field exceeds a value anywhere in the grid."""
         return bool(np.any(self.effective(name) > above))
 
-    def static_at(self, key: tuple[int, ...]) -> dict[str, str | bool]:
-        """Return every static field of a chunk, whose position on a switch's axis is its choice."""
-        chosen = {
+    def fixed_static(self) -> dict[str, str | bool]:
+        """Return every static field of the deployment that does not vary."""
+        return {**self.switches, "expert_parallel": self.reaches("ep_size", above=1.0)}
+
+    def choice_at(self, key: tuple[int, ...]) -> dict[str, str]:
+        """Return the switches that vary: the place of a chunk on a switch's axis is its choice."""
+        return {
             axis.name: str(axis.values[index])
             for axis, index in zip(self.axes, key, strict=True)
             if axis.name in schema.SWITCHES
         }
-        placed = {"expert_parallel": self.reaches("ep_size", above=1.0)}
-        return {**self.switches, **chosen, **placed}
 
     def choices(self) -> Iterator[dict[str, str]]:
         """Yield every combination of switches that the grid has."""

@@ -13,27 +13,28 @@ SWEEP = """
 import collections, json, sys
 import jax
 import jaxlimits as jl
-from jaxlimits.engine import stream
+from jaxlimits.engine import kernel, stream
 
 computed = collections.Counter()
-real = stream.run_chunk
+real = stream.run_chunks
 
-def run_chunk(*arguments, device, **options):
-    outputs, parts = real(*arguments, device=device, **options)
-    for array in [*outputs.values(), *(a for part in parts.values() for a in part.values())]:
-        assert array.devices() == {device}
-    computed[device.id] += 1
-    return outputs, parts
+def run_chunks(*arguments, **options):
+    results = real(*arguments, **options)
+    for chunk in results:
+        (device,) = {device for array in jax.tree.leaves(chunk) for device in array.devices()}
+        computed[device.id] += 1
+    return results
 
-stream.run_chunk = run_chunk
+stream.run_chunks = run_chunks
 grid, output, memory = sys.argv[1:]
 jl.sweep(grid, output, memory=float(memory)).close()
-print(json.dumps([computed[device.id] for device in jax.local_devices()]))
+chunks = [computed[device.id] for device in jax.local_devices()]
+print(json.dumps({"chunks": chunks, "programs": kernel._chunks._cache_size()}))
 """
 
 
-def chunks_by_device(grid, output, devices):
-    """Sweep in a process that has a number of devices; return how many chunks each computed."""
+def sweep_on(devices, grid, output):
+    """Sweep in a process that has a number of devices: chunks that each computed, programs made."""
     flags = f"--xla_force_host_platform_device_count={devices}"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SWEEP, str(grid), str(output), str(MEMORY)],
@@ -55,14 +56,25 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def one(folder):
-    """A sweep on one device: its file, and the chunks that the device computed."""
-    return folder / "one.nc", chunks_by_device(folder / "grid.toml", folder / "one.nc", 1)
+    """A sweep on one device: its file, and what the device did."""
+    return folder / "one.nc", sweep_on(1, folder / "grid.toml", folder / "one.nc")
 
 
-def test_eight_devices_give_the_bits_of_one(folder, one):
-    alone, chunks = one
-    output = folder / "eight.nc"
-    by_device = chunks_by_device(folder / "grid.toml", output, 8)
-    assert_same_bits(output, alone)
-    assert sum(by_device) == sum(chunks)
-    assert max(by_device) - min(by_device) <= 1
+@pytest.fixture(scope="module")
+def eight(folder):
+    """The same sweep on eight devices."""
+    return folder / "eight.nc", sweep_on(8, folder / "grid.toml", folder / "eight.nc")
+
+
+def test_eight_devices_give_the_bits_of_one(one, eight):
+    assert_same_bits(eight[0], one[0])
+
+
+def test_eight_devices_share_the_chunks(one, eight):
+    (alone,), shares = one[1]["chunks"], eight[1]["chunks"]
+    assert sum(shares) == alone
+    assert max(shares) - min(shares) <= 1
+
+
+def test_eight_devices_run_the_programs_of_one(one, eight):
+    assert eight[1]["programs"] == one[1]["programs"]

@@ -4,14 +4,17 @@ import dataclasses
 import functools
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxlimits.engine import frontier
 from jaxlimits.engine.findings import find
 from jaxlimits.engine.frontier import Frontier, undominated
 from jaxlimits.engine.reductions import SKETCH_ERROR
-from jaxlimits.engine.stream import collect
+from jaxlimits.engine.stream import collect, stream
 from jaxlimits.grid.file import parse_grid
+from jaxlimits.grid.plan import Plan
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import build_spec, grid_catalog
 from jaxlimits.pipeline import spec_job
@@ -204,10 +207,35 @@ def test_undominated_equals_brute_force(seed):
         assert kept == brute_force_frontier(points.T)
 
 
-def test_a_frontier_without_room_is_computed_again_with_more(monkeypatch):
-    body = "op = 'frontier'\nof = ['utps', 'stps']"
-    expected = reduce(body, memory=3e4)
-    monkeypatch.setattr(Frontier.__init__, "__kwdefaults__", {"room": 1, "bins": 4})
-    got = reduce(body, memory=3e4)
-    for name in expected:
-        np.testing.assert_array_equal(got[name].values, expected[name].values)
+@pytest.mark.parametrize(("limit", "found"), [("room", "points"), ("groups", "groups")])
+def test_a_frontier_without_room_is_computed_again_with_more(monkeypatch, limit, found):
+    monkeypatch.setattr(frontier, "_GROUP", 8)
+    _, job = job_of("op = 'frontier'\nof = ['utps', 'stps']", memory=3e4)
+    (enough,) = job.reductions
+    little = dataclasses.replace(job, reductions=(dataclasses.replace(enough, **{limit: 1}),))
+    assert max(chunk.parts["found"][found] for chunk in stream(job)) > 1
+    (_, expected), (_, got) = collect(job), collect(little)
+    for name, array in expected["found"].items():
+        np.testing.assert_array_equal(got["found"][name], array)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("metrics", [2, 3])
+def test_a_frontier_of_any_points_is_that_of_brute_force(monkeypatch, seed, metrics):
+    monkeypatch.setattr(frontier, "_GROUP", 16)
+    random = np.random.default_rng(seed)
+    shape = (4, 6, 10)
+    plan = Plan(shape=shape, block=shape)
+    names = tuple("abc"[:metrics])
+    arrays = {n: random.integers(0, 9, size=shape).astype(np.float32) for n in names}
+    arrays["a"][random.random(shape) < 0.2] = np.nan
+    on_device = {name: jnp.asarray(array) for name, array in arrays.items()}
+    reduction = Frontier(name="f", of=names, over=(0, 1, 2), signs=(1.0, -1.0, 1.0)[:metrics])
+    part = {name: np.asarray(array) for name, array in reduction.local(on_device).items()}
+    assert reduction.enlarged(part) is None
+    state = reduction.start(shape)
+    reduction.merge(state, part, plan, (0, 0, 0))
+    signed = [sign * arrays[n].ravel() for n, sign in zip(names, reduction.signs, strict=True)]
+    points = np.nan_to_num(np.stack(signed, axis=1), nan=-np.inf)
+    counted = np.flatnonzero(~np.isnan(arrays["a"].ravel()))
+    assert sorted(state["index"]) == counted[brute_force_frontier(points[counted])].tolist()

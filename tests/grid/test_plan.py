@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jaxlimits import schema
 from jaxlimits.grid.axes import Axis
-from jaxlimits.grid.plan import Plan, chunk_columns, make_plan
+from jaxlimits.grid.plan import Plan, make_plan
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.fields import quantities
@@ -70,20 +70,6 @@ def test_no_chunk_has_more_points_than_fit_nor_none(scenario, points):
     for key in plan.chunks():
         inside = math.prod(part.stop - part.start for part in plan.slices(key))
         assert 1 <= inside <= plan.points_per_chunk
-
-
-@given(grids(), budgets)
-def test_every_chunk_is_padded_to_one_shape_with_its_last_value(scenario, points):
-    plan = make_plan(scenario, points=points)
-    for key in plan.chunks():
-        parts = plan.slices(key)
-        for axis, columns in enumerate(chunk_columns(scenario, plan, key)):
-            assert columns.keys() == scenario.columns[axis].keys()
-            for name, padded in columns.items():
-                inside = scenario.columns[axis][name][parts[axis]]
-                assert padded.shape == (plan.block[axis],)
-                assert np.array_equal(padded[: len(inside)], inside)
-                assert np.all(padded[len(inside) :] == inside[-1])
 
 
 @given(grids(), budgets)

@@ -117,7 +117,7 @@ def test_a_switch_axis_has_no_column_and_gives_its_choices_in_place(sweep_of):
     scenario = bind(sweep_of("batch_size = [1, 2]\nroofline = ['step', 'operator']"))
     assert scenario.columns[1] == {}
     assert "roofline" not in scenario.switches
-    chosen = [scenario.static_at((0, position))["roofline"] for position in (0, 1)]
+    chosen = [scenario.choice_at((0, position))["roofline"] for position in (0, 1)]
     assert chosen == ["step", "operator"]
 
 
