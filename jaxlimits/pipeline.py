@@ -67,6 +67,7 @@ def sweep(
     catalog: tuple[str | Path, ...] = (),
     x64: bool = False,
     memory: float | None = None,
+    digits: int | None = None,
     resume: bool = False,
     force: bool = False,
 ) -> xr.Dataset:
@@ -86,6 +87,8 @@ def sweep(
         Compute and store in float64.
     memory
         Bytes that the chunks under way may take together; found from the device where left out.
+    digits
+        Significant digits to which outputs are rounded, so that they compress better.
     resume
         Go on with an unfinished sweep into the same output; start afresh where there is none.
     force
@@ -106,7 +109,7 @@ def sweep(
     texts = {name: str(value) for name, value in (overrides or {}).items()}
     precision: Precision | None = "float64" if x64 else None
     spec = load_grid(grid, overrides=texts, catalog=catalog, precision=precision)
-    spec = dataclasses.replace(spec, memory=memory)
+    spec = dataclasses.replace(spec, memory=memory, digits=digits or spec.digits)
     return _loaded(run_spec(spec, output, resume=resume, force=force))
 
 
@@ -179,6 +182,7 @@ def spec_job(spec: GridSpec, scenario: Scenario) -> Job:
         reductions=tuple(build_reduction(reduction, names) for reduction in spec.reductions),
         precision=spec.precision,
         memory=spec.memory,
+        digits=spec.digits,
     )
 
 

@@ -5,10 +5,12 @@ of the result. Nothing here is stated twice; units, bounds and wording come from
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import equinox as eqx
 
+from jaxlimits import units
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import Quantity, Switch, defaults, quantities, switches
@@ -41,15 +43,82 @@ FLAGS: Mapping[str, Mapping[str, int]] = {
 }
 """Outputs that are codes, with their meanings; stored as int8."""
 
+CONTINUOUS: tuple[str, ...] = tuple(
+    name for name in OUTPUTS if name not in FLAGS and name != "max_batch_size"
+)
+"""Metrics that have derivatives: all but the codes and the largest batch, which is a count."""
+
+_RELATIVE, _ABSOLUTE, _AND = "_elasticity_", "_derivative_", "_and_"
+
 _FACTOR = Quantity(unit="1", display="1", meaning="", positive=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Sensitivity:
+    """How a metric answers to a field, or how it answers to one depends on another.
+
+    Parameters
+    ----------
+    metric
+        The metric.
+    by
+        One field, or two for a second derivative.
+    relative
+        Whether in logarithms of both (an elasticity) or as they are (a derivative).
+    """
+
+    metric: str
+    by: tuple[str, ...]
+    relative: bool
+
+    @property
+    def name(self) -> str:
+        """The name of the output: ``utps_elasticity_mem_bw``."""
+        kind = _RELATIVE if self.relative else _ABSOLUTE
+        return f"{self.metric}{kind}{_AND.join(self.by)}"
+
+
+def sensitivity(name: str) -> Sensitivity | None:
+    """Return what a name of the form ``<metric>_elasticity_<field>`` means, if it does.
+
+    ``_derivative_`` in the middle gives the derivative in SI units; two fields joined by ``_and_``
+    give the second derivative by both.
+    """
+    for kind in (_RELATIVE, _ABSOLUTE):
+        metric, found, rest = name.partition(kind)
+        by = tuple(rest.split(_AND))
+        if found and metric in CONTINUOUS and len(by) <= 2 and all(field in FIELDS for field in by):
+            return Sensitivity(metric=metric, by=by, relative=kind == _RELATIVE)
+    return None
+
+
+def is_output(name: str) -> bool:
+    """Whether a name is a metric, or a sensitivity of one."""
+    return name in OUTPUTS or sensitivity(name) is not None
+
+
+def output(name: str) -> Quantity:
+    """Return the meaning of a metric or a sensitivity; ``KeyError`` where the name is neither."""
+    asked = sensitivity(name)
+    if asked is None:
+        return OUTPUTS[name]
+    fields = " and ".join(FIELDS[field].meaning for field in asked.by)
+    metric = OUTPUTS[asked.metric]
+    kind = "elasticity" if asked.relative else "derivative"
+    order = "second " if len(asked.by) == 2 else ""
+    unit = "1"
+    if not asked.relative:
+        unit = units.quotient(metric.unit, *(FIELDS[field].unit for field in asked.by))
+    meaning = f"{order}{kind} of the {metric.meaning} by the {fields}"
+    return Quantity(unit=unit, display=unit, meaning=meaning, lower=-math.inf)
 
 
 def describe(name: str) -> Quantity:
     """Return the meaning and bounds of a field, a scale factor or an output by its name."""
     if name in FIELDS:
         return FIELDS[name]
-    if name in OUTPUTS:
-        return OUTPUTS[name]
+    if is_output(name):
+        return output(name)
     field = scaled_field(name)
     if field is None:
         raise KeyError(name)
@@ -70,6 +139,14 @@ def is_numeric(name: str) -> bool:
 def writable() -> list[str]:
     """Return every name that an axis or an override can have (each field also as a factor)."""
     return [*NAMED, *FIELDS, *SWITCHES]
+
+
+def mantissa_bits(digits: int, precision: str) -> int:
+    """Return the bits of a mantissa that hold a number of significant decimal digits.
+
+    A value rounded to them is within half a unit of its last digit: 5·10⁻⁵ of it for 4 digits.
+    """
+    return min(math.ceil(digits * math.log2(10.0)), {"float32": 23, "float64": 52}[precision])
 
 
 def record_defaults(record: str) -> dict[str, float]:

@@ -183,6 +183,20 @@ def cf_unit(unit: str) -> str:
     return " ".join(f"{name}{'' if power == 1 else power}" for name, power in factors) or "1"
 
 
+def quotient(unit: str, *by: str) -> str:
+    """Return the unit of a quantity divided by others: ``"token/B"`` for token/s over B/s."""
+    powers: dict[str, int] = dict(_factors(unit))
+    for divisor in by:
+        for name, power in _factors(divisor):
+            powers[name] = powers.get(name, 0) - power
+    above = [_power(name, power) for name, power in powers.items() if power > 0]
+    below = [_power(name, -power) for name, power in powers.items() if power < 0]
+    # A unit begins with a name: what only divides is written with a negative power.
+    if above:
+        return "/".join(["*".join(above), *below])
+    return "*".join(_power(name, power) for name, power in powers.items() if power) or "1"
+
+
 def example(unit: str) -> str:
     """Return a value as people write it in this unit: ``"18 TB/s"`` for ``"B/s"``."""
     return _KINDS[unit][1] if unit in _KINDS else f"1 {unit}"
@@ -292,6 +306,10 @@ def _factors(units: str) -> tuple[tuple[str, int], ...]:
         if name not in _NAMES:
             raise UnitError(_unknown(name, units))
     return tuple((name, int(power or 1) * (-1 if op == "/" else 1)) for op, name, power in factors)
+
+
+def _power(name: str, power: int) -> str:
+    return name if power == 1 else f"{name}^{power}"
 
 
 def _unknown(name: str, units: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxlimits as jl
-from jaxlimits import streamed
+from jaxlimits import schema, streamed
 
 GRID = """
 outputs = ["utps", "limit"]
@@ -230,3 +230,29 @@ def test_a_killed_sweep_resumes_to_the_same_bits(grid, tmp_path, whole, seconds)
     if not output.exists():
         subprocess.run([*command, *memory, "--resume"], env=environment, check=True)
     assert_same_bits(output, whole)
+
+
+# Rounding.
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("digits", [1, 3, 4])
+def test_rounded_outputs_keep_their_digits_and_say_so(tmp_path, digits, precision):
+    text = f'precision = "{precision}"\n{GRID}'
+    (tmp_path / "grid.toml").write_text(text, encoding="utf-8")
+    whole = jl.sweep(tmp_path / "grid.toml", memory=MEMORY)
+    rounded = jl.sweep(tmp_path / "grid.toml", tmp_path / "out.nc", memory=MEMORY, digits=digits)
+    kept = schema.mantissa_bits(digits, precision)
+    values = rounded.utps.values
+    np.testing.assert_allclose(values, whole.utps, rtol=0.5 * 10.0**-digits)
+    word, bits = {"float32": (np.uint32, 23), "float64": (np.uint64, 52)}[precision]
+    assert not (values.view(word) & word((1 << (bits - kept)) - 1))[np.isfinite(values)].any()
+    assert rounded.utps.attrs["significant_digits"] == digits
+    assert rounded.utps.attrs["quantization_nsb"] == kept
+    assert np.array_equal(rounded.limit, whole.limit)
+    assert "significant_digits" not in rounded.limit.attrs
+    assert (
+        rounded.average.item() == whole.average.item()
+    )  # reductions are of the values as they are
+    again = jl.sweep_again(tmp_path / "out.nc")
+    assert np.array_equal(again.utps, values, equal_nan=True)

@@ -37,6 +37,10 @@ def sweep(
         str | None,
         typer.Option(metavar="SIZE", help="Memory for the chunks under way, as '2 GB'."),
     ] = None,
+    digits: Annotated[
+        int | None,
+        typer.Option(min=1, max=15, help="Significant digits to keep, for smaller files."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an unfinished sweep.")
     ] = False,
@@ -72,6 +76,8 @@ def sweep(
         target = output or Path(f"{Path(str(grid)).stem}.nc")
     if memory is not None:
         spec = dataclasses.replace(spec, memory=_bytes(memory))
+    if digits is not None:
+        spec = dataclasses.replace(spec, digits=digits)
     if plan:
         _show_plan(spec, target, as_json=as_json)
         return

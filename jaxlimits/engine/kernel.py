@@ -19,14 +19,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlimits.engine.reduce import Reduction, Traced
+from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
 from jaxlimits.grid.scenario import Scenario
-from jaxlimits.model.evaluate import evaluate
-from jaxlimits.model.fields import quantities
-from jaxlimits.schema import RECORDS, SCALE_SUFFIX
-
-Values = Mapping[str, jax.Array]
-Static = tuple[tuple[str, str | bool], ...]
 
 Results = tuple[dict[str, jax.Array], dict[str, Traced]]
 """Outputs by name, and the parts of each reduction by its name."""
@@ -92,6 +87,7 @@ def run_chunks(
     outputs: tuple[str, ...],
     reductions: tuple[Reduction, ...] = (),
     precision: str = "float32",
+    bits: int | None = None,
     mesh: Mesh,
 ) -> list[Results]:
     """Start the evaluation of one chunk on each device; the results arrive later.
@@ -112,6 +108,8 @@ def run_chunks(
         What to reduce.
     precision
         ``"float32"`` or ``"float64"``.
+    bits
+        Bits of the mantissa that outputs keep; all where left out.
     mesh
         The devices.
 
@@ -130,6 +128,7 @@ def run_chunks(
             outputs=outputs,
             counted=tuple(dict.fromkeys(name for r in reductions for name in r.of)),
             plan=plan,
+            bits=bits,
             mesh=mesh,
         )
         arrays, counted = metrics
@@ -144,7 +143,9 @@ def run_chunks(
     ]
 
 
-@functools.partial(jax.jit, static_argnames=("static", "outputs", "counted", "plan", "mesh"))
+@functools.partial(
+    jax.jit, static_argnames=("static", "outputs", "counted", "plan", "bits", "mesh")
+)
 def _chunks(
     inputs: Inputs,
     places: jax.Array,
@@ -153,6 +154,7 @@ def _chunks(
     outputs: tuple[str, ...],
     counted: tuple[str, ...],
     plan: Plan,
+    bits: int | None,
     mesh: Mesh,
 ) -> tuple[Traced, Traced]:
     """One chunk on each device: metrics as they are, and as reductions count them."""
@@ -161,7 +163,7 @@ def _chunks(
         place = [index * size for index, size in zip(places[0], plan.block, strict=True)]
         needed = {*outputs, *counted, *(["feasible"] if counted else [])}
         metrics = _metrics(inputs, place, static=static, needed=needed, plan=plan)
-        whole = {name: metrics[name] for name in outputs}
+        whole = {name: _rounded(metrics[name], bits) for name in outputs}
         return whole, _counted(metrics, counted, place, plan)
 
     return _on_each(chunk, mesh, shared=1)(inputs, places)
@@ -197,11 +199,10 @@ def _metrics(
 ) -> Traced:
     """Metrics of the chunk that starts at a place."""
 
-    def point(*along: Values) -> dict[str, Any]:
+    def point(*along: Values) -> Traced:
         fields = (inputs.base, *along)
         values = {name: value for part in fields for name, value in part.items()}
-        metrics = evaluate(*assemble(values, static))
-        return {name: getattr(metrics, name) for name in sorted(needed)}
+        return outputs_at(values, static, needed)
 
     axes = [
         {name: _cut(column, start, size) for name, column in axis.items()}
@@ -226,22 +227,12 @@ def _over_axes(
     return {n: jnp.expand_dims(array, switched) for n, array in function(*varying).items()}
 
 
-def assemble(values: Values, static: Static) -> tuple:
-    """Build chip, LLM and deployment at one point from the values of their fields.
-
-    A value named ``<field>_scale`` multiplies its field.
-    """
-
-    def effective(name: str) -> jax.Array:
-        scale = values.get(f"{name}{SCALE_SUFFIX}")
-        return values[name] if scale is None else values[name] * scale
-
-    fields: dict[str, dict[str, Any]] = {
-        record: {name: effective(name) for name in quantities(kind)}
-        for record, kind in RECORDS.items()
-    }
-    fields["deployment"] |= dict(static)
-    return tuple(RECORDS[record](**fields[record]) for record in ("chip", "llm", "deployment"))
+def _rounded(array: jax.Array, bits: int | None) -> jax.Array:
+    """Round to so many bits of the mantissa, ties to even: zeros behind them compress well."""
+    if bits is None or not jnp.issubdtype(array.dtype, jnp.floating):
+        return array
+    exponent = jnp.finfo(array.dtype).nexp
+    return jax.lax.reduce_precision(array, exponent_bits=exponent, mantissa_bits=bits)
 
 
 def _counted(metrics: Traced, names: tuple[str, ...], place: list[jax.Array], plan: Plan) -> Traced:

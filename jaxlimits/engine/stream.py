@@ -65,6 +65,8 @@ class Job:
         What is kept.
     precision
         ``"float32"`` or ``"float64"``.
+    bits
+        Bits of the mantissa that outputs keep; all where it is ``None``.
     """
 
     scenario: Scenario
@@ -72,6 +74,7 @@ class Job:
     outputs: tuple[str, ...]
     reductions: tuple[Reduction, ...]
     precision: str
+    bits: int | None = None
 
 
 def point_bytes(outputs: Iterable[str], reductions: Iterable[Reduction], precision: str) -> int:
@@ -111,6 +114,7 @@ def make_job(
     reductions: tuple[Reduction, ...] = (),
     precision: str = "float32",
     memory: float | None = None,
+    digits: int | None = None,
 ) -> Job:
     """Plan a sweep."""
     points = chunk_points(point_bytes(outputs, reductions, precision), memory=memory)
@@ -120,6 +124,7 @@ def make_job(
         outputs=outputs,
         reductions=reductions,
         precision=precision,
+        bits=None if digits is None else schema.mantissa_bits(digits, precision),
     )
 
 
@@ -193,6 +198,7 @@ class _Line:
             outputs=self.job.outputs,
             reductions=self.reductions,
             precision=self.job.precision,
+            bits=self.job.bits,
             mesh=self.mesh,
         )
         return _UnderWay(keys=keys, reductions=self.reductions, results=results)

@@ -59,6 +59,15 @@ class ReductionTable(pydantic.BaseModel):
     reach: Literal["above", "below"] = "above"
 
 
+class SensitivityTable(pydantic.BaseModel):
+    """Keys of ``elasticities`` and ``derivatives``: metrics, and the fields they answer to."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+    of: list[str] = pydantic.Field(default_factory=lambda: ["utps"])
+    by: list[str]
+
+
 class GridTables(pydantic.BaseModel):
     """Keys of a grid file."""
 
@@ -68,7 +77,10 @@ class GridTables(pydantic.BaseModel):
     description: str = ""
     catalog: list[str] = pydantic.Field(default_factory=list)
     outputs: list[str] | Literal["all"] | None = None
+    elasticities: SensitivityTable | list[str] | None = None
+    derivatives: SensitivityTable | list[str] | None = None
     precision: Precision = "float32"
+    digits: int | None = pydantic.Field(default=None, ge=1, le=15)
     base: dict[str, Raw] = pydantic.Field(default_factory=dict)
     axes: dict[str, AxisTable | list[Raw]] = pydantic.Field(default_factory=dict)
     reduce: dict[str, ReductionTable] = pydantic.Field(default_factory=dict)

@@ -85,7 +85,7 @@ def read_reduction(
         raise InputError(f"{name!r} cannot name a variable", where=where, key=key, remedy=remedy)
     of = (table.of,) if isinstance(table.of, str) else tuple(table.of)
     for metric in (*of, *table.also, *table.minimise):
-        if metric not in schema.OUTPUTS:
+        if not schema.is_output(metric):
             raise unknown_name("metric", metric, schema.OUTPUTS, where=where, key=key)
     _check_metrics(table, of, where=where, key=key)
     return ReductionSpec(
@@ -178,7 +178,7 @@ def _quantile_options(table: ReductionTable, *, where: str, key: str) -> dict[st
 
 def _metric_value(table: ReductionTable, metric: str, name: str, *, where: str, key: str) -> float:
     raw = getattr(table, name)
-    quantity = schema.OUTPUTS[metric]
+    quantity = schema.output(metric)
     if raw is None:
         remedy = f"write {name} = '{units.example(quantity.unit)}'"
         raise InputError(f"{table.op} needs {name}", where=where, key=key, remedy=remedy)

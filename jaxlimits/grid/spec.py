@@ -1,8 +1,9 @@
 """The grid as data: names resolved, values in SI units, nothing said twice."""
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from jaxlimits import schema
@@ -10,7 +11,7 @@ from jaxlimits.catalog.entries import read_toml
 from jaxlimits.catalog.loader import Catalog, extended, load_catalog
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
-from jaxlimits.grid.file import GridFile, GridTables, Precision
+from jaxlimits.grid.file import GridFile, GridTables, Precision, SensitivityTable
 from jaxlimits.grid.reductions import ReductionSpec, read_reduction, refuse_same_variables
 
 
@@ -42,6 +43,8 @@ class GridSpec:
         The catalog with the grid's own entries.
     memory
         Bytes that the chunks under way may take; found from the device where it is ``None``.
+    digits
+        Significant digits to which dense outputs are rounded; all of them where it is ``None``.
     """
 
     file: GridFile
@@ -55,6 +58,7 @@ class GridSpec:
     precision: Precision
     catalog: Catalog
     memory: float | None = None
+    digits: int | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,6 +120,7 @@ def build_spec(
         reductions=reductions,
         precision=precision or tables.precision,
         catalog=catalog,
+        digits=tables.digits,
     )
 
 
@@ -216,17 +221,43 @@ def _fixed_switches(axes: Iterable[Axis], settings: Mapping[str, float | str]) -
 
 
 def _outputs(tables: GridTables, *, where: str) -> tuple[str, ...]:
-    """Metrics to keep whole: those named, or all; none by default where something is reduced."""
+    """Outputs to keep whole, metrics in the model's order and sensitivities behind them.
+
+    Where something is reduced only what is named, else all metrics by default; with sensitivities
+    comes ``limit``, which says on which side of a kink a point lies.
+    """
+    sensitivities = list(_sensitivities(tables, where=where))
     outputs = tables.outputs
-    if outputs is None and tables.reduce:
-        return ()
-    if outputs is None or outputs == "all":
-        return tuple(schema.OUTPUTS)
-    if not outputs and not tables.reduce:
+    if outputs is None and (tables.reduce or sensitivities):
+        outputs = []
+    elif outputs is None or outputs == "all":
+        outputs = list(schema.OUTPUTS)
+    elif not (outputs or tables.reduce or sensitivities):
         raise InputError("is empty", where=where, key="outputs", remedy="leave it out to keep all")
     for name in outputs:
-        if name not in schema.OUTPUTS:
+        if not schema.is_output(name):
             raise unknown_name("output", name, schema.OUTPUTS, where=where, key="outputs")
     if len(set(outputs)) != len(outputs):
         raise InputError("has a name twice", where=where, key="outputs", value=outputs)
-    return tuple(name for name in schema.OUTPUTS if name in outputs)
+    asked = dict.fromkeys([name for name in outputs if name not in schema.OUTPUTS] + sensitivities)
+    metrics = {*outputs, *(["limit"] if asked else [])}
+    return (*(name for name in schema.OUTPUTS if name in metrics), *asked)
+
+
+def _sensitivities(tables: GridTables, *, where: str) -> Iterator[str]:
+    """Names of the outputs that ``elasticities`` and ``derivatives`` ask for."""
+    for key, relative in (("elasticities", True), ("derivatives", False)):
+        table = getattr(tables, key)
+        if isinstance(table, list):
+            table = SensitivityTable(by=table)
+        for metric, text in itertools.product(*((table.of, table.by) if table else ((), ()))):
+            if metric not in schema.CONTINUOUS:
+                raise unknown_name("metric", metric, schema.CONTINUOUS, where=where, key=key)
+            by = tuple(field.strip() for field in text.split("*"))
+            for field in by:
+                if field not in schema.FIELDS:
+                    raise unknown_name("field", field, schema.FIELDS, where=where, key=key)
+            if len(by) > 2:
+                remedy = "write one field, or two as 'mem_bw * sync_latency'"
+                raise InputError("of third order", where=where, key=key, value=text, remedy=remedy)
+            yield schema.Sensitivity(metric=metric, by=by, relative=relative).name

@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 
 _HASHED = (
     *("format_version", "jaxlimits_version"),
-    *("grid", "overrides", "catalog", "precision", "memory"),
+    *("grid", "overrides", "catalog", "precision", "memory", "digits"),
 )
 
 
@@ -39,6 +39,7 @@ def describe_run(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
         "catalog": _json(_used_entries(spec)),
         "precision": spec.precision,
         "memory": spec.memory or 0.0,
+        "digits": spec.digits or 0,
         "scenario": _json({**spec.names, **spec.switches, **scenario.base}),
     }
     return {**attributes, "content_hash": content_hash(attributes)}
@@ -73,7 +74,8 @@ def recorded_spec(attributes: Mapping[str, Any], *, where: str) -> GridSpec:
         overrides=json.loads(attributes["overrides"]),
         precision=attributes["precision"],
     )
-    return dataclasses.replace(spec, memory=float(attributes["memory"]) or None)
+    memory, digits = float(attributes["memory"]), int(attributes["digits"])
+    return dataclasses.replace(spec, memory=memory or None, digits=digits or None)
 
 
 def _used_entries(spec: GridSpec) -> dict[str, dict[str, Any]]:

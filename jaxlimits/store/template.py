@@ -57,7 +57,8 @@ def build_dataset(
         name: entry for axis in spec.axes for name, entry in axis_coordinates(axis).items()
     }
     variables: dict[str, Entry] = {
-        name: (dims, array, output_attributes(name)) for name, array in arrays.items()
+        name: (dims, array, {**output_attributes(name), **_rounding(name, spec)})
+        for name, array in arrays.items()
     }
     for finding in findings:
         entry = (finding.dims, finding.values, finding_attributes(finding))
@@ -89,7 +90,7 @@ def field_attributes(name: str) -> dict[str, Any]:
 def output_attributes(name: str) -> dict[str, Any]:
     """Return the CF attributes of an output."""
     if name not in schema.FLAGS:
-        attributes = _quantity_attributes(schema.OUTPUTS[name])
+        attributes = _quantity_attributes(schema.output(name))
         comment = _REMARKS.get(name)
         return {**attributes, "comment": comment} if comment else attributes
     flags = schema.FLAGS[name]
@@ -100,13 +101,21 @@ def output_attributes(name: str) -> dict[str, Any]:
     }
 
 
+def _rounding(name: str, spec: GridSpec) -> dict[str, Any]:
+    """What was done to an output's values; its bits go by the name that CF 1.12 gives them."""
+    if spec.digits is None or name in schema.FLAGS:
+        return {}
+    bits = schema.mantissa_bits(spec.digits, spec.precision)
+    return {"significant_digits": np.int32(spec.digits), "quantization_nsb": np.int32(bits)}
+
+
 def finding_attributes(finding: Finding) -> dict[str, Any]:
     """Return the CF attributes of what a reduction says: those of its quantity, its own meaning."""
     name = finding.quantity
     if name is None:
         numbers = finding.values.dtype.kind != "U"
         return {"long_name": finding.meaning, **({"units": "1"} if numbers else {})}
-    attributes = output_attributes(name) if name in schema.OUTPUTS else field_attributes(name)
+    attributes = output_attributes(name) if schema.is_output(name) else field_attributes(name)
     return {**attributes, "long_name": finding.meaning}
 
 

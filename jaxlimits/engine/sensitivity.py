@@ -1,0 +1,108 @@
+"""Outputs at one point: metrics as they are, and how they answer to the fields of the records.
+
+Derivatives are taken forwards, one field at a time. A tangent then lives on the axes that its terms
+depend on, as the terms themselves do, and only the last operations touch every point of a grid;
+taken backwards, every term of the model would have a cotangent of the grid's full size.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxlimits.model.evaluate import evaluate
+from jaxlimits.model.fields import quantities
+from jaxlimits.schema import RECORDS, SCALE_SUFFIX, Sensitivity, sensitivity
+
+Values = Mapping[str, jax.Array]
+Static = tuple[tuple[str, str | bool], ...]
+Function = Callable[[Values], jax.Array]
+
+
+def outputs_at(values: Values, static: Static, names: Collection[str]) -> dict[str, jax.Array]:
+    """Evaluate outputs at one point.
+
+    Parameters
+    ----------
+    values
+        Every field by its name [SI]; ``<field>_scale`` multiplies its field.
+    static
+        Every static field of the deployment.
+    names
+        Metrics, and sensitivities as :func:`jaxlimits.schema.sensitivity` reads them.
+    """
+    fields = effective_fields(values)
+    metrics = evaluate(*assemble(fields, static))
+    return {
+        name: getattr(metrics, name)
+        if (asked := sensitivity(name)) is None
+        else differentiate(asked, fields, static)
+        for name in sorted(names)
+    }
+
+
+def effective_fields(values: Values) -> dict[str, jax.Array]:
+    """Return every field with its scale factor applied."""
+    scaled = {name: values.get(f"{name}{SCALE_SUFFIX}") for name in _field_names()}
+    return {
+        name: values[name] if scale is None else values[name] * scale
+        for name, scale in scaled.items()
+    }
+
+
+def assemble(fields: Values, static: Static) -> tuple[Any, ...]:
+    """Build chip, LLM and deployment at one point from the values of their fields."""
+    records: dict[str, dict[str, Any]] = {
+        record: {name: fields[name] for name in quantities(kind)}
+        for record, kind in RECORDS.items()
+    }
+    records["deployment"] |= dict(static)
+    return tuple(RECORDS[record](**records[record]) for record in ("chip", "llm", "deployment"))
+
+
+def differentiate(asked: Sensitivity, fields: Values, static: Static) -> jax.Array:
+    r"""Derivative or elasticity of a metric at one point.
+
+    .. math:: \frac{\partial m}{\partial x}, \qquad
+              \frac{\partial \ln m}{\partial \ln x} = \frac{x}{m}\frac{\partial m}{\partial x}
+
+    and, by two fields, the derivative of that by the second. At a kink, as where compute takes just
+    as long as memory, it is the mean of both sides. NaN where the point does not fit.
+    """
+
+    def metric(fields: Values) -> jax.Array:
+        return getattr(evaluate(*assemble(fields, static)), asked.metric)
+
+    first, *second = asked.by
+    change: Function = _along(metric, first, relative=asked.relative)
+    if asked.relative:
+        change = _over(change, metric)
+    for field in second:
+        change = _along(change, field, relative=asked.relative)
+    return change(fields)
+
+
+def _over(change: Function, metric: Function) -> Function:
+    """The change of a metric in parts of it: none where the metric is zero, and stays so."""
+
+    def share(fields: Values) -> jax.Array:
+        value = metric(fields)
+        return change(fields) / jnp.where(value == 0.0, 1.0, value)
+
+    return share
+
+
+def _along(function: Function, field: str, *, relative: bool) -> Function:
+    """The change of a function by one field, or by the logarithm of one."""
+
+    def change(fields: Values) -> jax.Array:
+        value = jnp.asarray(fields[field])
+        step = value if relative else jnp.ones_like(value)
+        return jax.jvp(lambda v: function({**fields, field: v}), (value,), (step,))[1]
+
+    return change
+
+
+def _field_names() -> list[str]:
+    return [name for kind in RECORDS.values() for name in quantities(kind)]
