@@ -43,13 +43,13 @@ class Frontier(Reduction):
 
         corners = _Points(jnp.stack([jnp.max(groups, axis=1) for groups in filled]), starts)
         some = _undominated(corners, leaders)
-        (chosen,) = jnp.nonzero(some, size=min(number, self.groups), fill_value=number)
+        chosen = _first_few(some, min(number, self.groups))
 
         inside = length * chosen[:, None] + jnp.arange(length, dtype=jnp.int32)[None, :]
         rows = jnp.minimum(chosen, number - 1)
         taken = _Points(jnp.stack([groups[rows].ravel() for groups in filled]), inside.ravel())
         alive = _undominated(taken, leaders) & (taken.places < number * length)
-        (place,) = jnp.nonzero(alive, size=min(alive.size, self.room), fill_value=alive.size)
+        place = _first_few(alive, min(alive.size, self.room))
         return {
             **{f"metric{i}": column[place] for i, column in enumerate(taken.metrics)},
             "index": taken.places.at[place].get(mode="fill", fill_value=-1),
@@ -133,9 +133,15 @@ def _leaders(points: _Points) -> _Points:
 
 def _spread(chosen: jax.Array, number: int) -> jax.Array:
     """Positions of a number of the chosen, evenly spread, some of them twice if these are fewer."""
-    rank = jnp.cumsum(chosen.astype(jnp.int32))
+    rank = jnp.cumsum(chosen, dtype=jnp.int32)
     wanted = 1 + (rank[-1] - 1) * jnp.arange(number, dtype=jnp.int32) // (number - 1)
-    return jnp.searchsorted(rank, wanted)
+    return jnp.searchsorted(rank, wanted).astype(jnp.int32)
+
+
+def _first_few(chosen: jax.Array, number: int) -> jax.Array:
+    """Positions of the first of the chosen, and the length where there are fewer."""
+    (places,) = jnp.nonzero(chosen, size=number, fill_value=len(chosen))
+    return places.astype(jnp.int32)
 
 
 def _undominated(points: _Points, leaders: _Points) -> jax.Array:
