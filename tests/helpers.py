@@ -38,6 +38,7 @@ COMBINATIONS = {
         "mla_weights": "absorbed",
         "chunk_read": "mean",
         "collectives": "derived",
+        "collective_algorithm": "best",
     },
     "derived": DEFAULT
     | {
@@ -45,9 +46,14 @@ COMBINATIONS = {
         "chunk_read": "mean",
         "vector_work": "off",
         "collectives": "derived",
+        "collective_algorithm": "one-shot",
     },
 }
-"""A handful of combinations, in which every choice of every switch occurs; each one compiles."""
+"""A handful of combinations; each one compiles. Every choice of every switch occurs in them, but of
+the algorithms only the constant, the simplest, and the least of all; see ``ALGORITHMS``."""
+
+ALGORITHMS = switches(Deployment)["collective_algorithm"].choices
+"""Every way to time a collective, for tests that go through all of them."""
 
 
 class Scenario(NamedTuple):

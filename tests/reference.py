@@ -17,6 +17,7 @@ from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 
 OPERATORS = ("projections", "attention", "output", "router", "experts", "ffn", "lm_head")
 CODES = {"memory": 0, "compute": 1, "sync": 2, "capacity": 3}
+ALGORITHMS = ("one-shot", "two-shot", "ring", "tree", "in-network")
 VOID_IF_INFEASIBLE = (
     *("t_compute", "t_mem", "t_sync", "t_step", "utps", "stps", "tpot"),
     *("bandwidth_utilisation", "flops_utilisation", "energy_per_token", "stps_per_watt"),
@@ -178,20 +179,40 @@ def add_vector_work(p: Point, work: dict[str, Work]) -> None:
         work["lm_head"].vector = p.tokens * (4 * d + 5 * p.vocab_size)
 
 
+def all_reduce_seconds(p: Point, algorithm: str) -> float:
+    """One tensor-parallel collective of the activations of one micro-batch."""
+    n, alpha = p.tp_size, p.sync_latency
+    whole = p.tokens * p.hidden_size * p.activation_bits / 8 / p.link_bw
+    if algorithm == "best":
+        return min(all_reduce_seconds(p, each) for each in ALGORITHMS)
+    return {
+        "constant": alpha,
+        "one-shot": alpha + (n - 1) * whole,
+        "two-shot": 2 * alpha + 2 * (n - 1) / n * whole,
+        "ring": 2 * (n - 1) * (alpha + whole / n),
+        "tree": 2 * (int(n) - 1).bit_length() * (alpha + whole),
+        "in-network": 2 * alpha + whole,
+    }[algorithm]
+
+
 def sync_seconds(p: Point) -> float:
-    """Exposed latency of every collective, layer by layer."""
+    """Exposed time of every collective, layer by layer."""
+    moved = p.collective_algorithm != "constant"
+    whole = p.tokens * p.hidden_size * p.activation_bits / 8 / p.link_bw if moved else 0.0
+    routed = whole * p.experts_per_token / p.tp_size * (p.ep_size - 1) / p.ep_size
+    reduced = all_reduce_seconds(p, p.collective_algorithm)
     each = p.collectives_per_layer
     if p.collectives == "derived":
         heads = 1 if p.is_mla else p.num_kv_heads
         each = 3.0 if p.kv_sharding == "split" and p.tp_size > heads else 2.0
-    seconds = (p.pp_size - 1) * p.hop_latency
+    seconds = (p.pp_size - 1) * (p.hop_latency + whole)
     for _, _, moe in p.layers():
         own = each
         if moe and p.is_ep:
             own = max(each - 1, 0.0)
-            seconds += 2 * p.all_to_all_latency
+            seconds += 2 * (p.all_to_all_latency + routed)
         if p.tp_size > 1:
-            seconds += own * p.sync_latency
+            seconds += own * reduced
     return seconds
 
 

@@ -112,6 +112,7 @@ def deployment_numbers(draw, experts: float) -> dict[str, float]:
         "weight_bits": draw(st.sampled_from([4.0, 4.25, 8.0, 16.0])),
         "kv_bits": draw(st.sampled_from([4.0, 8.0, 16.0])),
         "compute_bits": draw(st.sampled_from(COMPUTE_BITS)),
+        "activation_bits": draw(st.sampled_from([8.0, 16.0])),
     }
 
 
@@ -125,6 +126,7 @@ def chip_numbers(draw) -> dict[str, float]:
         "flops_ratio_16bit": draw(st.sampled_from([0.5, 1.0])),
         "flops_ratio_4bit": draw(st.sampled_from([1.0, 2.0])),
         "usable_fraction": draw(st.floats(0.5, 1.0)),
+        "link_bw": draw(logs(1e9, 1e14)),
         "sync_latency": draw(st.one_of(st.just(0.0), logs(1e-8, 1e-4))),
         "hop_latency": draw(logs(1e-8, 1e-4)),
         "all_to_all_latency": draw(logs(1e-8, 1e-4)),

@@ -60,6 +60,8 @@ NEEDS = {
     "all_to_all_latency": {"ep_size": "2"},
     "flops_ratio_16bit": {"compute_bits": "16"},
     "flops_ratio_4bit": {"compute_bits": "4"},
+    "link_bw": {"collective_algorithm": "one-shot"},
+    "activation_bits": {"collective_algorithm": "one-shot"},
     "nominal_params": {"accounting": "nominal"},
     "nominal_active_params": {"accounting": "nominal"},
 }

@@ -15,6 +15,9 @@ class Chip(eqx.Module):
 
     Dense tensor rates at 16- and 4-bit operands follow from ``peak_flops`` by two ratios, so that
     one number is the chip's compute in every width.
+
+    ``link_bw`` counts only where ``collective_algorithm`` moves a payload; its default is ours, an
+    H100's NVLink.
     """
 
     peak_flops: Scalar = quantity(
@@ -43,6 +46,13 @@ class Chip(eqx.Module):
         default=1.0,
         positive=True,
         upper=1.0,
+    )
+    link_bw: Scalar = quantity(
+        "B/s",
+        "one-way rate of one chip's links together",
+        display="GB/s",
+        default=450e9,
+        positive=True,
     )
     sync_latency: Scalar = quantity(
         "s", "exposed latency of one tensor-parallel collective", display="us", default=1.5e-6

@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 
 from jaxlimits._types import Scalar
+from jaxlimits.model.alpha_beta import ALL_REDUCES
 from jaxlimits.model.fields import check_record, documented, quantity, switch
 
 
@@ -55,6 +56,9 @@ class Deployment(eqx.Module):
     compute_bits: Scalar = quantity(
         "1", "operand width that sets the tensor rate", default=8.0, allowed=(4.0, 8.0, 16.0)
     )
+    activation_bits: Scalar = quantity(
+        "1", "bits of one activation that chips exchange", default=16.0, positive=True
+    )
     accounting: str = switch("which weights count", "full", "layers", "nominal")
     roofline: str = switch("where compute and memory overlap", "step", "operator")
     kv_sharding: str = switch("how the KV cache divides over TP chips", "split", "heads")
@@ -65,6 +69,12 @@ class Deployment(eqx.Module):
     chunk_read: str = switch("what a chunked layer reads of its chunk", "bound", "mean")
     vector_work: str = switch("whether work outside the tensor units counts", "on", "off")
     collectives: str = switch("how collectives are counted", "fixed", "derived")
+    collective_algorithm: str = switch(
+        "how chips exchange a payload, or a constant time whatever it is",
+        "constant",
+        *ALL_REDUCES,
+        "best",
+    )
 
     expert_parallel: bool = eqx.field(static=True, default=True)
 

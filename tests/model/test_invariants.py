@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Limit, Metrics
 from tests.helpers import (
+    ALGORITHMS,
     COMBINATIONS,
     NUMBERS,
     PAPER,
@@ -21,7 +22,7 @@ from tests.helpers import (
 from tests.reference import VOID_IF_INFEASIBLE
 from tests.strategies import scenarios
 
-RATES = ("peak_flops", "peak_vector_flops", "mem_bw")
+RATES = ("peak_flops", "peak_vector_flops", "mem_bw", "link_bw")
 RATIOS = ("flops_ratio_16bit", "flops_ratio_4bit")
 CAPACITIES = ("mem_capacity", "usable_fraction")
 LATENCIES = ("sync_latency", "hop_latency", "all_to_all_latency")
@@ -75,6 +76,37 @@ def test_elasticities_of_rates_less_those_of_latencies_are_one(scenario):
     rates, latencies = shares[: len(RATES)], shares[len(RATES) :]
     assert sum(rates) - sum(latencies) == pytest.approx(1.0, rel=1e-5)
     assert min(rates) >= 0.0 >= max(latencies)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@given(scenario=scenarios(combinations=("paper",)), factor=st.floats(1.0, 100.0))
+def test_links_obey_the_same_laws_under_every_algorithm(algorithm, scenario, factor):
+    scenario = scenario.but(collective_algorithm=algorithm)
+    here = evaluate_x64(*scenario)
+    wider = evaluate_x64(*scenario.scaled(factor, ["link_bw"]))
+    slower = evaluate_x64(*scenario.scaled(factor, LATENCIES))
+    quick = evaluate_x64(*scenario.scaled(factor, RATES).scaled(1.0 / factor, LATENCIES))
+    assert never_less(wider.utps, here.utps)
+    assert never_less(here.utps, slower.utps)
+    assert quick.t_step == pytest.approx(here.t_step / factor, rel=1e-12)
+
+
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name != "constant"])
+@given(scenario=scenarios(combinations=("paper",)))
+def test_no_algorithm_beats_the_best_nor_any_the_bare_latency(algorithm, scenario):
+    each = evaluate_x64(*scenario.but(collective_algorithm=algorithm))
+    best = evaluate_x64(*scenario.but(collective_algorithm="best"))
+    constant = evaluate_x64(*scenario.but(collective_algorithm="constant"))
+    assert never_less(each.t_sync, best.t_sync)
+    assert never_less(best.t_sync, constant.t_sync)
+
+
+@given(scenario=scenarios(combinations=("paper",)))
+def test_one_shot_without_a_payload_is_the_papers_constant(scenario):
+    empty = {"collective_algorithm": "one-shot", "activation_bits": 1e-300}
+    point = evaluate_x64(*scenario.but(**empty))
+    constant = evaluate_x64(*scenario.but(collective_algorithm="constant"))
+    assert point.t_sync == constant.t_sync
 
 
 @given(scenario=scenarios(combinations=("paper",), **TP_ONLY))
