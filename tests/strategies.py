@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.helpers import COMBINATIONS, Scenario, make_scenario
 from tests.reference import reference
 
-ARCHITECTURES = ("dense", "windowed", "moe", "chunked_moe", "mla_moe")
+ARCHITECTURES = ("dense", "windowed", "moe", "chunked_moe", "mla_moe", "mla_sparse_moe")
 COMPUTE_BITS = (4.0, 8.0, 16.0)
 
 
@@ -88,6 +88,11 @@ def llm_numbers(draw, architectures=ARCHITECTURES) -> dict[str, float]:
     if kind.startswith("chunked"):
         numbers["num_chunked_layers"] = draw(counts(1, int(layers)))
         numbers["attention_chunk_size"] = draw(counts(1, 16384))
+    if "sparse" in kind:
+        numbers["num_sparse_layers"] = draw(counts(1, int(layers)))
+        numbers["index_n_heads"] = draw(counts(1, 128))
+        numbers["index_head_dim"] = draw(counts(16, 256))
+        numbers["index_topk"] = draw(st.one_of(counts(1, 4096), counts(1, 1_000_000)))
     if kind.endswith("moe"):
         return numbers | draw(expert_numbers(layers))
     total = draw(counts(10**8, 10**12))
@@ -112,6 +117,7 @@ def deployment_numbers(draw, experts: float) -> dict[str, float]:
         "weight_bits": draw(st.sampled_from([4.0, 4.25, 8.0, 16.0])),
         "kv_bits": draw(st.sampled_from([4.0, 8.0, 16.0])),
         "compute_bits": draw(st.sampled_from(COMPUTE_BITS)),
+        "index_bits": draw(st.sampled_from([8.0, 8.25])),
         "activation_bits": draw(st.sampled_from([8.0, 16.0])),
     }
 

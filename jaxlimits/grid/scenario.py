@@ -64,8 +64,11 @@ class Scenario:
             for axis, index in zip(self.axes, key, strict=True)
             if axis.name in schema.SWITCHES
         }
-        placed = {"expert_parallel": self.reaches("ep_size", above=1.0)}
-        return {**self.switches, **chosen, **placed}
+        needed = {
+            "expert_parallel": self.reaches("ep_size", above=1.0),
+            "sparse_attention": self.reaches("num_sparse_layers", above=0.0),
+        }
+        return {**self.switches, **chosen, **needed}
 
     def choices(self) -> Iterator[dict[str, str]]:
         """Yield every combination of switches that the grid has."""

@@ -34,10 +34,12 @@ class Metrics(eqx.Module):
     stps: Scalar = quantity("token/s", "tokens per second of the system")
     tpot: Scalar = quantity("s/token", "time per output token of one user", display="ms/token")
     weight_bytes: Scalar = quantity("B", "weights stored by one replica", display="GB")
-    kv_bytes: Scalar = quantity("B", "KV cache stored by one replica", display="GB")
+    kv_bytes: Scalar = quantity("B", "KV cache and index keys stored by one replica", display="GB")
     bytes_per_chip: Scalar = quantity("B", "weights and KV cache stored by one chip", display="GB")
     weight_traffic: Scalar = quantity("B", "weights read in one step by one replica", display="GB")
-    kv_traffic: Scalar = quantity("B", "KV cache read in one step by one replica", display="GB")
+    kv_traffic: Scalar = quantity(
+        "B", "KV cache and index keys read in one step by one replica", display="GB"
+    )
     flops: Scalar = quantity("FLOP", "tensor work of one step of one replica", display="TFLOP")
     max_batch_size: Scalar = quantity("1", "largest micro-batch that fits in memory")
     feasible: Flag = quantity("1", "whether weights and KV cache fit in memory")

@@ -150,6 +150,52 @@ def test_a_windowed_or_chunked_layer_never_costs_more_than_a_full_one(scenario, 
         assert never_less(getattr(short, metric), getattr(full, metric)), metric
 
 
+SPARSE = ("mla_sparse_moe",)
+
+
+@given(scenario=scenarios(architectures=SPARSE, feasible=None), more=st.integers(1, 100_000))
+def test_selecting_more_tokens_never_costs_less(scenario, more):
+    few = evaluate_x64(*scenario)
+    many = evaluate_x64(*scenario.but(index_topk=scenario["index_topk"] + more))
+    for metric in ("kv_traffic", "flops"):
+        assert never_less(getattr(many, metric), getattr(few, metric)), metric
+    assert never_less(few.utps, many.utps)
+    assert many.kv_bytes == few.kv_bytes
+
+
+@given(scenario=scenarios(architectures=SPARSE, feasible=None))
+def test_sparse_attention_never_reads_more_than_full_attention_and_its_indexer(scenario):
+    sparse, full, index = sparse_full_and_indexer(scenario)
+    assert never_less(full.kv_traffic + index["kv_traffic"], sparse.kv_traffic)
+    assert never_less(full.flops + index["flops"], sparse.flops)
+    assert sparse.kv_bytes == pytest.approx(full.kv_bytes + index["kv_bytes"], rel=1e-12)
+
+
+@given(scenario=scenarios(architectures=SPARSE, feasible=None), more=st.integers(0, 1000))
+def test_an_indexer_that_selects_everything_comes_on_top_of_full_attention(scenario, more):
+    everything = scenario.but(index_topk=max(scenario["seq_len"], 1.0) + more)
+    sparse, full, index = sparse_full_and_indexer(everything)
+    for metric in ("kv_traffic", "kv_bytes", "flops"):
+        expected = getattr(full, metric) + index[metric]
+        assert getattr(sparse, metric) == pytest.approx(expected, rel=1e-12), metric
+
+
+def sparse_full_and_indexer(scenario: Scenario) -> tuple[Metrics, Metrics, dict[str, float]]:
+    """A point, the same without its indexer, and what the indexer does, each counted plainly."""
+    scenario = scenario.but(attention_span="model", accounting="layers")
+    plain = evaluate_x64(*scenario.but(attention_span="full"))
+    layers, batch, span = (scenario[n] for n in ("num_sparse_layers", "batch_size", "seq_len"))
+    heads, width, hidden = (scenario[n] for n in ("index_n_heads", "index_head_dim", "hidden_size"))
+    copies = scenario["tp_size"] if scenario.deployment.kv_sharding == "heads" else 1.0
+    keys = layers * batch * span * width * copies * scenario["index_bits"] / 8
+    rows = scenario["q_lora_rank"] or hidden
+    elements = layers * (rows * heads * width + hidden * width + hidden * heads)
+    pairs = layers * batch * scenario["query_tokens"] * span
+    flops = 2 * batch * scenario["query_tokens"] * elements + 2 * heads * width * pairs
+    index = {"kv_traffic": keys, "kv_bytes": scenario["pp_size"] * keys, "flops": flops}
+    return evaluate_x64(*scenario), plain, index
+
+
 @given(scenario=scenarios(architectures=("windowed", "chunked_moe")))
 def test_the_papers_full_attention_never_costs_less(scenario):
     own = evaluate_x64(*scenario.but(attention_span="model"))
@@ -276,14 +322,18 @@ EDGES = {
     "one chip, no context": {"tp_size": 1.0, "seq_len": 0.0, "mem_capacity": 1e13},
     "one layer": {"num_layers": 1.0, "num_moe_layers": 0.0, "num_windowed_layers": 0.0},
     "context at the window": {"seq_len": 128.0},
+    "context at the selection": {"seq_len": 2048.0},
 }
 
 
 @pytest.mark.parametrize("edge", EDGES.values(), ids=EDGES)
-@pytest.mark.parametrize("llm", ["llama3-70b", "deepseek-v3", "gpt-oss-20b", "llama4-maverick"])
+@pytest.mark.parametrize(
+    "llm", ["llama3-70b", "deepseek-v3", "deepseek-v3.2", "gpt-oss-20b", "llama4-maverick"]
+)
 @pytest.mark.parametrize("switches", [{}, PAPER], ids=["default", "paper"])
 def test_gradients_of_utps_are_finite_at_the_edges(llm, edge, switches):
-    edge = edge | ({"num_chunked_layers": 0.0} if "num_layers" in edge else {})
+    if "num_layers" in edge:
+        edge = edge | {"num_chunked_layers": 0.0, "num_sparse_layers": 0.0}
     scenario = named_scenario(llm, "h200", tp_size=8.0, **switches).but(**edge)
     assert evaluate_x64(*scenario).feasible
     for field, slope in gradient_x64(scenario).items():
