@@ -15,8 +15,9 @@ from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fields import quantities, switches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
+from jaxlimits.model.site import DEFAULT_SITE, Site
 
-RECORDS = {"chip": Chip, "llm": LLM, "deployment": Deployment}
+RECORDS = {"chip": Chip, "llm": LLM, "deployment": Deployment, "site": Site}
 NUMBERS = {name: info for record in RECORDS.values() for name, info in quantities(record).items()}
 RECORD_OF = {name: key for key, record in RECORDS.items() for name in quantities(record)}
 
@@ -62,6 +63,7 @@ class Scenario(NamedTuple):
     chip: Chip
     llm: LLM
     deployment: Deployment
+    site: Site = DEFAULT_SITE
 
     def but(self, **values: float | str) -> "Scenario":
         """Return the scenario with some fields or switches of its records replaced."""
@@ -99,6 +101,7 @@ def make_scenario(numbers: Mapping[str, float], chosen: Mapping[str, str]) -> Sc
         chip=Chip(**records["chip"]),
         llm=LLM(**records["llm"]),
         deployment=Deployment(**records["deployment"], **chosen),
+        site=Site(**records["site"]),
     )
 
 
@@ -108,14 +111,14 @@ def named_scenario(llm: str, chip: str, **values: float | str) -> Scenario:
     return Scenario(catalog.chip(chip), catalog.llm(llm), Deployment()).but(**values)
 
 
-def evaluate_x64(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
+def evaluate_x64(*scenario: Chip | LLM | Deployment | Site) -> Metrics:
     """Evaluate one point in float64, as Python numbers; one compilation a choice of switches."""
-    return _evaluate(Scenario(chip, llm, deployment), np.float64)
+    return _evaluate(Scenario(*scenario), np.float64)
 
 
-def evaluate_x32(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
+def evaluate_x32(*scenario: Chip | LLM | Deployment | Site) -> Metrics:
     """Evaluate one point in float32, as Python numbers."""
-    return _evaluate(Scenario(chip, llm, deployment), np.float32)
+    return _evaluate(Scenario(*scenario), np.float32)
 
 
 def gradient_x64(scenario: Scenario, output: str = "utps") -> dict[str, float]:

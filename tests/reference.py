@@ -21,6 +21,7 @@ ALGORITHMS = ("one-shot", "two-shot", "ring", "tree", "in-network")
 VOID_IF_INFEASIBLE = (
     *("t_compute", "t_mem", "t_sync", "t_step", "utps", "stps", "tpot"),
     *("bandwidth_utilisation", "flops_utilisation", "energy_per_token", "stps_per_watt"),
+    *("dollars_per_token", "stps_per_dollar"),
 )
 
 
@@ -312,6 +313,14 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         + p.server_power / p.chips_per_server
     )
     power = p.tp_size * p.pp_size * p.dp_size * chip_power
+    price = (
+        p.chip_price
+        + p.mem_price * p.mem_capacity
+        + p.network_price
+        + p.server_price / p.chips_per_server
+    )
+    capital = p.tp_size * p.pp_size * p.dp_size * price
+    dollars_per_second = capital / p.depreciation_time + p.electricity_price * p.pue * power
     slowest = max(
         ("memory", memory), ("compute", compute), ("sync", sync), key=lambda pair: pair[1]
     )
@@ -338,6 +347,10 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "power": power,
         "energy_per_token": power / stps,
         "stps_per_watt": stps / power,
+        "capital_cost": capital,
+        "cost_rate": dollars_per_second,
+        "dollars_per_token": dollars_per_second / (p.utilisation * stps),
+        "stps_per_dollar": p.utilisation * stps / dollars_per_second,
     }
     if not feasible:
         metrics |= dict.fromkeys(VOID_IF_INFEASIBLE, math.nan)

@@ -142,6 +142,21 @@ def chip_numbers(draw) -> dict[str, float]:
         "mem_energy": draw(st.floats(0.0, 1e-10)),
         "server_power": draw(st.floats(1.0, 3000.0)),
         "chips_per_server": draw(counts(1, 72)),
+        "chip_price": draw(logs(10.0, 1e7)),
+        "mem_price": draw(st.one_of(st.just(0.0), logs(1e-9, 1e-6))),
+        "server_price": draw(st.floats(0.0, 1e6)),
+        "network_price": draw(st.floats(0.0, 1e5)),
+    }
+
+
+@st.composite
+def site_numbers(draw) -> dict[str, float]:
+    """Fields of a site."""
+    return {
+        "depreciation_time": draw(logs(1e7, 1e9)),
+        "utilisation": draw(st.floats(0.01, 1.0)),
+        "electricity_price": draw(st.one_of(st.just(0.0), logs(1e-9, 1e-6))),
+        "pue": draw(st.floats(1.0, 3.0)),
     }
 
 
@@ -158,6 +173,7 @@ def scenarios(
     chosen = COMBINATIONS[draw(st.sampled_from(combinations))]
     numbers = draw(llm_numbers(architectures))
     numbers |= draw(chip_numbers()) | draw(deployment_numbers(numbers.get("num_experts", 0.0)))
+    numbers |= draw(site_numbers())
     numbers |= fixed
     fits = draw(st.booleans()) if feasible is None else feasible
     fill = draw(st.floats(0.01, 0.99) if fits else st.floats(1.01, 10.0))

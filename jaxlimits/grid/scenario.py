@@ -94,7 +94,7 @@ def bind(spec: GridSpec) -> Scenario:
     InputError
         A name that the catalog lacks, or an entry with a value that its field cannot take.
     """
-    base = schema.record_defaults("deployment")
+    base = schema.base_defaults()
     for record, name in spec.names.items():
         base |= spec.catalog.values(record, name, where=_place(spec, record), key=record)
     base |= spec.base

@@ -18,12 +18,17 @@ class Limit(enum.IntEnum):
     CAPACITY = 3
 
 
+def _priced(meaning: str) -> str:
+    """A meaning that owns up to its prices."""
+    return f"{meaning}, at prices that are illustrative unless set"
+
+
 @documented
 class Metrics(eqx.Module):
     """One point of the limit study.
 
-    Volumes are those of one replica; rates and power those of the system. A point that does not fit
-    in memory is data: its times, rates and per-token figures are NaN, the rest stands.
+    Volumes are those of one replica; rates, power and cost those of the system. A point that does
+    not fit in memory is data: its times, rates and per-token figures are NaN, the rest stands.
     """
 
     t_compute: Scalar = quantity("s", "time of the arithmetic of one step", display="ms")
@@ -50,3 +55,11 @@ class Metrics(eqx.Module):
     power: Scalar = quantity("W", "provisioned power of the system", display="kW")
     energy_per_token: Scalar = quantity("J/token", "provisioned energy per token")
     stps_per_watt: Scalar = quantity("token/J", "system throughput by provisioned power")
+    capital_cost: Scalar = quantity("USD", _priced("price of the system"))
+    cost_rate: Scalar = quantity("USD/s", _priced("cost of the system by time"), display="USD/h")
+    dollars_per_token: Scalar = quantity(
+        "USD/token", _priced("cost of a token"), display="USD/Mtoken"
+    )
+    stps_per_dollar: Scalar = quantity(
+        "token/USD", _priced("tokens for a dollar"), display="Mtoken/USD"
+    )

@@ -40,6 +40,8 @@ _UNIT_TEXT = {
     "m^2": r"mm\^2",
     "W/m^2": r"W/mm\^2",
     "J/B": r"pJ/B",
+    "USD": r"USD",
+    "USD/B": r"USD/GB",
 }
 
 # The machines of arXiv:2507.14397, version 1, per chip: bandwidth, FP8 rate, capacity.
@@ -192,6 +194,12 @@ def test_units_are_written_out_and_plain_numbers_are_within_bounds(entry, record
         else:
             pattern = rf"\d+(\.\d+)? {_UNIT_TEXT[info.unit]}"
             assert re.fullmatch(pattern, value), (name, value)
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_chip_says_that_its_prices_are_illustrative(name):
+    assert "chip_price" in CHIPS[name]
+    assert "Prices: ours, illustrative." in CHIPS[name]["source"]
 
 
 @pytest.mark.parametrize("name", LLMS)

@@ -22,6 +22,7 @@ from tests.helpers import (
 OUTPUTS = (
     *("utps", "stps", "t_compute", "t_mem", "t_sync", "energy_per_token"),
     *("capacity_utilisation", "bandwidth_utilisation", "flops_utilisation"),
+    *("cost_rate", "dollars_per_token"),
 )
 DISCRETE = {"compute_bits"}
 """A choice of three rates, not a continuum."""

@@ -11,6 +11,7 @@ from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import Quantity, defaults, quantities, switches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
+from jaxlimits.model.site import Site
 from tests.helpers import ALGORITHMS, COMBINATIONS, DEFAULT, NUMBERS, named_scenario
 
 RECORDS = [Chip, LLM, Deployment, Metrics]
@@ -93,7 +94,7 @@ def test_every_default_is_a_value_that_its_field_takes(record):
 
 
 def test_one_name_belongs_to_one_record():
-    total = sum(len(quantities(record)) for record in (Chip, LLM, Deployment))
+    total = sum(len(quantities(record)) for record in (Chip, LLM, Deployment, Site))
     assert len(NUMBERS) == total
     assert not set(NUMBERS) & set(quantities(Metrics))
 

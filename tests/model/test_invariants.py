@@ -26,6 +26,7 @@ RATES = ("peak_flops", "peak_vector_flops", "mem_bw", "link_bw")
 RATIOS = ("flops_ratio_16bit", "flops_ratio_4bit")
 CAPACITIES = ("mem_capacity", "usable_fraction")
 LATENCIES = ("sync_latency", "hop_latency", "all_to_all_latency")
+PRICES = ("chip_price", "mem_price", "server_price", "network_price", "electricity_price")
 HAIR = 1e-12
 """Rounding in float64, as a share."""
 
@@ -266,6 +267,36 @@ def test_vector_work_never_saves_time(scenario):
     off = evaluate_x64(*scenario.but(vector_work="off"))
     on = evaluate_x64(*scenario.but(vector_work="on"))
     assert never_less(on.t_step, off.t_step)
+
+
+@pytest.mark.parametrize("name", PRICES)
+@given(scenario=scenarios(feasible=None), factor=st.floats(1.0, 100.0))
+def test_a_higher_price_never_saves_dollars(name, scenario, factor):
+    cheap, dear = evaluate_x64(*scenario), evaluate_x64(*scenario.scaled(factor, [name]))
+    assert never_less(dear.capital_cost, cheap.capital_cost)
+    assert never_less(dear.cost_rate, cheap.cost_rate)
+    assert never_less(dear.dollars_per_token, cheap.dollars_per_token)
+    assert never_less(cheap.stps_per_dollar, dear.stps_per_dollar)
+
+
+@given(scenario=scenarios(), factor=st.floats(1e-2, 1e2))
+def test_dollars_scale_with_all_prices_and_nothing_else_does(scenario, factor):
+    before, after = evaluate_x64(*scenario), evaluate_x64(*scenario.scaled(factor, PRICES))
+    for name in quantities(Metrics):
+        power = {"capital_cost": 1, "cost_rate": 1, "dollars_per_token": 1, "stps_per_dollar": -1}
+        expected = getattr(before, name) * factor ** power.get(name, 0)
+        assert getattr(after, name) == pytest.approx(expected, rel=1e-12), name
+
+
+@given(scenario=scenarios(), years=st.floats(1.0, 100.0), share=st.floats(0.01, 1.0))
+def test_longer_and_fuller_use_makes_tokens_cheaper(scenario, years, share):
+    point = evaluate_x64(*scenario)
+    longer = evaluate_x64(*scenario.scaled(years, ["depreciation_time"]))
+    emptier = evaluate_x64(*scenario.scaled(share, ["utilisation"]))
+    assert never_less(point.dollars_per_token, longer.dollars_per_token)
+    assert emptier.dollars_per_token * share == pytest.approx(point.dollars_per_token, rel=1e-12)
+    assert emptier.cost_rate == point.cost_rate
+    assert point.dollars_per_token * point.stps_per_dollar == pytest.approx(1.0, rel=1e-12)
 
 
 @given(scenario=scenarios(feasible=False))
