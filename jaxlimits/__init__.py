@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jaxlimits.model.llm import LLM as LLM
     from jaxlimits.model.metrics import Limit as Limit
     from jaxlimits.model.metrics import Metrics as Metrics
+    from jaxlimits.model.site import Site as Site
     from jaxlimits.pipeline import sweep as sweep
     from jaxlimits.pipeline import sweep_again as sweep_again
     from jaxlimits.point import evaluate as evaluate
@@ -32,6 +33,7 @@ _PUBLIC = {
     "Limit": ("jaxlimits.model.metrics", "Limit"),
     "Metrics": ("jaxlimits.model.metrics", "Metrics"),
     "ResultError": ("jaxlimits.errors", "ResultError"),
+    "Site": ("jaxlimits.model.site", "Site"),
     "evaluate": ("jaxlimits.point", "evaluate"),
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
     "open": ("jaxlimits.store.results", "open_result"),
@@ -49,6 +51,7 @@ __all__ = [
     "Limit",
     "Metrics",
     "ResultError",
+    "Site",
     "evaluate",
     "load_catalog",
     "open",

@@ -71,7 +71,7 @@ def point_scenario(
 ) -> Scenario:
     """Resolve one point to numbers; parameters as for :func:`evaluate`."""
     catalog = catalog or load_catalog()
-    base = schema.record_defaults("deployment")
+    base = schema.base_defaults()
     for name, record in (("llm", llm), ("chip", chip)):
         base |= (
             catalog.values(name, record, where=where, key=name)

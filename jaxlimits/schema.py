@@ -16,9 +16,15 @@ from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import Quantity, Switch, defaults, quantities, switches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Limit, Metrics
+from jaxlimits.model.site import Site
 
-RECORDS: Mapping[str, type[eqx.Module]] = {"chip": Chip, "llm": LLM, "deployment": Deployment}
-"""Record types of a scenario by the word that names them in a grid file."""
+RECORDS: Mapping[str, type[eqx.Module]] = {
+    "chip": Chip,
+    "llm": LLM,
+    "deployment": Deployment,
+    "site": Site,
+}
+"""Record types of a scenario, in the order in which the model takes them."""
 
 NAMED = ("llm", "chip")
 """Records that a user picks from the catalog by name."""
@@ -153,6 +159,12 @@ def record_defaults(record: str) -> dict[str, float]:
     """Return the default of each numeric field of a record that has one."""
     numeric = quantities(RECORDS[record])
     return {name: value for name, value in defaults(RECORDS[record]).items() if name in numeric}
+
+
+def base_defaults() -> dict[str, float]:
+    """Return the default of each numeric field that no name from the catalog gives."""
+    unnamed = (record for record in RECORDS if record not in NAMED)
+    return {name: value for record in unnamed for name, value in record_defaults(record).items()}
 
 
 def switch_defaults() -> dict[str, str]:

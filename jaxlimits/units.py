@@ -40,6 +40,8 @@ _UNITS = (
     ("s = [time] = _ = sec = second = seconds", _SMALL),
     ("min = 60 * s = _ = minute = minutes", ("",)),
     ("h = 3600 * s = _ = hour = hours", ("",)),
+    ("day = 86400 * s = _ = days", ("",)),
+    ("year = 31557600 * s = _ = years", ("",)),  # 365.25 days
     ("Hz = 1 / s", _LARGE),
     ("W = [power]", (*_SMALL, *_DECIMAL)),
     ("J = W * s", (*_SMALL, *_DECIMAL)),
@@ -76,6 +78,9 @@ _KINDS = {
     "USD": ("a price", "30000 USD"),
     "USD/s": ("a price by time", "2 USD/h"),
     "USD/token": ("a price by token", "0.5 USD/Mtoken"),
+    "USD/B": ("a price by size", "20 USD/GB"),
+    "USD/J": ("a price by energy", "0.08 USD/kWh"),
+    "token/USD": ("tokens by price", "2 Mtoken/USD"),
 }
 
 _ALIASES = str.maketrans({"µ": "u", "μ": "u", "²": "^2", "³": "^3", "%": "percent", "$": "USD"})
@@ -93,7 +98,15 @@ _CF = {name: name for name in ("s", "Hz", "W", "J", "m")} | {
     "token": "",
     "USD": "",
 }
-_SHOWN_IN = {"m^2": "mm^2", "W/m^2": "W/mm^2"}
+_SHOWN_IN = {
+    "m^2": "mm^2",
+    "W/m^2": "W/mm^2",
+    "USD/s": "USD/h",
+    "USD/token": "USD/Mtoken",
+    "USD/B": "USD/GB",
+    "USD/J": "USD/kWh",
+    "token/USD": "Mtoken/USD",
+}
 
 
 class UnitError(ValueError):
@@ -142,7 +155,8 @@ def convert(value: Any, unit: str, to: str) -> Any:
 def show(value: SupportsFloat, unit: str, *, digits: int = 3) -> str:
     """Write a number for people, with the prefix that suits it.
 
-    Areas are in mm², plain numbers and tokens take no prefix, and ``inf`` and ``nan`` stand alone.
+    Areas are in mm² and prices by what people pay for; plain numbers and tokens take no prefix, and
+    ``inf`` and ``nan`` stand alone.
 
     Parameters
     ----------

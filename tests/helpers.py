@@ -15,8 +15,9 @@ from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fields import quantities, switches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
+from jaxlimits.model.site import DEFAULT_SITE, Site
 
-RECORDS = {"chip": Chip, "llm": LLM, "deployment": Deployment}
+RECORDS = {"chip": Chip, "llm": LLM, "deployment": Deployment, "site": Site}
 NUMBERS = {name: info for record in RECORDS.values() for name, info in quantities(record).items()}
 RECORD_OF = {name: key for key, record in RECORDS.items() for name in quantities(record)}
 
@@ -38,6 +39,7 @@ COMBINATIONS = {
         "mla_weights": "absorbed",
         "chunk_read": "mean",
         "collectives": "derived",
+        "collective_algorithm": "best",
     },
     "derived": DEFAULT
     | {
@@ -45,9 +47,14 @@ COMBINATIONS = {
         "chunk_read": "mean",
         "vector_work": "off",
         "collectives": "derived",
+        "collective_algorithm": "one-shot",
     },
 }
-"""A handful of combinations, in which every choice of every switch occurs; each one compiles."""
+"""A handful of combinations; each one compiles. Every choice of every switch occurs in them, but of
+the algorithms only the constant, the simplest, and the least of all; see ``ALGORITHMS``."""
+
+ALGORITHMS = switches(Deployment)["collective_algorithm"].choices
+"""Every way to time a collective, for tests that go through all of them."""
 
 
 class Scenario(NamedTuple):
@@ -56,6 +63,7 @@ class Scenario(NamedTuple):
     chip: Chip
     llm: LLM
     deployment: Deployment
+    site: Site = DEFAULT_SITE
 
     def but(self, **values: float | str) -> "Scenario":
         """Return the scenario with some fields or switches of its records replaced."""
@@ -93,6 +101,7 @@ def make_scenario(numbers: Mapping[str, float], chosen: Mapping[str, str]) -> Sc
         chip=Chip(**records["chip"]),
         llm=LLM(**records["llm"]),
         deployment=Deployment(**records["deployment"], **chosen),
+        site=Site(**records["site"]),
     )
 
 
@@ -102,14 +111,14 @@ def named_scenario(llm: str, chip: str, **values: float | str) -> Scenario:
     return Scenario(catalog.chip(chip), catalog.llm(llm), Deployment()).but(**values)
 
 
-def evaluate_x64(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
+def evaluate_x64(*scenario: Chip | LLM | Deployment | Site) -> Metrics:
     """Evaluate one point in float64, as Python numbers; one compilation a choice of switches."""
-    return _evaluate(Scenario(chip, llm, deployment), np.float64)
+    return _evaluate(Scenario(*scenario), np.float64)
 
 
-def evaluate_x32(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
+def evaluate_x32(*scenario: Chip | LLM | Deployment | Site) -> Metrics:
     """Evaluate one point in float32, as Python numbers."""
-    return _evaluate(Scenario(chip, llm, deployment), np.float32)
+    return _evaluate(Scenario(*scenario), np.float32)
 
 
 def gradient_x64(scenario: Scenario, output: str = "utps") -> dict[str, float]:

@@ -15,11 +15,13 @@ import numpy as np
 
 from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 
-OPERATORS = ("projections", "attention", "output", "router", "experts", "ffn", "lm_head")
+OPERATORS = ("projections", "indexer", "attention", "output", "router", "experts", "ffn", "lm_head")
 CODES = {"memory": 0, "compute": 1, "sync": 2, "capacity": 3}
+ALGORITHMS = ("one-shot", "two-shot", "ring", "tree", "in-network")
 VOID_IF_INFEASIBLE = (
     *("t_compute", "t_mem", "t_sync", "t_step", "utps", "stps", "tpot"),
     *("bandwidth_utilisation", "flops_utilisation", "energy_per_token", "stps_per_watt"),
+    *("dollars_per_token", "stps_per_dollar"),
 )
 
 
@@ -46,17 +48,21 @@ class Point:
         self.sharing = self.dp_size if self.is_ep else 1.0
 
     def layers(self):
-        """Yield (attention span stored, span read, whether MoE) of each layer."""
+        """Yield (attention span stored, span read, whether sparse, whether MoE) of each layer."""
+        dense = self.num_layers - self.num_sparse_layers
         for i in range(int(self.num_layers)):
             stored = read = self.seq_len
-            if self.attention_span == "model":
+            sparse = self.attention_span == "model" and i >= dense
+            if sparse:
+                read = min(self.seq_len, self.index_topk)
+            elif self.attention_span == "model":
                 if i < self.num_windowed_layers:
                     stored = read = min(self.seq_len, self.sliding_window)
                 elif i < self.num_windowed_layers + self.num_chunked_layers:
                     stored = read = min(self.seq_len, self.attention_chunk_size)
                     if self.chunk_read == "mean":
                         read = min(self.seq_len, (self.attention_chunk_size + 1) / 2)
-            yield stored, read, i >= self.num_layers - self.num_moe_layers
+            yield stored, read, sparse, i >= self.num_layers - self.num_moe_layers
 
 
 def attention_weights(p: Point) -> tuple[float, float]:
@@ -73,9 +79,13 @@ def attention_weights(p: Point) -> tuple[float, float]:
     return query + down + c * h * (nope + v), h * v * d
 
 
-def layer_matrices(p: Point, *, moe: bool) -> dict[str, float]:
+def layer_matrices(p: Point, *, sparse: bool, moe: bool) -> dict[str, float]:
     """Elements of each operator's matrices in one layer; ``expert`` is one routed expert."""
     projections, output = attention_weights(p)
+    if sparse:
+        rows = p.q_lora_rank or p.hidden_size
+        projections += rows * p.index_n_heads * p.index_head_dim
+        projections += p.hidden_size * p.index_head_dim + p.hidden_size * p.index_n_heads
     counts = {"projections": projections, "output": output, "router": 0.0, "expert": 0.0}
     if not moe:
         return counts | {"ffn": 3 * p.hidden_size * p.intermediate_size}
@@ -89,10 +99,10 @@ def layer_matrices(p: Point, *, moe: bool) -> dict[str, float]:
 
 def counted_matrices(p: Point) -> tuple[dict[str, float], dict[str, float]]:
     """Elements by operator over all layers, and what is counted beside them."""
-    kinds = [moe for _, _, moe in p.layers()]
+    kinds = [moe for _, _, _, moe in p.layers()]
     counts = dict.fromkeys(("projections", "output", "router", "ffn", "expert"), 0.0)
-    for moe in kinds:
-        for name, elements in layer_matrices(p, moe=moe).items():
+    for _, _, sparse, moe in p.layers():
+        for name, elements in layer_matrices(p, sparse=sparse, moe=moe).items():
             counts[name] += elements
     beside = {"norms": 0.0, "head": 0.0, "embedding": 0.0}
     if p.accounting == "full":
@@ -129,6 +139,12 @@ def kv_bytes_per_token(p: Point) -> float:
     return elements * p.kv_bits / 8 * copies
 
 
+def index_bytes_per_token(p: Point) -> float:
+    """Bytes of one token's key in one sparse layer, all copies that the TP chips hold."""
+    copies = p.tp_size if p.kv_sharding == "heads" else 1.0
+    return p.index_head_dim * p.index_bits / 8 * copies
+
+
 def step_work(p: Point) -> dict[str, Work]:
     """Volumes of each operator."""
     counts, beside = counted_matrices(p)
@@ -147,7 +163,11 @@ def step_work(p: Point) -> dict[str, Work]:
         pair = 2 * p.num_heads * (2 * p.kv_lora_rank + p.qk_rope_head_dim)
     else:
         pair = 4 * p.num_heads * p.head_dim
-    for _, read, _ in p.layers():
+    for _, read, sparse, _ in p.layers():
+        if sparse:
+            products = 2 * p.index_n_heads * p.index_head_dim
+            work["indexer"].tensor += p.tokens * p.seq_len * products
+            work["indexer"].kv += p.batch_size * p.seq_len * index_bytes_per_token(p)
         work["attention"].tensor += p.tokens * read * pair
         work["attention"].kv += p.batch_size * read * kv_bytes_per_token(p)
     if p.vector_work == "on":
@@ -159,7 +179,11 @@ def add_vector_work(p: Point, work: dict[str, Work]) -> None:
     """Operations beside the tensor units, by the constants of ``jaxlimits.model.vector``."""
     d = p.hidden_size
     rotated = p.qk_rope_head_dim if p.is_mla else p.head_dim
-    for _, read, moe in p.layers():
+    for _, read, sparse, moe in p.layers():
+        if sparse:
+            rotated_in_index = (p.index_n_heads + 1) * p.qk_rope_head_dim
+            work["projections"].vector += p.tokens * (4 * p.index_head_dim + 3 * rotated_in_index)
+            work["indexer"].vector += p.tokens * p.seq_len * (3 * p.index_n_heads + 1)
         work["projections"].vector += p.tokens * (
             4 * d + 3 * (p.num_heads + p.num_kv_heads) * rotated
         )
@@ -178,20 +202,40 @@ def add_vector_work(p: Point, work: dict[str, Work]) -> None:
         work["lm_head"].vector = p.tokens * (4 * d + 5 * p.vocab_size)
 
 
+def all_reduce_seconds(p: Point, algorithm: str) -> float:
+    """One tensor-parallel collective of the activations of one micro-batch."""
+    n, alpha = p.tp_size, p.sync_latency
+    whole = p.tokens * p.hidden_size * p.activation_bits / 8 / p.link_bw
+    if algorithm == "best":
+        return min(all_reduce_seconds(p, each) for each in ALGORITHMS)
+    return {
+        "constant": alpha,
+        "one-shot": alpha + (n - 1) * whole,
+        "two-shot": 2 * alpha + 2 * (n - 1) / n * whole,
+        "ring": 2 * (n - 1) * (alpha + whole / n),
+        "tree": 2 * (int(n) - 1).bit_length() * (alpha + whole),
+        "in-network": 2 * alpha + whole,
+    }[algorithm]
+
+
 def sync_seconds(p: Point) -> float:
-    """Exposed latency of every collective, layer by layer."""
+    """Exposed time of every collective, layer by layer."""
+    moved = p.collective_algorithm != "constant"
+    whole = p.tokens * p.hidden_size * p.activation_bits / 8 / p.link_bw if moved else 0.0
+    routed = whole * p.experts_per_token / p.tp_size * (p.ep_size - 1) / p.ep_size
+    reduced = all_reduce_seconds(p, p.collective_algorithm)
     each = p.collectives_per_layer
     if p.collectives == "derived":
         heads = 1 if p.is_mla else p.num_kv_heads
         each = 3.0 if p.kv_sharding == "split" and p.tp_size > heads else 2.0
-    seconds = (p.pp_size - 1) * p.hop_latency
-    for _, _, moe in p.layers():
+    seconds = (p.pp_size - 1) * (p.hop_latency + whole)
+    for _, _, _, moe in p.layers():
         own = each
         if moe and p.is_ep:
             own = max(each - 1, 0.0)
-            seconds += 2 * p.all_to_all_latency
+            seconds += 2 * (p.all_to_all_latency + routed)
         if p.tp_size > 1:
-            seconds += own * p.sync_latency
+            seconds += own * reduced
     return seconds
 
 
@@ -243,7 +287,9 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     dense = sum(counts[name] for name in ("projections", "output", "router", "ffn"))
     experts = counts["expert"] * p.num_experts / p.sharing
     stored = (dense + experts + sum(beside.values())) * p.weight_bits / 8
-    sequence = sum(kept for kept, _, _ in p.layers()) * kv_bytes_per_token(p)
+    sequence = sum(kept for kept, _, _, _ in p.layers()) * kv_bytes_per_token(p)
+    indexed = sum(p.seq_len for _, _, sparse, _ in p.layers() if sparse)
+    sequence += indexed * index_bytes_per_token(p)
     stored_kv = p.pp_size * p.batch_size * sequence
     room = p.tp_size * p.pp_size * p.mem_capacity * p.usable_fraction
     feasible = stored + stored_kv <= room
@@ -267,6 +313,14 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         + p.server_power / p.chips_per_server
     )
     power = p.tp_size * p.pp_size * p.dp_size * chip_power
+    price = (
+        p.chip_price
+        + p.mem_price * p.mem_capacity
+        + p.network_price
+        + p.server_price / p.chips_per_server
+    )
+    capital = p.tp_size * p.pp_size * p.dp_size * price
+    dollars_per_second = capital / p.depreciation_time + p.electricity_price * p.pue * power
     slowest = max(
         ("memory", memory), ("compute", compute), ("sync", sync), key=lambda pair: pair[1]
     )
@@ -293,6 +347,10 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "power": power,
         "energy_per_token": power / stps,
         "stps_per_watt": stps / power,
+        "capital_cost": capital,
+        "cost_rate": dollars_per_second,
+        "dollars_per_token": dollars_per_second / (p.utilisation * stps),
+        "stps_per_dollar": p.utilisation * stps / dollars_per_second,
     }
     if not feasible:
         metrics |= dict.fromkeys(VOID_IF_INFEASIBLE, math.nan)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.helpers import COMBINATIONS, Scenario, make_scenario
 from tests.reference import reference
 
-ARCHITECTURES = ("dense", "windowed", "moe", "chunked_moe", "mla_moe")
+ARCHITECTURES = ("dense", "windowed", "moe", "chunked_moe", "mla_moe", "mla_sparse_moe")
 COMPUTE_BITS = (4.0, 8.0, 16.0)
 
 
@@ -88,6 +88,11 @@ def llm_numbers(draw, architectures=ARCHITECTURES) -> dict[str, float]:
     if kind.startswith("chunked"):
         numbers["num_chunked_layers"] = draw(counts(1, int(layers)))
         numbers["attention_chunk_size"] = draw(counts(1, 16384))
+    if "sparse" in kind:
+        numbers["num_sparse_layers"] = draw(counts(1, int(layers)))
+        numbers["index_n_heads"] = draw(counts(1, 128))
+        numbers["index_head_dim"] = draw(counts(16, 256))
+        numbers["index_topk"] = draw(st.one_of(counts(1, 4096), counts(1, 1_000_000)))
     if kind.endswith("moe"):
         return numbers | draw(expert_numbers(layers))
     total = draw(counts(10**8, 10**12))
@@ -112,6 +117,8 @@ def deployment_numbers(draw, experts: float) -> dict[str, float]:
         "weight_bits": draw(st.sampled_from([4.0, 4.25, 8.0, 16.0])),
         "kv_bits": draw(st.sampled_from([4.0, 8.0, 16.0])),
         "compute_bits": draw(st.sampled_from(COMPUTE_BITS)),
+        "index_bits": draw(st.sampled_from([8.0, 8.25])),
+        "activation_bits": draw(st.sampled_from([8.0, 16.0])),
     }
 
 
@@ -125,6 +132,7 @@ def chip_numbers(draw) -> dict[str, float]:
         "flops_ratio_16bit": draw(st.sampled_from([0.5, 1.0])),
         "flops_ratio_4bit": draw(st.sampled_from([1.0, 2.0])),
         "usable_fraction": draw(st.floats(0.5, 1.0)),
+        "link_bw": draw(logs(1e9, 1e14)),
         "sync_latency": draw(st.one_of(st.just(0.0), logs(1e-8, 1e-4))),
         "hop_latency": draw(logs(1e-8, 1e-4)),
         "all_to_all_latency": draw(logs(1e-8, 1e-4)),
@@ -134,6 +142,21 @@ def chip_numbers(draw) -> dict[str, float]:
         "mem_energy": draw(st.floats(0.0, 1e-10)),
         "server_power": draw(st.floats(1.0, 3000.0)),
         "chips_per_server": draw(counts(1, 72)),
+        "chip_price": draw(logs(10.0, 1e7)),
+        "mem_price": draw(st.one_of(st.just(0.0), logs(1e-9, 1e-6))),
+        "server_price": draw(st.floats(0.0, 1e6)),
+        "network_price": draw(st.floats(0.0, 1e5)),
+    }
+
+
+@st.composite
+def site_numbers(draw) -> dict[str, float]:
+    """Fields of a site."""
+    return {
+        "depreciation_time": draw(logs(1e7, 1e9)),
+        "utilisation": draw(st.floats(0.01, 1.0)),
+        "electricity_price": draw(st.one_of(st.just(0.0), logs(1e-9, 1e-6))),
+        "pue": draw(st.floats(1.0, 3.0)),
     }
 
 
@@ -150,6 +173,7 @@ def scenarios(
     chosen = COMBINATIONS[draw(st.sampled_from(combinations))]
     numbers = draw(llm_numbers(architectures))
     numbers |= draw(chip_numbers()) | draw(deployment_numbers(numbers.get("num_experts", 0.0)))
+    numbers |= draw(site_numbers())
     numbers |= fixed
     fits = draw(st.booleans()) if feasible is None else feasible
     fill = draw(st.floats(0.01, 0.99) if fits else st.floats(1.01, 10.0))

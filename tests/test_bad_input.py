@@ -76,6 +76,18 @@ GRIDS = {
     "a negative number": axes("batch_size = [-1]", "= -1", "at least 1"),
     "zero bandwidth": axes("mem_bw = ['0 TB/s']", "'0 TB/s'", "above 0"),
     "a negative latency": axes("sync_latency = ['-1 us']", "'-1 us'", "at least 0"),
+    "a negative price": axes(
+        "chip_price = ['-1 USD']", "axes.chip_price", "'-1 USD'", "at least 0"
+    ),
+    "a negative price of electricity": given("electricity_price=-0.1 $/kWh", "at least 0"),
+    "a price without its currency": base(
+        "server_price = 80000", "base.server_price", "bare", "USD"
+    ),
+    "a price by time for a price": given("chip_price=2 USD/h", "a price by time", "30000 USD"),
+    "a site that uses less than its machines": given("pue=0.9", "pue", "'0.9'", "at least 1"),
+    "a use beyond all time": given("utilisation=1.1", "utilisation", "'1.1'", "at most 1"),
+    "no years to pay in": given("depreciation_time=0 year", "'0 year'", "above 0"),
+    "an unknown algorithm": base("collective_algorithm = 'rings'", "'rings'", "'ring'"),
     "a fraction for a whole number": axes("batch_size = [1.5]", "1.5", "whole"),
     "a fraction in text": given("seq_len=10.5", "seq_len", "'10.5'", "whole"),
     "TP over 65,536": given("tp_size=65537", "tp_size", "'65537'", "65536"),

@@ -31,6 +31,10 @@ num_windowed_layers = 2
 sliding_window = 128
 num_chunked_layers = 2
 attention_chunk_size = 256
+num_sparse_layers = 4
+index_n_heads = 4
+index_head_dim = 8
+index_topk = 64
 intermediate_size = 128
 num_moe_layers = 4
 num_experts = 16
@@ -50,22 +54,26 @@ mem_bw = "1 GB/s"
 mem_capacity = "100 MB"
 usable_fraction = 0.5
 base_power = "100 W"
+mem_price = "10 USD/GB"
 """
 BASE = {"tp_size": 4, "pp_size": 2, "dp_size": 2}
 BASE |= {"batch_size": 4, "seq_len": 512, "query_tokens": 2}
 OUTPUTS = ("t_mem", "t_compute", "t_sync", "capacity_utilisation", "flops_utilisation", "power")
+OUTPUTS += ("capital_cost", "cost_rate", "dollars_per_token")
 
 # Fields that count under one setting only.
 NEEDS = {
     "all_to_all_latency": {"ep_size": "2"},
     "flops_ratio_16bit": {"compute_bits": "16"},
     "flops_ratio_4bit": {"compute_bits": "4"},
+    "link_bw": {"collective_algorithm": "one-shot"},
+    "activation_bits": {"collective_algorithm": "one-shot"},
     "nominal_params": {"accounting": "nominal"},
     "nominal_active_params": {"accounting": "nominal"},
 }
 # Where twice and half the value are not values of the field.
-VALUES = {"ep_size": (2.0, 4.0), "tied_embeddings": (0.0, 1.0)}
-FACTORS = {"tied_embeddings": (1.0,)}
+VALUES = {"ep_size": (2.0, 4.0), "tied_embeddings": (0.0, 1.0), "utilisation": (0.5, 1.0)}
+FACTORS = {"tied_embeddings": (1.0,), "pue": (1.0, 2.0)}
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +127,7 @@ def value_of(name: str, catalog: Catalog) -> float:
     if name in BASE:
         return float(BASE[name])
     entries = {**catalog.values("llm", "everything"), **catalog.values("chip", "everything")}
-    return {**schema.record_defaults("deployment"), **entries}[name]
+    return {**schema.base_defaults(), **entries}[name]
 
 
 def written(name: str, value: float) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import jaxlimits as jl
 from jaxlimits import schema, units
-from jaxlimits.engine import kernel
+from jaxlimits.engine import kernel, sensitivity
 from jaxlimits.grid.file import parse_grid
 from jaxlimits.grid.spec import build_spec, grid_catalog
 from jaxlimits.pipeline import run_spec
@@ -124,13 +124,13 @@ def test_the_order_of_axes_is_the_order_of_dimensions_and_changes_no_value(order
 def traces(monkeypatch):
     """Count how often the kernel traces the model's entry point."""
     counted = collections.Counter()
-    entry = kernel.evaluate
+    entry = sensitivity.evaluate
 
     def counting(*records):
         counted["evaluate"] += 1
         return entry(*records)
 
-    monkeypatch.setattr(kernel, "evaluate", counting)
+    monkeypatch.setattr(sensitivity, "evaluate", counting)
     kernel._chunks.clear_cache()
     yield counted
     kernel._chunks.clear_cache()

@@ -54,6 +54,12 @@ KNOWN = sorted(units._KINDS)
         ("0.5 token/s/W", "token/J", 0.5),
         ("0.5 USD/Mtoken", "USD/token", 5e-7),
         ("3.6 $/h", "USD/s", 1e-3),  # 3.6 / 3600
+        ("30000 $", "USD", 30000.0),
+        ("0.09 $/kWh", "USD/J", 2.5e-8),  # 0.09 / 3.6e6
+        ("20 USD/GB", "USD/B", 2e-8),
+        ("2 Mtoken/$", "token/USD", 2e6),
+        ("2 days", "s", 172_800.0),
+        ("4 year", "s", 126_230_400.0),  # 4 * 365.25 * 86,400
         ("12,345 token/s", "token/s", 12345.0),
         ("8", "1", 8.0),
         ("-.5e-3", "1", -0.0005),
@@ -179,6 +185,11 @@ def test_a_literal_and_its_text_are_the_same_float(value):
         (0.1234, "token/s/W", "0.123 token/s/W"),
         (65536.0, "token", "65,536 token"),
         (30000.0, "USD", "30000 USD"),
+        (1e-3, "USD/s", "3.6 USD/h"),
+        (5e-7, "USD/token", "0.5 USD/Mtoken"),
+        (2.5e-8, "USD/J", "0.09 USD/kWh"),
+        (2e-8, "USD/B", "20 USD/GB"),
+        (2e6, "token/USD", "2 Mtoken/USD"),
         (0.987, "1", "0.987"),
         (8, "1", "8"),
         (65536, "1", "65536"),
@@ -262,6 +273,10 @@ def test_conversion_refuses_other_dimensions_and_unknown_units():
         ("m^2", "m2"),
         ("USD", "1"),
         ("USD/s", "s-1"),
+        ("USD/J", "J-1"),
+        ("USD/B", "byte-1"),
+        ("USD/token", "1"),
+        ("token/USD", "1"),
     ],
 )
 def test_cf_spelling_has_only_what_udunits_knows(unit, expected):

@@ -16,6 +16,7 @@ _GROUPS = {
     "memory": ("weight_bytes", "kv_bytes", "bytes_per_chip", "max_batch_size"),
     "work of one step": ("weight_traffic", "kv_traffic", "flops"),
     "power (provisioned)": ("power", "energy_per_token", "stps_per_watt"),
+    "cost": ("capital_cost", "cost_rate", "dollars_per_token", "stps_per_dollar"),
 }
 _SHARES = ("capacity_utilisation", "bandwidth_utilisation", "flops_utilisation")
 _TIMES = ("t_mem", "t_compute", "t_sync")

@@ -52,13 +52,13 @@ def effective_fields(values: Values) -> dict[str, jax.Array]:
 
 
 def assemble(fields: Values, static: Static) -> tuple[Any, ...]:
-    """Build chip, LLM and deployment at one point from the values of their fields."""
+    """Build the records of one point, in the model's order, from the values of their fields."""
     records: dict[str, dict[str, Any]] = {
         record: {name: fields[name] for name in quantities(kind)}
         for record, kind in RECORDS.items()
     }
     records["deployment"] |= dict(static)
-    return tuple(RECORDS[record](**records[record]) for record in ("chip", "llm", "deployment"))
+    return tuple(kind(**records[record]) for record, kind in RECORDS.items())
 
 
 def differentiate(asked: Sensitivity, fields: Values, static: Static) -> jax.Array:

@@ -61,10 +61,19 @@ CONSTRAINTS = (
         remedy="lower num_moe_layers, or link the axes",
     ),
     Constraint(
-        fields=("num_windowed_layers", "num_chunked_layers", "num_layers"),
-        holds=lambda f: f["num_windowed_layers"] + f["num_chunked_layers"] <= f["num_layers"],
-        says="there cannot be more windowed and chunked layers than layers",
+        fields=("num_windowed_layers", "num_chunked_layers", "num_sparse_layers", "num_layers"),
+        holds=lambda f: (
+            f["num_windowed_layers"] + f["num_chunked_layers"] + f["num_sparse_layers"]
+            <= f["num_layers"]
+        ),
+        says="there cannot be more windowed, chunked and sparse layers than layers",
         remedy="lower their number, or link the axes",
+    ),
+    Constraint(
+        fields=("index_topk", "num_sparse_layers"),
+        holds=lambda f: (f["index_topk"] >= 1.0) | (f["num_sparse_layers"] == 0.0),
+        says="a sparse layer selects at least one token",
+        remedy="state index_topk",
     ),
     Constraint(
         fields=("nominal_active_params", "nominal_params"),

@@ -16,11 +16,12 @@ from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.fields import quantities
+from jaxlimits.model.site import Site
 
 Key = tuple[int, ...]
 """Position of a chunk: its number along each axis."""
 
-_HARDWARE = {*quantities(Chip), "chip"}
+_HARDWARE = {*quantities(Chip), *quantities(Site), "chip"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

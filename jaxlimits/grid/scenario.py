@@ -58,8 +58,12 @@ class Scenario:
         return bool(np.any(self.effective(name) > above))
 
     def fixed_static(self) -> dict[str, str | bool]:
-        """Return every static field of the deployment that does not vary."""
-        return {**self.switches, "expert_parallel": self.reaches("ep_size", above=1.0)}
+        """Return every static field of the deployment but the switches that vary."""
+        needed = {
+            "expert_parallel": self.reaches("ep_size", above=1.0),
+            "sparse_attention": self.reaches("num_sparse_layers", above=0.0),
+        }
+        return {**self.switches, **needed}
 
     def choice_at(self, key: tuple[int, ...]) -> dict[str, str]:
         """Return the switches that vary: the place of a chunk on a switch's axis is its choice."""
@@ -93,7 +97,7 @@ def bind(spec: GridSpec) -> Scenario:
     InputError
         A name that the catalog lacks, or an entry with a value that its field cannot take.
     """
-    base = schema.record_defaults("deployment")
+    base = schema.base_defaults()
     for record, name in spec.names.items():
         base |= spec.catalog.values(record, name, where=_place(spec, record), key=record)
     base |= spec.base

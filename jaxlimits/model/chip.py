@@ -15,6 +15,9 @@ class Chip(eqx.Module):
 
     Dense tensor rates at 16- and 4-bit operands follow from ``peak_flops`` by two ratios, so that
     one number is the chip's compute in every width.
+
+    ``link_bw`` counts only where ``collective_algorithm`` moves a payload; its default is ours, an
+    H100's NVLink. Prices are illustrative, here and in the catalog (ours).
     """
 
     peak_flops: Scalar = quantity(
@@ -44,6 +47,13 @@ class Chip(eqx.Module):
         positive=True,
         upper=1.0,
     )
+    link_bw: Scalar = quantity(
+        "B/s",
+        "one-way rate of one chip's links together",
+        display="GB/s",
+        default=450e9,
+        positive=True,
+    )
     sync_latency: Scalar = quantity(
         "s", "exposed latency of one tensor-parallel collective", display="us", default=1.5e-6
     )
@@ -64,6 +74,19 @@ class Chip(eqx.Module):
     server_power: Scalar = quantity("W", "power of a server beside its chips", default=300.0)
     chips_per_server: Scalar = quantity(
         "1", "chips that share a server", default=8.0, positive=True, whole=True
+    )
+    chip_price: Scalar = quantity("USD", "price of one chip (illustrative)", default=30_000.0)
+    mem_price: Scalar = quantity(
+        "USD/B",
+        "price of memory that the chip's does not include (illustrative)",
+        display="USD/GB",
+        default=0.0,
+    )
+    server_price: Scalar = quantity(
+        "USD", "price of a server beside its chips (illustrative)", default=80_000.0
+    )
+    network_price: Scalar = quantity(
+        "USD", "price of the network by chip (illustrative)", default=4_000.0
     )
 
     def __check_init__(self) -> None:

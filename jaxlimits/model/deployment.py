@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 
 from jaxlimits._types import Scalar
+from jaxlimits.model.alpha_beta import ALL_REDUCES
 from jaxlimits.model.fields import check_record, documented, quantity, switch
 
 
@@ -18,8 +19,9 @@ class Deployment(eqx.Module):
 
     ``tp_size * pp_size * dp_size`` chips in all. The static fields choose between conventions; the
     defaults are those for real hardware, and the paper's are in ``grids/paper.toml``.
-    ``expert_parallel`` false promises that ``ep_size`` is 1, which spares the load-imbalance terms;
-    the engine sets it, users do not.
+    Two flags spare terms that are not needed; the engine sets them, users do not:
+    ``expert_parallel`` false promises that ``ep_size`` is 1, ``sparse_attention`` false that the
+    model has no sparse layer.
     """
 
     tp_size: Scalar = _size("chips that split every operator (tensor parallel)")
@@ -55,18 +57,31 @@ class Deployment(eqx.Module):
     compute_bits: Scalar = quantity(
         "1", "operand width that sets the tensor rate", default=8.0, allowed=(4.0, 8.0, 16.0)
     )
+    index_bits: Scalar = quantity(
+        "1", "bits of one element of an indexer's keys", default=8.0, positive=True
+    )
+    activation_bits: Scalar = quantity(
+        "1", "bits of one activation that chips exchange", default=16.0, positive=True
+    )
     accounting: str = switch("which weights count", "full", "layers", "nominal")
     roofline: str = switch("where compute and memory overlap", "step", "operator")
     kv_sharding: str = switch("how the KV cache divides over TP chips", "split", "heads")
     mla_weights: str = switch("the form in which MLA weights are stored", "stored", "absorbed")
     attention_span: str = switch(
-        "whether windowed and chunked layers keep their span", "model", "full"
+        "whether windowed, chunked and sparse layers keep their span", "model", "full"
     )
     chunk_read: str = switch("what a chunked layer reads of its chunk", "bound", "mean")
     vector_work: str = switch("whether work outside the tensor units counts", "on", "off")
     collectives: str = switch("how collectives are counted", "fixed", "derived")
+    collective_algorithm: str = switch(
+        "how chips exchange a payload, or a constant time whatever it is",
+        "constant",
+        *ALL_REDUCES,
+        "best",
+    )
 
     expert_parallel: bool = eqx.field(static=True, default=True)
+    sparse_attention: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds."""

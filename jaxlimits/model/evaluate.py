@@ -1,4 +1,4 @@
-"""The model's one entry point: chip, LLM and deployment in, one record out.
+"""The model's one entry point: chip, LLM, deployment and site in, one record out.
 
 Evaluation has two halves. :func:`step_terms` is nearly all the arithmetic, but its terms depend on
 few fields each; :func:`metrics_of` is a handful of operations on these terms. A grid computes the
@@ -9,7 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Code, Flag, Scalar
-from jaxlimits.model import capacity
+from jaxlimits.model import capacity, cost
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
@@ -17,6 +17,7 @@ from jaxlimits.model.metrics import Limit, Metrics
 from jaxlimits.model.operators import step_operators
 from jaxlimits.model.power import system_power
 from jaxlimits.model.roofline import StepTimes, step_times, tensor_rate
+from jaxlimits.model.site import DEFAULT_SITE, Site
 
 
 class StepTerms(eqx.Module):
@@ -38,6 +39,8 @@ class StepTerms(eqx.Module):
         Bandwidth and tensor rate of the chips that share a stage [B/s, FLOP/s].
     power
         Provisioned power of the system [W].
+    capital_cost, cost_rate, serving_cost
+        Price of the system; its cost by time, and by time in which it serves [USD, USD/s, USD/s].
     """
 
     times: StepTimes
@@ -53,9 +56,12 @@ class StepTerms(eqx.Module):
     stage_bw: Scalar
     stage_flops: Scalar
     power: Scalar
+    capital_cost: Scalar
+    cost_rate: Scalar
+    serving_cost: Scalar
 
 
-def step_terms(chip: Chip, llm: LLM, deployment: Deployment) -> StepTerms:
+def step_terms(chip: Chip, llm: LLM, deployment: Deployment, site: Site) -> StepTerms:
     """Compute the terms of one point; each rests on few of the fields."""
     operators = step_operators(llm, deployment)
     return StepTerms(
@@ -72,6 +78,9 @@ def step_terms(chip: Chip, llm: LLM, deployment: Deployment) -> StepTerms:
         stage_bw=deployment.tp_size * chip.mem_bw,
         stage_flops=deployment.tp_size * tensor_rate(chip, deployment),
         power=system_power(chip, deployment),
+        capital_cost=cost.capital_cost(chip, deployment),
+        cost_rate=cost.cost_rate(chip, deployment, site),
+        serving_cost=cost.serving_cost(chip, deployment, site),
     )
 
 
@@ -122,10 +131,14 @@ def metrics_of(terms: StepTerms) -> Metrics:
         power=terms.power,
         energy_per_token=terms.power / stps,
         stps_per_watt=stps / terms.power,
+        capital_cost=terms.capital_cost,
+        cost_rate=terms.cost_rate,
+        dollars_per_token=terms.serving_cost / stps,
+        stps_per_dollar=stps / terms.serving_cost,
     )
 
 
-def evaluate(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
+def evaluate(chip: Chip, llm: LLM, deployment: Deployment, site: Site = DEFAULT_SITE) -> Metrics:
     r"""Evaluate the limit model at one point.
 
     .. math:: t_\mathrm{step} = \max(t_\mathrm{compute}, t_\mathrm{mem}) + t_\mathrm{sync}
@@ -136,18 +149,20 @@ def evaluate(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
     ----------
     chip, llm, deployment
         What one chip offers, what runs, and how. Scalars in SI units.
+    site
+        What years and electricity cost; metrics in dollars alone rest on it.
 
     Returns
     -------
     Metrics
-        Times, rates, stored and read bytes, utilisations and power. A point that does not fit has
-        NaN times, rates and per-token figures.
+        Times, rates, stored and read bytes, utilisations, power and cost. A point that does not fit
+        has NaN times, rates and per-token figures.
 
     References
     ----------
     arXiv:2507.14397, step time (published).
     """
-    return metrics_of(step_terms(chip, llm, deployment))
+    return metrics_of(step_terms(chip, llm, deployment, site))
 
 
 def _nan_unless(feasible: Flag, times: StepTimes) -> StepTimes:

@@ -18,12 +18,17 @@ class Limit(enum.IntEnum):
     CAPACITY = 3
 
 
+def _priced(meaning: str) -> str:
+    """A meaning that owns up to its prices."""
+    return f"{meaning}, at prices that are illustrative unless set"
+
+
 @documented
 class Metrics(eqx.Module):
     """One point of the limit study.
 
-    Volumes are those of one replica; rates and power those of the system. A point that does not fit
-    in memory is data: its times, rates and per-token figures are NaN, the rest stands.
+    Volumes are those of one replica; rates, power and cost those of the system. A point that does
+    not fit in memory is data: its times, rates and per-token figures are NaN, the rest stands.
     """
 
     t_compute: Scalar = quantity("s", "time of the arithmetic of one step", display="ms")
@@ -34,10 +39,12 @@ class Metrics(eqx.Module):
     stps: Scalar = quantity("token/s", "tokens per second of the system")
     tpot: Scalar = quantity("s/token", "time per output token of one user", display="ms/token")
     weight_bytes: Scalar = quantity("B", "weights stored by one replica", display="GB")
-    kv_bytes: Scalar = quantity("B", "KV cache stored by one replica", display="GB")
+    kv_bytes: Scalar = quantity("B", "KV cache and index keys stored by one replica", display="GB")
     bytes_per_chip: Scalar = quantity("B", "weights and KV cache stored by one chip", display="GB")
     weight_traffic: Scalar = quantity("B", "weights read in one step by one replica", display="GB")
-    kv_traffic: Scalar = quantity("B", "KV cache read in one step by one replica", display="GB")
+    kv_traffic: Scalar = quantity(
+        "B", "KV cache and index keys read in one step by one replica", display="GB"
+    )
     flops: Scalar = quantity("FLOP", "tensor work of one step of one replica", display="TFLOP")
     max_batch_size: Scalar = quantity("1", "largest micro-batch that fits in memory")
     feasible: Flag = quantity("1", "whether weights and KV cache fit in memory")
@@ -48,3 +55,11 @@ class Metrics(eqx.Module):
     power: Scalar = quantity("W", "provisioned power of the system", display="kW")
     energy_per_token: Scalar = quantity("J/token", "provisioned energy per token")
     stps_per_watt: Scalar = quantity("token/J", "system throughput by provisioned power")
+    capital_cost: Scalar = quantity("USD", _priced("price of the system"))
+    cost_rate: Scalar = quantity("USD/s", _priced("cost of the system by time"), display="USD/h")
+    dollars_per_token: Scalar = quantity(
+        "USD/token", _priced("cost of a token"), display="USD/Mtoken"
+    )
+    stps_per_dollar: Scalar = quantity(
+        "token/USD", _priced("tokens for a dollar"), display="Mtoken/USD"
+    )

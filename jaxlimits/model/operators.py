@@ -17,6 +17,7 @@ from jaxlimits.model.experts import (
     touched_experts,
 )
 from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
+from jaxlimits.model.indexer import has_indexer, index_bytes, index_flops_per_span, index_span
 from jaxlimits.model.kv_cache import kv_bytes_per_span, read_span
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.weights import Weights, count_weights
@@ -30,7 +31,7 @@ class Operator(eqx.Module):
     tensor_flops, vector_flops
         Work of the tensor units and beside them [FLOP].
     weight_traffic, kv_traffic
-        Bytes of weights and KV cache read [B].
+        Bytes of weights, and of KV cache and index keys, read [B].
     compute_pace, traffic_pace
         Slowest rank over the mean: 1 unless experts are placed whole on ranks [1].
     """
@@ -46,11 +47,13 @@ class Operator(eqx.Module):
 class Operators(eqx.Module):
     """The chain of operators of one step, summed over the layers.
 
-    Query, key and value projections; scores and values; output projection; router; routed experts;
-    dense feed-forward layers with the shared experts; embedding and LM head.
+    Query, key and value projections; where layers are sparse their indexers' scores; scores and
+    values; output projection; router; routed experts; dense feed-forward layers with the shared
+    experts; embedding and LM head.
     """
 
     projections: Operator
+    indexer: Operator | None
     attention: Operator
     output: Operator
     router: Operator
@@ -60,7 +63,8 @@ class Operators(eqx.Module):
 
     def each(self) -> tuple[Operator, ...]:
         """The operators in their order."""
-        blocks = (self.projections, self.attention, self.output)
+        indexer = () if self.indexer is None else (self.indexer,)
+        blocks = (self.projections, *indexer, self.attention, self.output)
         return (*blocks, self.router, self.experts, self.ffn, self.lm_head)
 
     def total(self, volume: str) -> Scalar:
@@ -98,13 +102,13 @@ def step_operators(llm: LLM, deployment: Deployment) -> Operators:
             weight_traffic=(elements + extras) * byte,
         )
 
-    layers = llm.num_layers
+    layers, sparse = llm.num_layers, has_indexer(deployment)
+    projecting = layers * vector.projection_vector_flops(llm)
+    if sparse:
+        projecting += llm.num_sparse_layers * vector.index_projection_vector_flops(llm)
     return Operators(
-        projections=dense(
-            weights.projections,
-            layers * vector.projection_vector_flops(llm),
-            extras=weights.extras,
-        ),
+        projections=dense(weights.projections, projecting, extras=weights.extras),
+        indexer=_indexer(llm, deployment) if sparse else None,
         attention=_attention(llm, deployment),
         output=dense(weights.output, layers * vector.output_vector_flops(llm)),
         router=dense(weights.router, llm.num_moe_layers * vector.router_vector_flops(llm)),
@@ -117,6 +121,18 @@ def step_operators(llm: LLM, deployment: Deployment) -> Operators:
 def _counted(deployment: Deployment, vector_flops: Scalar) -> Scalar:
     """Vector work, or zero where the deployment leaves it out."""
     return vector_flops if deployment.vector_work == "on" else 0.0
+
+
+def _indexer(llm: LLM, deployment: Deployment) -> Operator:
+    """Scores of the whole context against its index keys, read once for all query tokens."""
+    batch = deployment.batch_size
+    pairs = batch * deployment.query_tokens * index_span(llm, deployment)
+    return Operator(
+        tensor_flops=pairs * index_flops_per_span(llm),
+        vector_flops=_counted(deployment, pairs * vector.index_score_vector_flops(llm)),
+        weight_traffic=0.0,
+        kv_traffic=batch * index_bytes(llm, deployment),
+    )
 
 
 def _attention(llm: LLM, deployment: Deployment) -> Operator:

@@ -19,6 +19,12 @@ SOFTMAX = 5.0
 GATED_ACTIVATION = 6.0
 """Sigmoid (4), product with its argument, product with the gate — for each hidden element."""
 
+INDEX_SCORE = 3.0
+"""Rectification, weight of the head, sum over heads — for each score of an index head."""
+
+SELECTION = 1.0
+"""One comparison with the least score that is still selected, for each indexed token."""
+
 RESIDUAL = 1.0
 """One sum for each element of the residual stream."""
 
@@ -36,6 +42,21 @@ def projection_vector_flops(llm: LLM) -> Scalar:
 def score_vector_flops(llm: LLM) -> Scalar:
     """Vector work of the softmax, a query token and attended token [FLOP]. Ours."""
     return SOFTMAX * llm.num_heads
+
+
+def index_projection_vector_flops(llm: LLM) -> Scalar:
+    """Vector work of the key's norm and of rotary embedding, a token and sparse layer [FLOP].
+
+    Index heads and key rotate as many elements as the model's own rotary part, under MLA. The
+    rotations and scales of quantisation are left out, as elsewhere. Ours.
+    """
+    rotated = (llm.index_n_heads + 1.0) * llm.qk_rope_head_dim
+    return RMS_NORM * llm.index_head_dim + ROTARY * rotated
+
+
+def index_score_vector_flops(llm: LLM) -> Scalar:
+    """Vector work of an indexer, a query token and indexed token [FLOP]. Ours."""
+    return INDEX_SCORE * llm.index_n_heads + SELECTION
 
 
 def output_vector_flops(llm: LLM) -> Scalar:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.indexer import has_indexer
 from jaxlimits.model.llm import LLM
 
 
@@ -18,7 +19,7 @@ class Weights(eqx.Module):
     Parameters
     ----------
     projections
-        Query, key and value projections, or MLA's down- and up-projections.
+        Query, key and value projections, or MLA's down- and up-projections; those of indexers.
     output
         Attention's output projection.
     router, ffn
@@ -61,6 +62,11 @@ def gqa_projections(llm: LLM) -> Scalar:
     return llm.hidden_size * llm.head_dim * (llm.num_heads + 2.0 * llm.num_kv_heads)
 
 
+def query_rows(llm: LLM) -> Scalar:
+    """Width that query heads are computed from: the query's latent or the residual stream [1]."""
+    return jnp.where(llm.q_lora_rank > 0.0, llm.q_lora_rank, llm.hidden_size)
+
+
 def mla_projections(llm: LLM, *, absorbed: bool) -> Scalar:
     r"""Query and latent projections of one MLA layer [1].
 
@@ -79,12 +85,27 @@ def mla_projections(llm: LLM, *, absorbed: bool) -> Scalar:
     """
     nope, rope = llm.qk_nope_head_dim, llm.qk_rope_head_dim
     query_dim = (llm.kv_lora_rank if absorbed else nope) + rope
-    query_rows = jnp.where(llm.q_lora_rank > 0.0, llm.q_lora_rank, llm.hidden_size)
-    query = llm.hidden_size * llm.q_lora_rank + query_rows * llm.num_heads * query_dim
+    query = llm.hidden_size * llm.q_lora_rank + query_rows(llm) * llm.num_heads * query_dim
     latent = llm.hidden_size * (llm.kv_lora_rank + rope)
     if absorbed:
         return query + latent
     return query + latent + llm.kv_lora_rank * llm.num_heads * (nope + llm.v_head_dim)
+
+
+def index_projections(llm: LLM) -> Scalar:
+    r"""Weights of the indexer of one sparse layer [1].
+
+    .. math:: r\,h_I\,d_I + d\,d_I + d\,h_I
+
+    Index heads from the query's latent :math:`r`, one key and the weights of the heads from the
+    residual stream.
+
+    References
+    ----------
+    DeepSeek-V3.2-Exp, inference code (published).
+    """
+    heads = query_rows(llm) * llm.index_n_heads * llm.index_head_dim
+    return heads + llm.hidden_size * (llm.index_head_dim + llm.index_n_heads)
 
 
 def output_projection(llm: LLM, *, absorbed: bool) -> Scalar:
@@ -109,8 +130,11 @@ def layer_weights(llm: LLM, deployment: Deployment) -> Weights:
     dense_layers = llm.num_layers - llm.num_moe_layers
     expert = gated_ffn(llm, llm.moe_intermediate_size) * llm.num_moe_layers
     ffn = gated_ffn(llm, llm.intermediate_size) * dense_layers + expert * llm.num_shared_experts
+    projections = llm.num_layers * attention
+    if has_indexer(deployment):
+        projections += llm.num_sparse_layers * index_projections(llm)
     return Weights(
-        projections=llm.num_layers * attention,
+        projections=projections,
         output=llm.num_layers * output_projection(llm, absorbed=absorbed),
         router=llm.num_moe_layers * llm.hidden_size * llm.num_experts,
         ffn=ffn,

@@ -40,6 +40,8 @@ _UNIT_TEXT = {
     "m^2": r"mm\^2",
     "W/m^2": r"W/mm\^2",
     "J/B": r"pJ/B",
+    "USD": r"USD",
+    "USD/B": r"USD/GB",
 }
 
 # The machines of arXiv:2507.14397, version 1, per chip: bandwidth, FP8 rate, capacity.
@@ -76,6 +78,9 @@ CARD_TOTALS = {
     "llama4-scout": 108.6,  # Hugging Face, Llama-4-Scout-17B-16E: prints 109B; 0.87 are vision
     "llama4-maverick": 401.6,  # Hugging Face, Llama-4-Maverick-17B-128E: prints 402B
     "deepseek-v3": 671.0,  # card, deepseek-ai/DeepSeek-V3: main model
+    # Hugging Face counts 685.4, of which the multi-token-prediction module has 13.5, as in V3:
+    # there 684.5, and 671.0 on the card.
+    "deepseek-v3.2": 671.9,
     "kimi-k2": 1026.5,  # Hugging Face, moonshotai/Kimi-K2-Instruct; the card rounds to 1T
     "qwen3-4b": 4.0,  # card, Qwen/Qwen3-4B
     "qwen3-30b": 30.5,  # card, Qwen/Qwen3-30B-A3B
@@ -83,6 +88,13 @@ CARD_TOTALS = {
     "gpt-oss-20b": 20.91,  # gpt-oss model card, table 1
     "gpt-oss-120b": 116.83,  # gpt-oss model card, table 1
 }
+
+
+def indexer_params(llm: dict) -> float:
+    """Weights of all layers' indexers: heads from the query's latent, one key, a weight a head."""
+    heads, width = llm.get("index_n_heads", 0), llm.get("index_head_dim", 0)
+    each = llm.get("q_lora_rank", 0) * heads * width + llm["hidden_size"] * (width + heads)
+    return llm.get("num_sparse_layers", 0) * each
 
 
 def attention_params(llm: dict, *, absorbed: bool) -> float:
@@ -117,6 +129,7 @@ def full_params(llm: dict) -> float:
     embedding = float(llm["vocab_size"]) * llm["hidden_size"]
     return (
         layer_params(llm, absorbed=False, active=False)
+        + indexer_params(llm)
         + llm["num_layers"] * small
         + llm.get("num_moe_layers", 0) * expert_biases
         + embedding * (2 - llm.get("tied_embeddings", 0))
@@ -141,8 +154,8 @@ def recomputed(kind: str, name: str) -> float:
     return layer_params(LLMS[name], absorbed=True, active=active) / 1e9
 
 
-def test_the_llms_are_the_papers_twelve():
-    assert set(LLMS) == set(PAPER_NAMES.values())
+def test_the_llms_are_the_papers_twelve_and_one_with_sparse_attention():
+    assert set(LLMS) == set(PAPER_NAMES.values()) | {"deepseek-v3.2"}
 
 
 def test_the_chips_are_the_papers_five_and_twelve_real_ones():
@@ -183,6 +196,12 @@ def test_units_are_written_out_and_plain_numbers_are_within_bounds(entry, record
             assert re.fullmatch(pattern, value), (name, value)
 
 
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_chip_says_that_its_prices_are_illustrative(name):
+    assert "chip_price" in CHIPS[name]
+    assert "Prices: ours, illustrative." in CHIPS[name]["source"]
+
+
 @pytest.mark.parametrize("name", LLMS)
 def test_an_llm_leaves_out_what_it_lacks(name):
     assert all(LLMS[name][key] for key in quantities(LLM) if key in LLMS[name])
@@ -202,11 +221,20 @@ def test_an_llm_has_either_heads_or_a_latent(name):
 @pytest.mark.parametrize("name", LLMS)
 def test_parts_of_an_llm_do_not_outnumber_the_whole(name):
     llm = LLMS[name]
-    special = llm.get("num_windowed_layers", 0) + llm.get("num_chunked_layers", 0)
+    kinds = ("num_windowed_layers", "num_chunked_layers", "num_sparse_layers")
+    special = sum(llm.get(kind, 0) for kind in kinds)
     assert special <= llm["num_layers"]
     assert llm.get("num_moe_layers", 0) <= llm["num_layers"]
     assert llm.get("experts_per_token", 0) <= llm.get("num_experts", 0)
     assert llm["nominal_active_params"] <= llm["nominal_params"]
+
+
+def test_deepseek_v32_is_v3_and_an_indexer():
+    added = {"num_sparse_layers": 61, "index_n_heads": 64, "index_head_dim": 128}
+    added |= {"index_topk": 2048, "qk_norm_params": 2048 + 256}
+    own = {key: value for key, value in LLMS["deepseek-v3.2"].items() if key not in _TEXT_KEYS}
+    v3 = {key: value for key, value in LLMS["deepseek-v3"].items() if key not in _TEXT_KEYS}
+    assert own == v3 | added
 
 
 @pytest.mark.parametrize("name", PAPER_MACHINES)

@@ -31,7 +31,7 @@ def random_fields():
     random, catalog = np.random.default_rng(20250718), load_catalog()
     rows = []
     for _ in range(POINTS):
-        row = schema.record_defaults("deployment")
+        row = schema.base_defaults()
         for record, names in (("llm", catalog.llms), ("chip", catalog.chips)):
             row |= catalog.values(record, str(random.choice(list(names))), where="test", key="test")
         row |= {

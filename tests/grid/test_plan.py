@@ -13,8 +13,9 @@ from jaxlimits.grid.plan import Plan, make_plan
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.fields import quantities
+from jaxlimits.model.site import Site
 
-HARDWARE = ("mem_bw", "mem_bw_scale", "sync_latency", "chip")
+HARDWARE = ("mem_bw", "mem_bw_scale", "sync_latency", "electricity_price", "chip")
 APPLICATION = ("llm", "batch_size", "seq_len", "tp_size", "weight_bits_scale")
 NAMES = (*HARDWARE, *APPLICATION, *schema.SWITCHES)
 
@@ -50,8 +51,9 @@ def cut(scenario, plan):
 
 def test_the_names_are_of_the_kinds_that_the_tests_say():
     fields = {schema.scaled_field(name) or name for name in HARDWARE} - {"chip"}
-    assert fields <= set(quantities(Chip))
-    assert not {schema.scaled_field(n) or n for n in APPLICATION} & set(quantities(Chip))
+    hardware = {*quantities(Chip), *quantities(Site)}
+    assert fields <= hardware
+    assert not {schema.scaled_field(n) or n for n in APPLICATION} & hardware
 
 
 @given(grids(), budgets)

@@ -121,6 +121,21 @@ def test_a_switch_axis_has_no_column_and_gives_its_choices_in_place(sweep_of):
     assert chosen == ["step", "operator"]
 
 
+@pytest.mark.parametrize(
+    ("axes", "overrides", "needed"),
+    [
+        ("batch_size = [1]", {}, (False, False)),
+        ("batch_size = [1]", {"llm": "deepseek-v3.2"}, (False, True)),
+        ("num_sparse_layers = [0, 8]", {"llm": "deepseek-v3.2"}, (False, True)),
+        ("num_sparse_layers = [0]", {"llm": "deepseek-v3.2"}, (False, False)),
+        ("ep_size = [1, 2]", {"llm": "qwen3-30b"}, (True, False)),
+    ],
+)
+def test_terms_are_spared_where_nothing_reaches_them(sweep_of, axes, overrides, needed):
+    static = bind(sweep_of(axes, **overrides)).static_at((0,))
+    assert (static["expert_parallel"], static["sparse_attention"]) == needed
+
+
 def test_two_switch_axes_give_every_pair(sweep_of):
     axes = "roofline = ['step', 'operator']\naccounting = ['full', 'layers', 'nominal']"
     pairs = [

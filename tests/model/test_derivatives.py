@@ -22,13 +22,14 @@ from tests.helpers import (
 OUTPUTS = (
     *("utps", "stps", "t_compute", "t_mem", "t_sync", "energy_per_token"),
     *("capacity_utilisation", "bandwidth_utilisation", "flops_utilisation"),
+    *("cost_rate", "dollars_per_token"),
 )
 DISCRETE = {"compute_bits"}
 """A choice of three rates, not a continuum."""
 
 # Points away from kinks and jumps, but for the fields in braces: expert parallelism sets in where
 # ``ep_size`` exceeds 1, and the imbalance it brings has a kink where a rank holds a whole number of
-# experts, as it always does.
+# experts, as it always does; operator by operator, an indexer without heads has a kink at no layer.
 POINTS = {
     "memory bound": (
         named_scenario("llama3-70b", "h100", tp_size=16.0, pp_size=2.0, batch_size=7.0),
@@ -69,7 +70,18 @@ POINTS = {
             seq_len=20_000.0,
             **COMBINATIONS["engine"],
         ),
-        {"ep_size", "num_experts"},
+        {"ep_size", "num_experts", "num_sparse_layers"},
+    ),
+    "sparse attention": (
+        named_scenario(
+            "deepseek-v3.2",
+            "h200",
+            tp_size=12.0,
+            batch_size=70.0,
+            seq_len=50_000.0,
+            query_tokens=2.0,
+        ),
+        {"ep_size"},
     ),
     "paper": (
         named_scenario(

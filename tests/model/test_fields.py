@@ -11,7 +11,8 @@ from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import Quantity, defaults, quantities, switches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
-from tests.helpers import COMBINATIONS, DEFAULT, NUMBERS, named_scenario
+from jaxlimits.model.site import Site
+from tests.helpers import ALGORITHMS, COMBINATIONS, DEFAULT, NUMBERS, named_scenario
 
 RECORDS = [Chip, LLM, Deployment, Metrics]
 ANY = Quantity(unit="1", display="1", meaning="anything from 0")
@@ -93,7 +94,7 @@ def test_every_default_is_a_value_that_its_field_takes(record):
 
 
 def test_one_name_belongs_to_one_record():
-    total = sum(len(quantities(record)) for record in (Chip, LLM, Deployment))
+    total = sum(len(quantities(record)) for record in (Chip, LLM, Deployment, Site))
     assert len(NUMBERS) == total
     assert not set(NUMBERS) & set(quantities(Metrics))
 
@@ -107,5 +108,7 @@ def test_a_switch_defaults_to_its_first_choice():
 def test_the_tests_use_every_choice_of_every_switch():
     for name, info in switches(Deployment).items():
         used = {combination[name] for combination in COMBINATIONS.values()}
+        if name == "collective_algorithm":
+            used |= set(ALGORITHMS)
         assert used == set(info.choices), name
     assert set(DEFAULT) == set(switches(Deployment))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Limit, Metrics
 from tests.helpers import (
+    ALGORITHMS,
     COMBINATIONS,
     NUMBERS,
     PAPER,
@@ -21,10 +22,11 @@ from tests.helpers import (
 from tests.reference import VOID_IF_INFEASIBLE
 from tests.strategies import scenarios
 
-RATES = ("peak_flops", "peak_vector_flops", "mem_bw")
+RATES = ("peak_flops", "peak_vector_flops", "mem_bw", "link_bw")
 RATIOS = ("flops_ratio_16bit", "flops_ratio_4bit")
 CAPACITIES = ("mem_capacity", "usable_fraction")
 LATENCIES = ("sync_latency", "hop_latency", "all_to_all_latency")
+PRICES = ("chip_price", "mem_price", "server_price", "network_price", "electricity_price")
 HAIR = 1e-12
 """Rounding in float64, as a share."""
 
@@ -77,6 +79,37 @@ def test_elasticities_of_rates_less_those_of_latencies_are_one(scenario):
     assert min(rates) >= 0.0 >= max(latencies)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@given(scenario=scenarios(combinations=("paper",)), factor=st.floats(1.0, 100.0))
+def test_links_obey_the_same_laws_under_every_algorithm(algorithm, scenario, factor):
+    scenario = scenario.but(collective_algorithm=algorithm)
+    here = evaluate_x64(*scenario)
+    wider = evaluate_x64(*scenario.scaled(factor, ["link_bw"]))
+    slower = evaluate_x64(*scenario.scaled(factor, LATENCIES))
+    quick = evaluate_x64(*scenario.scaled(factor, RATES).scaled(1.0 / factor, LATENCIES))
+    assert never_less(wider.utps, here.utps)
+    assert never_less(here.utps, slower.utps)
+    assert quick.t_step == pytest.approx(here.t_step / factor, rel=1e-12)
+
+
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name != "constant"])
+@given(scenario=scenarios(combinations=("paper",)))
+def test_no_algorithm_beats_the_best_nor_any_the_bare_latency(algorithm, scenario):
+    each = evaluate_x64(*scenario.but(collective_algorithm=algorithm))
+    best = evaluate_x64(*scenario.but(collective_algorithm="best"))
+    constant = evaluate_x64(*scenario.but(collective_algorithm="constant"))
+    assert never_less(each.t_sync, best.t_sync)
+    assert never_less(best.t_sync, constant.t_sync)
+
+
+@given(scenario=scenarios(combinations=("paper",)))
+def test_one_shot_without_a_payload_is_the_papers_constant(scenario):
+    empty = {"collective_algorithm": "one-shot", "activation_bits": 1e-300}
+    point = evaluate_x64(*scenario.but(**empty))
+    constant = evaluate_x64(*scenario.but(collective_algorithm="constant"))
+    assert point.t_sync == constant.t_sync
+
+
 @given(scenario=scenarios(combinations=("paper",), **TP_ONLY))
 def test_with_tensor_parallelism_alone_three_elasticities_are_one(scenario):
     bandwidth, flops, sync = elasticities(scenario, ["mem_bw", "peak_flops", "sync_latency"])
@@ -116,6 +149,52 @@ def test_a_windowed_or_chunked_layer_never_costs_more_than_a_full_one(scenario, 
         assert never_less(getattr(full, metric), getattr(short, metric)), metric
     for metric in ("utps", "stps", "max_batch_size"):
         assert never_less(getattr(short, metric), getattr(full, metric)), metric
+
+
+SPARSE = ("mla_sparse_moe",)
+
+
+@given(scenario=scenarios(architectures=SPARSE, feasible=None), more=st.integers(1, 100_000))
+def test_selecting_more_tokens_never_costs_less(scenario, more):
+    few = evaluate_x64(*scenario)
+    many = evaluate_x64(*scenario.but(index_topk=scenario["index_topk"] + more))
+    for metric in ("kv_traffic", "flops"):
+        assert never_less(getattr(many, metric), getattr(few, metric)), metric
+    assert never_less(few.utps, many.utps)
+    assert many.kv_bytes == few.kv_bytes
+
+
+@given(scenario=scenarios(architectures=SPARSE, feasible=None))
+def test_sparse_attention_never_reads_more_than_full_attention_and_its_indexer(scenario):
+    sparse, full, index = sparse_full_and_indexer(scenario)
+    assert never_less(full.kv_traffic + index["kv_traffic"], sparse.kv_traffic)
+    assert never_less(full.flops + index["flops"], sparse.flops)
+    assert sparse.kv_bytes == pytest.approx(full.kv_bytes + index["kv_bytes"], rel=1e-12)
+
+
+@given(scenario=scenarios(architectures=SPARSE, feasible=None), more=st.integers(0, 1000))
+def test_an_indexer_that_selects_everything_comes_on_top_of_full_attention(scenario, more):
+    everything = scenario.but(index_topk=max(scenario["seq_len"], 1.0) + more)
+    sparse, full, index = sparse_full_and_indexer(everything)
+    for metric in ("kv_traffic", "kv_bytes", "flops"):
+        expected = getattr(full, metric) + index[metric]
+        assert getattr(sparse, metric) == pytest.approx(expected, rel=1e-12), metric
+
+
+def sparse_full_and_indexer(scenario: Scenario) -> tuple[Metrics, Metrics, dict[str, float]]:
+    """A point, the same without its indexer, and what the indexer does, each counted plainly."""
+    scenario = scenario.but(attention_span="model", accounting="layers")
+    plain = evaluate_x64(*scenario.but(attention_span="full"))
+    layers, batch, span = (scenario[n] for n in ("num_sparse_layers", "batch_size", "seq_len"))
+    heads, width, hidden = (scenario[n] for n in ("index_n_heads", "index_head_dim", "hidden_size"))
+    copies = scenario["tp_size"] if scenario.deployment.kv_sharding == "heads" else 1.0
+    keys = layers * batch * span * width * copies * scenario["index_bits"] / 8
+    rows = scenario["q_lora_rank"] or hidden
+    elements = layers * (rows * heads * width + hidden * width + hidden * heads)
+    pairs = layers * batch * scenario["query_tokens"] * span
+    flops = 2 * batch * scenario["query_tokens"] * elements + 2 * heads * width * pairs
+    index = {"kv_traffic": keys, "kv_bytes": scenario["pp_size"] * keys, "flops": flops}
+    return evaluate_x64(*scenario), plain, index
 
 
 @given(scenario=scenarios(architectures=("windowed", "chunked_moe")))
@@ -190,6 +269,36 @@ def test_vector_work_never_saves_time(scenario):
     assert never_less(on.t_step, off.t_step)
 
 
+@pytest.mark.parametrize("name", PRICES)
+@given(scenario=scenarios(feasible=None), factor=st.floats(1.0, 100.0))
+def test_a_higher_price_never_saves_dollars(name, scenario, factor):
+    cheap, dear = evaluate_x64(*scenario), evaluate_x64(*scenario.scaled(factor, [name]))
+    assert never_less(dear.capital_cost, cheap.capital_cost)
+    assert never_less(dear.cost_rate, cheap.cost_rate)
+    assert never_less(dear.dollars_per_token, cheap.dollars_per_token)
+    assert never_less(cheap.stps_per_dollar, dear.stps_per_dollar)
+
+
+@given(scenario=scenarios(), factor=st.floats(1e-2, 1e2))
+def test_dollars_scale_with_all_prices_and_nothing_else_does(scenario, factor):
+    before, after = evaluate_x64(*scenario), evaluate_x64(*scenario.scaled(factor, PRICES))
+    for name in quantities(Metrics):
+        power = {"capital_cost": 1, "cost_rate": 1, "dollars_per_token": 1, "stps_per_dollar": -1}
+        expected = getattr(before, name) * factor ** power.get(name, 0)
+        assert getattr(after, name) == pytest.approx(expected, rel=1e-12), name
+
+
+@given(scenario=scenarios(), years=st.floats(1.0, 100.0), share=st.floats(0.01, 1.0))
+def test_longer_and_fuller_use_makes_tokens_cheaper(scenario, years, share):
+    point = evaluate_x64(*scenario)
+    longer = evaluate_x64(*scenario.scaled(years, ["depreciation_time"]))
+    emptier = evaluate_x64(*scenario.scaled(share, ["utilisation"]))
+    assert never_less(point.dollars_per_token, longer.dollars_per_token)
+    assert emptier.dollars_per_token * share == pytest.approx(point.dollars_per_token, rel=1e-12)
+    assert emptier.cost_rate == point.cost_rate
+    assert point.dollars_per_token * point.stps_per_dollar == pytest.approx(1.0, rel=1e-12)
+
+
 @given(scenario=scenarios(feasible=False))
 def test_a_point_that_does_not_fit_is_data(scenario):
     point = evaluate_x64(*scenario)
@@ -244,14 +353,18 @@ EDGES = {
     "one chip, no context": {"tp_size": 1.0, "seq_len": 0.0, "mem_capacity": 1e13},
     "one layer": {"num_layers": 1.0, "num_moe_layers": 0.0, "num_windowed_layers": 0.0},
     "context at the window": {"seq_len": 128.0},
+    "context at the selection": {"seq_len": 2048.0},
 }
 
 
 @pytest.mark.parametrize("edge", EDGES.values(), ids=EDGES)
-@pytest.mark.parametrize("llm", ["llama3-70b", "deepseek-v3", "gpt-oss-20b", "llama4-maverick"])
+@pytest.mark.parametrize(
+    "llm", ["llama3-70b", "deepseek-v3", "deepseek-v3.2", "gpt-oss-20b", "llama4-maverick"]
+)
 @pytest.mark.parametrize("switches", [{}, PAPER], ids=["default", "paper"])
 def test_gradients_of_utps_are_finite_at_the_edges(llm, edge, switches):
-    edge = edge | ({"num_chunked_layers": 0.0} if "num_layers" in edge else {})
+    if "num_layers" in edge:
+        edge = edge | {"num_chunked_layers": 0.0, "num_sparse_layers": 0.0}
     scenario = named_scenario(llm, "h200", tp_size=8.0, **switches).but(**edge)
     assert evaluate_x64(*scenario).feasible
     for field, slope in gradient_x64(scenario).items():

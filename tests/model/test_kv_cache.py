@@ -43,7 +43,7 @@ def test_an_empty_context_has_no_cache():
 
 def test_a_windowed_layer_keeps_its_window():
     gpt_oss = llm("gpt-oss-120b")  # 18 layers of 36 see 128 tokens
-    assert kv_cache.full_layers(gpt_oss) == 18
+    assert kv_cache.full_layers(gpt_oss, Deployment()) == 18
     # 18 * 1000 + 18 * 128
     assert kv_cache.stored_span(gpt_oss, Deployment(seq_len=1000.0)) == 20_304
     assert kv_cache.read_span(gpt_oss, Deployment(seq_len=1000.0)) == 20_304

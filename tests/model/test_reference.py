@@ -10,6 +10,7 @@ from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Metrics
 from tests.helpers import (
+    ALGORITHMS,
     COMBINATIONS,
     evaluate_x32,
     evaluate_x64,
@@ -49,6 +50,14 @@ def test_the_model_equals_an_independent_one_on_every_llm_of_the_catalog(llm, co
     scenario = named_scenario(llm, "h200", **sizes, **combination)
     if scenario["num_experts"]:
         scenario = scenario.but(ep_size=16.0)
+    assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@given(data=st.data())
+def test_the_model_equals_an_independent_one_under_every_algorithm(algorithm, data):
+    scenario = data.draw(scenarios(combinations=("default",)))
+    scenario = scenario.but(collective_algorithm=algorithm)
     assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
 
 
