@@ -43,8 +43,11 @@ SWITCHES: Mapping[str, Switch] = switches(Deployment)
 OUTPUTS: Mapping[str, Quantity] = quantities(Metrics)
 """Every metric that the model gives."""
 
+_LIMITS = {code.name.lower(): int(code) for code in Limit}
+
 FLAGS: Mapping[str, Mapping[str, int]] = {
-    "limit": {code.name.lower(): int(code) for code in Limit},
+    "limit": _LIMITS,
+    "next_limit": _LIMITS,
     "feasible": {"not_computed": -1, "does_not_fit": 0, "fits": 1},
 }
 """Outputs that are codes, with their meanings; stored as int8."""
@@ -54,7 +57,10 @@ CONTINUOUS: tuple[str, ...] = tuple(
 )
 """Metrics that have derivatives: all but the codes and the largest batch, which is a count."""
 
-_RELATIVE, _ABSOLUTE, _AND = "_elasticity_", "_derivative_", "_and_"
+SENSITIVITIES: Mapping[str, int] = {"elasticity": 2, "derivative": 2, "doubling": 1}
+"""Kinds of sensitivity, and by how many fields each may be."""
+
+_AND = "_and_"
 
 _FACTOR = Quantity(unit="1", display="1", meaning="", positive=True)
 
@@ -69,32 +75,34 @@ class Sensitivity:
         The metric.
     by
         One field, or two for a second derivative.
-    relative
-        Whether in logarithms of both (an elasticity) or as they are (a derivative).
+    kind
+        ``derivative``; ``elasticity``, that of the logarithms; ``doubling``, the metric at twice
+        the field over the metric.
     """
 
     metric: str
     by: tuple[str, ...]
-    relative: bool
+    kind: str
 
     @property
     def name(self) -> str:
         """The name of the output: ``utps_elasticity_mem_bw``."""
-        kind = _RELATIVE if self.relative else _ABSOLUTE
-        return f"{self.metric}{kind}{_AND.join(self.by)}"
+        return f"{self.metric}_{self.kind}_{_AND.join(self.by)}"
 
 
 def sensitivity(name: str) -> Sensitivity | None:
     """Return what a name of the form ``<metric>_elasticity_<field>`` means, if it does.
 
-    ``_derivative_`` in the middle gives the derivative in SI units; two fields joined by ``_and_``
-    give the second derivative by both.
+    ``_derivative_`` in the middle gives the derivative in SI units, ``_doubling_`` the metric at
+    twice the field over the metric; two fields joined by ``_and_`` give the second derivative by
+    both.
     """
-    for kind in (_RELATIVE, _ABSOLUTE):
-        metric, found, rest = name.partition(kind)
+    for kind, most in SENSITIVITIES.items():
+        metric, found, rest = name.partition(f"_{kind}_")
         by = tuple(rest.split(_AND))
-        if found and metric in CONTINUOUS and len(by) <= 2 and all(field in FIELDS for field in by):
-            return Sensitivity(metric=metric, by=by, relative=kind == _RELATIVE)
+        known = metric in CONTINUOUS and all(field in FIELDS for field in by)
+        if found and known and len(by) <= most:
+            return Sensitivity(metric=metric, by=by, kind=kind)
     return None
 
 
@@ -110,12 +118,13 @@ def output(name: str) -> Quantity:
         return OUTPUTS[name]
     fields = " and ".join(FIELDS[field].meaning for field in asked.by)
     metric = OUTPUTS[asked.metric]
-    kind = "elasticity" if asked.relative else "derivative"
     order = "second " if len(asked.by) == 2 else ""
     unit = "1"
-    if not asked.relative:
+    if asked.kind == "derivative":
         unit = units.quotient(metric.unit, *(FIELDS[field].unit for field in asked.by))
-    meaning = f"{order}{kind} of the {metric.meaning} by the {fields}"
+    meaning = f"{order}{asked.kind} of the {metric.meaning} by the {fields}"
+    if asked.kind == "doubling":
+        meaning = f"gain of the {metric.meaning} from twice the {fields}"
     return Quantity(unit=unit, display=unit, meaning=meaning, lower=-math.inf)
 
 

@@ -21,7 +21,7 @@ ALGORITHMS = ("one-shot", "two-shot", "ring", "tree", "in-network")
 VOID_IF_INFEASIBLE = (
     *("t_compute", "t_mem", "t_sync", "t_step", "utps", "stps", "tpot"),
     *("bandwidth_utilisation", "flops_utilisation", "energy_per_token", "stps_per_watt"),
-    *("dollars_per_token", "stps_per_dollar"),
+    *("dollars_per_token", "stps_per_dollar", "compute_to_memory", "sync_to_work"),
 )
 
 
@@ -294,9 +294,10 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     room = p.tp_size * p.pp_size * p.mem_capacity * p.usable_fraction
     feasible = stored + stored_kv <= room
     if sequence > 0:
-        largest = max(0.0, math.floor((room - stored) / (p.pp_size * sequence)))
+        filled = max(0.0, (room - stored) / (p.pp_size * sequence))
+        largest = math.floor(filled)
     else:
-        largest = math.inf if stored <= room else 0.0
+        filled = largest = math.inf if stored <= room else 0.0
 
     compute, memory, overlap = stage_times(p, work)
     sync = sync_seconds(p)
@@ -321,9 +322,9 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     )
     capital = p.tp_size * p.pp_size * p.dp_size * price
     dollars_per_second = capital / p.depreciation_time + p.electricity_price * p.pue * power
-    slowest = max(
-        ("memory", memory), ("compute", compute), ("sync", sync), key=lambda pair: pair[1]
-    )
+    times = {"memory": memory, "compute": compute, "sync": sync}
+    slowest, second, _ = sorted(times, key=times.__getitem__, reverse=True)
+    ahead = times[slowest] / times[second] if times[second] > 0 else math.inf
     metrics = {
         "t_compute": compute,
         "t_mem": memory,
@@ -338,9 +339,14 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "weight_traffic": weight_traffic,
         "kv_traffic": kv_traffic,
         "flops": flops,
+        "batch_capacity": filled,
         "max_batch_size": largest,
         "feasible": feasible,
-        "limit": CODES[slowest[0] if feasible else "capacity"],
+        "limit": CODES[slowest if feasible else "capacity"],
+        "next_limit": CODES[second if feasible else slowest],
+        "limit_factor": ahead if feasible else (stored + stored_kv) / room,
+        "compute_to_memory": compute / memory,
+        "sync_to_work": sync / max(compute, memory),
         "capacity_utilisation": (stored + stored_kv) / room,
         "bandwidth_utilisation": (weight_traffic + kv_traffic) / (p.tp_size * p.mem_bw * step),
         "flops_utilisation": flops / (p.tp_size * p.peak_flops * ratio * step),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _BAR_WIDTH = 24
 _GROUPS = {
     "speed": ("utps", "stps", "tpot"),
-    "memory": ("weight_bytes", "kv_bytes", "bytes_per_chip", "max_batch_size"),
+    "memory": ("weight_bytes", "kv_bytes", "bytes_per_chip", "batch_capacity", "max_batch_size"),
     "work of one step": ("weight_traffic", "kv_traffic", "flops"),
     "power (provisioned)": ("power", "energy_per_token", "stps_per_watt"),
     "cost": ("capital_cost", "cost_rate", "dollars_per_token", "stps_per_dollar"),
@@ -66,7 +66,8 @@ def point(
     metrics = evaluate(llm, chip, catalog=found, x64=x64, where="point", **values)
     if as_json:
         asked = {"llm": llm, "chip": chip, **values}
-        print_json({"point": asked, **vars(metrics), "limit": _limit(metrics)})
+        limits = {"limit": _limit(metrics), "next_limit": _limit(metrics, "next_limit")}
+        print_json({"point": asked, **vars(metrics), **limits})
         return
     settings_text = "".join(f"  {name}={value}" for name, value in values.items())
     typer.echo(f"{llm} on {chip}{settings_text}\n")
@@ -78,7 +79,7 @@ def _print_table(metrics: "Metrics") -> None:
     from jaxlimits.units import show
 
     if metrics.feasible:
-        typer.echo(f"binds: {_limit(metrics)}\n\nwhere the time goes")
+        typer.echo(f"binds: {_limit(metrics)}{_next(metrics)}\n\nwhere the time goes")
         typer.echo(_row("t_step", show(metrics.t_step, "s"), OUTPUTS["t_step"].meaning))
         longest = max(getattr(metrics, name) for name in _TIMES)
         for name in _TIMES:
@@ -107,7 +108,14 @@ def _row(name: str, value: str, remark: str) -> str:
     return f"  {name:<22} {value:>16}  {remark}".rstrip()
 
 
-def _limit(metrics: "Metrics") -> str:
+def _limit(metrics: "Metrics", name: str = "limit") -> str:
     from jaxlimits.model.metrics import Limit
 
-    return Limit(int(metrics.limit)).name.lower()
+    return Limit(int(getattr(metrics, name))).name.lower()
+
+
+def _next(metrics: "Metrics") -> str:
+    """What would bind next, and how far away that is."""
+    if math.isinf(metrics.limit_factor):
+        return ""
+    return f" (then {_limit(metrics, 'next_limit')}, from {metrics.limit_factor:.3g}× better on)"

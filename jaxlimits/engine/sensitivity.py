@@ -62,10 +62,11 @@ def assemble(fields: Values, static: Static) -> tuple[Any, ...]:
 
 
 def differentiate(asked: Sensitivity, fields: Values, static: Static) -> jax.Array:
-    r"""Derivative or elasticity of a metric at one point.
+    r"""Derivative, elasticity or gain from doubling of a metric at one point.
 
     .. math:: \frac{\partial m}{\partial x}, \qquad
-              \frac{\partial \ln m}{\partial \ln x} = \frac{x}{m}\frac{\partial m}{\partial x}
+              \frac{\partial \ln m}{\partial \ln x} = \frac{x}{m}\frac{\partial m}{\partial x},
+              \qquad \frac{m(2x)}{m(x)}
 
     and, by two fields, the derivative of that by the second. At a kink, as where compute takes just
     as long as memory, it is the mean of both sides. NaN where the point does not fit.
@@ -75,20 +76,23 @@ def differentiate(asked: Sensitivity, fields: Values, static: Static) -> jax.Arr
         return getattr(evaluate(*assemble(fields, static)), asked.metric)
 
     first, *second = asked.by
-    change: Function = _along(metric, first, relative=asked.relative)
-    if asked.relative:
+    if asked.kind == "doubling":
+        return _over(lambda fields: metric({**fields, first: 2.0 * fields[first]}), metric)(fields)
+    relative = asked.kind == "elasticity"
+    change: Function = _along(metric, first, relative=relative)
+    if relative:
         change = _over(change, metric)
     for field in second:
-        change = _along(change, field, relative=asked.relative)
+        change = _along(change, field, relative=relative)
     return change(fields)
 
 
-def _over(change: Function, metric: Function) -> Function:
-    """The change of a metric in parts of it: none where the metric is zero, and stays so."""
+def _over(function: Function, metric: Function) -> Function:
+    """A function of the point as a share of a metric; a metric that is zero counts as one."""
 
     def share(fields: Values) -> jax.Array:
         value = metric(fields)
-        return change(fields) / jnp.where(value == 0.0, 1.0, value)
+        return function(fields) / jnp.where(value == 0.0, 1.0, value)
 
     return share
 

@@ -60,7 +60,7 @@ class ReductionTable(pydantic.BaseModel):
 
 
 class SensitivityTable(pydantic.BaseModel):
-    """Keys of ``elasticities`` and ``derivatives``: metrics, and the fields they answer to."""
+    """Keys of ``elasticities`` and their like: metrics, and the fields they answer to."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
@@ -79,6 +79,7 @@ class GridTables(pydantic.BaseModel):
     outputs: list[str] | Literal["all"] | None = None
     elasticities: SensitivityTable | list[str] | None = None
     derivatives: SensitivityTable | list[str] | None = None
+    doublings: SensitivityTable | list[str] | None = None
     precision: Precision = "float32"
     digits: int | None = pydantic.Field(default=None, ge=1, le=15)
     base: dict[str, Raw] = pydantic.Field(default_factory=dict)

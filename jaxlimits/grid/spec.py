@@ -14,6 +14,13 @@ from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
 from jaxlimits.grid.file import GridFile, GridTables, Precision, SensitivityTable
 from jaxlimits.grid.reductions import ReductionSpec, read_reduction, refuse_same_variables
 
+_SENSITIVITIES = {
+    "elasticities": "elasticity",
+    "derivatives": "derivative",
+    "doublings": "doubling",
+}
+"""Keys of a grid file, and the kind of sensitivity that each lists."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class GridSpec:
@@ -245,8 +252,8 @@ def _outputs(tables: GridTables, *, where: str) -> tuple[str, ...]:
 
 
 def _sensitivities(tables: GridTables, *, where: str) -> Iterator[str]:
-    """Names of the outputs that ``elasticities`` and ``derivatives`` ask for."""
-    for key, relative in (("elasticities", True), ("derivatives", False)):
+    """Names of the outputs that ``elasticities``, ``derivatives`` and ``doublings`` ask for."""
+    for key, kind in _SENSITIVITIES.items():
         table = getattr(tables, key)
         if isinstance(table, list):
             table = SensitivityTable(by=table)
@@ -257,7 +264,7 @@ def _sensitivities(tables: GridTables, *, where: str) -> Iterator[str]:
             for field in by:
                 if field not in schema.FIELDS:
                     raise unknown_name("field", field, schema.FIELDS, where=where, key=key)
-            if len(by) > 2:
-                remedy = "write one field, or two as 'mem_bw * sync_latency'"
-                raise InputError("of third order", where=where, key=key, value=text, remedy=remedy)
-            yield schema.Sensitivity(metric=metric, by=by, relative=relative).name
+            if len(by) > schema.SENSITIVITIES[kind]:
+                remedy = "write one field, or for a second order 'mem_bw * sync_latency'"
+                raise InputError("too many fields", where=where, key=key, value=text, remedy=remedy)
+            yield schema.Sensitivity(metric=metric, by=by, kind=kind).name

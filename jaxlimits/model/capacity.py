@@ -37,15 +37,20 @@ def replica_capacity(chip: Chip, deployment: Deployment) -> Scalar:
     return chips * (chip.mem_capacity * chip.usable_fraction)
 
 
-def max_batch_size(chip: Chip, llm: LLM, deployment: Deployment) -> Scalar:
-    r"""Largest micro-batch that fits [1].
+def batch_capacity(chip: Chip, llm: LLM, deployment: Deployment) -> Scalar:
+    r"""Micro-batch that fills the memory, a real number so that it has derivatives [1].
 
-    .. math:: \max(0, \lfloor (\mathrm{tp}\,\mathrm{pp}\,C - W)/(\mathrm{pp}\,S\,k) \rfloor)
+    .. math:: \max(0, (\mathrm{tp}\,\mathrm{pp}\,C - W)/(\mathrm{pp}\,S\,k))
 
     Infinite where a sequence stores nothing and the weights fit. Ours, from the published capacity.
     """
     free = replica_capacity(chip, deployment) - weight_bytes(llm, deployment)
     sequence = deployment.pp_size * sequence_bytes(llm, deployment)
     empty = sequence <= 0.0
-    batch = jnp.floor(free / jnp.where(empty, 1.0, sequence))
+    batch = free / jnp.where(empty, 1.0, sequence)
     return jnp.maximum(jnp.where(empty & (free >= 0.0), jnp.inf, batch), 0.0)
+
+
+def max_batch_size(chip: Chip, llm: LLM, deployment: Deployment) -> Scalar:
+    """Largest micro-batch that fits: :func:`batch_capacity` rounded down [1]."""
+    return jnp.floor(batch_capacity(chip, llm, deployment))

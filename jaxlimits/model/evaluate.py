@@ -8,12 +8,13 @@ terms on small axes and only the second half at every point.
 import equinox as eqx
 import jax.numpy as jnp
 
-from jaxlimits._types import Code, Flag, Scalar
+from jaxlimits._types import Flag, Scalar
 from jaxlimits.model import capacity, cost
+from jaxlimits.model.bottleneck import binding_limit, limit_factor, next_limit
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.metrics import Limit, Metrics
+from jaxlimits.model.metrics import Metrics
 from jaxlimits.model.operators import step_operators
 from jaxlimits.model.power import system_power
 from jaxlimits.model.roofline import StepTimes, step_times, tensor_rate
@@ -31,8 +32,8 @@ class StepTerms(eqx.Module):
         Stored by one replica, and the memory it has for it [B].
     weight_traffic, kv_traffic, flops
         Read and computed by one replica in one step [B, B, FLOP].
-    max_batch_size
-        Largest micro-batch that fits [1].
+    batch_capacity, max_batch_size
+        Micro-batch that fills the memory, and the largest whole one that fits [1].
     replica_chips, step_tokens
         Chips of one replica; tokens that the whole system gives in one step [1].
     stage_bw, stage_flops
@@ -50,6 +51,7 @@ class StepTerms(eqx.Module):
     weight_traffic: Scalar
     kv_traffic: Scalar
     flops: Scalar
+    batch_capacity: Scalar
     max_batch_size: Scalar
     replica_chips: Scalar
     step_tokens: Scalar
@@ -72,6 +74,7 @@ def step_terms(chip: Chip, llm: LLM, deployment: Deployment, site: Site) -> Step
         weight_traffic=operators.total("weight_traffic"),
         kv_traffic=operators.total("kv_traffic"),
         flops=operators.total("tensor_flops"),
+        batch_capacity=capacity.batch_capacity(chip, llm, deployment),
         max_batch_size=capacity.max_batch_size(chip, llm, deployment),
         replica_chips=deployment.tp_size * deployment.pp_size,
         step_tokens=deployment.dp_size * deployment.pp_size * deployment.batch_size,
@@ -82,17 +85,6 @@ def step_terms(chip: Chip, llm: LLM, deployment: Deployment, site: Site) -> Step
         cost_rate=cost.cost_rate(chip, deployment, site),
         serving_cost=cost.serving_cost(chip, deployment, site),
     )
-
-
-def binding_limit(times: StepTimes, *, feasible: Flag) -> Code:
-    """Code of the largest of memory, compute and sync time, or capacity where it does not fit.
-
-    Ties go to the first in that order.
-    """
-    slower = jnp.where(times.t_compute > times.t_mem, Limit.COMPUTE, Limit.MEMORY)
-    synced = times.t_sync > jnp.maximum(times.t_compute, times.t_mem)
-    code = jnp.where(synced, Limit.SYNC, slower)
-    return jnp.where(feasible, code, Limit.CAPACITY).astype(jnp.int8)
 
 
 def metrics_of(terms: StepTerms) -> Metrics:
@@ -122,9 +114,14 @@ def metrics_of(terms: StepTerms) -> Metrics:
         weight_traffic=terms.weight_traffic,
         kv_traffic=terms.kv_traffic,
         flops=terms.flops,
+        batch_capacity=terms.batch_capacity,
         max_batch_size=terms.max_batch_size,
         feasible=feasible,
         limit=binding_limit(terms.times, feasible=feasible),
+        next_limit=next_limit(terms.times, feasible=feasible),
+        limit_factor=limit_factor(terms.times, stored=stored, capacity=terms.capacity),
+        compute_to_memory=possible.t_compute / possible.t_mem,
+        sync_to_work=possible.t_sync / jnp.maximum(possible.t_compute, possible.t_mem),
         capacity_utilisation=stored / terms.capacity,
         bandwidth_utilisation=traffic / (terms.stage_bw * possible.t_step),
         flops_utilisation=terms.flops / (terms.stage_flops * possible.t_step),

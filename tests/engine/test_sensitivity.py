@@ -22,7 +22,7 @@ FIELDS = tuple(schema.FIELDS)
 
 
 def elasticity(field, metric="utps"):
-    return schema.Sensitivity(metric=metric, by=(field,), relative=True).name
+    return schema.Sensitivity(metric=metric, by=(field,), kind="elasticity").name
 
 
 @functools.cache
@@ -151,6 +151,15 @@ def test_the_interaction_is_the_derivative_of_an_elasticity_by_the_other():
     assert np.abs(interaction[inner][fits]).max() > 0.1
 
 
+def test_a_doubling_is_the_gain_from_twice_the_field():
+    text = PLAIN.format(more="", bandwidths=8, latencies=4).replace(
+        "elasticities", 'doublings = ["mem_bw"]\nelasticities', 1
+    )  # eight bandwidths a factor two apart
+    _, found = grid(text, "float64")
+    gains = found["utps"][:, :, 1:, :] / found["utps"][:, :, :-1, :]
+    np.testing.assert_allclose(found["utps_doubling_mem_bw"][:, :, :-1, :], gains, rtol=1e-12)
+
+
 def test_sensitivities_bring_the_limit_and_reduce_like_any_output():
     spec, _ = grid(PLAIN.format(more="", bandwidths=2, latencies=2))
     assert "limit" in spec.outputs
@@ -168,7 +177,7 @@ def test_sensitivities_bring_the_limit_and_reduce_like_any_output():
     [
         ('elasticities = ["mem_bandwidth"]', "mem_bw"),
         ('elasticities = { of = ["limit"], by = ["mem_bw"] }', "metric 'limit'"),
-        ('derivatives = ["mem_bw * seq_len * tp_size"]', "third order"),
+        ('derivatives = ["mem_bw * seq_len * tp_size"]', "too many fields"),
         ('outputs = ["utps_elasticity_bandwidth"]', "output"),
     ],
 )

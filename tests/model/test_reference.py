@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Metrics
+from jaxlimits.schema import FLAGS
 from tests.helpers import (
     ALGORITHMS,
     COMBINATIONS,
@@ -21,7 +22,9 @@ from tests.reference import reference
 from tests.strategies import scenarios
 
 CONTINUOUS = [
-    name for name in quantities(Metrics) if name not in {"limit", "feasible", "max_batch_size"}
+    name
+    for name in quantities(Metrics)
+    if name not in {*FLAGS, "batch_capacity", "max_batch_size", "limit_factor"}
 ]
 
 
@@ -29,6 +32,8 @@ def assert_same(metrics: Metrics, expected: dict[str, float]) -> None:
     for name in CONTINUOUS:
         assert getattr(metrics, name) == pytest.approx(expected[name], rel=1e-9, nan_ok=True), name
     assert metrics.feasible == expected["feasible"]
+    assert metrics.batch_capacity == pytest.approx(expected["batch_capacity"], rel=1e-9, abs=1e-6)
+    assert metrics.limit_factor == pytest.approx(expected["limit_factor"], rel=1e-9)
     # A quotient on a whole number may be floored to either side.
     assert metrics.max_batch_size == pytest.approx(expected["max_batch_size"], rel=1e-9, abs=1.0)
     if metrics.limit != expected["limit"]:
@@ -81,6 +86,7 @@ def test_single_precision_is_within_1e_5_of_double(scenario):
     for name in CONTINUOUS:
         expected = getattr(double, name)
         assert getattr(single, name) == pytest.approx(expected, rel=1e-5, nan_ok=True), name
+    assert single.limit_factor == pytest.approx(double.limit_factor, rel=1e-5)
 
 
 @given(scenario=scenarios())
