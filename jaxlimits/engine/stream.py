@@ -5,7 +5,7 @@ Memory holds the chunks in flight and nothing else, whatever the size of the gri
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -131,7 +131,9 @@ def _kept_axes(scenario: Scenario, reductions: Iterable[Reduction]) -> set[int]:
     return set.intersection(*kept) if kept else set()
 
 
-def stream(job: Job, keys: Iterable[Key] | None = None) -> Iterator[Chunk]:
+def stream(
+    job: Job, keys: Iterable[Key] | None = None, *, devices: Sequence[Any] | None = None
+) -> Iterator[Chunk]:
     """Compute chunks and yield them in the order of their keys.
 
     Parameters
@@ -140,8 +142,10 @@ def stream(job: Job, keys: Iterable[Key] | None = None) -> Iterator[Chunk]:
         The sweep.
     keys
         Which chunks; all of the plan where left out.
+    devices
+        Where to compute; every device of this process where left out.
     """
-    devices = jax.local_devices()
+    devices = jax.local_devices() if devices is None else devices
     waiting: collections.deque = collections.deque()
     wanted = job.plan.chunks() if keys is None else keys
     for number, key in enumerate(wanted):
