@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -87,7 +87,7 @@ def connected(*, workers: int | None = None, scheduler: str | None = None) -> It
 
 def compute_on(
     client: "Client", job: Job, keys: Iterable[Key], folder: Path, blanks: Blanks | None
-) -> Iterator[Done]:
+) -> Generator[Done]:
     """Compute chunks on a cluster and yield them in the order of their keys.
 
     Parameters
