@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxlimits.catalog.loader import Catalog as Catalog
     from jaxlimits.catalog.loader import load_catalog as load_catalog
+    from jaxlimits.errors import DamagedResultWarning as DamagedResultWarning
     from jaxlimits.errors import InputError as InputError
     from jaxlimits.errors import ResultError as ResultError
     from jaxlimits.model.chip import Chip as Chip
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Catalog": ("jaxlimits.catalog.loader", "Catalog"),
     "Chip": ("jaxlimits.model.chip", "Chip"),
+    "DamagedResultWarning": ("jaxlimits.errors", "DamagedResultWarning"),
     "Deployment": ("jaxlimits.model.deployment", "Deployment"),
     "IncompleteResultWarning": ("jaxlimits.store.results", "IncompleteResultWarning"),
     "InputError": ("jaxlimits.errors", "InputError"),
@@ -45,6 +47,7 @@ __all__ = [
     "LLM",
     "Catalog",
     "Chip",
+    "DamagedResultWarning",
     "Deployment",
     "IncompleteResultWarning",
     "InputError",

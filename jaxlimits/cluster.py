@@ -7,14 +7,18 @@ machine. A worker that dies costs the chunks it had under way; Dask gives them t
 
 import asyncio
 import contextlib
+import logging
 import os
+import socket
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxlimits.devices import own_devices, share_devices
 from jaxlimits.engine.stream import Job, stream
 from jaxlimits.errors import InputError, ResultError
 from jaxlimits.grid.plan import Key
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 _SECONDS_TO_ANSWER = 15
 _UNDER_WAY = 4
 """Chunks given to each worker ahead of time, so that it never waits."""
+
+_SECONDS_BETWEEN_COUNTS = 2.0
+"""How often the workers are counted: those of a queue join one after another."""
 
 
 @contextlib.contextmanager
@@ -52,11 +59,18 @@ def connected(*, workers: int | None = None, scheduler: str | None = None) -> It
     except ImportError:
         remedy = "pip install 'jaxlimits[cluster]'"
         raise InputError("workers need Dask", where="sweep", remedy=remedy) from None
+    share_devices()
     with contextlib.ExitStack() as stack:
         address: object = scheduler
         if scheduler is None:
             address = stack.enter_context(
-                LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    dashboard_address=":0",
+                    silence_logs=logging.ERROR,
+                    preload="jaxlimits.preload",
+                )
             )
         try:
             if scheduler is not None:
@@ -73,7 +87,7 @@ def connected(*, workers: int | None = None, scheduler: str | None = None) -> It
 
 def compute_on(
     client: "Client", job: Job, keys: Iterable[Key], folder: Path, blanks: Blanks | None
-) -> Iterator[Done]:
+) -> Generator[Done]:
     """Compute chunks on a cluster and yield them in the order of their keys.
 
     Parameters
@@ -91,11 +105,14 @@ def compute_on(
     shared = client.submit(_itself, job, pure=False)
     layout = client.submit(_itself, blanks, pure=False)
     place = str(folder.absolute())  # workers may have been started in another folder
-    ahead = _UNDER_WAY * max(1, len(client.scheduler_info()["workers"]))
+    own = version("jaxlimits")
     waiting: deque = deque()
+    ahead, counted = 0, -_SECONDS_BETWEEN_COUNTS
     for key in keys:
-        waiting.append(client.submit(_compute, shared, key, place, layout, pure=False))
-        if len(waiting) >= ahead:
+        if time.monotonic() - counted > _SECONDS_BETWEEN_COUNTS:
+            ahead, counted = _UNDER_WAY * _num_workers(client), time.monotonic()
+        waiting.append(client.submit(_compute, shared, key, place, layout, own, pure=False))
+        while len(waiting) >= ahead:
             yield _taken(waiting.popleft())
     while waiting:
         yield _taken(waiting.popleft())
@@ -111,6 +128,11 @@ async def _greet(scheduler: str) -> None:
     greeting = connect(scheduler, timeout=seconds, **options)
     comm = await asyncio.wait_for(greeting, seconds)
     await comm.close()
+
+
+def _num_workers(client: "Client") -> int:
+    workers: dict[str, int] = client.nthreads()  # pyright: ignore[reportAssignmentType]
+    return max(1, len(workers))
 
 
 def _itself(value: Any) -> Any:
@@ -130,9 +152,13 @@ def _taken(future) -> Done:
     return done
 
 
-def _compute(job: Job, key: Key, folder: str, blanks: Blanks | None) -> Done:
+def _compute(job: Job, key: Key, folder: str, blanks: Blanks | None, asked_by: str) -> Done:
     """Run on a worker: one chunk, its shard written, its parts sent back."""
-    (chunk,) = stream(job, [key])
+    _refuse_other_version({version("jaxlimits")}, asked_by)  # it may have joined in mid-sweep
+    if blanks is not None and not Path(folder).is_dir():
+        remedy = "workers must share the folder of the result"
+        raise ResultError(f"{folder}: is not there on {socket.gethostname()}; {remedy}")
+    (chunk,) = stream(job, [key], devices=own_devices())
     shard: Shard | None = None
     if blanks is not None:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -146,9 +172,15 @@ def _refuse_other_versions(client: "Client", scheduler: str) -> None:
     except TimeoutError:
         remedy = f"start some: dask worker {scheduler}"
         raise ResultError(f"{scheduler}: no worker has joined the scheduler; {remedy}") from None
-    own = version("jaxlimits")
-    found: dict[str, str] = client.run(version, "jaxlimits")  # pyright: ignore[reportAssignmentType]
-    others = set(found.values()) - {own}
+    found: dict[str, object] = client.run(  # pyright: ignore[reportAssignmentType]
+        version, "jaxlimits", on_error="return"
+    )
+    versions = {v if isinstance(v, str) else "(not installed)" for v in found.values()}
+    _refuse_other_version(versions, version("jaxlimits"))
+
+
+def _refuse_other_version(found: set[str], own: str) -> None:
+    others = found - {own}
     if others:
         problem = f"workers run jaxlimits {', '.join(sorted(others))}, this is {own}"
         raise InputError(problem, where="sweep", remedy="install one version everywhere")

@@ -1,4 +1,4 @@
-"""The two errors a user can meet, and the nearest names for a mistyped one."""
+"""The errors and warnings a user can meet, and the nearest names for a mistyped one."""
 
 import difflib
 from collections.abc import Iterable
@@ -38,6 +38,14 @@ class InputError(ValueError):
 
 class ResultError(OSError):
     """A result cannot be read or written: the command line exits with 1."""
+
+
+class ResultWarning(UserWarning):
+    """Something about a result that a user should know; the command line prints it as a line."""
+
+
+class DamagedResultWarning(ResultWarning):
+    """Parts of an unfinished sweep are not what was written, and are computed again."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], **place: str) -> InputError:

@@ -34,7 +34,13 @@ from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
 from jaxlimits.store.provenance import recorded_spec
 from jaxlimits.store.results import open_result
 from jaxlimits.store.template import build_dataset
-from jaxlimits.streamed import SINGLE_FILE_BYTES, compute_here, dense_bytes, run_streamed
+from jaxlimits.streamed import (
+    SINGLE_FILE_BYTES,
+    compute_here,
+    dense_bytes,
+    is_finished,
+    run_streamed,
+)
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -90,7 +96,8 @@ def sweep(
     digits
         Significant digits to which outputs are rounded, so that they compress better.
     resume
-        Go on with an unfinished sweep into the same output; start afresh where there is none.
+        Go on with an unfinished sweep into the same output; start afresh where there is none, and
+        do nothing where it is finished.
     force
         Replace an existing file.
 
@@ -154,10 +161,14 @@ def run_spec(
     """
     target = None if output is None else Path(output)
     if target is not None:
-        check_target(target, force=force)
+        check_target(target, force=force or resume)
     scenario = bind(spec)
     check_scenario(scenario)
     job = spec_job(spec, scenario)
+    if target is not None and resume and not force:
+        if is_finished(spec, job, target):
+            return open_result(target)
+        force = target.exists()  # the index of this very sweep, whose shards may be damaged
     if target is not None and (client is not None or _is_long(spec, job)):
         compute = compute_here if client is None else functools.partial(compute_on, client)
         run_streamed(

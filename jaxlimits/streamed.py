@@ -5,12 +5,12 @@ next chunks are computed, finished ones are compressed in threads and written as
 beside them says what is done.
 """
 
+import contextlib
 import dataclasses
 import os
-import shutil
-import time
+import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,13 +20,13 @@ from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
 from jaxlimits.engine.reduce import Arrays
 from jaxlimits.engine.stream import Chunk, Job, Progress, merge_parts, stream
-from jaxlimits.errors import ResultError
+from jaxlimits.errors import DamagedResultWarning, ResultError
 from jaxlimits.grid.plan import Key
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.store.index import write_index
+from jaxlimits.store.index import read_listing, write_index
 from jaxlimits.store.layout import make_layout
-from jaxlimits.store.ledger import Ledger, States, close_ledger, open_ledger
-from jaxlimits.store.netcdf import write_dataset
+from jaxlimits.store.ledger import Ledger, States, close_ledger, drop_ledger, open_ledger
+from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
 from jaxlimits.store.pack import pack
 from jaxlimits.store.provenance import describe_run
 from jaxlimits.store.shards import Blanks, Shard, check_shard, lay_out_shards, write_shard
@@ -35,8 +35,8 @@ from jaxlimits.store.template import build_dataset
 SINGLE_FILE_BYTES = 1 << 30
 """Dense results up to this size, before compression, end as one file; larger ones stay sharded."""
 
-_SECONDS_BETWEEN_SAVES = 1.0
 _SHARDS_IN_FLIGHT = 4
+_SHOWN = 3
 
 
 def shards_folder(output: Path) -> Path:
@@ -85,25 +85,70 @@ def run_streamed(
         The unfinished sweep is another one.
     """
     folder = shards_folder(output)
-    _check_space(spec, output)
     run = describe_run(spec, job.scenario)
     ledger = open_ledger(folder, _identity(run, job), resume=resume, force=force)
     sweep = _Sweep(spec=spec, job=job, ledger=ledger, content_hash=run["content_hash"])
+    told = _Told(progress)
     try:
-        shards, states = sweep.run(compute, progress)
-        _finish(sweep, shards, states, output, force=force, progress=progress)
+        shards, states = sweep.run(compute, told)
+        told("writing", 1.0)
+        _finish(sweep, shards, states, output, force=force)
     except OSError as error:
-        if isinstance(error, ResultError):
-            raise
-        remedy = "make room and continue with --resume"
-        raise ResultError(f"{output}: cannot be written: {error}; {remedy}") from None
+        said = str(error)
+        if not isinstance(error, ResultError):
+            said = f"{output}: cannot be written: {error}; make room"
+        remedy = "" if "--resume" in said else "; what is done is kept, continue with --resume"
+        raise ResultError(f"{said}{remedy}") from None
+    except (KeyboardInterrupt, SystemExit) as stop:
+        stop.add_note(
+            f"{told.share:.0%} of the sweep are kept in {folder}; "
+            "the same command with --resume goes on"
+        )
+        raise
+
+
+def is_finished(spec: GridSpec, job: Job, output: Path) -> bool:
+    """Whether a result is there already, and is the one that this sweep would give.
+
+    Raises
+    ------
+    ResultError
+        What is there is something else.
+    """
+    if not output.exists():
+        return False
+    run = describe_run(spec, job.scenario)
+    with open_dataset(output) as dataset:
+        same = dataset.attrs.get("content_hash") == run["content_hash"]
+        sharded = read_listing(dataset) is not None
+    if not same:
+        remedy = "choose another name, or replace it with --force"
+        raise ResultError(f"{output}: is the result of another sweep; {remedy}")
+    if not sharded:  # a kill may have come between the result and the end of its ledger
+        drop_ledger(shards_folder(output), _identity(run, job))
+    return not sharded
 
 
 def _identity(run: dict, job: Job) -> dict:
     """What must be equal for two runs to make the same chunks."""
-    names = ("grid", "overrides", "catalog", "precision", "jaxlimits_version", "content_hash")
+    names = (
+        *("grid", "overrides", "catalog", "precision", "memory"),
+        *("jaxlimits_version", "content_hash"),
+    )
     plan = {"shape": job.plan.shape, "block": job.plan.block}
     return {**{name: run[name] for name in names}, "plan": plan}
+
+
+@dataclasses.dataclass(slots=True)
+class _Told:
+    """Progress that remembers how far it was."""
+
+    progress: Progress
+    share: float = 0.0
+
+    def __call__(self, stage: str, share: float) -> None:
+        self.share = share
+        self.progress(stage, share)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +170,7 @@ class Done:
     shard: Shard | None
 
 
-Compute = Callable[[Job, Iterable[Key], Path, Blanks | None], Iterator[Done]]
+Compute = Callable[[Job, Iterable[Key], Path, Blanks | None], Generator[Done]]
 """Computes chunks and writes their shards, in the order of their keys."""
 
 
@@ -141,45 +186,62 @@ class _Sweep:
     def run(self, compute: Compute, progress: Progress) -> tuple[list[Shard], States]:
         """Compute what is missing; return every shard and the states of the reductions."""
         job, plan = self.job, self.job.plan
-        fresh = {r.name: r.start(plan.shape) for r in job.reductions}
-        merged, states = self.ledger.load_state(fresh)
-        shards = {shard.key: shard for shard in self._whole_shards()} if job.outputs else {}
+        merged, states = self._states()
+        shards = self._whole_shards() if job.outputs else {}
         keys = [key for key in plan.chunks() if self._is_wanted(key, merged, shards)]
         blanks = None
         if job.outputs:
             blanks = lay_out_shards(make_layout(self.spec, job.scenario, plan))
-        saved = time.monotonic()
-        for done in compute(job, keys, self.ledger.folder, blanks):
-            number = plan.number(done.key)
-            progress("computing", number / plan.num_chunks)
-            if done.shard is not None:
-                self.ledger.record(dataclasses.asdict(done.shard))
-                shards[done.key] = done.shard
-            if job.reductions and number >= merged:
-                merge_parts(job, states, done.parts, done.key)
-                merged = number + 1
-            if job.reductions and time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
-                self.ledger.save_state(merged, states)
-                saved = time.monotonic()
-        if job.reductions:
-            self.ledger.save_state(merged, states)
+        if len(keys) < plan.num_chunks:
+            progress("resuming", 1.0 - len(keys) / plan.num_chunks)
+        with contextlib.closing(compute(job, keys, self.ledger.folder, blanks)) as chunks:
+            for left, done in zip(reversed(range(len(keys))), chunks, strict=True):
+                number = plan.number(done.key)
+                if job.reductions and number >= merged:
+                    merge_parts(job, states, done.parts, done.key)
+                    self.ledger.record_parts(number, done.parts, states)
+                    merged = number + 1
+                if done.shard is not None:
+                    self.ledger.record_shard(done.shard)
+                    shards[done.key] = done.shard
+                progress("computing", 1.0 - left / plan.num_chunks)
         return [shards[key] for key in plan.chunks()] if job.outputs else [], states
+
+    def _states(self) -> tuple[int, States]:
+        """How many chunks an earlier run merged, and what its reductions had by then."""
+        plan = self.job.plan
+        fresh = {r.name: r.start(plan.shape) for r in self.job.reductions}
+        merged, states = self.ledger.load_state(fresh)
+        for number, parts in self.ledger.parts_after(merged):
+            key = tuple(map(int, np.unravel_index(number, plan.counts)))
+            merge_parts(self.job, states, parts, key)
+            merged = number + 1
+        return merged, states
 
     def _is_wanted(self, key: Key, merged: int, shards: dict[Key, Shard]) -> bool:
         unmerged = bool(self.job.reductions) and self.job.plan.number(key) >= merged
         return unmerged or (bool(self.job.outputs) and key not in shards)
 
-    def _whole_shards(self) -> Iterator[Shard]:
-        """Shards of an earlier run that are what was written."""
-        for entry in self.ledger.shards():
-            shard = Shard(**{**entry, "key": tuple(entry["key"])})
-            if check_shard(self.ledger.folder, shard, content_hash=self.content_hash) is None:
-                yield shard
+    def _whole_shards(self) -> dict[Key, Shard]:
+        """Shards of an earlier run that are what was written; the others are said."""
+        found: dict[Key, Shard] = {}
+        problems: list[str] = []
+        for shard in self.ledger.shards().values():
+            problem = check_shard(self.ledger.folder, shard, content_hash=self.content_hash)
+            if problem is None:
+                found[shard.key] = shard
+            else:
+                problems.append(f"{shard.name} {problem}")
+        if problems:
+            shown = "; ".join(problems[:_SHOWN]) + ("; …" if len(problems) > _SHOWN else "")
+            message = f"{len(problems)} finished shards are computed again: {shown}"
+            warnings.warn(f"{self.ledger.folder}: {message}", DamagedResultWarning, stacklevel=2)
+        return found
 
 
 def compute_here(
     job: Job, keys: Iterable[Key], folder: Path, blanks: Blanks | None
-) -> Iterator[Done]:
+) -> Generator[Done]:
     """Compute chunks in this process and yield them in the order of their keys.
 
     While later chunks are computed, earlier ones are compressed and written.
@@ -204,38 +266,24 @@ def _written(chunk: Chunk, shard: "Future[Shard]") -> Done:
 
 
 def _finish(
-    sweep: _Sweep,
-    shards: list[Shard],
-    states: States,
-    output: Path,
-    *,
-    force: bool,
-    progress: Progress,
+    sweep: _Sweep, shards: list[Shard], states: States, output: Path, *, force: bool
 ) -> None:
     """Turn shards and states into the result."""
     spec, job, folder = sweep.spec, sweep.job, sweep.ledger.folder
-    progress("writing", 1.0)
     findings = findings_of(spec.reductions, job, states)
+    # Made in the folder, where a kill leaves nothing that is not cleared away.
+    whole = folder / ".result.nc.partial"
     if not job.outputs:
-        write_dataset(build_dataset(spec, job.scenario, {}, findings), output, force=force)
-        close_ledger(folder, keep_shards=False)
-        return
-    layout = make_layout(spec, job.scenario, job.plan, findings)
-    if dense_bytes(spec) > SINGLE_FILE_BYTES:
-        write_index(output, folder, shards, layout=layout)
-        close_ledger(folder, keep_shards=True)
-        return
-    index = folder / ".index.nc.partial"
-    write_index(index, folder, shards, layout=layout)
-    pack(index, output, force=force)
+        write_dataset(build_dataset(spec, job.scenario, {}, findings), whole, force=True)
+    else:
+        layout = make_layout(spec, job.scenario, job.plan, findings)
+        if dense_bytes(spec) > SINGLE_FILE_BYTES:
+            write_index(output, folder, shards, layout=layout)
+            close_ledger(folder, keep_shards=True)
+            return
+        index = folder / ".index.nc.partial"
+        write_index(index, folder, shards, layout=layout)
+        pack(index, whole, force=True)
+    check_target(output, force=force)
+    os.replace(whole, output)
     close_ledger(folder, keep_shards=False)
-
-
-def _check_space(spec: GridSpec, output: Path) -> None:
-    """Refuse what could not fit on the disk even compressed to a tenth."""
-    needed, free = dense_bytes(spec) / 10.0, shutil.disk_usage(output.parent).free
-    if needed > free:
-        raise ResultError(
-            f"{output}: {spec.num_points:,} points take at least {needed / 1e9:,.1f} GB and the "
-            f"disk has {free / 1e9:,.1f} GB free; keep fewer outputs, reduce, or write elsewhere"
-        )

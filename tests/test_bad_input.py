@@ -399,5 +399,5 @@ def test_an_interrupted_sweep_says_so_and_leaves_nothing(folder, monkeypatch):
     (folder / "grid.toml").write_text(GOOD)
     monkeypatch.setattr(netcdf, "fill", interrupted)
     done = run("sweep", "grid.toml")
-    assert_refused(done, ["interrupted", "--resume"], code=130)
+    assert_refused(done, ["interrupted"], code=130)
     assert entries(folder) == ["grid.toml"]

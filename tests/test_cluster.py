@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError
 
 import distributed
 import pytest
@@ -16,6 +17,8 @@ from jaxlimits import cluster
 from jaxlimits.cluster import connected
 from jaxlimits.grid.scenario import bind
 from jaxlimits.pipeline import load_grid, run_spec, spec_job
+from jaxlimits.store.layout import make_layout
+from jaxlimits.store.shards import lay_out_shards
 from tests.command_line import run
 from tests.test_streamed import GRID, MEMORY, StopError, assert_same_bits
 
@@ -215,6 +218,37 @@ def test_workers_with_another_version_are_refused(two_workers, monkeypatch):
         connected(scheduler=two_workers.scheduler.address),
     ):
         pass
+
+
+def test_a_worker_that_joins_late_with_another_version_is_refused(grid, tmp_path):
+    spec = planned(grid)
+    job = spec_job(spec, bind(spec))
+    with pytest.raises(jl.InputError, match=r"workers run jaxlimits \S+, this is 9"):
+        cluster._compute(job, next(iter(job.plan.chunks())), str(tmp_path), None, "9")
+
+
+def test_a_worker_without_this_package_is_refused(two_workers, monkeypatch):
+    def version(name):
+        if os.getpid() != here:
+            raise PackageNotFoundError(name)
+        return real(name)
+
+    here, real = os.getpid(), cluster.version
+    monkeypatch.setattr(cluster, "version", version)
+    with (
+        pytest.raises(jl.InputError, match=r"\(not installed\), this is .*one version everywhere"),
+        connected(scheduler=two_workers.scheduler.address),
+    ):
+        pass
+
+
+def test_a_worker_that_does_not_share_the_folder_says_so(grid, tmp_path):
+    spec = planned(grid)
+    job = spec_job(spec, bind(spec))
+    blanks = lay_out_shards(make_layout(spec, job.scenario, job.plan))
+    arguments = (job, next(iter(job.plan.chunks())), str(tmp_path / "elsewhere"), blanks)
+    with pytest.raises(jl.ResultError, match=r"elsewhere: is not there on .*share the folder"):
+        cluster._compute(*arguments, cluster.version("jaxlimits"))
 
 
 def test_workers_and_a_scheduler_together_are_refused(grid, tmp_path):

@@ -1,10 +1,8 @@
 """Long sweeps: the same bits however they are cut short, and nothing computed twice."""
 
+import errno
 import os
-import signal
-import subprocess
-import sys
-import time
+import shutil
 from pathlib import Path
 
 import netCDF4
@@ -13,6 +11,8 @@ import pytest
 
 import jaxlimits as jl
 from jaxlimits import schema, streamed
+from jaxlimits.store import ledger
+from jaxlimits.store.index import missing_shards
 
 GRID = """
 outputs = ["utps", "limit"]
@@ -121,17 +121,97 @@ def test_a_resumed_sweep_has_the_same_bits(grid, tmp_path, whole, counted, stop_
     assert_same_bits(output, whole)
 
 
-def test_resuming_computes_only_what_is_missing(grid, tmp_path, counted, monkeypatch):
-    monkeypatch.setattr(streamed, "_SECONDS_BETWEEN_SAVES", 0.0)
+REDUCED = GRID.replace('outputs = ["utps", "limit"]', "")
+DENSE = GRID.partition("[reduce.best]")[0]
+
+
+@pytest.mark.parametrize("text", [GRID, REDUCED, DENSE], ids=["both", "reduced", "dense"])
+def test_resuming_computes_only_what_was_under_way(tmp_path, counted, text):
+    grid, output = tmp_path / "grid.toml", tmp_path / "out.nc"
+    grid.write_text(text, encoding="utf-8")
+    memory = MEMORY / 3
+    jl.sweep(grid, tmp_path / "first.nc", memory=memory).close()
+    every, counted.computed = counted.computed, 0
+    done = counted.stop_after = every // 2
+    with pytest.raises(StopError):
+        jl.sweep(grid, output, memory=memory)
+    assert counted.computed == done > streamed._SHARDS_IN_FLIGHT
+    counted.stop_after, counted.computed = None, 0
+    jl.sweep(grid, output, memory=memory, resume=True).close()
+    under_way = 0 if text is REDUCED else streamed._SHARDS_IN_FLIGHT + 1
+    assert every - done <= counted.computed <= every - done + under_way
+    assert_same_bits(output, tmp_path / "first.nc")
+
+
+def test_a_journal_that_grows_long_becomes_a_state(grid, tmp_path, whole, counted, monkeypatch):
+    monkeypatch.setattr(ledger, "_JOURNAL_BYTES", 0)
     output = tmp_path / "out.nc"
-    jl.sweep(grid, tmp_path / "first.nc", memory=MEMORY).close()
-    every, counted.computed, counted.stop_after = counted.computed, 0, 10
+    counted.stop_after = 12
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
-    counted.stop_after, before = None, counted.computed
+    assert (streamed.shards_folder(output) / "state.npz").exists()
+    counted.stop_after = None
     jl.sweep(grid, output, memory=MEMORY, resume=True).close()
-    in_flight = streamed._SHARDS_IN_FLIGHT + 1
-    assert counted.computed - before <= every - 10 + in_flight
+    assert_same_bits(output, whole)
+
+
+def cut(path, share):
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.31, 0.62, 0.999])
+@pytest.mark.parametrize("name", ["shards.jsonl", "parts.bin"])
+def test_a_ledger_that_was_cut_short_goes_on_twice(grid, tmp_path, whole, counted, name, share):
+    output = tmp_path / "out.nc"
+    for stop_after in (12, 8):
+        counted.computed, counted.stop_after = 0, stop_after
+        with pytest.raises(StopError):
+            jl.sweep(grid, output, memory=MEMORY, resume=True)
+        cut(streamed.shards_folder(output) / name, share)
+    counted.stop_after = None
+    jl.sweep(grid, output, memory=MEMORY, resume=True).close()
+    assert_same_bits(output, whole)
+
+
+def test_what_follows_a_ledger_that_was_cut_short_is_not_lost(grid, tmp_path, counted):
+    output = tmp_path / "out.nc"
+    folder = streamed.shards_folder(output)
+    counted.stop_after = 12
+    with pytest.raises(StopError):
+        jl.sweep(grid, output, memory=MEMORY)
+    cut(folder / "shards.jsonl", 0.9)
+    kept = len(ledger.Ledger(folder=folder).shards())
+    counted.computed, counted.stop_after = 0, 10
+    with pytest.raises(StopError):
+        jl.sweep(grid, output, memory=MEMORY, resume=True)
+    lines = (folder / "shards.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(ledger.Ledger(folder=folder).shards()) > kept
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", bytes(1000)])
+def test_a_damaged_state_is_said_and_computed_again(
+    grid, tmp_path, whole, counted, monkeypatch, damage
+):
+    monkeypatch.setattr(ledger, "_JOURNAL_BYTES", 0)
+    output = tmp_path / "out.nc"
+    counted.stop_after = 12
+    with pytest.raises(StopError):
+        jl.sweep(grid, output, memory=MEMORY)
+    (streamed.shards_folder(output) / "state.npz").write_bytes(damage)
+    counted.stop_after = None
+    with pytest.warns(jl.DamagedResultWarning, match=r"state\.npz: is damaged.*again"):
+        jl.sweep(grid, output, memory=MEMORY, resume=True).close()
+    assert_same_bits(output, whole)
+
+
+def test_a_damaged_identity_is_said(grid, tmp_path, counted):
+    output = tmp_path / "out.nc"
+    counted.stop_after = 5
+    with pytest.raises(StopError):
+        jl.sweep(grid, output, memory=MEMORY)
+    (streamed.shards_folder(output) / "sweep.json").write_text("{", encoding="utf-8")
+    with pytest.raises(jl.ResultError, match=r"sweep\.json is damaged.*--force"):
+        jl.sweep(grid, output, memory=MEMORY, resume=True)
 
 
 def test_an_unfinished_sweep_is_neither_lost_nor_overwritten(grid, tmp_path, counted):
@@ -149,8 +229,44 @@ def test_a_changed_grid_is_refused_with_the_difference(grid, tmp_path, counted):
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
     grid.write_text(GRID.replace("num = 40", "num = 41"), encoding="utf-8")
-    with pytest.raises(jl.InputError, match=r"(?s)another one.*num = 40.*num = 41"):
+    with pytest.raises(
+        jl.InputError, match=r"(?s)another one: grid differ.*-.*num = 40.*\+.*num = 41"
+    ):
         jl.sweep(grid, output, memory=MEMORY, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"memory": 2 * MEMORY}, r"-memory: 200000\.0\s+\+memory: 400000\.0"),
+        ({"x64": True}, r"-precision: float32\s+\+precision: float64"),
+        ({"overrides": {"tp_size": 8}}, r'\+overrides: "tp_size": "8"'),
+        (
+            {"catalog": "own.toml"},
+            r'-catalog: "mem_bw": "2 TB/s"\S*\s+\+catalog: "mem_bw": "3 TB/s"',
+        ),
+    ],
+)
+def test_another_budget_precision_or_catalog_is_refused_with_the_difference(
+    tmp_path, counted, changed, says
+):
+    grid, own, output = tmp_path / "grid.toml", tmp_path / "own.toml", tmp_path / "out.nc"
+    grid.write_text(GRID.replace("b200", "mine"), encoding="utf-8")
+    own.write_text('[chips.mine]\nlike = "h100"\nmem_bw = "2 TB/s"\n', encoding="utf-8")
+    counted.stop_after = 5
+    with pytest.raises(StopError):
+        jl.sweep(grid, output, catalog=(own,), memory=MEMORY)
+    own.write_text(
+        own.read_text().replace("2 TB/s", "3 TB/s" if "catalog" in changed else "2 TB/s")
+    )
+    options = {
+        "memory": MEMORY,
+        "catalog": (own,),
+        **{n: v for n, v in changed.items() if n != "catalog"},
+    }
+    with pytest.raises(jl.InputError, match=r"(?s)another one.*" + says) as refused:
+        jl.sweep(grid, output, resume=True, **options)
+    assert "sha256" not in str(refused.value)
 
 
 def test_resume_starts_afresh_where_there_is_nothing(grid, tmp_path, whole):
@@ -159,8 +275,16 @@ def test_resume_starts_afresh_where_there_is_nothing(grid, tmp_path, whole):
     assert_same_bits(output, whole)
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "foreign"])
-def test_a_damaged_shard_is_found_and_computed_again(grid, tmp_path, whole, counted, damage):
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("cut", "is truncated"),
+        ("changed", "is corrupt"),
+        ("gone", "is missing"),
+        ("foreign", "is the block"),
+    ],
+)
+def test_a_damaged_shard_is_said_and_computed_again(grid, tmp_path, whole, counted, damage, says):
     output = tmp_path / "out.nc"
     counted.stop_after = 12
     with pytest.raises(StopError):
@@ -171,13 +295,14 @@ def test_a_damaged_shard_is_found_and_computed_again(grid, tmp_path, whole, coun
         case "cut":
             first.write_bytes(content[: len(content) // 2])
         case "changed":
-            first.write_bytes(content[:-100] + bytes(100))
+            first.write_bytes(content[:-100] + bytes(byte ^ 255 for byte in content[-100:]))
         case "gone":
             first.unlink()
         case "foreign":
             first.write_bytes(second.read_bytes())
     counted.stop_after = None
-    jl.sweep(grid, output, memory=MEMORY, resume=True).close()
+    with pytest.warns(jl.DamagedResultWarning, match=rf"1 finished shards.*{first.name} {says}"):
+        jl.sweep(grid, output, memory=MEMORY, resume=True).close()
     assert_same_bits(output, whole)
 
 
@@ -186,6 +311,100 @@ def test_a_large_result_stays_in_shards_behind_an_index(grid, tmp_path, whole, m
     output = tmp_path / "out.nc"
     jl.sweep(grid, output, memory=MEMORY).close()
     assert streamed.shards_folder(output).is_dir()
+    assert_same_bits(output, whole)
+
+
+def test_a_finished_sweep_is_left_as_it_is(grid, tmp_path, whole, counted):
+    output = tmp_path / "out.nc"
+    shutil.copy(whole, output)
+    before = output.stat().st_mtime_ns
+    found = jl.sweep(grid, output, memory=MEMORY, resume=True)
+    assert (counted.computed, output.stat().st_mtime_ns) == (0, before)
+    assert "best" in found
+    with pytest.raises(jl.ResultError, match=r"another sweep; choose another name.*--force"):
+        jl.sweep(grid, output, memory=2 * MEMORY, resume=True)
+    with pytest.raises(jl.ResultError, match="exists"):
+        jl.sweep(grid, output, memory=MEMORY)
+
+
+def test_a_ledger_that_outlived_its_result_is_cleared_away(grid, tmp_path, whole, monkeypatch):
+    output = tmp_path / "out.nc"
+    monkeypatch.setattr(streamed, "close_ledger", stop)
+    with pytest.raises(StopError):
+        jl.sweep(grid, output, memory=MEMORY)
+    assert output.exists()
+    assert streamed.shards_folder(output).is_dir()
+    jl.sweep(grid, output, memory=MEMORY, resume=True)
+    assert_same_bits(output, whole)
+    assert not streamed.shards_folder(output).exists()
+
+
+def stop(*_arguments, **_options):
+    raise StopError
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_a_shard_lost_from_a_finished_result_is_computed_again_alone(
+    grid, tmp_path, whole, counted, monkeypatch, damage
+):
+    monkeypatch.setattr(streamed, "SINGLE_FILE_BYTES", 0)
+    output = tmp_path / "out.nc"
+    jl.sweep(grid, output, memory=MEMORY).close()
+    shard = streamed.shards_folder(output) / "000004.nc"
+    if damage == "gone":
+        shard.unlink()
+    else:
+        shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    counted.computed = 0
+    with pytest.warns(jl.DamagedResultWarning, match=r"000004\.nc is"):
+        jl.sweep(grid, output, memory=MEMORY, resume=True).close()
+    assert counted.computed == 1
+    assert_same_bits(output, whole)
+    assert missing_shards(output, verify=True) == []
+
+
+def test_an_index_without_its_shards_is_made_again(grid, tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(streamed, "SINGLE_FILE_BYTES", 0)
+    output = tmp_path / "out.nc"
+    jl.sweep(grid, output, memory=MEMORY).close()
+    shutil.rmtree(streamed.shards_folder(output))
+    jl.sweep(grid, output, memory=MEMORY, resume=True).close()
+    assert_same_bits(output, whole)
+
+
+def test_shards_without_their_index_get_one_and_nothing_is_computed(
+    grid, tmp_path, whole, counted, monkeypatch
+):
+    monkeypatch.setattr(streamed, "SINGLE_FILE_BYTES", 0)
+    output = tmp_path / "out.nc"
+    jl.sweep(grid, output, memory=MEMORY).close()
+    output.unlink()
+    counted.computed = 0
+    jl.sweep(grid, output, memory=MEMORY, resume=True).close()
+    assert counted.computed == 0
+    assert_same_bits(output, whole)
+
+
+def test_what_was_half_written_is_swept_out(grid, tmp_path, whole, counted):
+    output = tmp_path / "out.nc"
+    counted.stop_after = 8
+    with pytest.raises(StopError):
+        jl.sweep(grid, output, memory=MEMORY)
+    folder = streamed.shards_folder(output)
+    for name in (".000009.nc.1a2b.partial", ".state.npz.3c4d.partial"):
+        (folder / name).write_bytes(b"half")
+    counted.computed = 0
+    with pytest.raises(StopError):
+        jl.sweep(grid, output, memory=MEMORY, resume=True)
+    assert not list(folder.glob(".*.partial"))
+
+
+def test_a_beginning_that_was_cut_short_is_no_obstacle(grid, tmp_path, whole):
+    output = tmp_path / "out.nc"
+    folder = streamed.shards_folder(output)
+    folder.mkdir()
+    (folder / ".sweep.json.1a2b.partial").write_text("{", encoding="utf-8")
+    jl.sweep(grid, output, memory=MEMORY).close()
     assert_same_bits(output, whole)
 
 
@@ -199,37 +418,34 @@ def test_a_folder_of_someone_else_is_not_touched(grid, tmp_path):
     assert (folder / "thesis.nc").read_text(encoding="utf-8") == "do not delete"
 
 
-def test_a_full_disk_keeps_what_is_done(grid, tmp_path, whole, monkeypatch):
+@pytest.mark.parametrize("place", ["shards", "ledger", "result"])
+def test_a_full_disk_keeps_what_is_done(grid, tmp_path, whole, monkeypatch, place):
     output = tmp_path / "out.nc"
-    real, written = streamed.write_shard, []
+    written = []
 
-    def full(*arguments, **options):
-        if len(written) >= 6:
-            raise OSError(28, "No space left on device")
-        written.append(arguments)
-        return real(*arguments, **options)
+    def full_after(real, count):
+        def write(*arguments, **options):
+            if len(written) >= count:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written.append(arguments)
+            return real(*arguments, **options)
 
-    monkeypatch.setattr(streamed, "write_shard", full)
-    with pytest.raises(jl.ResultError, match=r"No space left.*--resume"):
-        jl.sweep(grid, output, memory=MEMORY)
-    monkeypatch.setattr(streamed, "write_shard", real)
+        return write
+
+    with monkeypatch.context() as patch:
+        match place:
+            case "shards":
+                patch.setattr(Path, "write_bytes", full_after(Path.write_bytes, 6))
+            case "ledger":
+                real = ledger.Ledger.record_parts
+                patch.setattr(ledger.Ledger, "record_parts", full_after(real, 6))
+            case "result":
+                patch.setattr(streamed, "pack", full_after(streamed.pack, 0))
+        with pytest.raises(jl.ResultError, match=r"No space left.*--resume"):
+            jl.sweep(grid, output, memory=MEMORY)
     jl.sweep(grid, output, memory=MEMORY, resume=True).close()
     assert_same_bits(output, whole)
-
-
-@pytest.mark.parametrize("seconds", [2.5, 3.5])
-def test_a_killed_sweep_resumes_to_the_same_bits(grid, tmp_path, whole, seconds):
-    output = tmp_path / "out.nc"
-    command = [sys.executable, "-m", "jaxlimits", "sweep", str(grid), "-o", str(output)]
-    memory = ["--memory", f"{MEMORY:.0f} B"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(jl.__file__).parents[1])}
-    process = subprocess.Popen([*command, *memory], env=environment)
-    time.sleep(seconds)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    if not output.exists():
-        subprocess.run([*command, *memory, "--resume"], env=environment, check=True)
-    assert_same_bits(output, whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["grid.toml", "out.nc"]
 
 
 # Rounding.

@@ -5,14 +5,20 @@ Each command imports what it needs when it runs, so that ``--help`` and ``catalo
 
 import contextlib
 import os
+import signal
 import sys
+import warnings
+from collections.abc import Iterator
 
 import typer
 
 from jaxlimits.cli import catalog, export, info, pack, point, sweep, validate
-from jaxlimits.errors import InputError, ResultError
+from jaxlimits.errors import InputError, ResultError, ResultWarning
 
-EXIT_OUTPUT, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_OUTPUT, EXIT_INPUT = 1, 2
+
+_ENDED = {128 + signal.SIGINT: "interrupted", 128 + signal.SIGTERM: "terminated"}
+"""What is said where a signal ended the command, by its exit code."""
 
 app = typer.Typer(
     name="jaxlimits",
@@ -31,10 +37,14 @@ app.command("validate")(validate.validate)
 
 
 def main() -> None:
-    """Run a command; exit with 1 where a file fails, 2 where the input is wrong."""
+    """Run a command; exit with 1 where a file fails, 2 where the input is wrong.
+
+    Ctrl-C and SIGTERM end it in order, with 130 and 143.
+    """
     try:
         try:
-            app()
+            with _ended_in_order(), _warned_in_lines():
+                app()
         finally:
             sys.stdout.flush()
     except InputError as error:
@@ -47,10 +57,44 @@ def main() -> None:
     except OSError as error:  # standard output is full
         _forget_output()
         _fail(f"standard output: cannot be written: {error.strerror}", EXIT_OUTPUT)
-    except SystemExit as stop:  # typer's answer to an interrupt
-        if stop.code == EXIT_INTERRUPTED:
-            _fail("interrupted; a long sweep continues with --resume", EXIT_INTERRUPTED)
+    except SystemExit as stop:
+        if stop.code in _ENDED:
+            _fail("; ".join([_ENDED[stop.code], *getattr(stop, "__notes__", ())]), stop.code)
         raise
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let a signal that ends the process be an exit, so that nothing is left half written."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    usual = (signal.SIG_DFL, signal.default_int_handler)  # what is ignored stays ignored
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) in usual]
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _warned_in_lines() -> Iterator[None]:
+    """Print what a user should know of a result as a line, not as Python prints warnings."""
+
+    def show(message, category, *place, **options) -> None:
+        if issubclass(category, ResultWarning):
+            _say(f"warning: {message}")
+        else:
+            usual(message, category, *place, **options)
+
+    usual, warnings.showwarning = warnings.showwarning, show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def _forget_output() -> None:
@@ -60,5 +104,9 @@ def _forget_output() -> None:
 
 
 def _fail(message: object, code: int) -> None:
-    print(f"jaxlimits: {message}", file=sys.stderr)  # noqa: T201
+    _say(message)
     sys.exit(code)
+
+
+def _say(message: object) -> None:
+    print(f"jaxlimits: {message}", file=sys.stderr)  # noqa: T201

@@ -147,7 +147,7 @@ def stream(
     keys
         Which chunks; all of the plan where left out.
     devices
-        Where to compute, a chunk on each; all local devices where left out.
+        Where to compute, a chunk on each; every device of this process where left out.
     """
     wanted = job.plan.chunks() if keys is None else keys
     line = _Line(job, make_mesh(devices or jax.local_devices()))

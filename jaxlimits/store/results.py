@@ -5,13 +5,14 @@ from pathlib import Path
 
 import xarray as xr
 
+from jaxlimits.errors import ResultWarning
 from jaxlimits.store.index import allow_open_files, missing_shards, read_listing
 from jaxlimits.store.netcdf import open_dataset
 
 _SHOWN = 3
 
 
-class IncompleteResultWarning(UserWarning):
+class IncompleteResultWarning(ResultWarning):
     """A sharded result lacks shards; their points read as not computed."""
 
 
