@@ -1,0 +1,1 @@
+"""Speed beside baselines, all in one run: see ``benchmarks/__main__.py``."""
