@@ -1,1 +1,1 @@
-"""Speed beside baselines, all in one run: see ``benchmarks/__main__.py``."""
+"""Speed and memory beside baselines, all in one run: start with ``python -m benchmarks --help``."""

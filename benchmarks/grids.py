@@ -48,7 +48,7 @@ def grid_text(
     *,
     outputs: tuple[str, ...] = (),
     reductions: Mapping[str, Mapping[str, object]] | None = None,
-    extra: str = "",
+    elasticities: tuple[str, ...] = (),
 ) -> str:
     """Return a grid file with the axes and conventions of grids/billion.toml.
 
@@ -56,20 +56,19 @@ def grid_text(
     ----------
     axes
         Lengths of the axes.
-    outputs, reductions
+    outputs, reductions, elasticities
         What to keep.
-    extra
-        Further keys at the top level.
     """
     tables = [
         f"[reduce.{name}]\n" + "\n".join(f"{key} = {json.dumps(v)}" for key, v in table.items())
         for name, table in (reductions or {}).items()
     ]
+    by = f"elasticities = {json.dumps(list(elasticities))}" if elasticities else ""
     blocks = "\n\n".join(tables)
     return f"""\
 title = "Measured by the benchmarks"
 outputs = {json.dumps(list(outputs))}
-{extra}
+{by}
 [base]
 chip = "xpu-hbm3"
 accounting = "layers"

@@ -27,14 +27,24 @@ CONVENTIONS = {
 }
 """What the loop is written for."""
 
-_LLM = (
+LLM_FIELDS = (
     "num_layers", "hidden_size", "num_heads", "num_kv_heads", "head_dim", "q_lora_rank",
     "kv_lora_rank", "qk_rope_head_dim", "intermediate_size", "num_moe_layers", "num_experts",
     "experts_per_token", "num_shared_experts", "moe_intermediate_size",
 )  # fmt: skip
 """Fields of a model, in the order of the loop's own record."""
 
-_CONSTANTS = ("peak_flops", "mem_capacity", "collectives_per_layer", "weight_bits", "kv_bits")
+_CONSTANTS = (
+    "peak_flops", "mem_capacity", "collectives_per_layer", "weight_bits", "kv_bits",
+    "chip_power", "mem_energy",
+)  # fmt: skip
+"""Numbers that the loop takes: see :func:`constants_of`."""
+
+_CHIP = (
+    "peak_flops", "mem_capacity", "usable_fraction", "collectives_per_layer", "weight_bits",
+    "kv_bits", "base_power", "die_area", "power_density", "mem_energy", "server_power",
+    "chips_per_server",
+)  # fmt: skip
 
 CHUNK_POINTS = 1 << 21
 """Points of a chunk of dense outputs, as the engine has on a CPU."""
@@ -60,6 +70,8 @@ def library() -> ctypes.CDLL:
         subprocess.run([*COMPILE, "-o", str(target), str(SOURCE), "-lm"], check=True)
         loaded = ctypes.CDLL(str(target))
     loaded.reduce_max.restype = ctypes.c_float
+    loaded.reduce_mean.restype = ctypes.c_double
+    loaded.reduce_frontier.restype = ctypes.c_int64
     loaded.row_bytes.restype = ctypes.c_int64
     return loaded
 
@@ -149,17 +161,33 @@ def make_loop(scenario: Scenario) -> Loop:
             raise ValueError(f"{name} = {scenario.switches[name]!r}: the loop has {choice!r}")
     lengths = dict(zip(names, scenario.shape, strict=True))
     shape = tuple(lengths.get(name, 1) for name in AXES)
-    columns = {name: _column(scenario, name) for name in AXES[1:]}
-    models = [np.broadcast_to(_column(scenario, name), shape[0]) for name in _LLM]
+    columns = {name: column_of(scenario, name) for name in AXES[1:]}
+    models = [np.broadcast_to(column_of(scenario, name), shape[0]) for name in LLM_FIELDS]
     columns["llm"] = np.ascontiguousarray(np.stack(models, axis=1))
-    constants = {name: float(_column(scenario, name).item()) for name in _CONSTANTS}
+    constants = constants_of(scenario)
     grid = _Grid(*shape, *(columns[name].ctypes.data for name in AXES), *constants.values())
     rows = np.zeros(int(np.prod(shape[:4])) * library().row_bytes(), np.uint8)
     return Loop(shape=shape, grid=grid, columns=columns, rows=rows)
 
 
-def _column(scenario: Scenario, name: str) -> np.ndarray:
+def column_of(scenario: Scenario, name: str) -> np.ndarray:
+    """Return a field along the axis that it varies on, or its one value [SI]."""
     return np.ascontiguousarray(scenario.effective(name).ravel())
+
+
+def constants_of(scenario: Scenario) -> dict[str, float]:
+    """Return what does not vary: usable memory, and the power of a chip without its memory [SI]."""
+    of = {name: float(column_of(scenario, name)[0]) for name in _CHIP}
+    server = of["server_power"] / of["chips_per_server"]
+    return {
+        "peak_flops": of["peak_flops"],
+        "mem_capacity": of["mem_capacity"] * of["usable_fraction"],
+        "collectives_per_layer": of["collectives_per_layer"],
+        "weight_bits": of["weight_bits"],
+        "kv_bits": of["kv_bits"],
+        "chip_power": of["base_power"] + of["die_area"] * of["power_density"] + server,
+        "mem_energy": of["mem_energy"],
+    }
 
 
 def _address(array: np.ndarray) -> ctypes.c_void_p:
@@ -167,9 +195,11 @@ def _address(array: np.ndarray) -> ctypes.c_void_p:
 
 
 def _argument(value: object) -> object:
-    """What ctypes passes: arrays by address, whole numbers as int64, others as double."""
+    """What ctypes passes: arrays by address, lists of them, whole numbers as int64, or doubles."""
     if isinstance(value, np.ndarray):
         return _address(value)
+    if isinstance(value, list):
+        return (_POINTER * len(value))(*(array.ctypes.data for array in value))
     if isinstance(value, int):
         return ctypes.c_int64(value)
     return ctypes.c_double(value) if isinstance(value, float) else value
