@@ -1,18 +1,25 @@
 """The kernel: dense outputs, chunk by chunk, beside the hand-written loop, NumPy and a plain copy.
 
-Over a quarter of the points of grids/billion.toml or fewer, with its axes. Ours hands every chunk
-to the host and lets go of it. The loop writes chunks of the same size into the same touched memory
-again and again; NumPy allocates as it goes, on one core. ``copy`` moves as many bytes as the outputs
-have between large touched arrays, on all cores.
+On the axes of grids/billion.toml with fewer batches. Ours hands every chunk to the host and lets go
+of it. The loop writes chunks of the same size into the same touched memory again and again, which
+stays in the caches where they are large; NumPy allocates as it goes, on one core. ``copy`` moves as
+many bytes as the outputs have between arrays that no cache holds, on all cores.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from benchmarks.baselines.broadcast import Outputs, Volumes, chunks, everything, three, utps_only
-from benchmarks.baselines.broadcast import volumes_of
+from benchmarks.baselines.broadcast import (
+    Outputs,
+    Volumes,
+    chunks,
+    everything,
+    three,
+    utps_only,
+    volumes_of,
+)
 from benchmarks.baselines.loop import ELASTICITIES, Loop, make_loop
 from benchmarks.baselines.machine import copy_memory
 from benchmarks.grids import Axes, grid_text, job_of, spec_of
@@ -33,14 +40,9 @@ def drain(job: Job) -> None:
         pass
 
 
-def loop_of(axes: Axes) -> Loop:
-    """Return the hand-written loop over the same grid."""
-    return make_loop(bind(spec_of(grid_text(axes, outputs=("utps",)))))
-
-
 def loop_run(axes: Axes, function: str, rooms: Callable[[Loop], tuple]) -> Run:
     """Return the loop over all chunks, into the same memory."""
-    loop = loop_of(axes)
+    loop = make_loop(bind(spec_of(grid_text(axes, outputs=("utps",)))))
     into = rooms(loop)
 
     def run() -> None:
@@ -68,33 +70,42 @@ def copy_run(point_bytes: int) -> Run:
     return Run(call=lambda: copy_memory(source, target), work=COPY_BYTES / point_bytes)
 
 
-def runs_of(
+def beside_all(
+    compare,
     axes: Axes,
     outputs: tuple[str, ...],
+    *,
     function: str,
     rooms: Callable[[Loop], tuple],
     in_numpy: Callable[[Volumes, slice], Outputs],
-) -> Mapping[str, Run]:
-    """Return ours and its baselines."""
+) -> None:
+    """Measure ours beside every baseline."""
     job = job_of(grid_text(axes, outputs=outputs))
     point_bytes = sum(1 if name in FLAGS else 4 for name in outputs)
-    return {
+    runs = {
         OURS: Run(call=lambda: drain(job), work=axes.points),
         "loop": loop_run(axes, function, rooms),
         "numpy": numpy_run(axes, in_numpy),
         "copy": copy_run(point_bytes),
     }
+    row = compare(runs)
+    copied = COPY_BYTES / row["median_s"]["copy"]
+    compare.note(point_bytes=point_bytes, copied_gb_per_second=round(copied / 1e9, 1))
 
 
 def bench_utps(compare):
-    compare(runs_of(AXES, ("utps",), "dense_utps", lambda loop: (loop.room(),), utps_only))
+    def rooms(loop: Loop) -> tuple:
+        return (loop.room(),)
+
+    beside_all(compare, AXES, ("utps",), function="dense_utps", rooms=rooms, in_numpy=utps_only)
 
 
 def bench_utps_stps_limit(compare):
     def rooms(loop: Loop) -> tuple:
         return loop.room(), loop.room(), loop.room(np.int8)
 
-    compare(runs_of(AXES, ("utps", "stps", "limit"), "dense_three", rooms, three))
+    outputs = ("utps", "stps", "limit")
+    beside_all(compare, AXES, outputs, function="dense_three", rooms=rooms, in_numpy=three)
     compare.aim(loop=0.8, numpy=2.5)
 
 
@@ -103,7 +114,8 @@ def bench_all_outputs(compare):
         reals = [loop.room() for name in OUTPUTS if name not in FLAGS]
         return reals, loop.room(np.int8), loop.room(np.int8)
 
-    compare(runs_of(FEWER, tuple(OUTPUTS), "dense_all", rooms, everything))
+    outputs = tuple(OUTPUTS)
+    beside_all(compare, FEWER, outputs, function="dense_all", rooms=rooms, in_numpy=everything)
 
 
 @pytest.mark.parametrize(
@@ -117,12 +129,14 @@ def bench_elasticities(compare, function, fields):
         job = job_of(text)
     except InputError as error:
         pytest.skip(f"grids take no elasticities: {error}")
-    loop = loop_of(AXES)
-    rooms = [loop.room() for _ in fields]
-    into = rooms if len(rooms) > 1 else rooms[0]
+
+    def rooms(loop: Loop) -> tuple:
+        into = [loop.room() for _ in fields]
+        return loop.room(), into if len(into) > 1 else into[0]
+
     runs = {
         OURS: Run(call=lambda: drain(job), work=AXES.points),
-        "loop": loop_run(AXES, function, lambda loop: (loop.room(), into)),
+        "loop": loop_run(AXES, function, rooms),
     }
     compare(runs)
     compare.aim(loop=0.6)

@@ -2,14 +2,21 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 JAXLIMITS = (sys.executable, "-m", "jaxlimits")
+
+_WATCHED = """\
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+"""Starts a command from a small process: Linux counts what the parent held at the start as the
+child's own peak, and this one may hold results."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,17 +47,18 @@ def sweep(grid: Path | str, folder: Path, *options: str) -> Finished:
         The command failed.
     """
     command = [*JAXLIMITS, "sweep", str(grid), "-o", "out.nc", "--json", *options]
+    watched = [sys.executable, "-c", _WATCHED, *command]
     started = time.perf_counter()
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    done = subprocess.run(watched, cwd=folder, stdout=subprocess.PIPE, text=True, check=False)
     seconds = time.perf_counter() - started
-    if status != 0:
+    if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed")
-    sweeping = float(json.loads(said)["seconds"])
-    return Finished(seconds=seconds, peak_mb=usage.ru_maxrss / 1e3, sweeping=sweeping)
+    said, peak_kib = done.stdout.strip().rsplit("\n", 1)
+    return Finished(
+        seconds=seconds,
+        peak_mb=int(peak_kib) * 1024 / 1e6,
+        sweeping=float(json.loads(said)["seconds"]),
+    )
 
 
 def killed_sweep(grid: Path, folder: Path, *, after: float) -> None:
@@ -67,11 +75,6 @@ def killed_sweep(grid: Path, folder: Path, *, after: float) -> None:
         process.kill()
     if process.returncode == 0:
         raise RuntimeError(f"{' '.join(command)} took less than {after:.1f} s")
-
-
-def run_quietly(command: Sequence[str], folder: Path) -> None:
-    """Run a command in a folder."""
-    subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True)
 
 
 def stored_files(folder: Path) -> list[Path]:

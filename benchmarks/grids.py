@@ -80,7 +80,7 @@ vector_work = "off"
 llm = {json.dumps(list(LLMS[: axes.llm]))}
 seq_len = [4096, 131072]
 tp_size = {json.dumps([2 << power for power in range(axes.tp_size)])}
-batch_size = {{ linear = [8, {8 * axes.batch_size}], num = {axes.batch_size} }}
+batch_size = {json.dumps([8 * (place + 1) for place in range(axes.batch_size)])}
 mem_bw = {{ geometric = ["0.5 TiB/s", "64 TiB/s"], num = {axes.mem_bw} }}
 sync_latency = {{ geometric = ["0.02 us", "20 us"], num = {axes.sync_latency} }}
 

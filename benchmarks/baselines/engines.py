@@ -33,7 +33,7 @@ def point_function(v: Volumes, shape: tuple[int, ...]) -> Callable[..., tuple[fl
     fits = v.fits.tolist()
     _, seqs, tps, batches, *_ = shape
 
-    def speeds(llm, seq_len, tp_size, batch_size, mem_bw, sync_latency):
+    def speeds(*, llm, seq_len, tp_size, batch_size, mem_bw, sync_latency):
         row = ((llm * seqs + seq_len) * tps + tp_size) * batches + batch_size
         if not fits[row]:
             return float("nan"), float("nan"), 3
@@ -55,13 +55,16 @@ def combos_of(v: Volumes, shape: tuple[int, ...]) -> Combos:
 
 def sweep_in_memory(v: Volumes, shape: tuple[int, ...]) -> xr.Dataset:
     """Sweep every point in this process."""
-    runner = xyzpy.Runner(point_function(v, shape), var_names=list(OUTPUTS))
-    found = runner.run_combos(combos_of(v, shape), verbosity=0)
+    found = _runner(v, shape).run_combos(combos_of(v, shape), verbosity=0)
+    assert isinstance(found, xr.Dataset)
     return found
 
 
 def sweep_to_disk(v: Volumes, shape: tuple[int, ...], path: Path) -> None:
     """Sweep every point and keep the dataset in a file, as xyzpy's Harvester does."""
-    runner = xyzpy.Runner(point_function(v, shape), var_names=list(OUTPUTS))
-    harvester = xyzpy.Harvester(runner, data_name=str(path))
+    harvester = xyzpy.Harvester(_runner(v, shape), data_name=str(path))
     harvester.harvest_combos(combos_of(v, shape), verbosity=0)
+
+
+def _runner(v: Volumes, shape: tuple[int, ...]) -> xyzpy.Runner:
+    return xyzpy.Runner(point_function(v, shape), var_names=list(OUTPUTS), fn_args=list(AXES))
