@@ -11,14 +11,16 @@ spell of the machine meets all alike. What counts are the ratios of the medians 
 rates of different runs or machines cannot be compared. ``pytest benchmarks/bench_kernel.py`` does
 the same without keeping anything, and takes pytest-benchmark's own options.
 
-Results go to ``benchmarks/results/<machine>/<name>.json``: date, commit, machine, and a row a case
-with the median and best seconds, the rate, and our rate over each baseline's. Needs a C compiler
-and ``pip install 'jaxlimits[bench]'``.
+Results go to ``benchmarks/results/<machine>/<name>.json``: date, commit, machine, the system's load
+before the run (near 0 on a quiet machine; the loop's threads wait for each other and suffer most
+from company), and a row a case with the median and best seconds, the rate, and our rate over each
+baseline's. Needs a C compiler and ``pip install 'jaxlimits[bench]'``.
 """
 
 import argparse
 import datetime
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -58,11 +60,12 @@ def main() -> int:
 
 def measure(name: str, passed: list[str]) -> int:
     """Run one file of benchmarks and keep its results; return pytest's exit code."""
+    load = round(os.getloadavg()[0], 2)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         code = run_pytest(f"bench_{name}.py", [*passed, f"--benchmark-json={report}"])
         if code == 0 and report.exists() and report.stat().st_size:
-            keep(name, json.loads(report.read_text(encoding="utf-8")))
+            keep(name, json.loads(report.read_text(encoding="utf-8")), load)
     return code
 
 
@@ -72,12 +75,13 @@ def run_pytest(file: str, options: list[str]) -> int:
     return subprocess.run([*command, str(HERE / file), *options], check=False).returncode
 
 
-def keep(name: str, report: dict[str, Any]) -> None:
+def keep(name: str, report: dict[str, Any], load: float) -> None:
     """Write the rows of a report under the machine's name."""
     facts = machine()
     rows = [{"case": found["name"], **found["extra_info"]} for found in report["benchmarks"]]
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    whole = {"date": today, "commit": commit(), "machine": facts, "results": rows}
+    origin = {"date": today, "commit": commit(), "load": load, "machine": facts}
+    whole = {**origin, "results": rows}
     target = HERE / "results" / machine_name(facts) / f"{name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")

@@ -208,7 +208,7 @@ void dense_all(const Grid *g, const Row *rows, int64_t first, int64_t last, floa
             fill(o[MAX_BATCH_SIZE], row.max_batch_size, n);
             fill(o[CAPACITY_UTILISATION], stored / row.capacity, n);
             fill(o[POWER], power, n);
-            memset(feasible + at, row.feasible, (size_t)n);
+            for (int64_t k = 0; k < n; k++) feasible[at + k] = row.feasible;
             if (!row.feasible) {
                 for (int i = T_COMPUTE; i <= TPOT; i++) fill(o[i], NOTHING, n);
                 fill(o[BANDWIDTH_UTILISATION], NOTHING, n);
