@@ -1,0 +1,1 @@
+"""Speed and memory beside baselines, all in one run: start with ``python -m benchmarks --help``."""

@@ -1,0 +1,50 @@
+"""What a measurement depends on: the machine, the versions, the commit."""
+
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+
+from benchmarks.baselines.machine import cores
+
+VERSIONS = ("jax", "numpy", "h5py", "isal", "jaxlimits")
+
+
+def cpu_model() -> str:
+    """The processor as the system names it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def machine() -> dict[str, object]:
+    """What the times depend on; no names of hosts, users or folders."""
+    devices = jax.devices()
+    accelerator = {} if devices[0].platform == "cpu" else {"device": devices[0].device_kind}
+    return {
+        **accelerator,
+        "devices": len(devices),
+        "cpu": cpu_model(),
+        "cores": cores(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in VERSIONS},
+    }
+
+
+def machine_name(facts: dict[str, object]) -> str:
+    """Name of the folder for a machine's results: its accelerator, or its processor and cores."""
+    whole = facts.get("device") or f"{facts['cpu']} {facts['cores']} cores"
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(\w+\)", "", str(whole)).lower()).strip("-")
+
+
+def commit() -> str:
+    """The commit that is checked out, marked where files differ from it."""
+    root = Path(__file__).parents[1]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude", "*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
