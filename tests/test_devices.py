@@ -32,11 +32,11 @@ def computed_on():
 
 def watch():
     from jaxlimits.engine import stream
-    real, stream.used = stream.run_chunk, set()
-    def run_chunk(*arguments, device, **options):
-        stream.used.add(device.id)
-        return real(*arguments, device=device, **options)
-    stream.run_chunk = run_chunk
+    real, stream.used = stream.run_chunks, set()
+    def run_chunks(*arguments, mesh, **options):
+        stream.used |= {device.id for device in mesh.devices.flat}
+        return real(*arguments, mesh=mesh, **options)
+    stream.run_chunks = run_chunks
 
 if __name__ == "__main__":
     grid, output, memory = sys.argv[1:]
