@@ -11,25 +11,29 @@ spell of the machine meets all alike. What counts are the ratios of the medians 
 rates of different runs or machines cannot be compared. ``pytest benchmarks/bench_kernel.py`` does
 the same without keeping anything, and takes pytest-benchmark's own options.
 
-Results go to ``benchmarks/results/<machine>/<name>.json``: date, commit, machine, the system's load
-before the run (near 0 on a quiet machine; the loop's threads wait for each other and suffer most
-from company), and a row a case with the median and best seconds, the rate, and our rate over each
-baseline's. Needs a C compiler and ``pip install 'jaxlimits[bench]'``.
+Results go to ``benchmarks/results/<machine>/<name>.json``: date, commit, machine, and a row a case
+with the median and best seconds, the rate, and our rate over each baseline's. They are kept only
+where other processes took next to nothing of the machine meanwhile: company does not slow all runs
+alike (the loop's threads wait for each other after every chunk and suffer most), so that ratios
+would flatter us. Needs a C compiler and ``pip install 'jaxlimits[bench]'``.
 """
 
 import argparse
 import datetime
 import json
-import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.facts import commit, machine, machine_name
+from benchmarks.facts import commit, cpu_seconds, machine, machine_name
 
 HERE = Path(__file__).parent
+MOST_BY_OTHERS = 0.1
+"""Cores that other processes may take, on average, while something is measured."""
+
 NAMES = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
 
 
@@ -59,13 +63,20 @@ def main() -> int:
 
 
 def measure(name: str, passed: list[str]) -> int:
-    """Run one file of benchmarks and keep its results; return pytest's exit code."""
-    load = round(os.getloadavg()[0], 2)
+    """Run one file of benchmarks and keep its results; return the exit code."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
+        started, before = time.perf_counter(), cpu_seconds()
         code = run_pytest(f"bench_{name}.py", [*passed, f"--benchmark-json={report}"])
-        if code == 0 and report.exists() and report.stat().st_size:
-            keep(name, json.loads(report.read_text(encoding="utf-8")), load)
+        whole, own = (now - then for now, then in zip(cpu_seconds(), before, strict=True))
+        others = round(max(0.0, whole - own) / (time.perf_counter() - started), 2)
+        if code != 0 or not report.exists() or report.stat().st_size == 0:
+            return code
+        if others > MOST_BY_OTHERS:
+            message = f"{name}: not kept, other processes took {others} cores meanwhile; try again"
+            print(message, file=sys.stderr)
+            return 1
+        keep(name, json.loads(report.read_text(encoding="utf-8")), others)
     return code
 
 
@@ -75,12 +86,12 @@ def run_pytest(file: str, options: list[str]) -> int:
     return subprocess.run([*command, str(HERE / file), *options], check=False).returncode
 
 
-def keep(name: str, report: dict[str, Any], load: float) -> None:
+def keep(name: str, report: dict[str, Any], others: float) -> None:
     """Write the rows of a report under the machine's name."""
     facts = machine()
     rows = [{"case": found["name"], **found["extra_info"]} for found in report["benchmarks"]]
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    origin = {"date": today, "commit": commit(), "load": load, "machine": facts}
+    origin = {"date": today, "commit": commit(), "cores_of_others": others, "machine": facts}
     whole = {**origin, "results": rows}
     target = HERE / "results" / machine_name(facts) / f"{name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """What a measurement depends on: the machine, the versions, the commit."""
 
+import os
 import platform
 import re
 import subprocess
@@ -48,3 +49,19 @@ def commit() -> str:
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude", "*"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
+
+
+def cpu_seconds() -> tuple[float, float]:
+    """CPU time that the whole machine has spent so far, and this process with what it started [s].
+
+    Both grow; of two such pairs the differences tell what other processes took in between. Zeros
+    where the system does not say.
+    """
+    stat = Path("/proc/stat")
+    if not stat.is_file():
+        return 0.0, 0.0
+    user, nice, system, _idle, _wait, irq, softirq, steal, *_ = map(
+        int, stat.read_text().split("\n", 1)[0].split()[1:]
+    )
+    whole = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    return whole, sum(os.times()[:4])
