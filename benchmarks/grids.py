@@ -13,6 +13,14 @@ from jaxlimits.pipeline import load_grid, spec_job
 
 LLMS = ("llama3-70b", "llama3-405b", "deepseek-v3", "qwen3-235b", "gpt-oss-120b")
 
+METRICS = (
+    *("t_compute", "t_mem", "t_sync", "t_step", "utps", "stps", "tpot"),
+    *("weight_bytes", "kv_bytes", "bytes_per_chip", "weight_traffic", "kv_traffic", "flops"),
+    *("max_batch_size", "feasible", "limit", "capacity_utilisation"),
+    *("bandwidth_utilisation", "flops_utilisation", "power", "energy_per_token", "stps_per_watt"),
+)
+"""What "every metric" means to the baselines: the limit model's, without costs and ratios."""
+
 BILLION: Mapping[str, Mapping[str, object]] = {
     "best": {"op": "argmax", "of": "stps", "over": ["tp_size", "batch_size"]},
     "speeds": {

@@ -10,12 +10,12 @@ from benchmarks.baselines.engines import sweep_in_memory, sweep_to_disk
 from benchmarks.baselines.loop import ELASTICITIES, make_loop
 from benchmarks.baselines.machine import compress_alone, copy_memory, write_synced
 from benchmarks.bench_reductions import CASES, every_metric
-from benchmarks.grids import BILLION, Axes, grid_text, job_of, spec_of
-from jaxlimits.engine.kernel import assemble
+from benchmarks.grids import BILLION, METRICS, Axes, grid_text, job_of, spec_of
+from jaxlimits.engine.sensitivity import assemble, effective_fields
 from jaxlimits.engine.stream import collect
 from jaxlimits.grid.scenario import bind
 from jaxlimits.model.evaluate import evaluate
-from jaxlimits.schema import FLAGS, OUTPUTS
+from jaxlimits.schema import FLAGS
 
 SMALL = Axes(batch_size=5, mem_bw=7, sync_latency=9)
 TINY = Axes(llm=3, tp_size=3, batch_size=2, mem_bw=3, sync_latency=2)
@@ -25,7 +25,7 @@ TOLERANCE = 1e-5
 @pytest.fixture(scope="module")
 def ours():
     """The model's own outputs on the small grid."""
-    arrays, _ = collect(job_of(grid_text(SMALL, outputs=tuple(OUTPUTS))))
+    arrays, _ = collect(job_of(grid_text(SMALL, outputs=tuple(METRICS))))
     return arrays
 
 
@@ -71,7 +71,7 @@ def test_the_loop_gives_the_models_three_outputs(loop, ours):
 
 
 def test_the_loop_gives_every_output_of_the_model(loop, ours):
-    reals = {name: loop.room() for name in OUTPUTS if name not in FLAGS}
+    reals = {name: loop.room() for name in METRICS if name not in FLAGS}
     codes = {name: loop.room(np.int8) for name in FLAGS}
     arguments = (list(reals.values()), codes["feasible"], codes["limit"])
     rooms = {**reals, **codes}
@@ -87,7 +87,7 @@ def test_the_loop_gives_every_output_of_the_model(loop, ours):
 def elasticities_of(scenario, fields):
     """Elasticities of the speed by automatic differentiation, point by point, in float64."""
     columns = [name for along in scenario.columns for name in along]
-    static = tuple(sorted(scenario.static_at((0,) * len(scenario.axes)).items()))
+    static = tuple(sorted(scenario.fixed_static().items()))
     with jax.enable_x64(True):
         shape = scenario.shape
         varying = {
@@ -96,7 +96,9 @@ def elasticities_of(scenario, fields):
 
         def log_speed(logs, values):
             changed = {**values, **{name: jax.numpy.exp(log) for name, log in logs.items()}}
-            return jax.numpy.log(evaluate(*assemble({**scenario.base, **changed}, static)).utps)
+            return jax.numpy.log(
+                evaluate(*assemble(effective_fields({**scenario.base, **changed}), static)).utps
+            )
 
         def at(values):
             whole = {**scenario.base, **values}
@@ -219,7 +221,7 @@ def test_numpy_gives_what_the_model_gives(scenario, ours, function):
         )
         assert values.dtype == (np.int8 if name in FLAGS else np.float32)
     assert set(found) == set(
-        {utps_only: ["utps"], three: ["utps", "stps", "limit"]}.get(function, OUTPUTS)
+        {utps_only: ["utps"], three: ["utps", "stps", "limit"]}.get(function, METRICS)
     )
 
 
@@ -239,7 +241,7 @@ def test_xyzpy_sweeps_to_what_the_model_gives(tmp_path):
 
 
 def test_every_metric_is_reduced():
-    assert {reduction["of"] for reduction in every_metric().values()} == set(OUTPUTS)
+    assert {reduction["of"] for reduction in every_metric().values()} == set(METRICS)
 
 
 def test_the_machines_own_runs_do_what_they_say(tmp_path):
