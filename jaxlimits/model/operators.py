@@ -53,13 +53,13 @@ class Operators(eqx.Module):
     """
 
     projections: Operator
-    indexer: Operator | None
     attention: Operator
     output: Operator
     router: Operator
     experts: Operator
     ffn: Operator
     lm_head: Operator
+    indexer: Operator | None = None
 
     def each(self) -> tuple[Operator, ...]:
         """The operators in their order."""

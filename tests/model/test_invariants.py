@@ -377,3 +377,15 @@ def test_gradients_are_finite_where_every_token_uses_every_expert():
     for values in ({}, {"ep_size": 8.0}):
         slopes = gradient_x64(scenario.but(**values))
         assert all(math.isfinite(slope) for slope in slopes.values())
+
+
+@pytest.mark.parametrize("tp_size", [1.0, 2.0, 8.0])
+def test_gradients_are_finite_where_chips_exchange_payloads(tp_size):
+    sizes = {"tp_size": tp_size, "dp_size": 8.0, "pp_size": 2.0, "mem_capacity": 1e13}
+    scenario = named_scenario("deepseek-v3.2", "h200", collective_algorithm="best", **sizes)
+    for ep_size in (1.0, 8.0):
+        point = scenario.but(ep_size=ep_size)
+        assert evaluate_x64(*point).feasible
+        slopes = gradient_x64(point)
+        assert all(math.isfinite(slope) for slope in slopes.values())
+        assert slopes["link_bw"] > 0.0
