@@ -238,7 +238,7 @@ def _check_memory(spec: GridSpec) -> None:
     check_memory(spec.num_points * sum(sizes), what, where=spec.file.where, remedy=remedy)
 
 
-def check_memory(needed: float, what: str, *, where: str, remedy: str) -> None:
+def check_memory(needed: int, what: str, *, where: str, remedy: str) -> None:
     """Raise ``ResultError`` where so many bytes cannot lie in this machine's memory."""
     if not hasattr(os, "sysconf"):
         return

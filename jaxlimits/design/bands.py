@@ -110,4 +110,4 @@ def _reduced_chunk(chunk: Chunk, shares: np.ndarray) -> dict[str, np.ndarray]:
         found[metric] = quantiles(usable, shares)
         total = np.where(feasible, values, 0.0).sum(axis=0, dtype=np.float64)
         found[f"{metric}_mean"] = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-    return found
+    return {name: np.asarray(array) for name, array in found.items()}  # numpy makes scalars

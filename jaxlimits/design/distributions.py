@@ -83,7 +83,7 @@ class Distribution:
         start, end = self._kept()
         inner = start + np.clip(shares, _EDGE, 1.0 - _EDGE) * (end - start)
         values = np.clip(family.inverse(inner, *self.parameters), self.lower, self.upper)
-        return np.round(values) if self.whole else values
+        return np.asarray(np.round(values) if self.whole else values)
 
     @property
     def share_kept(self) -> float:
