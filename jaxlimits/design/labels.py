@@ -11,6 +11,9 @@ from jaxlimits.design.samplers import sampler_version
 from jaxlimits.design.uncertain import Uncertain
 from jaxlimits.store.template import Entry, global_attributes, output_attributes
 
+_OF_SWEEPS = ("memory", "digits", "content_hash")
+"""Attributes by which a sweep is made again."""
+
 
 def label(
     uncertain: Uncertain,
@@ -37,6 +40,8 @@ def label(
         How to read the values.
     """
     attributes = global_attributes(uncertain.spec, uncertain.central())
+    for name in _OF_SWEEPS:
+        del attributes[name]
     name = uncertain.spec.file.stem
     return xr.Dataset(
         dict(variables),

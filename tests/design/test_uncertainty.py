@@ -9,12 +9,14 @@ import pytest
 import xarray as xr
 
 import jaxlimits as jl
+from jaxlimits import schema
 from jaxlimits.design.bands import quantiles
 from jaxlimits.design.samplers import latin_shares
 from jaxlimits.design.uncertain import UncertainTables, columns_at, load_uncertain
 from jaxlimits.design.uncertainty import run_uncertain
 from jaxlimits.errors import InputError
 from tests.command_line import run
+from tests.test_every_field import BASE, ENTRIES, NEEDS, OUTPUTS
 
 PLAIN = """
 outputs = ["utps", "t_mem", "t_sync", "weight_bytes"]
@@ -275,3 +277,22 @@ def test_the_defaults_of_a_file_are_those_of_the_sampling(study):
         if field.default is not dataclasses.MISSING:
             assert getattr(uncertain.sampling, field.name) == field.default
     assert UncertainTables.model_fields["seed"].default == 0
+
+
+def test_every_numeric_field_can_be_uncertain(study):
+    whole = [name for name, info in schema.FIELDS.items() if info.whole or info.allowed]
+    factors = [name for name in schema.FIELDS if name not in whole and name not in NEEDS]
+    lines = ["[base]", "llm = 'everything'", "chip = 'everything'", "[uncertain]"]
+    lines += [f"{name}_scale = {{ uniform = [0.9, 1] }}" for name in factors]
+    lines += [f"{name} = {{ uniform = [{value}, {8 * value}] }}" for name, value in BASE.items()]
+    head = f"outputs = {list(OUTPUTS)}\nsamples = 64\nsecond_order = false\n"
+    dataset = jl.sobol(study(head + "\n".join(lines) + ENTRIES))
+    matters = (dataset.total_order > 0.0).any("metric").to_series()
+    assert set(matters.index) == {*(f"{name}_scale" for name in factors), *BASE}
+    assert list(matters.index[~matters]) == []
+
+
+def test_the_shipped_study_runs():
+    dataset = jl.sobol("uncertain_machine", samples=64)
+    assert dataset.sizes["input"] == 7
+    assert dataset.attrs["rows"] == 64 * 16
