@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxlimits.catalog.loader import Catalog as Catalog
     from jaxlimits.catalog.loader import load_catalog as load_catalog
+    from jaxlimits.design.uncertainty import morris as morris
+    from jaxlimits.design.uncertainty import sobol as sobol
+    from jaxlimits.design.uncertainty import uncertainty as uncertainty
     from jaxlimits.errors import DamagedResultWarning as DamagedResultWarning
     from jaxlimits.errors import InputError as InputError
     from jaxlimits.errors import ResultError as ResultError
@@ -38,9 +41,12 @@ _PUBLIC = {
     "Site": ("jaxlimits.model.site", "Site"),
     "evaluate": ("jaxlimits.point", "evaluate"),
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
+    "morris": ("jaxlimits.design.uncertainty", "morris"),
     "open": ("jaxlimits.store.results", "open_result"),
+    "sobol": ("jaxlimits.design.uncertainty", "sobol"),
     "sweep": ("jaxlimits.pipeline", "sweep"),
     "sweep_again": ("jaxlimits.pipeline", "sweep_again"),
+    "uncertainty": ("jaxlimits.design.uncertainty", "uncertainty"),
 }
 
 __all__ = [
@@ -57,9 +63,12 @@ __all__ = [
     "Site",
     "evaluate",
     "load_catalog",
+    "morris",
     "open",
+    "sobol",
     "sweep",
     "sweep_again",
+    "uncertainty",
 ]
 
 

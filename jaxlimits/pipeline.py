@@ -241,16 +241,21 @@ def describe_plan(spec: GridSpec, target: Path) -> dict[str, Any]:
 
 def _check_memory(spec: GridSpec) -> None:
     """Refuse a grid whose outputs cannot lie in this machine's memory, before computing any."""
-    if not hasattr(os, "sysconf"):
-        return
     sizes = [
         1 if name in schema.FLAGS else np.dtype(spec.precision).itemsize for name in spec.outputs
     ]
-    needed = spec.num_points * sum(sizes)
+    what = f"{spec.num_points:,} points of {len(sizes)} outputs"
+    remedy = "keep fewer outputs or sweep fewer points"
+    check_memory(spec.num_points * sum(sizes), what, where=spec.file.where, remedy=remedy)
+
+
+def check_memory(needed: int, what: str, *, where: str, remedy: str) -> None:
+    """Raise ``ResultError`` where so many bytes cannot lie in this machine's memory."""
+    if not hasattr(os, "sysconf"):
+        return
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > _MEMORY_SHARE * memory:
         raise ResultError(
-            f"{spec.file.where}: {spec.num_points:,} points of {len(sizes)} outputs take "
-            f"{needed / 1e9:,.1f} GB; this machine has {memory / 1e9:,.1f} GB; "
-            "keep fewer outputs or sweep fewer points"
+            f"{where}: {what} take {needed / 1e9:,.1f} GB; "
+            f"this machine has {memory / 1e9:,.1f} GB; {remedy}"
         )

@@ -120,7 +120,9 @@ def _check_scaled(scenario: Scenario, name: str) -> None:
     if scale not in scenario.base and not any(scale in columns for columns in scenario.columns):
         return
     info = schema.FIELDS[name]
-    for value in np.unique(scenario.effective(name)):
+    products = scenario.effective(name)
+    interval = not (info.whole or info.allowed)
+    for value in (products.min(), products.max()) if interval else np.unique(products):
         nearest = float(np.round(value))  # 100 * 0.57 is 56.99999999999999
         meant = nearest if info.whole and abs(value - nearest) <= 1e-9 * value else float(value)
         if not info.admits(meant):

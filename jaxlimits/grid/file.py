@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 
@@ -69,9 +69,17 @@ class SensitivityTable(pydantic.BaseModel):
 
 
 class GridTables(pydantic.BaseModel):
-    """Keys of a grid file."""
+    """Keys of a grid file.
+
+    ``inner`` says of which form the tables within a key are.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+    inner: ClassVar[Mapping[str, type[pydantic.BaseModel]]] = {
+        "axes": AxisTable,
+        "reduce": ReductionTable,
+    }
 
     title: str = ""
     description: str = ""
@@ -103,17 +111,21 @@ class GridFile:
     tables: GridTables
 
 
-_TABLES = {"axes": AxisTable, "reduce": ReductionTable}
-
-
 def shipped_grids() -> Mapping[str, Path]:
     """Return the grids that come with the package, by name."""
     folder = _PACKED if _PACKED.is_dir() else _CHECKOUT
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def read_grid(grid: str | Path) -> GridFile:
+def read_grid(grid: str | Path, *, tables: type[GridTables] = GridTables) -> GridFile:
     """Read a grid file, given by path or by the name of a shipped one.
+
+    Parameters
+    ----------
+    grid
+        Path or name.
+    tables
+        Keys that the file may have.
 
     Raises
     ------
@@ -127,20 +139,22 @@ def read_grid(grid: str | Path) -> GridFile:
         raise InputError(f"cannot be read: {error.strerror}", where=str(grid)) from None
     except UnicodeDecodeError:
         raise InputError("is not text in UTF-8", where=str(grid)) from None
-    return parse_grid(text, where=str(grid), stem=path.stem, folder=path.parent)
+    return parse_grid(text, where=str(grid), stem=path.stem, folder=path.parent, tables=tables)
 
 
-def parse_grid(text: str, *, where: str, stem: str, folder: Path) -> GridFile:
+def parse_grid(
+    text: str, *, where: str, stem: str, folder: Path, tables: type[GridTables] = GridTables
+) -> GridFile:
     """Parse the text of a grid file."""
     content = parse_toml(text, where=where)
     if not content:
         remedy = "state a [base] with llm and chip, and [axes] to sweep"
         raise InputError("is an empty grid", where=where, remedy=remedy)
     try:
-        tables = GridTables.model_validate(content)
+        checked = tables.model_validate(content)
     except pydantic.ValidationError as error:
-        raise _explained(error, where) from None
-    return GridFile(where=where, stem=stem, folder=folder, text=text, tables=tables)
+        raise _explained(error, where, tables) from None
+    return GridFile(where=where, stem=stem, folder=folder, text=text, tables=checked)
 
 
 def _find(grid: str | Path) -> Path:
@@ -160,14 +174,14 @@ def _find(grid: str | Path) -> Path:
     raise unknown_name("grid", str(grid), shipped)
 
 
-def _explained(error: pydantic.ValidationError, where: str) -> InputError:
+def _explained(error: pydantic.ValidationError, where: str, tables: type[GridTables]) -> InputError:
     """Turn the first finding of the shape check into the package's own error."""
     finding = error.errors()[0]
     location = [str(part) for part in finding["loc"]]
     parts = [part for part in location if part not in _UNION_NAMES and "[" not in part]
     key = ".".join(parts)
     if finding["type"] == "extra_forbidden":
-        model = _TABLES.get(parts[0], GridTables) if len(parts) > 1 else GridTables
+        model = tables.inner.get(parts[0], tables) if len(parts) > 1 else tables
         known = [field.alias or name for name, field in model.model_fields.items()]
         problem = f"unknown key {parts[-1]!r}"
         return InputError(problem, where=where, key=key, remedy=suggestion(parts[-1], known))

@@ -84,6 +84,7 @@ def build_spec(
     *,
     overrides: Mapping[str, str] | None = None,
     precision: Precision | None = None,
+    point: bool = False,
 ) -> GridSpec:
     """Resolve a grid file.
 
@@ -97,6 +98,8 @@ def build_spec(
         Values by name that take precedence over ``[base]``.
     precision
         Takes precedence over the file's.
+    point
+        Whether a grid without axes will do.
 
     Raises
     ------
@@ -105,7 +108,7 @@ def build_spec(
     """
     tables, where, overrides = file.tables, file.where, overrides or {}
     axes = tuple(read_axis(name, raw, where=where) for name, raw in tables.axes.items())
-    if not axes:
+    if not (axes or point):
         remedy = "give at least one axis, or evaluate one point with `jaxlimits point`"
         raise InputError("nothing varies", where=where, key="axes", remedy=remedy)
     settings = _settings(file, overrides)

@@ -33,6 +33,7 @@ def modules_after(*args):
     "args",
     [
         *(["--help"], ["sweep", "--help"], ["point", "--help"], ["validate", "--help"]),
+        ["uncertainty", "--help"],
         *(["catalog"], ["catalog", "--json"], ["catalog", "llms"], ["catalog", "chips", "h100"]),
     ],
     ids=" ".join,
