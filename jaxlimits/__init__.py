@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxlimits.catalog.loader import Catalog as Catalog
     from jaxlimits.catalog.loader import load_catalog as load_catalog
+    from jaxlimits.design.optimise import optimise as optimise
     from jaxlimits.errors import InputError as InputError
     from jaxlimits.errors import ResultError as ResultError
     from jaxlimits.model.chip import Chip as Chip
@@ -36,6 +37,7 @@ _PUBLIC = {
     "Site": ("jaxlimits.model.site", "Site"),
     "evaluate": ("jaxlimits.point", "evaluate"),
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
+    "optimise": ("jaxlimits.design.optimise", "optimise"),
     "open": ("jaxlimits.store.results", "open_result"),
     "sweep": ("jaxlimits.pipeline", "sweep"),
     "sweep_again": ("jaxlimits.pipeline", "sweep_again"),
@@ -55,6 +57,7 @@ __all__ = [
     "evaluate",
     "load_catalog",
     "open",
+    "optimise",
     "sweep",
     "sweep_again",
 ]

@@ -53,6 +53,14 @@ class Cuts:
         return self.goal + PENALTY * np.maximum(self.misses.max(axis=-1), 0.0)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Box:
+    """The least and the largest logarithm of each field."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+
+
 Measure = Callable[[np.ndarray, np.ndarray], Cuts]
 """Takes the number of the search and a design's logarithms, for each of several designs."""
 
@@ -73,7 +81,7 @@ class Worth:
     fields: np.ndarray
 
 
-def climb(measure: Measure, starts: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+def climb(measure: Measure, starts: np.ndarray, box: Box) -> np.ndarray:
     """Search from each start; return the designs where the searches end.
 
     Parameters
@@ -82,8 +90,8 @@ def climb(measure: Measure, starts: np.ndarray, lower: np.ndarray, upper: np.nda
         The functions.
     starts
         Logarithms by search and field.
-    lower, upper
-        Bounds by field.
+    box
+        Bounds of the fields.
     """
     designs = starts.copy()
     radii = np.full(len(starts), _FIRST_RADIUS)
@@ -93,8 +101,8 @@ def climb(measure: Measure, starts: np.ndarray, lower: np.ndarray, upper: np.nda
         if not len(going):
             break
         here = designs[going]
-        cuts, places = _around(measure, going, here, 0.5 * radii[going], lower, upper)
-        steps, promised = _best_steps(cuts, places, here, radii[going], lower, upper)
+        cuts, places = _around(measure, going, here, 0.5 * radii[going], box)
+        steps, promised = _best_steps(cuts, places, here, radii[going], box)
         trial = measure(going, here + steps).merit
         gain, hoped = merits[going] - trial, merits[going] - promised
         taken = gain > 0.0
@@ -107,18 +115,18 @@ def climb(measure: Measure, starts: np.ndarray, lower: np.ndarray, upper: np.nda
     return designs
 
 
-def worth(measure: Measure, designs: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> Worth:
+def worth(measure: Measure, designs: np.ndarray, box: Box) -> Worth:
     """Return the multipliers of budgets and bounds at optimal designs.
 
     At a kink they are not single numbers: these are one of the values between both sides.
     """
     searches = np.arange(len(designs))
     spread = np.full(len(designs), _DUAL_SPREAD)
-    cuts, places = _around(measure, searches, designs, spread, lower, upper)
+    cuts, places = _around(measure, searches, designs, spread, box)
     radii = np.full(len(designs), _DUAL_RADIUS)
     budgets = np.zeros((len(designs), cuts.misses.shape[-1]))
     fields = np.zeros(designs.shape)
-    for group, solved in _programs(cuts, places, designs, radii, lower, upper):
+    for group, solved in _programs(cuts, places, designs, radii, box):
         if solved.x is None:
             continue
         rows = -solved.ineqlin.marginals.reshape(len(group), 1 + budgets.shape[1], -1)
@@ -133,14 +141,13 @@ def _around(
     searches: np.ndarray,
     designs: np.ndarray,
     spread: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
+    box: Box,
 ) -> tuple[Cuts, np.ndarray]:
     """Cuts at each design and on both sides of it along every field."""
     count = designs.shape[1]
     stencil = np.concatenate([np.zeros((1, count)), np.eye(count), -np.eye(count)])
     places = designs[:, None] + spread[:, None, None] * stencil
-    places = np.clip(places, lower, upper)
+    places = np.clip(places, box.lower, box.upper)
     flat = measure(np.repeat(searches, len(stencil)), places.reshape(-1, count))
     shape = (len(designs), len(stencil))
     return (
@@ -159,12 +166,11 @@ def _best_steps(
     places: np.ndarray,
     here: np.ndarray,
     radii: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
+    box: Box,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Steps to the best design under the cuts, and the merits that these promise there."""
     steps, promised = np.zeros_like(here), np.full(len(here), np.inf)
-    for group, solved in _programs(cuts, places, here, radii, lower, upper):
+    for group, solved in _programs(cuts, places, here, radii, box):
         if solved.x is None:  # a shorter step is tried next
             continue
         found = solved.x.reshape(len(group), -1)
@@ -178,8 +184,7 @@ def _programs(
     places: np.ndarray,
     here: np.ndarray,
     radii: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
+    box: Box,
 ) -> Iterator[tuple[np.ndarray, OptimizeResult]]:
     """Solve the linear program of every search, several at a time.
 
@@ -194,8 +199,8 @@ def _programs(
     for start in range(0, len(here), _TOGETHER):
         group = np.arange(start, min(start + _TOGETHER, len(here)))
         rows = [_rows(slopes[search]) for search in group]
-        low = np.maximum(-radii[group, None], lower - here[group])
-        high = np.minimum(radii[group, None], upper - here[group])
+        low = np.maximum(-radii[group, None], box.lower - here[group])
+        high = np.minimum(radii[group, None], box.upper - here[group])
         bounds = np.full((len(group), count + 2, 2), [-np.inf, np.inf])
         bounds[:, :count, 0], bounds[:, :count, 1] = np.minimum(low, 0.0), np.maximum(high, 0.0)
         bounds[:, -1, 0] = 0.0

@@ -286,7 +286,8 @@ def _limits(raw: Any, info: Quantity, *, where: str, key: str) -> tuple[float, .
         raise InputError(problem, where=where, key=key, remedy=remedy)
     if form != "values":
         spread = np.linspace if form == "linear" else np.geomspace
-        values = spread(*values, raw.num or 2).tolist()
+        first, last = values
+        values = spread(first, last, raw.num or 2).tolist()
     if len(set(values)) < max(2, len(values)):
         problem = "a sweep has two or more limits, all different"
         raise InputError(problem, where=where, key=key, remedy=remedy)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from jaxlimits.design.choices import Choices, enumerate_choices, measure_designs
-from jaxlimits.design.climb import Worth, climb, worth
+from jaxlimits.design.climb import Box, Worth, climb, worth
 from jaxlimits.design.problem import Problem
 
 _POOL = 64
@@ -83,14 +83,14 @@ def _pool(problem: Problem) -> np.ndarray:
     if not problem.ranges:
         return np.zeros((1, 0))
     size = max(_POOL, 1 << (problem.file.tables.starts - 1).bit_length())
-    lower, upper = _bounds(problem)
+    box = _box(problem)
     sobol = qmc.Sobol(len(problem.ranges), rng=np.random.default_rng(problem.file.tables.seed))
-    return lower + (upper - lower) * sobol.random(size)
+    return box.lower + (box.upper - box.lower) * sobol.random(size)
 
 
-def _bounds(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+def _box(problem: Problem) -> Box:
     ends = np.log([(span.lower, span.upper) for span in problem.ranges]).reshape(-1, 2)
-    return ends[:, 0], ends[:, 1]
+    return Box(lower=ends[:, 0], upper=ends[:, 1])
 
 
 def _first_ends(choices: Choices, pool: np.ndarray) -> _Ends:
@@ -119,7 +119,7 @@ def _ends(choices: Choices, places: np.ndarray, chosen: np.ndarray, starts: np.n
     def measure(searches: np.ndarray, logs: np.ndarray):
         return measure_designs(choices, places[searches], chosen[searches], logs)
 
-    logs = climb(measure, starts, *_bounds(choices.problem))
+    logs = climb(measure, starts, _box(choices.problem))
     merits = measure(np.arange(len(places)), logs).merit
     return _Ends(places=places, chosen=chosen, logs=logs, merits=merits)
 
@@ -142,7 +142,7 @@ def _best_ends(choices: Choices, ends: _Ends) -> Optimum:
         chosen=chosen,
         logs=logs,
         misses=measure(places, logs).misses,
-        worth=worth(measure, logs, *_bounds(choices.problem)),
+        worth=worth(measure, logs, _box(choices.problem)),
         starts=np.bincount(ends.places, alike, len(places)).astype(int),
         agreeing=np.bincount(ends.places, near, len(places)).astype(int),
     )

@@ -21,7 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxlimits.engine.reduce import Reduction, Traced
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
-from jaxlimits.grid.rules import Rules
+from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.grid.scenario import Scenario
 
 Results = tuple[dict[str, jax.Array], dict[str, Traced]]
@@ -90,7 +90,7 @@ def run_chunks(
     precision: str = "float32",
     bits: int | None = None,
     mesh: Mesh,
-    rules: Rules = Rules(),
+    rules: Rules = NO_RULES,
 ) -> list[Results]:
     """Start the evaluation of one chunk on each device; the results arrive later.
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxlimits.grid.rules import Rules
+from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fields import quantities
 from jaxlimits.schema import RECORDS, SCALE_SUFFIX, Sensitivity, sensitivity
@@ -22,7 +22,7 @@ Function = Callable[[Values], jax.Array]
 
 
 def outputs_at(
-    values: Values, static: Static, names: Collection[str], rules: Rules = Rules()
+    values: Values, static: Static, names: Collection[str], rules: Rules = NO_RULES
 ) -> dict[str, jax.Array]:
     """Evaluate outputs at one point.
 
@@ -33,7 +33,8 @@ def outputs_at(
     static
         Every static field of the deployment.
     names
-        Metrics, sensitivities as :func:`jaxlimits.schema.sensitivity` reads them, fields and prices.
+        Metrics, fields, prices, and sensitivities as :func:`jaxlimits.schema.sensitivity` reads
+        them.
     rules
         Prices, which stand for fields (a sensitivity then holds them fixed).
     """

@@ -6,6 +6,7 @@ maxima of such sums: convex functions, whose local minima are global (geometric 
 
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -56,7 +57,9 @@ def log_slopes(
         Arrays by point and name, and by point, name and field, in float64.
     """
     parts = [
-        _block_slopes(chunk, log, free, names, tuple(sorted(static.items())), rules)
+        _block_slopes(
+            chunk, log, free=free, names=names, static=tuple(sorted(static.items())), rules=rules
+        )
         for chunk, log in _blocks(fields, logs)
     ]
     values, slopes = (np.concatenate([np.asarray(part[i]) for part in parts]) for i in (0, 1))
@@ -99,6 +102,7 @@ def _blocks(
 def _block_slopes(
     fields: Mapping[str, np.ndarray],
     logs: np.ndarray,
+    *,
     free: tuple[str, ...],
     names: tuple[str, ...],
     static: Static,
@@ -106,13 +110,16 @@ def _block_slopes(
 ) -> tuple[jax.Array, jax.Array]:
     with jax.enable_x64(True):
         values = {name: jnp.asarray(value, jnp.float64) for name, value in fields.items()}
-        return _slopes(values, jnp.asarray(logs), free, names, static, rules)
+        return _slopes(
+            values, jnp.asarray(logs), free=free, names=names, static=static, rules=rules
+        )
 
 
 @functools.partial(jax.jit, static_argnames=("free", "names", "static", "rules"))
 def _slopes(
     fields: Values,
     logs: jax.Array,
+    *,
     free: tuple[str, ...],
     names: tuple[str, ...],
     static: Static,
@@ -131,7 +138,7 @@ def _slopes(
     return jax.vmap(point)(fields, logs)
 
 
-def _fitting(values: Values, static: Static, rules: Rules) -> Values:
+def _fitting(values: Values, static: Static, rules: Rules) -> dict[str, Any]:
     """Quantities at one point, as if it fitted in memory, and how full the memory would be."""
     fields = rules.priced(effective_fields(values))
     terms = step_terms(*assemble(fields, static))

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.grid.axes import Axis
-from jaxlimits.grid.rules import Rules
+from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.grid.spec import GridSpec
 
 Columns = Mapping[str, np.ndarray]
@@ -44,7 +44,7 @@ class Scenario:
     switches: Mapping[str, str]
     axes: tuple[Axis, ...] = ()
     columns: tuple[Columns, ...] = ()
-    rules: Rules = Rules()
+    rules: Rules = NO_RULES
 
     @property
     def shape(self) -> tuple[int, ...]:
