@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxlimits.catalog.loader import Catalog as Catalog
     from jaxlimits.catalog.loader import load_catalog as load_catalog
+    from jaxlimits.design.optimise import optimise as optimise
     from jaxlimits.design.uncertainty import morris as morris
     from jaxlimits.design.uncertainty import sobol as sobol
     from jaxlimits.design.uncertainty import uncertainty as uncertainty
@@ -42,6 +43,7 @@ _PUBLIC = {
     "evaluate": ("jaxlimits.point", "evaluate"),
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
     "morris": ("jaxlimits.design.uncertainty", "morris"),
+    "optimise": ("jaxlimits.design.optimise", "optimise"),
     "open": ("jaxlimits.store.results", "open_result"),
     "sobol": ("jaxlimits.design.uncertainty", "sobol"),
     "sweep": ("jaxlimits.pipeline", "sweep"),
@@ -65,6 +67,7 @@ __all__ = [
     "load_catalog",
     "morris",
     "open",
+    "optimise",
     "sobol",
     "sweep",
     "sweep_again",

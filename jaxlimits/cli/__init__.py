@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import typer
 
-from jaxlimits.cli import catalog, export, info, pack, point, sweep, uncertainty, validate
+from jaxlimits.cli import catalog, export, info, optimise, pack, point, sweep, uncertainty, validate
 from jaxlimits.errors import InputError, ResultError, ResultWarning
 
 EXIT_OUTPUT, EXIT_INPUT = 1, 2
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command("sweep")(sweep.sweep)
 app.command("point")(point.point)
 app.command("uncertainty")(uncertainty.uncertainty)
+app.command("optimise")(optimise.optimise)
 app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)

@@ -235,4 +235,5 @@ def _listed(
         switches=switches,
         axes=(axis,),
         columns=(columns,),
+        rules=scenario.rules,
     )

@@ -21,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxlimits.engine.reduce import Reduction, Traced
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
+from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.grid.scenario import Scenario
 
 Results = tuple[dict[str, jax.Array], dict[str, Traced]]
@@ -89,6 +90,7 @@ def run_chunks(
     precision: str = "float32",
     bits: int | None = None,
     mesh: Mesh,
+    rules: Rules = NO_RULES,
 ) -> list[Results]:
     """Start the evaluation of one chunk on each device; the results arrive later.
 
@@ -112,6 +114,8 @@ def run_chunks(
         Bits of the mantissa that outputs keep; all where left out.
     mesh
         The devices.
+    rules
+        Prices that stand for fields, and budgets that reductions keep.
 
     Returns
     -------
@@ -130,6 +134,7 @@ def run_chunks(
             plan=plan,
             bits=bits,
             mesh=mesh,
+            rules=rules,
         )
         arrays, counted = metrics
         parts = {
@@ -144,7 +149,7 @@ def run_chunks(
 
 
 @functools.partial(
-    jax.jit, static_argnames=("static", "outputs", "counted", "plan", "bits", "mesh")
+    jax.jit, static_argnames=("static", "outputs", "counted", "plan", "bits", "mesh", "rules")
 )
 def _chunks(
     inputs: Inputs,
@@ -156,15 +161,17 @@ def _chunks(
     plan: Plan,
     bits: int | None,
     mesh: Mesh,
+    rules: Rules,
 ) -> tuple[Traced, Traced]:
     """One chunk on each device: metrics as they are, and as reductions count them."""
 
     def chunk(inputs: Inputs, places: jax.Array) -> tuple[Traced, Traced]:
         place = [index * size for index, size in zip(places[0], plan.block, strict=True)]
-        needed = {*outputs, *counted, *(["feasible"] if counted else [])}
-        metrics = _metrics(inputs, place, static=static, needed=needed, plan=plan)
+        kept = {"feasible", *(budget.of for budget in rules.budgets)} if counted else set()
+        needed = {*outputs, *counted, *kept}
+        metrics = _metrics(inputs, place, static=static, needed=needed, plan=plan, rules=rules)
         whole = {name: _rounded(metrics[name], bits) for name in outputs}
-        return whole, _counted(metrics, counted, place, plan)
+        return whole, _counted(metrics, counted, place, plan, rules)
 
     return _on_each(chunk, mesh, shared=1)(inputs, places)
 
@@ -195,14 +202,20 @@ def _on_each(function: Callable[..., Any], mesh: Mesh, *, shared: int) -> Callab
 
 
 def _metrics(
-    inputs: Inputs, place: list[jax.Array], *, static: Static, needed: Collection[str], plan: Plan
+    inputs: Inputs,
+    place: list[jax.Array],
+    *,
+    static: Static,
+    needed: Collection[str],
+    plan: Plan,
+    rules: Rules,
 ) -> Traced:
     """Metrics of the chunk that starts at a place."""
 
     def point(*along: Values) -> Traced:
         fields = (inputs.base, *along)
         values = {name: value for part in fields for name, value in part.items()}
-        return outputs_at(values, static, needed)
+        return outputs_at(values, static, needed, rules)
 
     axes = [
         {name: _cut(column, start, size) for name, column in axis.items()}
@@ -235,8 +248,13 @@ def _rounded(array: jax.Array, bits: int | None) -> jax.Array:
     return jax.lax.reduce_precision(array, exponent_bits=exponent, mantissa_bits=bits)
 
 
-def _counted(metrics: Traced, names: tuple[str, ...], place: list[jax.Array], plan: Plan) -> Traced:
-    """Metrics with NaN, or an impossible code, where a point is padding or does not fit."""
+def _counted(
+    metrics: Traced, names: tuple[str, ...], place: list[jax.Array], plan: Plan, rules: Rules
+) -> Traced:
+    """Metrics with NaN, or an impossible code, where a point is padding or does not fit.
+
+    A point outside a budget counts as one that does not fit.
+    """
     if not names:
         return {}
     inside = jnp.ones((), bool)
@@ -246,6 +264,8 @@ def _counted(metrics: Traced, names: tuple[str, ...], place: list[jax.Array], pl
             index = place[axis] + jax.lax.broadcasted_iota(jnp.int32, shape, axis)
             inside &= index < length
     usable = inside & metrics["feasible"]
+    for budget in rules.budgets:
+        usable &= budget.keeps(metrics[budget.of])
     return {
         name: jnp.where(usable, metrics[name], jnp.nan)
         if jnp.issubdtype(metrics[name].dtype, jnp.floating)

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fields import quantities
 from jaxlimits.schema import RECORDS, SCALE_SUFFIX, Sensitivity, sensitivity
@@ -20,7 +21,9 @@ Static = tuple[tuple[str, str | bool], ...]
 Function = Callable[[Values], jax.Array]
 
 
-def outputs_at(values: Values, static: Static, names: Collection[str]) -> dict[str, jax.Array]:
+def outputs_at(
+    values: Values, static: Static, names: Collection[str], rules: Rules = NO_RULES
+) -> dict[str, jax.Array]:
     """Evaluate outputs at one point.
 
     Parameters
@@ -30,12 +33,16 @@ def outputs_at(values: Values, static: Static, names: Collection[str]) -> dict[s
     static
         Every static field of the deployment.
     names
-        Metrics, and sensitivities as :func:`jaxlimits.schema.sensitivity` reads them.
+        Metrics, fields, prices, and sensitivities as :func:`jaxlimits.schema.sensitivity` reads
+        them.
+    rules
+        Prices, which stand for fields (a sensitivity then holds them fixed).
     """
-    fields = effective_fields(values)
+    fields = rules.priced(effective_fields(values))
     metrics = evaluate(*assemble(fields, static))
+    found = {**fields, **vars(metrics)}
     return {
-        name: getattr(metrics, name)
+        name: found[name]
         if (asked := sensitivity(name)) is None
         else differentiate(asked, fields, static)
         for name in sorted(names)

@@ -200,6 +200,7 @@ class _Line:
             precision=self.job.precision,
             bits=self.job.bits,
             mesh=self.mesh,
+            rules=self.job.scenario.rules,
         )
         return _UnderWay(keys=keys, reductions=self.reductions, results=results)
 

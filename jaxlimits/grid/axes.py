@@ -37,8 +37,10 @@ class Axis:
         return len(self.values)
 
 
-def read_axis(name: str, raw: AxisTable | Sequence[Raw], *, where: str) -> Axis:
-    """Return an axis from its text.
+def read_axis(
+    name: str, raw: AxisTable | Sequence[Raw], *, where: str, table: str = "axes"
+) -> Axis:
+    """Return an axis from its text; ``table`` is where it stands in its file.
 
     Numbers that are not in order are sorted, linked values with them.
 
@@ -48,13 +50,13 @@ def read_axis(name: str, raw: AxisTable | Sequence[Raw], *, where: str) -> Axis:
         An unknown name, no or several forms of values, empty or duplicate values, values that the
         field cannot take, linked values of another length.
     """
-    key = f"axes.{name}"
+    key = f"{table}.{name}"
     check_name(name, where=where, key=key)
-    table = raw if isinstance(raw, AxisTable) else AxisTable(values=list(raw))
-    values = _axis_values(name, table, where=where, key=key)
+    written = raw if isinstance(raw, AxisTable) else AxisTable(values=list(raw))
+    values = _axis_values(name, written, where=where, key=key)
     linked = {
         other: _linked_values(other, raws, like=len(values), where=where, key=f"{key}.with.{other}")
-        for other, raws in table.linked.items()
+        for other, raws in written.linked.items()
     }
     order = _monotonic_order(values)
     return Axis(

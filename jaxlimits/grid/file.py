@@ -1,7 +1,7 @@
 """The grid file as text: found, parsed, and checked for its shape."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,7 +14,7 @@ Raw = str | int | float | bool
 Ends = Annotated[list[Raw], pydantic.Field(min_length=2, max_length=2)]
 Precision = Literal["float32", "float64"]
 
-_UNION_NAMES = ("AxisTable", "str", "int", "float", "bool", "list[str]")
+_UNION_NAMES = ("AxisTable", "RangeTable", "str", "int", "float", "bool", "list[str]")
 """What pydantic puts into the place of a finding for the members of a union."""
 
 Op = Literal[
@@ -96,12 +96,18 @@ class GridTables(pydantic.BaseModel):
     llms: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
     chips: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
 
+    @classmethod
+    def form_at(cls, parts: list[str]) -> type[pydantic.BaseModel]:
+        """Return the form of the table in which a key, given by its parts, stands."""
+        return cls.inner.get(parts[0], cls) if len(parts) > 1 else cls
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class GridFile:
     """A grid file: its name, its text, its tables.
 
-    ``folder`` is where the catalog files that it names are looked for.
+    ``folder`` is where the catalog files that it names are looked for, ``axes_key`` the table in
+    which what varies stands.
     """
 
     where: str
@@ -109,6 +115,7 @@ class GridFile:
     folder: Path
     text: str
     tables: GridTables
+    axes_key: str = "axes"
 
 
 def shipped_grids() -> Mapping[str, Path]:
@@ -153,7 +160,7 @@ def parse_grid(
     try:
         checked = tables.model_validate(content)
     except pydantic.ValidationError as error:
-        raise _explained(error, where, tables) from None
+        raise explained(error, where, tables.form_at) from None
     return GridFile(where=where, stem=stem, folder=folder, text=text, tables=checked)
 
 
@@ -174,20 +181,27 @@ def _find(grid: str | Path) -> Path:
     raise unknown_name("grid", str(grid), shipped)
 
 
-def _explained(error: pydantic.ValidationError, where: str, tables: type[GridTables]) -> InputError:
-    """Turn the first finding of the shape check into the package's own error."""
+def explained(
+    error: pydantic.ValidationError,
+    where: str,
+    table_at: Callable[[list[str]], type[pydantic.BaseModel]],
+) -> InputError:
+    """Turn the first finding of the shape check into the package's own error.
+
+    ``table_at`` gives the shape of the table in which a key, given by its parts, stands.
+    """
     finding = error.errors()[0]
     location = [str(part) for part in finding["loc"]]
     parts = [part for part in location if part not in _UNION_NAMES and "[" not in part]
     key = ".".join(parts)
     if finding["type"] == "extra_forbidden":
-        model = tables.inner.get(parts[0], tables) if len(parts) > 1 else tables
-        known = [field.alias or name for name, field in model.model_fields.items()]
+        fields = table_at(parts).model_fields
+        known = [field.alias or name for name, field in fields.items()]
         problem = f"unknown key {parts[-1]!r}"
         return InputError(problem, where=where, key=key, remedy=suggestion(parts[-1], known))
     given = finding["input"]
     value = given if isinstance(given, Raw | list | None) else None
-    if parts[0] == "axes" and len(parts) == 2:
+    if parts[0] in ("axes", "vary") and len(parts) == 2:
         problem = "must be a list of values, or a table of a range"
         remedy = 'write [1, 2, 4] or { geometric = ["1 TB/s", "8 TB/s"], num = 16 }'
         return InputError(problem, where=where, key=key, value=value, remedy=remedy)

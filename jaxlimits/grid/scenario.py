@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from jaxlimits import schema
-from jaxlimits.catalog.loader import Catalog
 from jaxlimits.grid.axes import Axis
+from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.grid.spec import GridSpec
 
 Columns = Mapping[str, np.ndarray]
@@ -35,6 +35,8 @@ class Scenario:
         Dimensions in their order.
     columns
         For each axis the fields that vary along it; none for a switch.
+    rules
+        Prices and budgets.
     """
 
     where: str
@@ -42,6 +44,7 @@ class Scenario:
     switches: Mapping[str, str]
     axes: tuple[Axis, ...] = ()
     columns: tuple[Columns, ...] = ()
+    rules: Rules = NO_RULES
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -123,7 +126,7 @@ def _columns(axis: Axis, spec: GridSpec, *, taken: set[str]) -> dict[str, np.nda
     columns: dict[str, np.ndarray] = {}
     for name, values in {axis.name: axis.values, **axis.linked}.items():
         if name in schema.NAMED:
-            table = _record_table(spec.catalog, name, values, where=spec.file.where)
+            table = _record_table(spec, name, values)
             columns |= {field: column for field, column in table.items() if field not in taken}
         elif name not in schema.SWITCHES:
             columns[name] = np.asarray(values, dtype=np.float64)
@@ -131,10 +134,11 @@ def _columns(axis: Axis, spec: GridSpec, *, taken: set[str]) -> dict[str, np.nda
 
 
 def _record_table(
-    catalog: Catalog, record: str, names: tuple[float, ...] | tuple[str, ...], *, where: str
+    spec: GridSpec, record: str, names: tuple[float, ...] | tuple[str, ...]
 ) -> dict[str, np.ndarray]:
     """One column for each field of the named records."""
-    rows = [catalog.values(record, str(name), where=where, key=f"axes.{record}") for name in names]
+    place = {"where": spec.file.where, "key": f"{spec.file.axes_key}.{record}"}
+    rows = [spec.catalog.values(record, str(name), **place) for name in names]
     return {field: np.array([row[field] for row in rows]) for field in rows[0]}
 
 

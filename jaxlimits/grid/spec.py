@@ -107,12 +107,14 @@ def build_spec(
         Any name or value that cannot be used.
     """
     tables, where, overrides = file.tables, file.where, overrides or {}
-    axes = tuple(read_axis(name, raw, where=where) for name, raw in tables.axes.items())
+    axes = tuple(
+        read_axis(name, raw, where=where, table=file.axes_key) for name, raw in tables.axes.items()
+    )
     if not (axes or point):
         remedy = "give at least one axis, or evaluate one point with `jaxlimits point`"
-        raise InputError("nothing varies", where=where, key="axes", remedy=remedy)
+        raise InputError("nothing varies", where=where, key=file.axes_key, remedy=remedy)
     settings = _settings(file, overrides)
-    _refuse_twice(axes, settings, where=where, overridden=overrides)
+    _refuse_twice(axes, settings, file=file, overridden=overrides)
     _require_names(axes, settings, where=where)
     outputs = _outputs(tables, where=where)
     reductions = tuple(
@@ -194,7 +196,7 @@ def _refuse_twice(
     axes: Iterable[Axis],
     settings: Mapping[str, object],
     *,
-    where: str,
+    file: GridFile,
     overridden: Mapping[str, str],
 ) -> None:
     """Raise where two axes, or an axis and a setting, give the same field."""
@@ -203,11 +205,12 @@ def _refuse_twice(
         for name in (axis.name, *axis.linked):
             if name in seen:
                 problem = f"is set twice, by the axes {seen[name]} and {axis.name}"
-                raise InputError(problem, where=where, key=f"axes.{name}", remedy="keep one")
+                key = f"{file.axes_key}.{name}"
+                raise InputError(problem, where=file.where, key=key, remedy="keep one")
             seen[name] = axis.name
     for name in settings:
         if name in seen:
-            place = "--set" if name in overridden else f"{where}: base"
+            place = "--set" if name in overridden else f"{file.where}: base"
             remedy = "keep one: a name is either fixed or an axis"
             problem = f"is set twice, here and by the axis {seen[name]}"
             raise InputError(problem, where=place, key=name, remedy=remedy)

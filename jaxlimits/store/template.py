@@ -84,13 +84,13 @@ def field_attributes(name: str) -> dict[str, Any]:
         return {"long_name": schema.SWITCHES[name].meaning, "units": "1"}
     if name in schema.NAMED:
         return {"long_name": f"{name} by its name in the catalog", "units": "1"}
-    return _quantity_attributes(schema.describe(name))
+    return quantity_attributes(schema.describe(name))
 
 
 def output_attributes(name: str) -> dict[str, Any]:
     """Return the CF attributes of an output."""
     if name not in schema.FLAGS:
-        attributes = _quantity_attributes(schema.output(name))
+        attributes = quantity_attributes(schema.output(name))
         comment = _REMARKS.get(name)
         return {**attributes, "comment": comment} if comment else attributes
     flags = schema.FLAGS[name]
@@ -169,7 +169,8 @@ def _coordinate_array(name: str, values: tuple) -> np.ndarray:
     return array.astype(np.int32 if whole else np.float64)
 
 
-def _quantity_attributes(info: Quantity) -> dict[str, str]:
+def quantity_attributes(info: Quantity) -> dict[str, str]:
+    """Return the CF attributes of any quantity."""
     return {
         "long_name": info.meaning,
         "units": units.cf_unit(info.unit),

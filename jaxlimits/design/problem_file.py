@@ -1,0 +1,192 @@
+"""The problem file as text: found, parsed, and checked for its shape."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from jaxlimits.catalog.entries import parse_toml
+from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.grid.file import AxisTable, Raw, explained
+
+_STRICT = pydantic.ConfigDict(extra="forbid", strict=True)
+
+_SHIPPED = Path(__file__).with_name("problems")
+
+
+class RangeTable(AxisTable):
+    """What a field may be: anything from one value to another, or the values of an axis."""
+
+    start: Raw | None = pydantic.Field(default=None, alias="from")
+    stop: Raw | None = pydantic.Field(default=None, alias="to")
+
+
+class TermTable(pydantic.BaseModel):
+    """One term of a price: so much at one value of a field, in proportion to a power of it."""
+
+    model_config = _STRICT
+
+    add: Raw
+    at: Raw
+    power: float = 1.0
+
+
+class PriceTable(pydantic.BaseModel):
+    """A quantity that is the sum of terms of fields."""
+
+    model_config = _STRICT
+
+    unit: str | None = None
+    constant: Raw | None = None
+    terms: dict[str, TermTable] = pydantic.Field(default_factory=dict)
+
+
+class BudgetTable(pydantic.BaseModel):
+    """A bound on a metric, a field or a price; over a range of bounds, a frontier."""
+
+    model_config = _STRICT
+
+    of: str
+    at_most: AxisTable | list[Raw] | Raw | None = None
+    at_least: AxisTable | list[Raw] | Raw | None = None
+
+
+class ObjectiveTable(pydantic.BaseModel):
+    """What is to be as large, or as small, as can be."""
+
+    model_config = _STRICT
+
+    maximise: str | None = None
+    minimise: str | None = None
+
+
+class ProblemTables(pydantic.BaseModel):
+    """Keys of a problem file."""
+
+    model_config = _STRICT
+
+    title: str = ""
+    description: str = ""
+    catalog: list[str] = pydantic.Field(default_factory=list)
+    starts: int = pydantic.Field(default=8, ge=1, le=1024)
+    seed: int = pydantic.Field(default=0, ge=0, le=2**32 - 1)
+    base: dict[str, Raw] = pydantic.Field(default_factory=dict)
+    vary: dict[str, RangeTable | list[Raw]] = pydantic.Field(default_factory=dict)
+    price: dict[str, PriceTable] = pydantic.Field(default_factory=dict)
+    objective: ObjectiveTable = pydantic.Field(default_factory=ObjectiveTable)
+    budget: list[BudgetTable] = pydantic.Field(default_factory=list)
+    llms: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
+    chips: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ProblemFile:
+    """A problem: its name, its text, what was given beside it, and the tables of both.
+
+    ``folder`` is where the catalog files that it names are looked for.
+    """
+
+    where: str
+    stem: str
+    folder: Path
+    text: str
+    options: Mapping[str, Any]
+    tables: ProblemTables
+
+
+def shipped_problems() -> Mapping[str, Path]:
+    """Return the problems that come with the package, by name."""
+    return {path.stem: path for path in sorted(_SHIPPED.glob("*.toml"))}
+
+
+def read_problem(problem: str | Path | None, options: Mapping[str, Any]) -> ProblemFile:
+    """Read a problem file, given by path or by the name of a shipped one.
+
+    Parameters
+    ----------
+    problem
+        The file; without one, the options alone state the problem.
+    options
+        Keys of a problem file that win over the file's: tables key by key, and a budget over
+        another of the same quantity and direction.
+
+    Raises
+    ------
+    InputError
+        No such file, malformed TOML, unknown or misshapen keys.
+    """
+    where, stem, folder, text = "optimise", "optimise", Path(), ""
+    if problem is not None:
+        path = _find(problem)
+        where, stem, folder = str(problem), path.stem, path.parent
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", where=where) from None
+        except UnicodeDecodeError:
+            raise InputError("is not text in UTF-8", where=where) from None
+    content = parse_toml(text, where=where)
+    if not content and not options:
+        remedy = "state [base], [vary] and [objective]"
+        raise InputError("is an empty problem", where=where, remedy=remedy)
+    tables = _checked(_merged(_checked(content, where), options), where)
+    return ProblemFile(
+        where=where,
+        stem=stem,
+        folder=folder,
+        text=text,
+        options=options,
+        tables=tables,
+    )
+
+
+def _checked(content: Mapping[str, Any], where: str) -> ProblemTables:
+    try:
+        return ProblemTables.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise explained(error, where, _table_at) from None
+
+
+def _merged(tables: ProblemTables, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a problem with options in their places."""
+    content = tables.model_dump(by_alias=True, exclude_unset=True)
+    for key, given in options.items():
+        if key == "budget":
+            kept = [b for b in content.get(key, []) if not any(_same(b, new) for new in given)]
+            content[key] = [*kept, *given]
+        elif isinstance(given, Mapping) and key != "objective":
+            content[key] = {**content.get(key, {}), **given}
+        else:
+            content[key] = given
+    return content
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two budgets bound the same quantity from the same side."""
+    return one["of"] == other["of"] and ("at_most" in one) == ("at_most" in other)
+
+
+def _find(problem: str | Path) -> Path:
+    path, shipped = Path(problem), shipped_problems()
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:  # a name too long
+        raise InputError(f"cannot be read: {error.strerror}", where=str(problem)) from None
+    if str(problem) in shipped:
+        return shipped[str(problem)]
+    if path.suffix or len(path.parts) > 1 or path.is_dir():
+        what = "is a folder" if path.is_dir() else "no such file"
+        remedy = f"or name a shipped problem: {', '.join(shipped)}"
+        raise InputError(what, where=str(problem), remedy=remedy)
+    raise unknown_name("problem", str(problem), shipped)
+
+
+def _table_at(parts: list[str]) -> type[pydantic.BaseModel]:
+    """The shape of the table in which a key stands."""
+    tables = {"vary": RangeTable, "budget": BudgetTable, "objective": ObjectiveTable}
+    if parts[0] == "price" and len(parts) > 2:
+        return TermTable if parts[2] == "terms" else PriceTable
+    return tables.get(parts[0], ProblemTables) if len(parts) > 1 else ProblemTables

@@ -1,0 +1,148 @@
+"""Values and slopes in logarithms, at many points at once: what an optimiser asks of the model.
+
+In logarithms the limit model is made of sums of products of powers of the chip's numbers, and of
+maxima of such sums: convex functions, whose local minima are global (geometric programming).
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlimits.engine.sensitivity import Static, Values, assemble, effective_fields, outputs_at
+from jaxlimits.grid.rules import Rules
+from jaxlimits.model.evaluate import metrics_of, step_terms
+
+_BLOCK = 512
+"""Points of one call: one compiled shape, whatever their number."""
+
+_LEAST = 1e-300
+"""Stands for zero, whose logarithm would end the search: no synchronisation on one chip."""
+
+
+def log_slopes(
+    fields: Mapping[str, np.ndarray],
+    logs: np.ndarray,
+    *,
+    free: tuple[str, ...],
+    names: tuple[str, ...],
+    static: Mapping[str, str | bool],
+    rules: Rules,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return logarithms of quantities at each point, and their slopes by logarithms of fields.
+
+    A point that does not fit in memory has its values all the same; ``capacity_utilisation`` says
+    by how much it does not.
+
+    Parameters
+    ----------
+    fields
+        Values of the other fields at each point [SI].
+    logs
+        Logarithms of the free fields, by point and field.
+    free
+        Their names.
+    names
+        Metrics, fields and prices.
+    static, rules
+        Static fields of the deployment; prices.
+
+    Returns
+    -------
+    tuple
+        Arrays by point and name, and by point, name and field, in float64.
+    """
+    parts = [
+        _block_slopes(
+            chunk, log, free=free, names=names, static=tuple(sorted(static.items())), rules=rules
+        )
+        for chunk, log in _blocks(fields, logs)
+    ]
+    values, slopes = (np.concatenate([np.asarray(part[i]) for part in parts]) for i in (0, 1))
+    return values[: len(logs)], slopes[: len(logs)]
+
+
+def metrics_at(
+    fields: Mapping[str, np.ndarray],
+    *,
+    names: tuple[str, ...],
+    static: Mapping[str, str | bool],
+    rules: Rules,
+) -> dict[str, np.ndarray]:
+    """Return metrics, fields and prices at a few points, in float64."""
+    with jax.enable_x64(True):
+        values = {name: jnp.asarray(value, jnp.float64) for name, value in fields.items()}
+        found = _listed_metrics(values, names, tuple(sorted(static.items())), rules)
+        return {name: np.asarray(value) for name, value in found.items()}
+
+
+@functools.partial(jax.jit, static_argnames=("names", "static", "rules"))
+def _listed_metrics(values: Values, names: tuple[str, ...], static: Static, rules: Rules) -> Values:
+    return jax.vmap(lambda at: outputs_at(at, static, names, rules))(values)
+
+
+def _blocks(
+    fields: Mapping[str, np.ndarray], logs: np.ndarray
+) -> Sequence[tuple[dict[str, np.ndarray], np.ndarray]]:
+    """Cut points into blocks of one size; the last repeats its last point."""
+    padding = -len(logs) % _BLOCK
+    padded = {name: np.pad(value, (0, padding), mode="edge") for name, value in fields.items()}
+    whole = np.pad(logs, ((0, padding), (0, 0)), mode="edge")
+    starts = range(0, len(whole), _BLOCK)
+    return [
+        ({name: value[at : at + _BLOCK] for name, value in padded.items()}, whole[at : at + _BLOCK])
+        for at in starts
+    ]
+
+
+def _block_slopes(
+    fields: Mapping[str, np.ndarray],
+    logs: np.ndarray,
+    *,
+    free: tuple[str, ...],
+    names: tuple[str, ...],
+    static: Static,
+    rules: Rules,
+) -> tuple[jax.Array, jax.Array]:
+    with jax.enable_x64(True):
+        values = {name: jnp.asarray(value, jnp.float64) for name, value in fields.items()}
+        return _slopes(
+            values, jnp.asarray(logs), free=free, names=names, static=static, rules=rules
+        )
+
+
+@functools.partial(jax.jit, static_argnames=("free", "names", "static", "rules"))
+def _slopes(
+    fields: Values,
+    logs: jax.Array,
+    *,
+    free: tuple[str, ...],
+    names: tuple[str, ...],
+    static: Static,
+    rules: Rules,
+) -> tuple[jax.Array, jax.Array]:
+    def point(fields: Values, log: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def quantities(log: jax.Array) -> tuple[jax.Array, jax.Array]:
+            chosen = dict(zip(free, jnp.exp(log), strict=True))
+            found = _fitting({**fields, **chosen}, static, rules)
+            values = jnp.log(jnp.maximum(jnp.stack([found[name] for name in names]), _LEAST))
+            return values, values
+
+        slopes, values = jax.jacfwd(quantities, has_aux=True)(log)
+        return values, slopes
+
+    return jax.vmap(point)(fields, logs)
+
+
+def _fitting(values: Values, static: Static, rules: Rules) -> dict[str, Any]:
+    """Quantities at one point, as if it fitted in memory, and how full the memory would be."""
+    fields = rules.priced(effective_fields(values))
+    terms = step_terms(*assemble(fields, static))
+    endless = jnp.full_like(terms.capacity, jnp.inf)
+    metrics = metrics_of(eqx.tree_at(lambda t: t.capacity, terms, endless))
+    filled = (terms.weight_bytes + terms.kv_bytes) / terms.capacity
+    return {**fields, **vars(metrics), "capacity_utilisation": filled}
