@@ -9,14 +9,19 @@ from collections.abc import Mapping
 
 import equinox as eqx
 
+from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import Quantity, Switch, defaults, quantities, switches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Limit, Metrics
 
 RECORDS: Mapping[str, type[eqx.Module]] = {"chip": Chip, "llm": LLM, "deployment": Deployment}
 """Record types of a scenario by the word that names them in a grid file."""
+
+OVERLAY: Mapping[str, type[eqx.Module]] = {"calibration": Calibration, "fabric": Fabric}
+"""Record types of the calibrated overlay, by the same word."""
 
 NAMED = ("llm", "chip")
 """Records that a user picks from the catalog by name."""
@@ -74,8 +79,14 @@ def writable() -> list[str]:
 
 def record_defaults(record: str) -> dict[str, float]:
     """Return the default of each numeric field of a record that has one."""
-    numeric = quantities(RECORDS[record])
-    return {name: value for name, value in defaults(RECORDS[record]).items() if name in numeric}
+    kind = record_type(record)
+    numeric = quantities(kind)
+    return {name: value for name, value in defaults(kind).items() if name in numeric}
+
+
+def record_type(record: str) -> type[eqx.Module]:
+    """Return the type of a record by the word that names it."""
+    return RECORDS[record] if record in RECORDS else OVERLAY[record]
 
 
 def switch_defaults() -> dict[str, str]:

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from jaxlimits.cli import catalog, export, info, pack, point, sweep, validate
+from jaxlimits.cli import calibrate, catalog, export, info, pack, point, sweep, validate
 from jaxlimits.errors import InputError, ResultError
 
 EXIT_OUTPUT, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -27,6 +27,7 @@ app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)
 app.command("pack")(pack.pack)
+app.command("calibrate")(calibrate.calibrate)
 app.command("validate")(validate.validate)
 
 

@@ -1,0 +1,1 @@
+"""What measurements and gradients say of a design."""
