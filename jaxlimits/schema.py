@@ -17,14 +17,20 @@ from jaxlimits.model.fields import Quantity, Switch, defaults, quantities, switc
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Limit, Metrics
 
-RECORDS: Mapping[str, type[eqx.Module]] = {"chip": Chip, "llm": LLM, "deployment": Deployment}
+RECORDS: Mapping[str, type[eqx.Module]] = {
+    "chip": Chip,
+    "llm": LLM,
+    "deployment": Deployment,
+    "calibration": Calibration,
+    "fabric": Fabric,
+}
 """Record types of a scenario by the word that names them in a grid file."""
 
-OVERLAY: Mapping[str, type[eqx.Module]] = {"calibration": Calibration, "fabric": Fabric}
-"""Record types of the calibrated overlay, by the same word."""
+REQUIRED = ("llm", "chip")
+"""Records that a user must pick from the catalog by name."""
 
-NAMED = ("llm", "chip")
-"""Records that a user picks from the catalog by name."""
+NAMED = (*REQUIRED, "calibration", "fabric")
+"""Records that a user can pick; those of the calibrated overlay are neutral where none is named."""
 
 SCALE_SUFFIX = "_scale"
 """``mem_bw_scale`` multiplies ``mem_bw``, whatever its base value."""
@@ -39,6 +45,12 @@ SWITCHES: Mapping[str, Switch] = switches(Deployment)
 
 OUTPUTS: Mapping[str, Quantity] = quantities(Metrics)
 """Every metric that the model gives."""
+
+CALIBRATED = tuple(name for name in OUTPUTS if name.startswith("calibrated_"))
+"""Metrics of the calibrated overlay; they say nothing where no calibration is named."""
+
+OF_THE_LIMIT = tuple(name for name in OUTPUTS if name not in CALIBRATED)
+"""Metrics of the limit itself."""
 
 FLAGS: Mapping[str, Mapping[str, int]] = {
     "limit": {code.name.lower(): int(code) for code in Limit},
@@ -79,14 +91,14 @@ def writable() -> list[str]:
 
 def record_defaults(record: str) -> dict[str, float]:
     """Return the default of each numeric field of a record that has one."""
-    kind = record_type(record)
-    numeric = quantities(kind)
-    return {name: value for name, value in defaults(kind).items() if name in numeric}
+    numeric = quantities(RECORDS[record])
+    return {name: value for name, value in defaults(RECORDS[record]).items() if name in numeric}
 
 
-def record_type(record: str) -> type[eqx.Module]:
-    """Return the type of a record by the word that names it."""
-    return RECORDS[record] if record in RECORDS else OVERLAY[record]
+def unnamed_defaults() -> dict[str, float]:
+    """Return the fields that need no name: the deployment's, and those of a neutral overlay."""
+    records = [record for record in RECORDS if record not in REQUIRED]
+    return {name: value for each in records for name, value in record_defaults(each).items()}
 
 
 def switch_defaults() -> dict[str, str]:

@@ -19,7 +19,7 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.llm import LLM
-from jaxlimits.schema import record_defaults, record_type
+from jaxlimits.schema import RECORDS, record_defaults
 from jaxlimits.values import parse_number
 
 VECTOR_SHARE = 1.0 / 30.0
@@ -121,7 +121,7 @@ def entry_values(entry: Entry) -> dict[str, float]:
         An unknown field, a missing required one, or a value that the field cannot take.
     """
     record = entry.kind.removesuffix("s")
-    fields = quantities(record_type(record))
+    fields = quantities(RECORDS[record])
     key = f"{entry.kind}.{entry.name}"
     given: dict[str, float] = {}
     for name, raw in entry.raw.items():

@@ -24,9 +24,7 @@ from jaxlimits.design.fit import (
 from jaxlimits.design.measurements import Measurement
 from jaxlimits.design.priors import FITTED, PRIORS
 from jaxlimits.errors import InputError, unknown_name
-
-QUANTILE = 1.96
-"""Standard deviations to either side that hold 95 % of a normal variable."""
+from jaxlimits.model.evaluate import INTERVAL
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +42,12 @@ class Prediction:
     t_step: Rows
     lower: Rows
     upper: Rows
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the logarithm of a time, in the mean over the points [1]."""
+        deviations = np.log(self.upper / self.t_step) / INTERVAL
+        return float(np.sqrt(np.mean(deviations**2)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +124,8 @@ class Calibrated:
         Constants and covariance.
     spread_unseen
         Root mean square error of the logarithm of a time, each group left out [1].
+    spread
+        The same with what the constants' covariance adds, in the mean over the rows [1].
     layer_time
         The paper's form: time a layer [s].
     fabrics
@@ -130,6 +136,7 @@ class Calibrated:
 
     fit: Fit
     spread_unseen: float
+    spread: float
     layer_time: float
     fabrics: Mapping[str, str]
     report: Report
@@ -184,6 +191,7 @@ def calibrate(
     return Calibrated(
         fit=fit,
         spread_unseen=spread_unseen,
+        spread=prediction.spread,
         layer_time=layer_time,
         fabrics=dict(fabrics),
         report=Report(
@@ -274,7 +282,7 @@ def predicted(
     if len(fields):
         slopes = log_gradient(cases, values, fields)
         variance += np.einsum("ri,ij,rj->r", slopes, covariance, slopes)
-    factor = np.exp(QUANTILE * np.sqrt(variance))
+    factor = np.exp(INTERVAL * np.sqrt(variance))
     return Prediction(t_step=times, lower=times / factor, upper=times * factor)
 
 

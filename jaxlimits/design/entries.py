@@ -88,7 +88,7 @@ def calibration_entry(
         "calibrations",
         name,
         words,
-        values=fitted.fit.values,
+        values={**fitted.fit.values, "spread": fitted.spread},
         infos=quantities(Calibration),
         fit=fit,
     )

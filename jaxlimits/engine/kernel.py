@@ -26,7 +26,7 @@ _NO_CODE = -128
 
 
 def assemble(values: Values, static: Static) -> tuple:
-    """Build chip, LLM and deployment at one point from the values of their fields.
+    """Build the records of one point from the values of their fields.
 
     A value named ``<field>_scale`` multiplies its field.
     """
@@ -40,7 +40,7 @@ def assemble(values: Values, static: Static) -> tuple:
         for record, kind in RECORDS.items()
     }
     fields["deployment"] |= dict(static)
-    return tuple(RECORDS[record](**fields[record]) for record in ("chip", "llm", "deployment"))
+    return tuple(kind(**fields[record]) for record, kind in RECORDS.items())
 
 
 @functools.partial(jax.jit, static_argnames=("static", "outputs", "reductions", "mapped"))

@@ -1,7 +1,8 @@
 """From a grid's names and overrides to plain numbers: one value, or one column, for every field.
 
 ``--set`` wins over ``[base]``. These, or an axis over the field itself, win over the entry of the
-catalog that ``llm`` or ``chip`` names, and that wins over the record's default.
+catalog that ``llm``, ``chip``, ``calibration`` or ``fabric`` names, and that wins over the record's
+default.
 """
 
 import dataclasses
@@ -91,7 +92,7 @@ def bind(spec: GridSpec) -> Scenario:
     InputError
         A name that the catalog lacks, or an entry with a value that its field cannot take.
     """
-    base = schema.record_defaults("deployment")
+    base = schema.unnamed_defaults()
     for record, name in spec.names.items():
         base |= spec.catalog.values(record, name, where=_place(spec, record), key=record)
     base |= spec.base

@@ -53,6 +53,12 @@ class Calibration(eqx.Module):
         "1", "squared coefficient of variation of the experts' popularity", default=0.0
     )
 
+    spread: Scalar = quantity(
+        "1",
+        "standard deviation of the logarithm of a predicted time, on a machine not seen",
+        default=0.0,
+    )
+
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds."""
         check_record(self)

@@ -10,13 +10,22 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Code, Flag, Scalar
 from jaxlimits.model import capacity
+from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Limit, Metrics
 from jaxlimits.model.operators import step_operators
+from jaxlimits.model.overlay import overlay_times
 from jaxlimits.model.power import system_power
 from jaxlimits.model.roofline import StepTimes, step_times, tensor_rate
+
+INTERVAL = 1.96
+"""Standard deviations to either side that hold 95 % of a normal variable."""
+
+_NEUTRAL = Calibration()
+_UNMEASURED = Fabric()
 
 
 class StepTerms(eqx.Module):
@@ -38,6 +47,10 @@ class StepTerms(eqx.Module):
         Bandwidth and tensor rate of the chips that share a stage [B/s, FLOP/s].
     power
         Provisioned power of the system [W].
+    calibrated_t_step
+        Time of one step that the calibration predicts, whether or not it fits [s].
+    calibrated_factor
+        By which the ends of the prediction's 95 % interval differ from it [1].
     """
 
     times: StepTimes
@@ -53,11 +66,21 @@ class StepTerms(eqx.Module):
     stage_bw: Scalar
     stage_flops: Scalar
     power: Scalar
+    calibrated_t_step: Scalar
+    calibrated_factor: Scalar
 
 
-def step_terms(chip: Chip, llm: LLM, deployment: Deployment) -> StepTerms:
+def step_terms(
+    chip: Chip,
+    llm: LLM,
+    deployment: Deployment,
+    calibration: Calibration = _NEUTRAL,
+    fabric: Fabric = _UNMEASURED,
+) -> StepTerms:
     """Compute the terms of one point; each rests on few of the fields."""
     operators = step_operators(llm, deployment)
+    records = (operators, chip, llm, deployment)
+    calibrated = overlay_times(*records, calibration=calibration, fabric=fabric)
     return StepTerms(
         times=step_times(operators, chip, llm, deployment),
         weight_bytes=capacity.weight_bytes(llm, deployment),
@@ -72,6 +95,8 @@ def step_terms(chip: Chip, llm: LLM, deployment: Deployment) -> StepTerms:
         stage_bw=deployment.tp_size * chip.mem_bw,
         stage_flops=deployment.tp_size * tensor_rate(chip, deployment),
         power=system_power(chip, deployment),
+        calibrated_t_step=calibrated.t_step,
+        calibrated_factor=jnp.exp(INTERVAL * calibration.spread),
     )
 
 
@@ -99,6 +124,8 @@ def metrics_of(terms: StepTerms) -> Metrics:
     possible = _nan_unless(feasible, terms.times)
     stps = terms.step_tokens / possible.t_step
     traffic = terms.weight_traffic + terms.kv_traffic
+    calibrated_t_step = jnp.where(feasible, terms.calibrated_t_step, jnp.nan)
+    calibrated_utps = 1.0 / calibrated_t_step
     return Metrics(
         t_compute=possible.t_compute,
         t_mem=possible.t_mem,
@@ -122,10 +149,21 @@ def metrics_of(terms: StepTerms) -> Metrics:
         power=terms.power,
         energy_per_token=terms.power / stps,
         stps_per_watt=stps / terms.power,
+        calibrated_t_step=calibrated_t_step,
+        calibrated_utps=calibrated_utps,
+        calibrated_utps_lower=calibrated_utps / terms.calibrated_factor,
+        calibrated_utps_upper=calibrated_utps * terms.calibrated_factor,
+        calibrated_stps=terms.step_tokens * calibrated_utps,
     )
 
 
-def evaluate(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
+def evaluate(
+    chip: Chip,
+    llm: LLM,
+    deployment: Deployment,
+    calibration: Calibration = _NEUTRAL,
+    fabric: Fabric = _UNMEASURED,
+) -> Metrics:
     r"""Evaluate the limit model at one point.
 
     .. math:: t_\mathrm{step} = \max(t_\mathrm{compute}, t_\mathrm{mem}) + t_\mathrm{sync}
@@ -136,6 +174,9 @@ def evaluate(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
     ----------
     chip, llm, deployment
         What one chip offers, what runs, and how. Scalars in SI units.
+    calibration, fabric
+        An engine's constants and measured collectives, for the ``calibrated_*`` metrics alone; the
+        limit itself by default.
 
     Returns
     -------
@@ -147,7 +188,7 @@ def evaluate(chip: Chip, llm: LLM, deployment: Deployment) -> Metrics:
     ----------
     arXiv:2507.14397, step time (published).
     """
-    return metrics_of(step_terms(chip, llm, deployment))
+    return metrics_of(step_terms(chip, llm, deployment, calibration, fabric))
 
 
 def _nan_unless(feasible: Flag, times: StepTimes) -> StepTimes:

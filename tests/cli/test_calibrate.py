@@ -3,8 +3,10 @@
 import json
 import tomllib
 
+import numpy as np
 import pytest
 
+import jaxlimits as jl
 from jaxlimits.catalog.loader import load_catalog
 from tests.command_line import run
 
@@ -215,3 +217,61 @@ def test_the_shipped_command_gives_the_shipped_errors():
     errors = json.loads(done.out)["errors"]
     assert errors["calibrated"] < 0.065
     assert errors["calibrated_unseen"] < 0.07
+
+
+REDUCED = '[reduce.best]\nop = "max"\nof = "calibrated_utps"'
+GRID = """
+outputs = ["utps", "calibrated_utps", "calibrated_utps_lower", "calibrated_utps_upper"]
+[base]
+llm = "llama3-70b"
+calibration = "vllm"
+tp_size = 8
+[axes]
+chip = { values = ["h100", "b200"], with = { fabric = ["vllm-h100", "vllm-b200"] } }
+batch_size = [1, 64]
+"""
+
+
+def test_a_calibration_is_usable_on_any_grid(folder):
+    (folder / "grid.toml").write_text(GRID)
+    assert run("sweep", "grid.toml", "-o", "grid.nc").code == 0
+    with jl.open("grid.nc") as result:
+        assert np.all(result.calibrated_utps < result.utps)
+        assert np.all(result.calibrated_utps_lower < result.calibrated_utps)
+        assert np.all(result.calibrated_utps < result.calibrated_utps_upper)
+        here = result.calibrated_utps.sel(chip="b200", batch_size=64).item()
+    names = {"calibration": "vllm", "fabric": "vllm-b200"}
+    point = jl.evaluate("llama3-70b", "b200", tp_size=8, batch_size=64, **names)
+    assert point.calibrated_utps == pytest.approx(here, rel=1e-6)
+    again = run("sweep", "--again", "grid.nc", "-o", "again.nc")
+    assert again.code == 0, again.err
+
+
+def test_a_calibration_of_ones_own_enters_a_grid_from_its_file(folder):
+    table = written(folder, *lines())
+    assert run("calibrate", table, "--name", "mine", "-o", "mine.toml").code == 0
+    text = GRID.replace('"vllm"', '"mine"')
+    (folder / "grid.toml").write_text(f'catalog = ["mine.toml"]{text}')
+    assert run("sweep", "grid.toml", "-o", "grid.nc").code == 0
+
+
+@pytest.mark.parametrize("ask", ['outputs = ["calibrated_utps"]', REDUCED])
+def test_calibrated_metrics_need_a_calibration(ask, folder):
+    base = '[base]\nllm = "llama3-8b"\nchip = "h100"\n[axes]\nbatch_size = [1, 2]\n'
+    text = f"{ask}\n{base}" if ask.startswith("outputs") else f"{base}{ask}\n"
+    (folder / "grid.toml").write_text(text)
+    done = run("sweep", "grid.toml", "-o", "grid.nc")
+    assert done.code == 2
+    assert "calibrated_utps" in done.err
+    assert "needs a calibration" in done.err
+    assert not (folder / "grid.nc").exists()
+
+
+def test_a_point_shows_what_is_a_prediction(folder):
+    asked = ("point", "--llm", "llama3-70b", "--chip", "b200", "--tp-size", "8")
+    assert "calibrated" not in run(*asked).out
+    shown = run(*asked, "--set", "calibration=vllm", "--set", "fabric=vllm-b200").out
+    assert "a prediction of an engine, not the limit" in shown
+    unknown = run(*asked, "--set", "calibration=vlm")
+    assert unknown.code == 2
+    assert "did you mean vllm" in unknown.err

@@ -59,7 +59,8 @@ def test_fitted_rows_lie_within_their_intervals(fitted, static_batch):
 
 def test_the_shipped_entry_is_what_the_command_finds(fitted, catalog):
     entry, values = catalog.calibrations["vllm"], catalog.values("calibration", "vllm")
-    assert values == pytest.approx(fitted.fit.values, rel=1e-3)
+    assert values == pytest.approx({**fitted.fit.values, "spread": fitted.spread}, rel=1e-3)
+    assert fitted.spread > fitted.spread_unseen
     assert entry.fit["fields"] == list(FITTED)
     np.testing.assert_allclose(entry.fit["covariance"], fitted.fit.covariance, rtol=2e-2)
     assert entry.fit["spread_unseen"] == pytest.approx(fitted.spread_unseen, rel=1e-3)

@@ -10,6 +10,7 @@ from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fabric import Fabric, measured_all_reduce_time
 from jaxlimits.model.fields import quantities
+from jaxlimits.model.metrics import Metrics
 from jaxlimits.model.operators import step_operators
 from jaxlimits.model.overlay import (
     activation_time,
@@ -38,6 +39,7 @@ REAL = Calibration(
     overlap_loss=0.5,
     routed_passes=16.0,
     routing_spread=1.0,
+    spread=0.1,
 )
 MEASURED = Fabric(
     one_shot_latency=7e-6,
@@ -139,7 +141,7 @@ def test_collectives_are_two_measured_all_reduces_a_layer():
 
 
 @pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
-@pytest.mark.parametrize("name", quantities(Calibration))
+@pytest.mark.parametrize("name", [name for name in quantities(Calibration) if name != "spread"])
 def test_derivatives_by_every_constant_are_those_of_finite_differences(name, point):
     def t_step(value):
         values = {field: getattr(REAL, field) for field in quantities(Calibration)}
@@ -162,3 +164,25 @@ def test_derivatives_are_finite_where_nothing_is_lost(point):
     records = jax.tree.map(np.float64, (Calibration(), Fabric(), point))
     slopes = jax.grad(t_step, argnums=(0, 1, 2))(*records)
     assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(slopes))
+
+
+def test_calibrated_metrics_stand_beside_the_limit_and_leave_it_alone():
+    point = POINTS["dense"]
+    plain, beside = evaluate(*point), evaluate(*point, REAL, MEASURED)
+    t_step = float(overlay(point).t_step)
+    assert float(beside.calibrated_t_step) == pytest.approx(t_step)
+    assert float(beside.calibrated_utps) == pytest.approx(1.0 / t_step)
+    assert float(beside.calibrated_stps) == pytest.approx(16.0 / t_step)
+    # exp(1.96 x 0.1) = 1.2165
+    assert float(beside.calibrated_utps_upper) == pytest.approx(1.2165 / t_step, rel=1e-4)
+    assert float(beside.calibrated_utps_lower) == pytest.approx(1.0 / 1.2165 / t_step, rel=1e-4)
+    for name in quantities(Metrics):
+        if not name.startswith("calibrated_"):
+            assert float(getattr(plain, name)) == float(getattr(beside, name)), name
+
+
+def test_a_point_that_does_not_fit_has_no_calibrated_times():
+    metrics = evaluate(*POINTS["dense"].but(batch_size=1e6), REAL, MEASURED)
+    assert not metrics.feasible
+    assert np.isnan(float(metrics.calibrated_t_step))
+    assert np.isnan(float(metrics.calibrated_stps))
