@@ -1,5 +1,7 @@
 """One point of the model, by names and text or by records."""
 
+import math
+
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog, load_catalog, record_values
 from jaxlimits.engine.stream import collect, make_job
@@ -34,12 +36,13 @@ def evaluate(
         What to name in an error.
     **settings
         Any field or switch by its name, as in a grid file: ``tp_size=8``, ``mem_bw="8 TB/s"``,
-        ``accounting="layers"``, ``mem_bw_scale=2``.
+        ``accounting="layers"``, ``mem_bw_scale=2``. Names of the calibrated overlay too:
+        ``calibration="vllm"``, ``fabric="vllm-b200"``.
 
     Returns
     -------
     Metrics
-        Python numbers in SI units.
+        Python numbers in SI units; the ``calibrated_*`` are NaN where no calibration is named.
 
     Raises
     ------
@@ -56,8 +59,10 @@ def evaluate(
     scenario = point_scenario(llm, chip, settings, catalog=catalog, where=where)
     check_scenario(scenario)
     precision = "float64" if x64 else "float32"
-    arrays, _ = collect(make_job(scenario, outputs=tuple(schema.OUTPUTS), precision=precision))
-    values = {name: array.item() for name, array in arrays.items()}
+    outputs = tuple(schema.OUTPUTS) if "calibration" in settings else schema.OF_THE_LIMIT
+    arrays, _ = collect(make_job(scenario, outputs=outputs, precision=precision))
+    nothing = dict.fromkeys(schema.CALIBRATED, math.nan)
+    values = nothing | {name: array.item() for name, array in arrays.items()}
     return Metrics(**{**values, "feasible": bool(values["feasible"])})  # stored as a code
 
 
@@ -78,9 +83,13 @@ def point_scenario(
             if isinstance(record, str)
             else record_values(record)
         )
-    switches = schema.switch_defaults()
+    switches: dict[str, str] = schema.switch_defaults()
+    given: dict[str, float] = {}
     for name, raw in settings.items():
         check_name(name, where=where, key=name)
         value = read_value(name, raw, where=where, key=name)
-        (switches if name in schema.SWITCHES else base)[name] = value
-    return Scenario(where=where, base=base, switches=switches)
+        if name in schema.NAMED:
+            base |= catalog.values(name, value, where=where, key=name)
+        else:
+            (switches if name in schema.SWITCHES else given)[name] = value
+    return Scenario(where=where, base={**base, **given}, switches=switches)

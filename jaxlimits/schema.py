@@ -11,8 +11,10 @@ from collections.abc import Mapping
 import equinox as eqx
 
 from jaxlimits import units
+from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import Quantity, Switch, defaults, quantities, switches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Limit, Metrics
@@ -23,11 +25,16 @@ RECORDS: Mapping[str, type[eqx.Module]] = {
     "llm": LLM,
     "deployment": Deployment,
     "site": Site,
+    "calibration": Calibration,
+    "fabric": Fabric,
 }
 """Record types of a scenario, in the order in which the model takes them."""
 
-NAMED = ("llm", "chip")
-"""Records that a user picks from the catalog by name."""
+REQUIRED = ("llm", "chip")
+"""Records that a user must pick from the catalog by name."""
+
+NAMED = (*REQUIRED, "calibration", "fabric")
+"""Records that a user can pick; those of the calibrated overlay are neutral where none is named."""
 
 SCALE_SUFFIX = "_scale"
 """``mem_bw_scale`` multiplies ``mem_bw``, whatever its base value."""
@@ -44,6 +51,11 @@ OUTPUTS: Mapping[str, Quantity] = quantities(Metrics)
 """Every metric that the model gives."""
 
 _LIMITS = {code.name.lower(): int(code) for code in Limit}
+CALIBRATED = tuple(name for name in OUTPUTS if name.startswith("calibrated_"))
+"""Metrics of the calibrated overlay; they say nothing where no calibration is named."""
+
+OF_THE_LIMIT = tuple(name for name in OUTPUTS if name not in CALIBRATED)
+"""Metrics of the limit itself."""
 
 FLAGS: Mapping[str, Mapping[str, int]] = {
     "limit": _LIMITS,
@@ -171,9 +183,9 @@ def record_defaults(record: str) -> dict[str, float]:
 
 
 def base_defaults() -> dict[str, float]:
-    """Return the default of each numeric field that no name from the catalog gives."""
-    unnamed = (record for record in RECORDS if record not in NAMED)
-    return {name: value for record in unnamed for name, value in record_defaults(record).items()}
+    """Return the fields that need no name: the deployment's, the site's, a neutral overlay's."""
+    records = [record for record in RECORDS if record not in REQUIRED]
+    return {name: value for each in records for name, value in record_defaults(each).items()}
 
 
 def switch_defaults() -> dict[str, str]:

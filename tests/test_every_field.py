@@ -55,11 +55,32 @@ mem_capacity = "100 MB"
 usable_fraction = 0.5
 base_power = "100 W"
 mem_price = "10 USD/GB"
+[calibrations.everything]
+mem_efficiency = 0.4
+kv_efficiency = 0.4
+flops_efficiency = 0.4
+kernel_latency = "5 us"
+overlap_loss = 0.4
+routed_passes = 16
+routing_spread = 1
+spread = 0.1
+[fabrics.everything]
+one_shot_latency = "4 us"
+one_shot_bw = "1 GB/s"
+one_shot_bytes = "3000 B"
+two_shot_latency = "9 us"
+two_shot_bw = "1 GB/s"
+library_bytes = "700 B"
+library_latency = "12 us"
+library_hop_latency = "1 us"
+mesh_peers = 2
 """
+OVERLAY = {"calibration": "everything", "fabric": "everything"}
 BASE = {"tp_size": 4, "pp_size": 2, "dp_size": 2}
 BASE |= {"batch_size": 4, "seq_len": 512, "query_tokens": 2}
 OUTPUTS = ("t_mem", "t_compute", "t_sync", "capacity_utilisation", "flops_utilisation", "power")
 OUTPUTS += ("capital_cost", "cost_rate", "dollars_per_token")
+OUTPUTS += ("calibrated_t_step", "calibrated_utps_upper")
 
 # Fields that count under one setting only.
 NEEDS = {
@@ -68,6 +89,10 @@ NEEDS = {
     "flops_ratio_4bit": {"compute_bits": "4"},
     "link_bw": {"collective_algorithm": "one-shot"},
     "activation_bits": {"collective_algorithm": "one-shot"},
+    "one_shot_latency": {"one_shot_bytes": "1 MB"},
+    "one_shot_bw": {"one_shot_bytes": "1 MB"},
+    "library_latency": {"library_bytes": "1 MB"},
+    "library_hop_latency": {"library_bytes": "1 MB"},
     "nominal_params": {"accounting": "nominal"},
     "nominal_active_params": {"accounting": "nominal"},
 }
@@ -126,8 +151,8 @@ def value_of(name: str, catalog: Catalog) -> float:
     """The field's value in the base."""
     if name in BASE:
         return float(BASE[name])
-    entries = {**catalog.values("llm", "everything"), **catalog.values("chip", "everything")}
-    return {**schema.base_defaults(), **entries}[name]
+    records = [catalog.values(record, "everything") for record in schema.NAMED]
+    return functools.reduce(dict.__or__, records, schema.base_defaults())[name]
 
 
 def written(name: str, value: float) -> str:
@@ -143,13 +168,15 @@ def assert_same(place: xr.Dataset, expected: jl.Metrics) -> None:
 
 
 def _evaluated(catalog: Catalog, settings: dict) -> jl.Metrics:
-    return jl.evaluate("everything", "everything", catalog=catalog, **{**BASE, **settings})
+    return jl.evaluate(
+        "everything", "everything", catalog=catalog, **{**BASE, **OVERLAY, **settings}
+    )
 
 
 def _swept(folder: Path, axes: dict, overrides: dict) -> xr.Dataset:
     base = {name: value for name, value in BASE.items() if name not in axes}
     lines = ["catalog = ['catalog.toml']", f"outputs = {list(OUTPUTS)}", "[base]"]
-    lines += ["llm = 'everything'", "chip = 'everything'"]
+    lines += [f"{record} = 'everything'" for record in schema.NAMED]
     lines += [f"{name} = {value}" for name, value in base.items()]
     lines += ["[axes]", *(f"{name} = {values}" for name, values in axes.items())]
     path = folder / "grid.toml"

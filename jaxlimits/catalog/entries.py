@@ -13,12 +13,13 @@ from typing import Any
 
 from jaxlimits.errors import InputError, unknown_name
 
-KINDS = ("llms", "chips")
+KINDS = ("llms", "chips", "fabrics", "calibrations")
 """Tables of a catalog file."""
 
 SHIPPED = tuple(Path(__file__).with_name(f"{kind}.toml") for kind in KINDS)
 
 _WORDS = ("title", "source", "note", "like")
+_FIT = "fit"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +36,8 @@ class Entry:
         ``title``, ``source`` and ``note``.
     raw
         The fields as written: text with units, or plain numbers.
+    fit
+        Where the numbers were fitted: covariance, residual spread, rows used.
     """
 
     kind: str
@@ -42,6 +45,7 @@ class Entry:
     origin: str
     words: Mapping[str, str]
     raw: Mapping[str, Any]
+    fit: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 Entries = Mapping[str, Mapping[str, Entry]]
@@ -84,14 +88,14 @@ def _with_line(message: str, text: str) -> str:
 def collect_entries(
     sources: Iterable[tuple[str, Mapping[str, Any]]], *, known: Entries | None = None
 ) -> Entries:
-    """Gather the ``[llms.*]`` and ``[chips.*]`` tables of several files.
+    """Gather the tables of every kind of entry, ``[llms.NAME]`` and so on, of several files.
 
     A later entry may start from an earlier one (``like = "h100"``) but not take its name.
 
     Parameters
     ----------
     sources
-        Pairs of file name and parsed content; keys other than the two tables are left alone.
+        Pairs of file name and parsed content; keys other than these tables are left alone.
     known
         Entries that are there already.
     """
@@ -130,9 +134,12 @@ def _entry(
     for word, text in words.items():
         if not isinstance(text, str):
             raise InputError("must be text", where=where, key=f"{key}.{word}", value=text)
-    raw = {field: value for field, value in table.items() if field not in _WORDS}
+    fit = table.get(_FIT, {})
+    if not isinstance(fit, dict):
+        raise InputError("must be a table", where=where, key=f"{key}.{_FIT}", value=fit)
+    raw = {field: value for field, value in table.items() if field not in (*_WORDS, _FIT)}
     like = words.pop("like", None)
     if like is not None:
         base = find_entry({kind: known}, kind, like, where=where, key=f"{key}.like")
         raw = {**base.raw, **raw}
-    return Entry(kind=kind, name=name, origin=origin, words=words, raw=raw)
+    return Entry(kind=kind, name=name, origin=origin, words=words, raw=raw, fit=fit)

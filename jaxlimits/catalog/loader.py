@@ -14,7 +14,9 @@ from jaxlimits.catalog.entries import (
     shipped_entries,
 )
 from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
+from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.llm import LLM
 from jaxlimits.schema import RECORDS, record_defaults
@@ -26,12 +28,12 @@ VECTOR_SHARE = 1.0 / 30.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Catalog:
-    """Models and chips by name.
+    """Models, chips, fabrics and calibrations by name.
 
     Parameters
     ----------
     entries
-        Entries as written, by kind (``llms``, ``chips``) and name.
+        Entries as written, by kind (``llms``, ``chips``, ...) and name.
     """
 
     entries: Entries
@@ -46,6 +48,16 @@ class Catalog:
         """Entries of chips by name."""
         return self.entries["chips"]
 
+    @property
+    def fabrics(self) -> Mapping[str, Entry]:
+        """Entries of measured all-reduces by name."""
+        return self.entries["fabrics"]
+
+    @property
+    def calibrations(self) -> Mapping[str, Entry]:
+        """Entries of fitted constants by name."""
+        return self.entries["calibrations"]
+
     def llm(self, name: str) -> LLM:
         """Return a model's record."""
         return LLM(**self.values("llm", name))
@@ -54,13 +66,21 @@ class Catalog:
         """Return a chip's record."""
         return Chip(**self.values("chip", name))
 
+    def fabric(self, name: str) -> Fabric:
+        """Return the record of a chip's measured all-reduces."""
+        return Fabric(**self.values("fabric", name))
+
+    def calibration(self, name: str) -> Calibration:
+        """Return the record of an engine's fitted constants."""
+        return Calibration(**self.values("calibration", name))
+
     def values(self, record: str, name: str, **place: str) -> dict[str, float]:
         """Return every numeric field of a named record in SI units.
 
         Parameters
         ----------
         record
-            ``"llm"`` or ``"chip"``.
+            ``"llm"``, ``"chip"``, ``"fabric"`` or ``"calibration"``.
         name
             Name of the entry.
         **place
@@ -75,7 +95,7 @@ def load_catalog(*files: str | Path) -> Catalog:
     Parameters
     ----------
     *files
-        TOML files with ``[llms.NAME]`` or ``[chips.NAME]`` tables, in the shipped files' format.
+        TOML files with tables such as ``[llms.NAME]``, in the shipped files' format.
 
     Raises
     ------

@@ -12,7 +12,18 @@ from collections.abc import Iterator
 
 import typer
 
-from jaxlimits.cli import catalog, export, info, optimise, pack, point, sweep, uncertainty, validate
+from jaxlimits.cli import (
+    calibrate,
+    catalog,
+    export,
+    info,
+    optimise,
+    pack,
+    point,
+    sweep,
+    uncertainty,
+    validate,
+)
 from jaxlimits.errors import InputError, ResultError, ResultWarning
 
 EXIT_OUTPUT, EXIT_INPUT = 1, 2
@@ -35,6 +46,7 @@ app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)
 app.command("pack")(pack.pack)
+app.command("calibrate")(calibrate.calibrate)
 app.command("validate")(validate.validate)
 
 

@@ -75,7 +75,7 @@ def point(
 
 
 def _print_table(metrics: "Metrics") -> None:
-    from jaxlimits.schema import OUTPUTS
+    from jaxlimits.schema import CALIBRATED, OUTPUTS
     from jaxlimits.units import show
 
     if metrics.feasible:
@@ -91,6 +91,11 @@ def _print_table(metrics: "Metrics") -> None:
     else:
         over = metrics.capacity_utilisation
         typer.echo(f"does not fit: needs {over:.2f}× the usable memory; times are not defined")
+    if not math.isnan(metrics.calibrated_t_step):
+        typer.echo("\ncalibrated: a prediction of an engine, not the limit")
+        for name in CALIBRATED:
+            text = show(getattr(metrics, name), OUTPUTS[name].unit)
+            typer.echo(_row(name, text, OUTPUTS[name].meaning))
     typer.echo("\nhow full")
     for name in _SHARES:
         share = getattr(metrics, name)

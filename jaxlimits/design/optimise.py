@@ -8,8 +8,8 @@ import xarray as xr
 
 from jaxlimits.design.label import label_optimum
 from jaxlimits.design.problem import build_problem
-from jaxlimits.design.search import search
 from jaxlimits.design.problem_file import read_problem
+from jaxlimits.design.search import search
 from jaxlimits.store.netcdf import check_target, write_dataset
 
 

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from jaxlimits import schema, units
-from jaxlimits.design.problem_file import BudgetTable, PriceTable, ProblemFile, RangeTable, TermTable
+from jaxlimits.design.problem_file import (
+    BudgetTable,
+    PriceTable,
+    ProblemFile,
+    RangeTable,
+    TermTable,
+)
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.constraints import check_scenario
 from jaxlimits.grid.file import AxisTable, GridFile, GridTables

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from jaxlimits import schema
-from jaxlimits.catalog.entries import read_toml
+from jaxlimits.catalog.entries import KINDS, read_toml
 from jaxlimits.catalog.loader import Catalog, extended, load_catalog
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
@@ -35,7 +35,7 @@ class GridSpec:
     base
         Fields and scale factors that are set and do not vary, in SI units.
     names
-        ``llm`` and ``chip`` where they do not vary.
+        ``llm``, ``chip``, ``calibration`` and ``fabric`` where they are named and do not vary.
     switches
         Every static field that does not vary.
     axes
@@ -116,11 +116,17 @@ def build_spec(
     settings = _settings(file, overrides)
     _refuse_twice(axes, settings, file=file, overridden=overrides)
     _require_names(axes, settings, where=where)
-    outputs = _outputs(tables, where=where)
+    calibrated = _is_calibrated(axes, settings)
+    outputs = _outputs(tables, calibrated=calibrated, where=where)
     reductions = tuple(
         read_reduction(name, table, axes, where=where) for name, table in tables.reduce.items()
     )
     refuse_same_variables(reductions, outputs, where=where)
+    if not calibrated:
+        for reduction in reductions:
+            _refuse_calibrated(
+                (*reduction.of, *reduction.also), where=where, key=f"reduce.{reduction.name}"
+            )
     return GridSpec(
         file=file,
         overrides={name: str(raw) for name, raw in overrides.items()},
@@ -154,7 +160,7 @@ def grid_catalog(file: GridFile, *files: str | Path) -> Catalog:
                 "no such file", where=file.where, key="catalog", value=name, remedy=remedy
             )
     catalog = extended(load_catalog(*files), ((str(path), read_toml(path)) for path in beside))
-    own = {"llms": file.tables.llms, "chips": file.tables.chips}
+    own = {kind: getattr(file.tables, kind) for kind in KINDS}
     return extended(catalog, [(file.where, own)])
 
 
@@ -218,7 +224,7 @@ def _refuse_twice(
 
 def _require_names(axes: Iterable[Axis], settings: Mapping[str, object], *, where: str) -> None:
     varying = {name for axis in axes for name in (axis.name, *axis.linked)}
-    for name in schema.NAMED:
+    for name in schema.REQUIRED:
         if name not in settings and name not in varying:
             remedy = (
                 f'write {name} = "NAME" in [base] (see `jaxlimits catalog`), or make it an axis'
@@ -233,23 +239,39 @@ def _fixed_switches(axes: Iterable[Axis], settings: Mapping[str, float | str]) -
     return {name: choice for name, choice in every.items() if name not in varying}
 
 
-def _outputs(tables: GridTables, *, where: str) -> tuple[str, ...]:
+def _is_calibrated(axes: Iterable[Axis], settings: Mapping[str, object]) -> bool:
+    """Whether a calibration is named."""
+    varying = {name for axis in axes for name in (axis.name, *axis.linked)}
+    return "calibration" in varying | set(settings)
+
+
+def _refuse_calibrated(metrics: Iterable[str], *, where: str, key: str) -> None:
+    for name in metrics:
+        if name in schema.CALIBRATED:
+            remedy = 'write calibration = "vllm" or another in [base], or make it an axis'
+            raise InputError("needs a calibration", where=where, key=key, value=name, remedy=remedy)
+
+
+def _outputs(tables: GridTables, *, calibrated: bool, where: str) -> tuple[str, ...]:
     """Outputs to keep whole, metrics in the model's order and sensitivities behind them.
 
     Where something is reduced only what is named, else all metrics by default; with sensitivities
-    comes ``limit``, which says on which side of a kink a point lies.
+    comes ``limit``, which says on which side of a kink a point lies. Calibrated metrics are there
+    where a calibration is named, and only there.
     """
     sensitivities = list(_sensitivities(tables, where=where))
     outputs = tables.outputs
     if outputs is None and (tables.reduce or sensitivities):
         outputs = []
     elif outputs is None or outputs == "all":
-        outputs = list(schema.OUTPUTS)
+        outputs = list(schema.OUTPUTS if calibrated else schema.OF_THE_LIMIT)
     elif not (outputs or tables.reduce or sensitivities):
         raise InputError("is empty", where=where, key="outputs", remedy="leave it out to keep all")
     for name in outputs:
         if not schema.is_output(name):
             raise unknown_name("output", name, schema.OUTPUTS, where=where, key="outputs")
+    if not calibrated:
+        _refuse_calibrated(outputs, where=where, key="outputs")
     if len(set(outputs)) != len(outputs):
         raise InputError("has a name twice", where=where, key="outputs", value=outputs)
     asked = dict.fromkeys([name for name in outputs if name not in schema.OUTPUTS] + sensitivities)

@@ -11,14 +11,23 @@ import jax.numpy as jnp
 from jaxlimits._types import Flag, Scalar
 from jaxlimits.model import capacity, cost
 from jaxlimits.model.bottleneck import binding_limit, limit_factor, next_limit
+from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.model.operators import step_operators
+from jaxlimits.model.overlay import overlay_times
 from jaxlimits.model.power import system_power
 from jaxlimits.model.roofline import StepTimes, step_times, tensor_rate
 from jaxlimits.model.site import DEFAULT_SITE, Site
+
+INTERVAL = 1.96
+"""Standard deviations to either side that hold 95 % of a normal variable."""
+
+_NEUTRAL = Calibration()
+_UNMEASURED = Fabric()
 
 
 class StepTerms(eqx.Module):
@@ -42,6 +51,10 @@ class StepTerms(eqx.Module):
         Provisioned power of the system [W].
     capital_cost, cost_rate, serving_cost
         Price of the system; its cost by time, and by time in which it serves [USD, USD/s, USD/s].
+    calibrated_t_step
+        Time of one step that the calibration predicts, whether or not it fits [s].
+    calibrated_factor
+        By which the ends of the prediction's 95 % interval differ from it [1].
     """
 
     times: StepTimes
@@ -61,11 +74,22 @@ class StepTerms(eqx.Module):
     capital_cost: Scalar
     cost_rate: Scalar
     serving_cost: Scalar
+    calibrated_t_step: Scalar
+    calibrated_factor: Scalar
 
 
-def step_terms(chip: Chip, llm: LLM, deployment: Deployment, site: Site) -> StepTerms:
+def step_terms(
+    chip: Chip,
+    llm: LLM,
+    deployment: Deployment,
+    site: Site,
+    calibration: Calibration,
+    fabric: Fabric,
+) -> StepTerms:
     """Compute the terms of one point; each rests on few of the fields."""
     operators = step_operators(llm, deployment)
+    records = (operators, chip, llm, deployment)
+    calibrated = overlay_times(*records, calibration=calibration, fabric=fabric)
     return StepTerms(
         times=step_times(operators, chip, llm, deployment),
         weight_bytes=capacity.weight_bytes(llm, deployment),
@@ -84,6 +108,8 @@ def step_terms(chip: Chip, llm: LLM, deployment: Deployment, site: Site) -> Step
         capital_cost=cost.capital_cost(chip, deployment),
         cost_rate=cost.cost_rate(chip, deployment, site),
         serving_cost=cost.serving_cost(chip, deployment, site),
+        calibrated_t_step=calibrated.t_step,
+        calibrated_factor=jnp.exp(INTERVAL * calibration.spread),
     )
 
 
@@ -100,6 +126,8 @@ def metrics_of(terms: StepTerms) -> Metrics:
     possible = _nan_unless(feasible, terms.times)
     stps = terms.step_tokens / possible.t_step
     traffic = terms.weight_traffic + terms.kv_traffic
+    calibrated_t_step = jnp.where(feasible, terms.calibrated_t_step, jnp.nan)
+    calibrated_utps = 1.0 / calibrated_t_step
     return Metrics(
         t_compute=possible.t_compute,
         t_mem=possible.t_mem,
@@ -132,10 +160,22 @@ def metrics_of(terms: StepTerms) -> Metrics:
         cost_rate=terms.cost_rate,
         dollars_per_token=terms.serving_cost / stps,
         stps_per_dollar=stps / terms.serving_cost,
+        calibrated_t_step=calibrated_t_step,
+        calibrated_utps=calibrated_utps,
+        calibrated_utps_lower=calibrated_utps / terms.calibrated_factor,
+        calibrated_utps_upper=calibrated_utps * terms.calibrated_factor,
+        calibrated_stps=terms.step_tokens * calibrated_utps,
     )
 
 
-def evaluate(chip: Chip, llm: LLM, deployment: Deployment, site: Site = DEFAULT_SITE) -> Metrics:
+def evaluate(
+    chip: Chip,
+    llm: LLM,
+    deployment: Deployment,
+    site: Site = DEFAULT_SITE,
+    calibration: Calibration = _NEUTRAL,
+    fabric: Fabric = _UNMEASURED,
+) -> Metrics:
     r"""Evaluate the limit model at one point.
 
     .. math:: t_\mathrm{step} = \max(t_\mathrm{compute}, t_\mathrm{mem}) + t_\mathrm{sync}
@@ -148,6 +188,9 @@ def evaluate(chip: Chip, llm: LLM, deployment: Deployment, site: Site = DEFAULT_
         What one chip offers, what runs, and how. Scalars in SI units.
     site
         What years and electricity cost; metrics in dollars alone rest on it.
+    calibration, fabric
+        An engine's constants and measured collectives, for the ``calibrated_*`` metrics alone; the
+        limit itself by default.
 
     Returns
     -------
@@ -159,7 +202,7 @@ def evaluate(chip: Chip, llm: LLM, deployment: Deployment, site: Site = DEFAULT_
     ----------
     arXiv:2507.14397, step time (published).
     """
-    return metrics_of(step_terms(chip, llm, deployment, site))
+    return metrics_of(step_terms(chip, llm, deployment, site, calibration, fabric))
 
 
 def _nan_unless(feasible: Flag, times: StepTimes) -> StepTimes:

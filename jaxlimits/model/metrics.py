@@ -68,3 +68,18 @@ class Metrics(eqx.Module):
     stps_per_dollar: Scalar = quantity(
         "token/USD", _priced("tokens for a dollar"), display="Mtoken/USD"
     )
+    calibrated_t_step: Scalar = quantity(
+        "s", "time of one decode step that a calibration predicts", display="ms"
+    )
+    calibrated_utps: Scalar = quantity(
+        "token/s", "tokens per second of one user that a calibration predicts"
+    )
+    calibrated_utps_lower: Scalar = quantity(
+        "token/s", "lower end of the prediction's 95 % interval"
+    )
+    calibrated_utps_upper: Scalar = quantity(
+        "token/s", "upper end of the prediction's 95 % interval"
+    )
+    calibrated_stps: Scalar = quantity(
+        "token/s", "tokens per second of the system that a calibration predicts"
+    )

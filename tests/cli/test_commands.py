@@ -163,9 +163,10 @@ def test_point_shows_where_the_time_goes_what_binds_and_how_full_memory_is():
 def test_point_agrees_with_evaluate():
     facts = run(*POINT, "--batch-size", "4", "--seq-len", "32 Ki", "--json").json
     point = jl.evaluate("llama3-405b", "h200", tp_size=8, batch_size=4, seq_len=32768)
-    for name in schema.OUTPUTS:
+    for name in schema.OF_THE_LIMIT:
         if name != "limit":
             assert facts[name] == getattr(point, name), name
+    assert all(facts[name] is None for name in schema.CALIBRATED)
     assert facts["limit"] == jl.Limit(point.limit).name.lower() == "memory"
     assert facts["feasible"] is True
     assert facts["point"] == {
@@ -262,7 +263,7 @@ def test_info_shows_axes_variables_and_what_made_it(made):
     assert "llama3-405b" in done.out
     assert "2 TB/s" in done.out
     assert "sync_latency (along tp_size)" in done.out
-    assert all(name in done.out for name in schema.OUTPUTS)
+    assert all(name in done.out for name in schema.OF_THE_LIMIT)
     assert "sha256:" in done.out
     assert version("jaxlimits") in done.out
 
@@ -274,7 +275,7 @@ def test_info_reports_for_a_script(made):
     assert facts["axes"]["mem_bw"]["unit"] == "B/s"
     assert facts["axes"]["sync_latency"]["along"] == "tp_size"
     assert facts["axes"]["llm"]["values"] == ["llama3-8b", "llama3-405b"]
-    assert set(facts["variables"]) == set(schema.OUTPUTS)
+    assert set(facts["variables"]) == set(schema.OF_THE_LIMIT)
     assert facts["variables"]["utps"]["unit"] == "token/s"
     assert facts["made_by"]["title"] == "Small"
     assert facts["made_by"]["overrides"] == {}
@@ -290,7 +291,7 @@ def test_export_writes_a_row_a_point(made, form):
     assert "8 rows" in done.out
     table = pd.read_csv("t.csv") if form == "csv" else pd.read_parquet("t.parquet")
     assert len(table) == 8
-    assert {"llm", "tp_size", "mem_bw", "sync_latency", *schema.OUTPUTS} <= set(table.columns)
+    assert {"llm", "tp_size", "mem_bw", "sync_latency", *schema.OF_THE_LIMIT} <= set(table.columns)
     with jl.open(made) as dataset:
         for row in table.to_dict("records"):
             place = {name: row[name] for name in ("llm", "tp_size", "mem_bw")}

@@ -132,7 +132,7 @@ def test_a_switch_axis_has_no_column_and_gives_its_choices_in_place(sweep_of):
     ],
 )
 def test_terms_are_spared_where_nothing_reaches_them(sweep_of, axes, overrides, needed):
-    static = bind(sweep_of(axes, **overrides)).static_at((0,))
+    static = bind(sweep_of(axes, **overrides)).fixed_static()
     assert (static["expert_parallel"], static["sparse_attention"]) == needed
 
 

@@ -22,7 +22,9 @@ def refused(resolve, text, **overrides):
 
 
 def test_a_grid_keeps_every_output_unless_it_names_some(resolve):
-    assert resolve(BASE + AXES).outputs == tuple(schema.OUTPUTS)
+    assert resolve(BASE + AXES).outputs == schema.OF_THE_LIMIT
+    named = 'calibration = "vllm"\n'
+    assert resolve(BASE + named + AXES).outputs == tuple(schema.OUTPUTS)
 
 
 def test_outputs_are_kept_in_the_models_order(resolve):

@@ -6,15 +6,17 @@ import math
 import jax
 import pytest
 
+from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import Quantity, defaults, quantities, switches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.model.site import Site
 from tests.helpers import ALGORITHMS, COMBINATIONS, DEFAULT, NUMBERS, named_scenario
 
-RECORDS = [Chip, LLM, Deployment, Metrics]
+RECORDS = [Chip, LLM, Deployment, Calibration, Fabric, Metrics]
 ANY = Quantity(unit="1", display="1", meaning="anything from 0")
 POSITIVE = Quantity(unit="B/s", display="TB/s", meaning="a rate", positive=True)
 SHARE = Quantity(unit="1", display="1", meaning="a share", positive=True, upper=1.0)

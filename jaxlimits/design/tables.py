@@ -1,0 +1,114 @@
+"""Tables of measurements as text: rows with their lines, and errors that name both."""
+
+import csv
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from jaxlimits.errors import InputError, suggestion, unknown_name
+from jaxlimits.model.fields import Quantity
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One line of a table.
+
+    Parameters
+    ----------
+    where
+        File and line, for errors.
+    cells
+        Text by column.
+    """
+
+    where: str
+    cells: Mapping[str, str]
+
+    def text(self, column: str) -> str:
+        """Return a cell's text, which must not be empty."""
+        value = self.cells[column]
+        if not value:
+            raise InputError("is empty", where=self.where, key=column)
+        return value
+
+    def number(self, column: str, info: Quantity) -> float:
+        """Return a cell's number: plain, in the SI unit of its quantity."""
+        raw = self.text(column)
+        try:
+            value = float(raw)
+        except ValueError:
+            plain = "a plain number" + ("" if info.unit == "1" else f" in {info.unit}")
+            raise InputError(
+                f"must be {plain}: {info.meaning}", where=self.where, key=column, value=raw
+            ) from None
+        if not info.admits(value):
+            raise InputError(f"must be {info.bounds}", where=self.where, key=column, value=raw)
+        return value
+
+
+def read_table(path: str | Path, *, required: Iterable[str]) -> list[Row]:
+    """Read a CSV file whose first line names its columns.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read, that lacks columns or has one twice, a line with too many or
+        too few cells, no rows at all.
+    """
+    where = str(path)
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=where) from None
+    except UnicodeDecodeError:
+        raise InputError("is not text in UTF-8", where=where) from None
+    reader = csv.reader(text.splitlines())
+    header = [name.strip() for name in next(reader, [])]
+    _check_header(header, required, where=f"{where}: line 1")
+    rows = []
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        place = f"{where}: line {reader.line_num}"
+        if len(cells) != len(header):
+            problem = f"has {len(cells)} cells where the header names {len(header)} columns"
+            raise InputError(problem, where=place, remedy="quote cells that hold a comma")
+        named = zip(header, (cell.strip() for cell in cells), strict=True)
+        rows.append(Row(where=place, cells=dict(named)))
+    if not rows:
+        raise InputError("has no rows", where=where)
+    return rows
+
+
+def selected(
+    rows: list[Row], *, without: Mapping[str, str], where: str, option: str = "--without"
+) -> list[Row]:
+    """Return the rows of which no named column has the value named with it.
+
+    Raises
+    ------
+    InputError
+        A column that there is not, or a value that no row has.
+    """
+    for column, value in without.items():
+        if column not in rows[0].cells:
+            raise unknown_name("column", column, rows[0].cells, where=option)
+        values = {row.cells[column] for row in rows}
+        if value not in values:
+            problem = f"no row of {where} has {column} = {value!r}"
+            raise InputError(problem, where=option, remedy=suggestion(value, values))
+        rows = [row for row in rows if row.cells[column] != value]
+        if not rows:
+            raise InputError("leaves no row", where=option, key=column, value=value)
+    return rows
+
+
+def _check_header(header: list[str], required: Iterable[str], *, where: str) -> None:
+    required = list(required)
+    missing = [name for name in required if name not in header]
+    if missing:
+        problem = f"lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+        raise InputError(problem, where=where, remedy=f"needed are {', '.join(required)}")
+    twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
+    if twice:
+        raise InputError("stands twice in the header", where=where, key=twice[0])

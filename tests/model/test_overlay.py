@@ -1,0 +1,188 @@
+"""The calibrated overlay: the limit where nothing is lost, and hand-worked numbers where it is."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from jaxlimits.model.calibration import Calibration
+from jaxlimits.model.evaluate import evaluate
+from jaxlimits.model.fabric import Fabric, measured_all_reduce_time
+from jaxlimits.model.fields import quantities
+from jaxlimits.model.metrics import Metrics
+from jaxlimits.model.operators import step_operators
+from jaxlimits.model.overlay import (
+    activation_time,
+    collective_time,
+    kernels_per_step,
+    overlapped,
+    overlay_times,
+    routing_share,
+)
+from tests.helpers import named_scenario
+
+POINTS = {
+    "dense": named_scenario("llama3-70b", "h100", tp_size=8.0, batch_size=16.0),
+    "one chip": named_scenario("llama3-8b", "a100", batch_size=400.0, seq_len=256.0),
+    "experts and latent": named_scenario("deepseek-v3", "b200", tp_size=8.0, batch_size=64.0),
+    "expert parallel": named_scenario(
+        "qwen3-235b", "h200", tp_size=4.0, dp_size=4.0, ep_size=8.0, batch_size=32.0
+    ),
+    "pipeline": named_scenario("llama3-405b", "mi300x", tp_size=8.0, pp_size=2.0),
+}
+REAL = Calibration(
+    mem_efficiency=0.84,
+    kv_efficiency=0.7,
+    flops_efficiency=0.78,
+    kernel_latency=5e-6,
+    overlap_loss=0.5,
+    routed_passes=16.0,
+    routing_spread=1.0,
+    spread=0.1,
+)
+MEASURED = Fabric(
+    one_shot_latency=7e-6,
+    one_shot_bw=400e9,
+    one_shot_bytes=2.0 * 2**20,
+    two_shot_latency=18e-6,
+    two_shot_bw=560e9,
+    library_bytes=2.0 * 2**20,
+    library_latency=13e-6,
+    library_hop_latency=0.6e-6,
+)
+
+
+@pytest.fixture(autouse=True)
+def in_float64(x64):
+    """Compute in float64."""
+
+
+def overlay(point, calibration=REAL, fabric=MEASURED):
+    operators = step_operators(point.llm, point.deployment)
+    return overlay_times(operators, *point, calibration=calibration, fabric=fabric)
+
+
+@pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
+def test_with_nothing_lost_it_is_the_limit_under_the_operator_roofline(point):
+    limit = evaluate(*point.but(roofline="operator"))
+    t_step = overlay(point, Calibration(), Fabric()).t_step
+    assert float(t_step) == pytest.approx(float(limit.t_step), rel=1e-12)
+
+
+@pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
+def test_a_real_engine_is_slower_than_the_limit(point):
+    limit = evaluate(*point.but(roofline="operator"))
+    assert float(overlay(point, REAL, Fabric()).t_step) > float(limit.t_step)
+
+
+def test_kernels_are_counted_layer_by_layer():
+    # Llama 3 70B: 80 layers of 6 + 4
+    assert float(kernels_per_step(POINTS["dense"].llm)) == 800.0
+    # DeepSeek-V3: 61 of 12, 3 dense of 4, 58 of 9 experts' and 4 shared = 732 + 12 + 754
+    assert float(kernels_per_step(POINTS["experts and latent"].llm)) == 1498.0
+    # Qwen3 235B: 94 layers of 6 + 9, nothing shared
+    assert float(kernels_per_step(POINTS["expert parallel"].llm)) == 1410.0
+
+
+def test_overlap_goes_from_the_maximum_to_the_sum():
+    assert float(overlapped(3.0, 4.0, loss=0.0)) == 4.0
+    assert float(overlapped(3.0, 4.0, loss=0.5)) == pytest.approx(5.0)
+    assert float(overlapped(3.0, 4.0, loss=1.0)) == pytest.approx(7.0)
+    assert float(overlapped(3.0, 0.0, loss=0.5)) == 3.0
+    assert float(overlapped(0.0, 0.0, loss=0.5)) == 0.0
+
+
+def test_skewed_routing_touches_fewer_experts():
+    llm, deployment = POINTS["experts and latent"].llm, POINTS["experts and latent"].deployment
+    # 64 tokens, 8 of 256 experts: l = -64 ln(1 - 1/32) = 2.03191; v = 1: 256 l/(1 + l) = 171.565
+    # over 256 (1 - exp(-l)) = 222.441 under uniform routing
+    share = routing_share(llm, deployment, Calibration(routing_spread=1.0))
+    assert float(share) == pytest.approx(171.565 / 222.441, rel=1e-5)
+    assert float(routing_share(llm, deployment, Calibration())) == 1.0
+    nearly = routing_share(llm, deployment, Calibration(routing_spread=1e-6))
+    assert float(nearly) == pytest.approx(1.0, abs=1e-5)
+    assert float(routing_share(POINTS["dense"].llm, deployment, REAL)) == 1.0
+
+
+def test_activations_move_once_for_each_expert_and_pass():
+    point = POINTS["experts and latent"]
+    # 16 passes x 2 B x 64 tokens x 8 experts x 7168 x 58 layers / 8 TB/s = 851.4 us
+    expected = 16 * 2 * 64 * 8 * 7168 * 58 / 8e12
+    assert float(activation_time(*point, REAL)) == pytest.approx(expected, rel=1e-12)
+    assert float(activation_time(*POINTS["dense"], REAL)) == 0.0
+
+
+def test_the_kind_of_all_reduce_goes_by_its_size():
+    time = functools.partial(measured_all_reduce_time, MEASURED)
+    # one shot, 128 KiB among 8: 7 us + 7 x 131072 B / 400 GB/s = 9.294 us
+    small = time(payload=131072.0, chips=8.0)
+    assert float(small) == pytest.approx(9.29376e-6, rel=1e-5)
+    # the library, 256 KiB: 13 us + 14 x 0.6 us
+    assert float(time(payload=262144.0, chips=8.0)) == pytest.approx(21.4e-6)
+    # two shots, 8 MiB: 18 us + 1.75 x 8388608 B / 560 GB/s = 44.2 us
+    assert float(time(payload=8.0 * 2**20, chips=8.0)) == pytest.approx(44.2144e-6, rel=1e-5)
+    assert float(time(payload=8.0 * 2**20, chips=1.0)) == 0.0
+
+
+def test_a_mesh_uses_the_links_to_its_peers_only():
+    mesh = Fabric(one_shot_latency=1e-6, two_shot_bw=70e9, mesh_peers=7.0)
+    # among 4 of 8, 3/7 of 70 GB/s: 1.5 x 1 MB / 30 GB/s
+    time = measured_all_reduce_time(mesh, payload=1e6, chips=4.0)
+    assert float(time) == pytest.approx(50e-6)
+
+
+def test_collectives_are_two_measured_all_reduces_a_layer():
+    point = POINTS["dense"]
+    each = measured_all_reduce_time(MEASURED, payload=2.0 * 16 * 8192, chips=8.0)
+    assert float(collective_time(*point, MEASURED)) == pytest.approx(160 * float(each))
+    limit = float(evaluate(*point).t_sync)
+    assert float(collective_time(*point, Fabric())) == pytest.approx(limit)
+
+
+@pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
+@pytest.mark.parametrize("name", [name for name in quantities(Calibration) if name != "spread"])
+def test_derivatives_by_every_constant_are_those_of_finite_differences(name, point):
+    def t_step(value):
+        values = {field: getattr(REAL, field) for field in quantities(Calibration)}
+        return overlay(point, Calibration(**{**values, name: value})).t_step
+
+    here = getattr(REAL, name)
+    step = 1e-5 * here
+    slope = float(jax.grad(t_step)(here))
+    difference = (float(t_step(here + step)) - float(t_step(here - step))) / (2.0 * step)
+    assert slope == pytest.approx(difference, rel=1e-4, abs=1e-9 * float(t_step(here)) / here)
+
+
+@pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
+def test_derivatives_are_finite_where_nothing_is_lost(point):
+    """Guards hold: zero constants, dense models and one chip put no NaN into a gradient."""
+
+    def t_step(calibration, fabric, where):
+        return overlay(where, calibration, fabric).t_step
+
+    records = jax.tree.map(np.float64, (Calibration(), Fabric(), point))
+    slopes = jax.grad(t_step, argnums=(0, 1, 2))(*records)
+    assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(slopes))
+
+
+def test_calibrated_metrics_stand_beside_the_limit_and_leave_it_alone():
+    point = POINTS["dense"]
+    plain, beside = evaluate(*point), evaluate(*point, REAL, MEASURED)
+    t_step = float(overlay(point).t_step)
+    assert float(beside.calibrated_t_step) == pytest.approx(t_step)
+    assert float(beside.calibrated_utps) == pytest.approx(1.0 / t_step)
+    assert float(beside.calibrated_stps) == pytest.approx(16.0 / t_step)
+    # exp(1.96 x 0.1) = 1.2165
+    assert float(beside.calibrated_utps_upper) == pytest.approx(1.2165 / t_step, rel=1e-4)
+    assert float(beside.calibrated_utps_lower) == pytest.approx(1.0 / 1.2165 / t_step, rel=1e-4)
+    for name in quantities(Metrics):
+        if not name.startswith("calibrated_"):
+            assert float(getattr(plain, name)) == float(getattr(beside, name)), name
+
+
+def test_a_point_that_does_not_fit_has_no_calibrated_times():
+    metrics = evaluate(*POINTS["dense"].but(batch_size=1e6), REAL, MEASURED)
+    assert not metrics.feasible
+    assert np.isnan(float(metrics.calibrated_t_step))
+    assert np.isnan(float(metrics.calibrated_stps))
