@@ -26,7 +26,7 @@ from jaxlimits.engine.stream import (
     stream,
 )
 from jaxlimits.errors import ResultError
-from jaxlimits.grid.constraints import check_scenario
+from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Precision, read_grid
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
@@ -179,6 +179,7 @@ def spec_job(spec: GridSpec, scenario: Scenario) -> Job:
     return make_job(
         scenario,
         outputs=spec.outputs,
+        requirements=spec.requirements,
         reductions=tuple(build_reduction(reduction, names) for reduction in spec.reductions),
         precision=spec.precision,
         memory=spec.memory,
@@ -233,7 +234,7 @@ def _check_memory(spec: GridSpec) -> None:
     if not hasattr(os, "sysconf"):
         return
     sizes = [
-        1 if name in schema.FLAGS else np.dtype(spec.precision).itemsize for name in spec.outputs
+        1 if schema.is_code(name) else np.dtype(spec.precision).itemsize for name in spec.outputs
     ]
     needed = spec.num_points * sum(sizes)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

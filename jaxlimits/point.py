@@ -4,7 +4,7 @@ from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog, load_catalog, record_values
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.grid.axes import check_name, read_value
-from jaxlimits.grid.constraints import check_scenario
+from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM

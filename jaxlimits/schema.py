@@ -55,6 +55,7 @@ CONTINUOUS: tuple[str, ...] = tuple(
 """Metrics that have derivatives: all but the codes and the largest batch, which is a count."""
 
 _RELATIVE, _ABSOLUTE, _AND = "_elasticity_", "_derivative_", "_and_"
+_REASON = "_reason"
 
 _FACTOR = Quantity(unit="1", display="1", meaning="", positive=True)
 
@@ -117,6 +118,21 @@ def output(name: str) -> Quantity:
         unit = units.quotient(metric.unit, *(FIELDS[field].unit for field in asked.by))
     meaning = f"{order}{kind} of the {metric.meaning} by the {fields}"
     return Quantity(unit=unit, display=unit, meaning=meaning, lower=-math.inf)
+
+
+def reason_name(name: str) -> str:
+    """Return the name of the codes that say what came of a requirement."""
+    return f"{name}{_REASON}"
+
+
+def is_reason(name: str) -> bool:
+    """Whether a name is that of a requirement's codes."""
+    return name.endswith(_REASON)
+
+
+def is_code(name: str) -> bool:
+    """Whether the values of an output are codes, stored as int8."""
+    return name in FLAGS or is_reason(name)
 
 
 def describe(name: str) -> Quantity:

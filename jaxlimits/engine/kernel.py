@@ -21,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxlimits.engine.reduce import Reduction, Traced
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
+from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.scenario import Scenario
 
 Results = tuple[dict[str, jax.Array], dict[str, Traced]]
@@ -85,6 +86,7 @@ def run_chunks(
     *,
     static: Mapping[str, str | bool],
     outputs: tuple[str, ...],
+    requirements: tuple[Requirement, ...] = (),
     reductions: tuple[Reduction, ...] = (),
     precision: str = "float32",
     bits: int | None = None,
@@ -103,7 +105,9 @@ def run_chunks(
     static
         Every static field of the deployment.
     outputs
-        Names of the metrics to return whole.
+        Names of the outputs to return whole.
+    requirements
+        Unknowns by which outputs may be named.
     reductions
         What to reduce.
     precision
@@ -126,6 +130,7 @@ def run_chunks(
             places,
             static=tuple(sorted(static.items())),
             outputs=outputs,
+            requirements=requirements,
             counted=tuple(dict.fromkeys(name for r in reductions for name in r.of)),
             plan=plan,
             bits=bits,
@@ -144,7 +149,8 @@ def run_chunks(
 
 
 @functools.partial(
-    jax.jit, static_argnames=("static", "outputs", "counted", "plan", "bits", "mesh")
+    jax.jit,
+    static_argnames=("static", "outputs", "requirements", "counted", "plan", "bits", "mesh"),
 )
 def _chunks(
     inputs: Inputs,
@@ -152,6 +158,7 @@ def _chunks(
     *,
     static: Static,
     outputs: tuple[str, ...],
+    requirements: tuple[Requirement, ...],
     counted: tuple[str, ...],
     plan: Plan,
     bits: int | None,
@@ -162,9 +169,13 @@ def _chunks(
     def chunk(inputs: Inputs, places: jax.Array) -> tuple[Traced, Traced]:
         place = [index * size for index, size in zip(places[0], plan.block, strict=True)]
         needed = {*outputs, *counted, *(["feasible"] if counted else [])}
-        metrics = _metrics(inputs, place, static=static, needed=needed, plan=plan)
+        point = functools.partial(
+            outputs_at, static=static, names=needed, requirements=requirements
+        )
+        metrics = _metrics(inputs, place, point, plan)
         whole = {name: _rounded(metrics[name], bits) for name in outputs}
-        return whole, _counted(metrics, counted, place, plan)
+        solved = {name for asked in requirements for name in asked.quantities}
+        return whole, _counted(metrics, counted, place, plan, regardless=solved)
 
     return _on_each(chunk, mesh, shared=1)(inputs, places)
 
@@ -195,14 +206,13 @@ def _on_each(function: Callable[..., Any], mesh: Mesh, *, shared: int) -> Callab
 
 
 def _metrics(
-    inputs: Inputs, place: list[jax.Array], *, static: Static, needed: Collection[str], plan: Plan
+    inputs: Inputs, place: list[jax.Array], outputs: Callable[[Values], Traced], plan: Plan
 ) -> Traced:
-    """Metrics of the chunk that starts at a place."""
+    """Outputs of the chunk that starts at a place, from the function of one point."""
 
     def point(*along: Values) -> Traced:
         fields = (inputs.base, *along)
-        values = {name: value for part in fields for name, value in part.items()}
-        return outputs_at(values, static, needed)
+        return outputs({name: value for part in fields for name, value in part.items()})
 
     axes = [
         {name: _cut(column, start, size) for name, column in axis.items()}
@@ -235,8 +245,18 @@ def _rounded(array: jax.Array, bits: int | None) -> jax.Array:
     return jax.lax.reduce_precision(array, exponent_bits=exponent, mantissa_bits=bits)
 
 
-def _counted(metrics: Traced, names: tuple[str, ...], place: list[jax.Array], plan: Plan) -> Traced:
-    """Metrics with NaN, or an impossible code, where a point is padding or does not fit."""
+def _counted(
+    metrics: Traced,
+    names: tuple[str, ...],
+    place: list[jax.Array],
+    plan: Plan,
+    *,
+    regardless: Collection[str],
+) -> Traced:
+    """Outputs with NaN, or an impossible code, where a point is padding or does not fit.
+
+    What counts regardless of whether the point fits says itself where it has no value.
+    """
     if not names:
         return {}
     inside = jnp.ones((), bool)
@@ -247,7 +267,7 @@ def _counted(metrics: Traced, names: tuple[str, ...], place: list[jax.Array], pl
             inside &= index < length
     usable = inside & metrics["feasible"]
     return {
-        name: jnp.where(usable, metrics[name], jnp.nan)
+        name: jnp.where(inside if name in regardless else usable, metrics[name], jnp.nan)
         if jnp.issubdtype(metrics[name].dtype, jnp.floating)
         else jnp.where(inside, metrics[name].astype(jnp.int8), _NO_CODE)
         for name in names

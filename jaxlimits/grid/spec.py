@@ -13,6 +13,7 @@ from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
 from jaxlimits.grid.file import GridFile, GridTables, Precision, SensitivityTable
 from jaxlimits.grid.reductions import ReductionSpec, read_reduction, refuse_same_variables
+from jaxlimits.grid.requirements import Requirement, read_requirement, refuse_taken_names
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +35,9 @@ class GridSpec:
     axes
         Dimensions in their order.
     outputs
-        Metrics to keep whole, in the model's order.
+        What to keep whole: metrics in the model's order, then what is asked of them.
+    requirements
+        Unknowns to solve for, by which some outputs are named.
     reductions
         What else to keep of the grid.
     precision
@@ -54,6 +57,7 @@ class GridSpec:
     switches: Mapping[str, str]
     axes: tuple[Axis, ...]
     outputs: tuple[str, ...]
+    requirements: tuple[Requirement, ...]
     reductions: tuple[ReductionSpec, ...]
     precision: Precision
     catalog: Catalog
@@ -104,9 +108,11 @@ def build_spec(
     settings = _settings(file, overrides)
     _refuse_twice(axes, settings, where=where, overridden=overrides)
     _require_names(axes, settings, where=where)
-    outputs = _outputs(tables, where=where)
+    requirements = _requirements(tables, axes, where=where)
+    outputs = _outputs(tables, requirements, where=where)
     reductions = tuple(
-        read_reduction(name, table, axes, where=where) for name, table in tables.reduce.items()
+        read_reduction(name, table, axes, requirements, where=where)
+        for name, table in tables.reduce.items()
     )
     refuse_same_variables(reductions, outputs, where=where)
     return GridSpec(
@@ -117,6 +123,7 @@ def build_spec(
         switches=_fixed_switches(axes, settings),
         axes=axes,
         outputs=outputs,
+        requirements=requirements,
         reductions=reductions,
         precision=precision or tables.precision,
         catalog=catalog,
@@ -220,19 +227,33 @@ def _fixed_switches(axes: Iterable[Axis], settings: Mapping[str, float | str]) -
     return {name: choice for name, choice in every.items() if name not in varying}
 
 
-def _outputs(tables: GridTables, *, where: str) -> tuple[str, ...]:
-    """Outputs to keep whole, metrics in the model's order and sensitivities behind them.
+def _requirements(
+    tables: GridTables, axes: tuple[Axis, ...], *, where: str
+) -> tuple[Requirement, ...]:
+    requirements = tuple(
+        read_requirement(name, table, where=where, key=f"require.{name}")
+        for name, table in tables.require.items()
+    )
+    refuse_taken_names(requirements, axes, where=where)
+    return requirements
 
-    Where something is reduced only what is named, else all metrics by default; with sensitivities
-    comes ``limit``, which says on which side of a kink a point lies.
+
+def _outputs(
+    tables: GridTables, requirements: Iterable[Requirement], *, where: str
+) -> tuple[str, ...]:
+    """Outputs to keep whole: metrics in the model's order, sensitivities, requirements.
+
+    Where something is reduced or required only what is named, else all metrics by default; with
+    sensitivities comes ``limit``, which says on which side of a kink a point lies.
     """
     sensitivities = list(_sensitivities(tables, where=where))
+    kept = [asked for asked in requirements if tables.require[asked.name].keep]
     outputs = tables.outputs
-    if outputs is None and (tables.reduce or sensitivities):
+    if outputs is None and (tables.reduce or sensitivities or tables.require):
         outputs = []
     elif outputs is None or outputs == "all":
         outputs = list(schema.OUTPUTS)
-    elif not (outputs or tables.reduce or sensitivities):
+    elif not (outputs or tables.reduce or sensitivities or kept):
         raise InputError("is empty", where=where, key="outputs", remedy="leave it out to keep all")
     for name in outputs:
         if not schema.is_output(name):
@@ -241,7 +262,8 @@ def _outputs(tables: GridTables, *, where: str) -> tuple[str, ...]:
         raise InputError("has a name twice", where=where, key="outputs", value=outputs)
     asked = dict.fromkeys([name for name in outputs if name not in schema.OUTPUTS] + sensitivities)
     metrics = {*outputs, *(["limit"] if asked else [])}
-    return (*(name for name in schema.OUTPUTS if name in metrics), *asked)
+    required = [name for asked in kept for name in asked.quantities]
+    return (*(name for name in schema.OUTPUTS if name in metrics), *asked, *required)
 
 
 def _sensitivities(tables: GridTables, *, where: str) -> Iterator[str]:
