@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxlimits.catalog.loader import Catalog as Catalog
     from jaxlimits.catalog.loader import load_catalog as load_catalog
+    from jaxlimits.design.solve import Solution as Solution
+    from jaxlimits.design.solve import solve as solve
     from jaxlimits.errors import InputError as InputError
     from jaxlimits.errors import ResultError as ResultError
     from jaxlimits.model.chip import Chip as Chip
@@ -34,9 +36,11 @@ _PUBLIC = {
     "Metrics": ("jaxlimits.model.metrics", "Metrics"),
     "ResultError": ("jaxlimits.errors", "ResultError"),
     "Site": ("jaxlimits.model.site", "Site"),
+    "Solution": ("jaxlimits.design.solve", "Solution"),
     "evaluate": ("jaxlimits.point", "evaluate"),
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
     "open": ("jaxlimits.store.results", "open_result"),
+    "solve": ("jaxlimits.design.solve", "solve"),
     "sweep": ("jaxlimits.pipeline", "sweep"),
     "sweep_again": ("jaxlimits.pipeline", "sweep_again"),
 }
@@ -52,9 +56,11 @@ __all__ = [
     "Metrics",
     "ResultError",
     "Site",
+    "Solution",
     "evaluate",
     "load_catalog",
     "open",
+    "solve",
     "sweep",
     "sweep_again",
 ]

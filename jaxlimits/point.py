@@ -55,7 +55,11 @@ def evaluate(
     """
     scenario = point_scenario(llm, chip, settings, catalog=catalog, where=where)
     check_scenario(scenario)
-    precision = "float64" if x64 else "float32"
+    return scenario_metrics(scenario, "float64" if x64 else "float32")
+
+
+def scenario_metrics(scenario: Scenario, precision: str) -> Metrics:
+    """Evaluate one point that is resolved to numbers."""
     arrays, _ = collect(make_job(scenario, outputs=tuple(schema.OUTPUTS), precision=precision))
     values = {name: array.item() for name, array in arrays.items()}
     return Metrics(**{**values, "feasible": bool(values["feasible"])})  # stored as a code

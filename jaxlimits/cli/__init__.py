@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from jaxlimits.cli import catalog, export, info, pack, point, sweep, validate
+from jaxlimits.cli import catalog, export, info, pack, point, solve, sweep, validate
 from jaxlimits.errors import InputError, ResultError
 
 EXIT_OUTPUT, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("sweep")(sweep.sweep)
 app.command("point")(point.point)
+app.command("solve")(solve.solve)
 app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)

@@ -91,7 +91,8 @@ def answer(asked: Requirement, trial: Trial, *, here: jax.Array) -> Answer:
         metric = jnp.where(usable, getattr(metrics, asked.metric), jnp.nan)
         sign = 1.0 if asked.at_least else -1.0
         met = sign * metric >= sign * asked.target
-        return Tried(value, metric, sign * metric, met, allowed, metrics.feasible, metrics.limit)
+        codes = (jnp.asarray(metrics.feasible), jnp.asarray(metrics.limit))
+        return Tried(value, metric, sign * metric, met, allowed, *codes)
 
     if asked.candidates:
         return _by_trial(asked, at, here.dtype)

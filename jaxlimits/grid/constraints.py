@@ -2,10 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
-import numpy as np
-
-Arrays = Mapping[str, np.ndarray]
+Arrays = Mapping[str, Any]
+"""Values of fields by name: arrays of numpy, or traced ones."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,7 @@ class Constraint:
     """
 
     fields: tuple[str, ...]
-    holds: Callable[[Arrays], np.ndarray]
+    holds: Callable[[Arrays], Any]
     says: str
     remedy: str
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)

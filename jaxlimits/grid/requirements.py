@@ -106,7 +106,9 @@ class Requirement:
         }
 
 
-def read_requirement(name: str, table: RequirementTable, *, where: str, key: str) -> Requirement:
+def read_requirement(
+    name: str, table: RequirementTable, *, where: str, key: str = ""
+) -> Requirement:
     """Check a requirement.
 
     Raises
@@ -116,15 +118,17 @@ def read_requirement(name: str, table: RequirementTable, *, where: str, key: str
         bracket with a wrong unit, ends that are reversed, a bracket and candidates at once.
     """
     if table.unknown not in schema.FIELDS:
-        raise unknown_name("field", table.unknown, schema.FIELDS, where=where, key=f"{key}.for")
-    _check_metric(table.of, where=where, key=f"{key}.of")
+        raise unknown_name(
+            "field", table.unknown, schema.FIELDS, where=where, key=_under(key, "for")
+        )
+    _check_metric(table.of, where=where, key=_under(key, "of"))
     given = [side for side in ("at_least", "at_most") if getattr(table, side) is not None]
     if len(given) != 1:
         problem = "has no target" if not given else "has two targets"
         example = units.example(schema.OUTPUTS[table.of].unit)
         remedy = f"write at_least = '{example}' or at_most = '{example}'"
         raise InputError(problem, where=where, key=key, remedy=remedy)
-    target = read_target(table.of, getattr(table, given[0]), where=where, key=f"{key}.{given[0]}")
+    target = read_target(table.of, getattr(table, given[0]), where=where, key=_under(key, given[0]))
     low, high, candidates = _values(table, where=where, key=key)
     return Requirement(
         name=name,
@@ -136,6 +140,11 @@ def read_requirement(name: str, table: RequirementTable, *, where: str, key: str
         high=high,
         candidates=candidates,
     )
+
+
+def _under(key: str, name: str) -> str:
+    """The key of one entry of a table; a table of no name stands alone."""
+    return f"{key}.{name}" if key else name
 
 
 def read_target(metric: str, raw: Raw, *, where: str, key: str) -> float:
@@ -175,7 +184,7 @@ def _values(
     if forms:
         form = {"among": "values"}.get(forms[0], forms[0])
         values = AxisTable.model_validate({form: getattr(table, forms[0])})
-        found = tuple(sorted(read_range(field, values, where=where, key=f"{key}.{forms[0]}")))
+        found = tuple(sorted(read_range(field, values, where=where, key=_under(key, forms[0]))))
         return found[0], found[-1], found
     low, high = _bracket(table, where=where, key=key)
     return low, high, _tried(field, low, high, every=bool(bounded))
@@ -184,9 +193,9 @@ def _values(
 def _bracket(table: RequirementTable, *, where: str, key: str) -> tuple[float, float]:
     low, high = default_bracket(table.unknown)
     if table.low is not None:
-        low = read_value(table.unknown, table.low, where=where, key=f"{key}.from")
+        low = read_value(table.unknown, table.low, where=where, key=_under(key, "from"))
     if table.high is not None:
-        high = read_value(table.unknown, table.high, where=where, key=f"{key}.to")
+        high = read_value(table.unknown, table.high, where=where, key=_under(key, "to"))
     if not low < high:
         unit = schema.FIELDS[table.unknown].unit
         shown = f"from {units.show(low, unit)} to {units.show(high, unit)}"

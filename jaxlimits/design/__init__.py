@@ -1,0 +1,1 @@
+"""Design: what gradients are for, from requirements to calibration."""
