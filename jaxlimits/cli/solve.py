@@ -1,5 +1,6 @@
 """``jaxlimits solve``: what a field must be so that a metric reaches a target."""
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,8 +38,8 @@ def solve(
 ) -> None:
     """Find the least bandwidth, the largest latency, the fewest chips … that reach a target.
 
-    The answer is the least value where more of the field helps, else the largest. Over a whole
-    grid: `[require.NAME]` in a grid file, and `jaxlimits sweep`.
+    The answer is the least value where more of the field helps, else the largest. A grid file
+    with a table require.NAME asks the same of every point of a grid: see `jaxlimits sweep`.
 
     Examples: jaxlimits solve --for mem_bw --target utps=2000 --llm llama3-405b --chip h200
     --tp-size 64 --set sync_latency='0.5 us' · jaxlimits solve --for batch_size --target
@@ -119,14 +120,19 @@ def _print_table(found: "Solution", point: Values) -> None:
     relation = "at least" if asked.at_least else "at most"
     typer.echo(f"{asked.metric} {relation} {show(asked.target, metric_unit)}: {_verdict(found)}\n")
     typer.echo(f"  {'':<8} {asked.field:>18} {asked.metric:>20}  binds")
-    for name in ("needed", "now"):
+    for name, label in (("needed", "needed" if found.is_met else "best"), ("now", "now")):
         row = facts[name]
-        value = "none" if name == "needed" and not found.is_met else show(row["value"], unit)
-        metric = show(row[asked.metric], metric_unit)
-        typer.echo(f"  {name:<8} {value:>18} {metric:>20}  {row['limit'] or ''}".rstrip())
-    if found.factor == found.factor:
+        value, metric = _shown(row["value"], unit), _shown(row[asked.metric], metric_unit)
+        typer.echo(f"  {label:<8} {value:>18} {metric:>20}  {row['limit'] or ''}".rstrip())
+    if not math.isnan(found.factor):
         typer.echo(f"  {'factor':<8} {found.factor:>18.4g}")
     typer.echo(f"\n  {asked.field}: {FIELDS[asked.field].meaning}; {_searched(found)}")
+
+
+def _shown(value: float, unit: str) -> str:
+    from jaxlimits.units import show
+
+    return "–" if math.isnan(value) else show(value, unit, digits=4)
 
 
 def _verdict(found: "Solution") -> str:

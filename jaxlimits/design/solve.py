@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.engine.stream import collect, make_job
-from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.errors import InputError
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Raw, RequirementTable
-from jaxlimits.grid.requirements import METRICS, REASONS, Requirement, read_requirement
+from jaxlimits.grid.requirements import REASONS, Requirement, check_metric, read_requirement
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
@@ -145,8 +145,7 @@ def parse_target(text: str, *, where: str) -> tuple[str, str, str]:
         remedy = "write utps=2000, or 'tpot<=20 ms/token'"
         raise InputError("is no target", where=where, key="target", value=text, remedy=remedy)
     metric, relation, value = parts["metric"], parts["relation"], parts["value"].strip()
-    if metric not in schema.OUTPUTS:
-        raise unknown_name("metric", metric, METRICS, where=where, key="target")
+    check_metric(metric, where=where, key="target")
     if relation == "=" and not schema.OUTPUTS[metric].unit.startswith("token"):
         remedy = f"write '{metric}<={value}' or '{metric}>={value}'"
         problem = f"must {metric} be at most that, or at least?"

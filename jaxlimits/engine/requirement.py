@@ -134,7 +134,7 @@ def _edge_finder(asked: Requirement, dtype: np.dtype) -> Callable[..., jax.Array
         return jnp.floor(value) if asked.is_whole else value
 
     def edge(holds: Callable[[jax.Array], jax.Array], good: jax.Array, bad: jax.Array) -> jax.Array:
-        def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        def halve(_: jax.Array, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             good, bad = ends
             middle = (good & bad) + ((good ^ bad) >> 1)  # their mean, without overflow
             held = holds(as_value(middle))

@@ -121,7 +121,7 @@ def read_requirement(
         raise unknown_name(
             "field", table.unknown, schema.FIELDS, where=where, key=_under(key, "for")
         )
-    _check_metric(table.of, where=where, key=_under(key, "of"))
+    check_metric(table.of, where=where, key=_under(key, "of"))
     given = [side for side in ("at_least", "at_most") if getattr(table, side) is not None]
     if len(given) != 1:
         problem = "has no target" if not given else "has two targets"
@@ -163,7 +163,8 @@ def _is_plain(raw: Raw) -> bool:
     return not isinstance(raw, bool)
 
 
-def _check_metric(metric: str, *, where: str, key: str) -> None:
+def check_metric(metric: str, *, where: str, key: str) -> None:
+    """Raise unless a metric can have a target."""
     if metric in schema.FLAGS:
         remedy = f"choose a metric with an order: {', '.join(METRICS[:6])}, …"
         raise InputError("a code has no target", where=where, key=key, value=metric, remedy=remedy)
