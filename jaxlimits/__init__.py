@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from jaxlimits.catalog.loader import Catalog as Catalog
     from jaxlimits.catalog.loader import load_catalog as load_catalog
     from jaxlimits.design.optimise import optimise as optimise
+    from jaxlimits.design.solve import Solution as Solution
+    from jaxlimits.design.solve import solve as solve
     from jaxlimits.design.uncertainty import morris as morris
     from jaxlimits.design.uncertainty import sobol as sobol
     from jaxlimits.design.uncertainty import uncertainty as uncertainty
@@ -40,12 +42,14 @@ _PUBLIC = {
     "Metrics": ("jaxlimits.model.metrics", "Metrics"),
     "ResultError": ("jaxlimits.errors", "ResultError"),
     "Site": ("jaxlimits.model.site", "Site"),
+    "Solution": ("jaxlimits.design.solve", "Solution"),
     "evaluate": ("jaxlimits.point", "evaluate"),
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
     "morris": ("jaxlimits.design.uncertainty", "morris"),
     "optimise": ("jaxlimits.design.optimise", "optimise"),
     "open": ("jaxlimits.store.results", "open_result"),
     "sobol": ("jaxlimits.design.uncertainty", "sobol"),
+    "solve": ("jaxlimits.design.solve", "solve"),
     "sweep": ("jaxlimits.pipeline", "sweep"),
     "sweep_again": ("jaxlimits.pipeline", "sweep_again"),
     "uncertainty": ("jaxlimits.design.uncertainty", "uncertainty"),
@@ -63,12 +67,14 @@ __all__ = [
     "Metrics",
     "ResultError",
     "Site",
+    "Solution",
     "evaluate",
     "load_catalog",
     "morris",
     "open",
     "optimise",
     "sobol",
+    "solve",
     "sweep",
     "sweep_again",
     "uncertainty",

@@ -26,7 +26,7 @@ from jaxlimits.engine.stream import (
     stream,
 )
 from jaxlimits.errors import ResultError
-from jaxlimits.grid.constraints import check_scenario
+from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Precision, read_grid
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
@@ -190,6 +190,7 @@ def spec_job(spec: GridSpec, scenario: Scenario) -> Job:
     return make_job(
         scenario,
         outputs=spec.outputs,
+        requirements=spec.requirements,
         reductions=tuple(build_reduction(reduction, names) for reduction in spec.reductions),
         precision=spec.precision,
         memory=spec.memory,
@@ -242,7 +243,7 @@ def describe_plan(spec: GridSpec, target: Path) -> dict[str, Any]:
 def _check_memory(spec: GridSpec) -> None:
     """Refuse a grid whose outputs cannot lie in this machine's memory, before computing any."""
     sizes = [
-        1 if name in schema.FLAGS else np.dtype(spec.precision).itemsize for name in spec.outputs
+        1 if schema.is_code(name) else np.dtype(spec.precision).itemsize for name in spec.outputs
     ]
     what = f"{spec.num_points:,} points of {len(sizes)} outputs"
     remedy = "keep fewer outputs or sweep fewer points"

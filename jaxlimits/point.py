@@ -6,7 +6,7 @@ from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog, load_catalog, record_values
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.grid.axes import check_name, read_value
-from jaxlimits.grid.constraints import check_scenario
+from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
@@ -58,8 +58,13 @@ def evaluate(
     """
     scenario = point_scenario(llm, chip, settings, catalog=catalog, where=where)
     check_scenario(scenario)
-    precision = "float64" if x64 else "float32"
-    outputs = tuple(schema.OUTPUTS) if "calibration" in settings else schema.OF_THE_LIMIT
+    calibrated = "calibration" in settings
+    return scenario_metrics(scenario, "float64" if x64 else "float32", calibrated=calibrated)
+
+
+def scenario_metrics(scenario: Scenario, precision: str, *, calibrated: bool = False) -> Metrics:
+    """Evaluate one point that is resolved to numbers; calibrated metrics are NaN unless asked."""
+    outputs = tuple(schema.OUTPUTS) if calibrated else schema.OF_THE_LIMIT
     arrays, _ = collect(make_job(scenario, outputs=outputs, precision=precision))
     nothing = dict.fromkeys(schema.CALIBRATED, math.nan)
     values = nothing | {name: array.item() for name, array in arrays.items()}

@@ -73,6 +73,7 @@ SENSITIVITIES: Mapping[str, int] = {"elasticity": 2, "derivative": 2, "doubling"
 """Kinds of sensitivity, and by how many fields each may be."""
 
 _AND = "_and_"
+_REASON = "_reason"
 
 _FACTOR = Quantity(unit="1", display="1", meaning="", positive=True)
 
@@ -138,6 +139,21 @@ def output(name: str) -> Quantity:
     if asked.kind == "doubling":
         meaning = f"gain of the {metric.meaning} from twice the {fields}"
     return Quantity(unit=unit, display=unit, meaning=meaning, lower=-math.inf)
+
+
+def reason_name(name: str) -> str:
+    """Return the name of the codes that say what came of a requirement."""
+    return f"{name}{_REASON}"
+
+
+def is_reason(name: str) -> bool:
+    """Whether a name is that of a requirement's codes."""
+    return name.endswith(_REASON)
+
+
+def is_code(name: str) -> bool:
+    """Whether the values of an output are codes, stored as int8."""
+    return name in FLAGS or is_reason(name)
 
 
 def describe(name: str) -> Quantity:

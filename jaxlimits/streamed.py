@@ -47,7 +47,7 @@ def shards_folder(output: Path) -> Path:
 def dense_bytes(spec: GridSpec) -> int:
     """Return the size of the dense outputs before compression [B]."""
     size = np.dtype(spec.precision).itemsize
-    return spec.num_points * sum(1 if name in schema.FLAGS else size for name in spec.outputs)
+    return spec.num_points * sum(1 if schema.is_code(name) else size for name in spec.outputs)
 
 
 def run_streamed(

@@ -20,6 +20,7 @@ from jaxlimits.cli import (
     optimise,
     pack,
     point,
+    solve,
     sweep,
     uncertainty,
     validate,
@@ -42,6 +43,7 @@ app.command("sweep")(sweep.sweep)
 app.command("point")(point.point)
 app.command("uncertainty")(uncertainty.uncertainty)
 app.command("optimise")(optimise.optimise)
+app.command("solve")(solve.solve)
 app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)

@@ -136,7 +136,7 @@ def _places(dataset: "xr.Dataset") -> list["xr.Dataset"]:
 
 
 def _facts(place: "xr.Dataset") -> dict[str, Any]:
-    from jaxlimits.design.label import unmet_budgets
+    from jaxlimits.design.designs import unmet_budgets
 
     values = {str(name): _plain(place[name]) for name in place.variables}
     return {**values, "unmet": unmet_budgets(place)}
@@ -206,7 +206,7 @@ def _print_frontier(dataset: "xr.Dataset", places: list["xr.Dataset"]) -> None:
 
 
 def _unmet(place: "xr.Dataset") -> str:
-    from jaxlimits.design.label import unmet_budgets
+    from jaxlimits.design.designs import unmet_budgets
 
     names = unmet_budgets(place)
     what = "cannot be met" if len(names) == 1 else "cannot be met together"

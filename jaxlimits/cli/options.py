@@ -2,10 +2,13 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+Values = dict[str, Any]
 
 Catalogs = Annotated[
     list[Path] | None,
@@ -20,6 +23,28 @@ Settings = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 X64 = Annotated[bool, typer.Option("--x64", help="Compute in float64.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
+
+
+def point_values(sizes: Mapping[str, str | None], settings: list[str], *, where: str) -> Values:
+    """Return the settings of a point by name, from options of their own and from ``--set``.
+
+    Raises
+    ------
+    InputError
+        A name that is set twice, or that is no field.
+    """
+    from jaxlimits.errors import InputError
+    from jaxlimits.grid.axes import check_name
+    from jaxlimits.grid.spec import parse_overrides
+
+    given = {name: value for name, value in sizes.items() if value is not None}
+    overrides = parse_overrides(settings)
+    twice = sorted(({"llm", "chip"} | set(given)) & set(overrides))
+    if twice:
+        raise InputError("is set twice, by its option and by --set", where=where, key=twice[0])
+    for name in overrides:
+        check_name(name, where="--set", key=name)
+    return {**given, **overrides}
 
 
 def print_json(value: Any) -> None:

@@ -1,11 +1,11 @@
 """``jaxlimits point``: one point as a readable table."""
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxlimits.cli.options import X64, AsJson, Catalogs, Settings, print_json
+from jaxlimits.cli.options import X64, AsJson, Catalogs, Settings, point_values, print_json
 
 if TYPE_CHECKING:
     from jaxlimits.model.metrics import Metrics
@@ -41,9 +41,6 @@ def point(
     Example: jaxlimits point --llm llama3-405b --chip h200 --tp-size 8 --seq-len 32768
     """
     from jaxlimits.catalog.loader import load_catalog
-    from jaxlimits.errors import InputError
-    from jaxlimits.grid.axes import check_name
-    from jaxlimits.grid.spec import parse_overrides
     from jaxlimits.point import evaluate
 
     sizes = {
@@ -54,15 +51,8 @@ def point(
         "batch_size": batch_size,
         "seq_len": seq_len,
     }
-    given = {name: value for name, value in sizes.items() if value is not None}
-    overrides = parse_overrides(settings or [])
-    twice = sorted(({"llm", "chip"} | set(given)) & set(overrides))
-    if twice:
-        raise InputError("is set twice, by its option and by --set", where="point", key=twice[0])
-    for name in overrides:
-        check_name(name, where="--set", key=name)
+    values = point_values(sizes, settings or [], where="point")
     found = load_catalog(*(catalogs or []))
-    values: dict[str, Any] = {**given, **overrides}
     metrics = evaluate(llm, chip, catalog=found, x64=x64, where="point", **values)
     if as_json:
         asked = {"llm": llm, "chip": chip, **values}

@@ -7,9 +7,9 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits import schema
-from jaxlimits.design.labels import label, metric_attributes, number_attributes
 from jaxlimits.design.samplers import latin_shares
 from jaxlimits.design.uncertain import Uncertain, check_rows, columns_at
+from jaxlimits.design.uncertain_labels import label, metric_attributes, number_attributes
 from jaxlimits.engine.stream import Chunk, Job, stream
 from jaxlimits.grid.plan import make_plan
 from jaxlimits.store.template import Entry, axis_coordinates

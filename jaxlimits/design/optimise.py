@@ -6,7 +6,7 @@ from typing import Any
 
 import xarray as xr
 
-from jaxlimits.design.label import label_optimum
+from jaxlimits.design.designs import label_optimum
 from jaxlimits.design.problem import build_problem
 from jaxlimits.design.problem_file import read_problem
 from jaxlimits.design.search import search

@@ -17,7 +17,7 @@ from jaxlimits.design.problem_file import (
     TermTable,
 )
 from jaxlimits.errors import InputError, unknown_name
-from jaxlimits.grid.constraints import check_scenario
+from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import AxisTable, GridFile, GridTables
 from jaxlimits.grid.rules import Budget, Price, Rules, Term
 from jaxlimits.grid.scenario import Scenario, bind

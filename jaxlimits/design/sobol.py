@@ -8,14 +8,14 @@ import xarray as xr
 from scipy.special import ndtri
 
 from jaxlimits.design.distributions import Distribution
-from jaxlimits.design.labels import (
+from jaxlimits.design.samplers import saltelli_shares
+from jaxlimits.design.uncertain import Function, Sampling, Uncertain, check_rows, columns_at
+from jaxlimits.design.uncertain_labels import (
     input_coordinates,
     label,
     metric_attributes,
     number_attributes,
 )
-from jaxlimits.design.samplers import saltelli_shares
-from jaxlimits.design.uncertain import Function, Sampling, Uncertain, check_rows, columns_at
 from jaxlimits.engine.indices import SobolIndices, sobol_indices
 from jaxlimits.store.template import Entry
 

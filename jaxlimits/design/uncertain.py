@@ -13,7 +13,7 @@ from jaxlimits.design.distributions import Distribution, DistributionTable, read
 from jaxlimits.engine.stream import Job, collect, make_job
 from jaxlimits.errors import InputError
 from jaxlimits.grid.axes import Axis
-from jaxlimits.grid.constraints import check_scenario
+from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import AxisTable, GridTables, Precision, read_grid
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog

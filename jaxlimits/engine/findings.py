@@ -21,6 +21,7 @@ from jaxlimits.engine.stream import Job, collect, make_job
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.reductions import ReductionSpec
+from jaxlimits.grid.requirements import codes
 from jaxlimits.grid.scenario import Scenario
 
 
@@ -66,7 +67,7 @@ def find(  # noqa: PLR0911  (one return a kind of reduction)
             return _histogram(spec, reduction, state, kept)
         case Counts():
             dims = (*kept, f"{spec.name}_code")
-            names = np.array(list(schema.FLAGS[spec.of[0]]))
+            names = np.array(list(codes(spec.of[0])))
             counts = _finding(spec.name, dims, state["count"], None, f"points by {spec.of[0]}")
             return [counts, _finding(dims[-1], dims[-1:], names, None, f"{spec.of[0]} by name")]
         case Top():
@@ -209,7 +210,11 @@ def evaluate_points(
         chosen = np.flatnonzero(np.all(choices == choice[:, None], axis=0))
         named = dict(zip(switched, choice.tolist(), strict=True))
         scenario = _listed(job.scenario, flat, chosen, named)
-        arrays, _ = collect(make_job(scenario, outputs=outputs, precision=job.precision))
+        arrays, _ = collect(
+            make_job(
+                scenario, outputs=outputs, requirements=job.requirements, precision=job.precision
+            )
+        )
         for name, array in arrays.items():
             results.setdefault(name, np.empty(size, array.dtype))[chosen] = array
     return {name: array.reshape(shape) for name, array in results.items()}

@@ -21,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxlimits.engine.reduce import Reduction, Traced
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
+from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.grid.scenario import Scenario
 
@@ -86,6 +87,7 @@ def run_chunks(
     *,
     static: Mapping[str, str | bool],
     outputs: tuple[str, ...],
+    requirements: tuple[Requirement, ...] = (),
     reductions: tuple[Reduction, ...] = (),
     precision: str = "float32",
     bits: int | None = None,
@@ -105,7 +107,9 @@ def run_chunks(
     static
         Every static field of the deployment.
     outputs
-        Names of the metrics to return whole.
+        Names of the outputs to return whole.
+    requirements
+        Unknowns by which outputs may be named.
     reductions
         What to reduce.
     precision
@@ -130,6 +134,7 @@ def run_chunks(
             places,
             static=tuple(sorted(static.items())),
             outputs=outputs,
+            requirements=requirements,
             counted=tuple(dict.fromkeys(name for r in reductions for name in r.of)),
             plan=plan,
             bits=bits,
@@ -149,7 +154,11 @@ def run_chunks(
 
 
 @functools.partial(
-    jax.jit, static_argnames=("static", "outputs", "counted", "plan", "bits", "mesh", "rules")
+    jax.jit,
+    static_argnames=(
+        *("static", "outputs", "requirements", "counted"),
+        *("plan", "bits", "mesh", "rules"),
+    ),
 )
 def _chunks(
     inputs: Inputs,
@@ -157,6 +166,7 @@ def _chunks(
     *,
     static: Static,
     outputs: tuple[str, ...],
+    requirements: tuple[Requirement, ...],
     counted: tuple[str, ...],
     plan: Plan,
     bits: int | None,
@@ -168,10 +178,17 @@ def _chunks(
     def chunk(inputs: Inputs, places: jax.Array) -> tuple[Traced, Traced]:
         place = [index * size for index, size in zip(places[0], plan.block, strict=True)]
         kept = {"feasible", *(budget.of for budget in rules.budgets)} if counted else set()
-        needed = {*outputs, *counted, *kept}
-        metrics = _metrics(inputs, place, static=static, needed=needed, plan=plan, rules=rules)
+        point = functools.partial(
+            outputs_at,
+            static=static,
+            names={*outputs, *counted, *kept},
+            requirements=requirements,
+            rules=rules,
+        )
+        metrics = _metrics(inputs, place, point, plan)
         whole = {name: _rounded(metrics[name], bits) for name in outputs}
-        return whole, _counted(metrics, counted, place, plan, rules)
+        solved = {name for asked in requirements for name in asked.quantities}
+        return whole, _counted(metrics, counted, place, plan, rules=rules, regardless=solved)
 
     return _on_each(chunk, mesh, shared=1)(inputs, places)
 
@@ -202,20 +219,13 @@ def _on_each(function: Callable[..., Any], mesh: Mesh, *, shared: int) -> Callab
 
 
 def _metrics(
-    inputs: Inputs,
-    place: list[jax.Array],
-    *,
-    static: Static,
-    needed: Collection[str],
-    plan: Plan,
-    rules: Rules,
+    inputs: Inputs, place: list[jax.Array], outputs: Callable[[Values], Traced], plan: Plan
 ) -> Traced:
-    """Metrics of the chunk that starts at a place."""
+    """Outputs of the chunk that starts at a place, from the function of one point."""
 
     def point(*along: Values) -> Traced:
         fields = (inputs.base, *along)
-        values = {name: value for part in fields for name, value in part.items()}
-        return outputs_at(values, static, needed, rules)
+        return outputs({name: value for part in fields for name, value in part.items()})
 
     axes = [
         {name: _cut(column, start, size) for name, column in axis.items()}
@@ -249,11 +259,18 @@ def _rounded(array: jax.Array, bits: int | None) -> jax.Array:
 
 
 def _counted(
-    metrics: Traced, names: tuple[str, ...], place: list[jax.Array], plan: Plan, rules: Rules
+    metrics: Traced,
+    names: tuple[str, ...],
+    place: list[jax.Array],
+    plan: Plan,
+    *,
+    rules: Rules,
+    regardless: Collection[str],
 ) -> Traced:
-    """Metrics with NaN, or an impossible code, where a point is padding or does not fit.
+    """Outputs with NaN, or an impossible code, where a point is padding or does not fit.
 
-    A point outside a budget counts as one that does not fit.
+    A point outside a budget counts as one that does not fit. What counts regardless of whether the
+    point fits says itself where it has no value.
     """
     if not names:
         return {}
@@ -267,7 +284,7 @@ def _counted(
     for budget in rules.budgets:
         usable &= budget.keeps(metrics[budget.of])
     return {
-        name: jnp.where(usable, metrics[name], jnp.nan)
+        name: jnp.where(inside if name in regardless else usable, metrics[name], jnp.nan)
         if jnp.issubdtype(metrics[name].dtype, jnp.floating)
         else jnp.where(inside, metrics[name].astype(jnp.int8), _NO_CODE)
         for name in names

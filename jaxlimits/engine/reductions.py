@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxlimits.engine.frontier import Frontier
 from jaxlimits.engine.reduce import Counts, Crossing, Extreme, Histogram, Mean, Reduction, Top
 from jaxlimits.grid.reductions import ReductionSpec
-from jaxlimits.schema import FLAGS
+from jaxlimits.grid.requirements import codes
 
 SKETCH = {"first": 1e-15, "last": 1e21, "bins": 8300}
 """Bins of the sketch behind quantiles: a factor 1.01 apart, over every value a metric can take."""
@@ -28,7 +28,7 @@ def build_reduction(spec: ReductionSpec, axes: Sequence[str]) -> Reduction:
     if spec.op == "quantiles":
         return Histogram(**common, **SKETCH)
     if spec.op == "count":
-        return Counts(**common, codes=tuple(FLAGS[spec.of[0]].values()))
+        return Counts(**common, codes=tuple(codes(spec.of[0]).values()))
     return _PLAIN[spec.op](**common, **spec.options)
 
 

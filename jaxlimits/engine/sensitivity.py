@@ -1,17 +1,22 @@
-"""Outputs at one point: metrics as they are, and how they answer to the fields of the records.
+"""Outputs at one point: metrics as they are, how they answer to fields, and what they require.
 
 Derivatives are taken forwards, one field at a time. A tangent then lives on the axes that its terms
 depend on, as the terms themselves do, and only the last operations touch every point of a grid;
 taken backwards, every term of the model would have a cotangent of the grid's full size.
 """
 
-from collections.abc import Callable, Collection, Mapping
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxlimits.engine.requirement import answer
+from jaxlimits.grid.constraints import CONSTRAINTS
+from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.rules import NO_RULES, Rules
+from jaxlimits.grid.scenario import PROMISES
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fields import quantities
 from jaxlimits.schema import RECORDS, SCALE_SUFFIX, Sensitivity, sensitivity
@@ -22,7 +27,11 @@ Function = Callable[[Values], jax.Array]
 
 
 def outputs_at(
-    values: Values, static: Static, names: Collection[str], rules: Rules = NO_RULES
+    values: Values,
+    static: Static,
+    names: Collection[str],
+    requirements: Sequence[Requirement] = (),
+    rules: Rules = NO_RULES,
 ) -> dict[str, jax.Array]:
     """Evaluate outputs at one point.
 
@@ -33,20 +42,47 @@ def outputs_at(
     static
         Every static field of the deployment.
     names
-        Metrics, fields, prices, and sensitivities as :func:`jaxlimits.schema.sensitivity` reads
-        them.
+        Metrics, fields, prices, sensitivities as :func:`jaxlimits.schema.sensitivity` reads them,
+        and variables of requirements.
+    requirements
+        Unknowns to solve for where one of their variables is named.
     rules
         Prices, which stand for fields (a sensitivity then holds them fixed).
     """
     fields = rules.priced(effective_fields(values))
     metrics = evaluate(*assemble(fields, static))
-    found = {**fields, **vars(metrics)}
-    return {
-        name: found[name]
-        if (asked := sensitivity(name)) is None
-        else differentiate(asked, fields, static)
-        for name in sorted(names)
+    known = {**fields, **vars(metrics)}
+    found = {
+        name: value
+        for asked in requirements
+        if not asked.quantities.keys().isdisjoint(names)
+        for name, value in solve(asked, fields, static).items()
     }
+    for name in set(names) - found.keys():
+        asked = sensitivity(name)
+        found[name] = known[name] if asked is None else differentiate(asked, fields, static)
+    return {name: found[name] for name in sorted(names)}
+
+
+def solve(asked: Requirement, fields: Values, static: Static) -> dict[str, jax.Array]:
+    """Solve a requirement at one point; its variables by their names."""
+    spared = {flag for flag, (field, _) in PROMISES.items() if field == asked.field}
+    general = tuple((name, name in spared or choice) for name, choice in static)
+    rules = [
+        rule.holds
+        for rule in CONSTRAINTS
+        if asked.field in rule.fields and rule.needs.items() <= dict(static).items()
+    ]
+
+    def trial(value: jax.Array) -> tuple[Any, jax.Array]:
+        changed = {**fields, asked.field: value}
+        allowed = functools.reduce(
+            jnp.logical_and, (holds(changed) for holds in rules), jnp.array(True)
+        )
+        return evaluate(*assemble(changed, general)), allowed
+
+    found = answer(asked, trial, here=fields[asked.field])
+    return {asked.name: found.value, asked.reached: found.reached, asked.reason: found.reason}
 
 
 def effective_fields(values: Values) -> dict[str, jax.Array]:

@@ -82,7 +82,7 @@ def metrics_at(
 
 @functools.partial(jax.jit, static_argnames=("names", "static", "rules"))
 def _listed_metrics(values: Values, names: tuple[str, ...], static: Static, rules: Rules) -> Values:
-    return jax.vmap(lambda at: outputs_at(at, static, names, rules))(values)
+    return jax.vmap(lambda at: outputs_at(at, static, names, rules=rules))(values)
 
 
 def _blocks(

@@ -18,6 +18,7 @@ from jaxlimits.engine.kernel import Results, make_mesh, place_inputs, run_chunks
 from jaxlimits.engine.pages import keep_pages
 from jaxlimits.engine.reduce import Arrays, Reduction
 from jaxlimits.grid.plan import Key, Plan, make_plan
+from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.scenario import Scenario
 
 IN_FLIGHT = 2
@@ -63,6 +64,8 @@ class Job:
         The grid as numbers, and how it is cut.
     outputs, reductions
         What is kept.
+    requirements
+        Unknowns to solve for, by which outputs may be named.
     precision
         ``"float32"`` or ``"float64"``.
     bits
@@ -74,13 +77,14 @@ class Job:
     outputs: tuple[str, ...]
     reductions: tuple[Reduction, ...]
     precision: str
+    requirements: tuple[Requirement, ...] = ()
     bits: int | None = None
 
 
 def point_bytes(outputs: Iterable[str], reductions: Iterable[Reduction], precision: str) -> int:
     """Return the memory that one point takes on the device while its chunk is computed [B]."""
     size = np.dtype(precision).itemsize
-    dense = sum(1 if name in schema.FLAGS else size for name in outputs)
+    dense = sum(1 if schema.is_code(name) else size for name in outputs)
     reduced = sum(3 * size for reduction in reductions for _ in reduction.of)
     return dense + reduced + 4 * size
 
@@ -111,6 +115,7 @@ def make_job(
     scenario: Scenario,
     *,
     outputs: tuple[str, ...],
+    requirements: tuple[Requirement, ...] = (),
     reductions: tuple[Reduction, ...] = (),
     precision: str = "float32",
     memory: float | None = None,
@@ -122,6 +127,7 @@ def make_job(
         scenario=scenario,
         plan=make_plan(scenario, points=points, kept=_kept_axes(scenario, reductions)),
         outputs=outputs,
+        requirements=requirements,
         reductions=reductions,
         precision=precision,
         bits=None if digits is None else schema.mantissa_bits(digits, precision),
@@ -196,6 +202,7 @@ class _Line:
             keys,
             static={**self.static, **self.job.scenario.choice_at(keys[0])},
             outputs=self.job.outputs,
+            requirements=self.job.requirements,
             reductions=self.reductions,
             precision=self.job.precision,
             bits=self.job.bits,

@@ -53,7 +53,7 @@ def read_axis(
     key = f"{table}.{name}"
     check_name(name, where=where, key=key)
     written = raw if isinstance(raw, AxisTable) else AxisTable(values=list(raw))
-    values = _axis_values(name, written, where=where, key=key)
+    values = read_range(name, written, where=where, key=key)
     linked = {
         other: _linked_values(other, raws, like=len(values), where=where, key=f"{key}.with.{other}")
         for other, raws in written.linked.items()
@@ -83,7 +83,8 @@ def read_value(name: str, raw: object, *, where: str, key: str) -> Any:
     return parse_number(schema.describe(name), raw, where=where, key=key)
 
 
-def _axis_values(name: str, table: AxisTable, *, where: str, key: str) -> list[Any]:
+def read_range(name: str, table: AxisTable, *, where: str, key: str) -> list[Any]:
+    """Return the values that a table states, in the order in which it does."""
     forms = [form for form in _FORMS if getattr(table, form) is not None]
     if len(forms) != 1:
         problem = "has no values" if not forms else f"has both {' and '.join(forms)}"

@@ -1,15 +1,11 @@
-"""What must hold between fields, checked on every combination that a grid makes of them."""
+"""What must hold between the fields of a point."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
-import numpy as np
-
-from jaxlimits import schema
-from jaxlimits.errors import InputError
-from jaxlimits.grid.scenario import Scenario
-
-Arrays = Mapping[str, np.ndarray]
+Arrays = Mapping[str, Any]
+"""Values of fields by name: arrays of numpy, or traced ones."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,13 +22,16 @@ class Constraint:
         The condition in words, and what to do.
     needs
         Switch settings under which it applies, by name.
+    ordered
+        Whether the values of one field that satisfy it, the others given, lie side by side.
     """
 
     fields: tuple[str, ...]
-    holds: Callable[[Arrays], np.ndarray]
+    holds: Callable[[Arrays], Any]
     says: str
     remedy: str
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ordered: bool = True
 
 
 CONSTRAINTS = (
@@ -41,12 +40,14 @@ CONSTRAINTS = (
         holds=lambda f: (f["tp_size"] * f["dp_size"]) % f["ep_size"] == 0.0,
         says="ep_size must divide tp_size * dp_size",
         remedy="choose another ep_size, or link the axes",
+        ordered=False,
     ),
     Constraint(
         fields=("ep_size", "num_experts"),
         holds=lambda f: f["num_experts"] % f["ep_size"] == 0.0,
         says="ep_size must divide num_experts",
         remedy="choose another ep_size, or link the axes",
+        ordered=False,
     ),
     Constraint(
         fields=("experts_per_token", "num_experts"),
@@ -95,50 +96,3 @@ CONSTRAINTS = (
         needs={"accounting": "nominal"},
     ),
 )
-
-
-def check_scenario(scenario: Scenario) -> None:
-    """Raise on the first combination of values that cannot be.
-
-    Raises
-    ------
-    InputError
-        With the fields' values and the remedy.
-    """
-    for name in schema.FIELDS:
-        _check_scaled(scenario, name)
-    combinations = list(scenario.choices())
-    for constraint in CONSTRAINTS:
-        needed = constraint.needs.items()
-        if any(needed <= switches.items() for switches in combinations):
-            _check_constraint(scenario, constraint)
-
-
-def _check_scaled(scenario: Scenario, name: str) -> None:
-    """Check the products of a field and its scale factor against the field's own bounds."""
-    scale = f"{name}{schema.SCALE_SUFFIX}"
-    if scale not in scenario.base and not any(scale in columns for columns in scenario.columns):
-        return
-    info = schema.FIELDS[name]
-    products = scenario.effective(name)
-    interval = not (info.whole or info.allowed)
-    for value in (products.min(), products.max()) if interval else np.unique(products):
-        nearest = float(np.round(value))  # 100 * 0.57 is 56.99999999999999
-        meant = nearest if info.whole and abs(value - nearest) <= 1e-9 * value else float(value)
-        if not info.admits(meant):
-            problem = f"makes {name} {value:g} [{info.unit}], which must be {info.bounds}"
-            remedy = "choose other factors"
-            raise InputError(problem, where=scenario.where, key=scale, remedy=remedy)
-
-
-def _check_constraint(scenario: Scenario, constraint: Constraint) -> None:
-    arrays = {name: scenario.effective(name) for name in constraint.fields}
-    fails = ~constraint.holds(arrays)
-    if not fails.any():
-        return
-    first = np.unravel_index(int(np.argmax(fails)), fails.shape)
-    whole = {name: np.broadcast_to(array, fails.shape)[first] for name, array in arrays.items()}
-    values = ", ".join(f"{name} = {value:g}" for name, value in whole.items())
-    raise InputError(
-        f"{constraint.says}, but {values}", where=scenario.where, remedy=constraint.remedy
-    )

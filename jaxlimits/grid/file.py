@@ -59,6 +59,22 @@ class ReductionTable(pydantic.BaseModel):
     reach: Literal["above", "below"] = "above"
 
 
+class RequirementTable(pydantic.BaseModel):
+    """A requirement: a field, and the target to which it must bring a metric."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, validate_by_name=True)
+
+    unknown: str = pydantic.Field(alias="for")
+    of: str = "utps"
+    at_least: Raw | None = None
+    at_most: Raw | None = None
+    low: Raw | None = pydantic.Field(default=None, alias="from")
+    high: Raw | None = pydantic.Field(default=None, alias="to")
+    among: list[Raw] | None = None
+    pow2: Ends | None = None
+    keep: bool = True
+
+
 class SensitivityTable(pydantic.BaseModel):
     """Keys of ``elasticities`` and their like: metrics, and the fields they answer to."""
 
@@ -79,6 +95,7 @@ class GridTables(pydantic.BaseModel):
     inner: ClassVar[Mapping[str, type[pydantic.BaseModel]]] = {
         "axes": AxisTable,
         "reduce": ReductionTable,
+        "require": RequirementTable,
     }
 
     title: str = ""
@@ -92,6 +109,7 @@ class GridTables(pydantic.BaseModel):
     digits: int | None = pydantic.Field(default=None, ge=1, le=15)
     base: dict[str, Raw] = pydantic.Field(default_factory=dict)
     axes: dict[str, AxisTable | list[Raw]] = pydantic.Field(default_factory=dict)
+    require: dict[str, RequirementTable] = pydantic.Field(default_factory=dict)
     reduce: dict[str, ReductionTable] = pydantic.Field(default_factory=dict)
     llms: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
     chips: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)

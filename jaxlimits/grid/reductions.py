@@ -8,6 +8,8 @@ from jaxlimits import schema, units
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.file import Op, ReductionTable
+from jaxlimits.grid.requirements import Requirement, codes, is_output, output
+from jaxlimits.model.fields import Quantity
 from jaxlimits.values import parse_number
 
 _WHOLE_GRID = ("top", "bottom", "frontier")
@@ -68,9 +70,14 @@ class ReductionSpec:
 
 
 def read_reduction(
-    name: str, table: ReductionTable, axes: Sequence[Axis], *, where: str
+    name: str,
+    table: ReductionTable,
+    axes: Sequence[Axis],
+    requirements: Sequence[Requirement] = (),
+    *,
+    where: str,
 ) -> ReductionSpec:
-    """Check a reduction against the grid's axes.
+    """Check a reduction against the grid's axes and requirements.
 
     Raises
     ------
@@ -85,8 +92,9 @@ def read_reduction(
         raise InputError(f"{name!r} cannot name a variable", where=where, key=key, remedy=remedy)
     of = (table.of,) if isinstance(table.of, str) else tuple(table.of)
     for metric in (*of, *table.also, *table.minimise):
-        if not schema.is_output(metric):
-            raise unknown_name("metric", metric, schema.OUTPUTS, where=where, key=key)
+        if not is_output(metric, requirements):
+            known = [*schema.OUTPUTS, *(n for asked in requirements for n in asked.quantities)]
+            raise unknown_name("metric", metric, known, where=where, key=key)
     _check_metrics(table, of, where=where, key=key)
     return ReductionSpec(
         name=name,
@@ -95,7 +103,7 @@ def read_reduction(
         over=_reduced_axes(table, axes, where=where, key=key),
         also=tuple(table.also),
         minimise=tuple(table.minimise),
-        options=_options(table, of[0], where=where, key=key),
+        options=_options(table, output(of[0], requirements), where=where, key=key),
     )
 
 
@@ -114,7 +122,7 @@ def _check_metrics(table: ReductionTable, of: tuple[str, ...], *, where: str, ke
             f"{table.op} takes {counted}", where=where, key=f"{key}.of", value=list(of)
         )
     for metric in of:
-        if (table.op == "count") == (metric in schema.FLAGS):
+        if (table.op == "count") == bool(codes(metric)):
             continue
         problem = "only codes are counted" if table.op == "count" else "a code has no order"
         remedy = f"codes are {', '.join(schema.FLAGS)}; use op = 'count' for them"
@@ -147,7 +155,7 @@ def _reduced_axes(
     return over
 
 
-def _options(table: ReductionTable, metric: str, *, where: str, key: str) -> dict[str, Any]:
+def _options(table: ReductionTable, metric: Quantity, *, where: str, key: str) -> dict[str, Any]:
     match table.op:
         case "top" | "bottom":
             return {"k": table.k}
@@ -176,9 +184,10 @@ def _quantile_options(table: ReductionTable, *, where: str, key: str) -> dict[st
     return {"at": tuple(table.at)}
 
 
-def _metric_value(table: ReductionTable, metric: str, name: str, *, where: str, key: str) -> float:
+def _metric_value(
+    table: ReductionTable, quantity: Quantity, name: str, *, where: str, key: str
+) -> float:
     raw = getattr(table, name)
-    quantity = schema.output(metric)
     if raw is None:
         remedy = f"write {name} = '{units.example(quantity.unit)}'"
         raise InputError(f"{table.op} needs {name}", where=where, key=key, remedy=remedy)

@@ -20,6 +20,13 @@ Columns = Mapping[str, np.ndarray]
 """Values of each field along one axis, by the field's name."""
 
 
+PROMISES: Mapping[str, tuple[str, float]] = {
+    "expert_parallel": ("ep_size", 1.0),
+    "sparse_attention": ("num_sparse_layers", 0.0),
+}
+"""Flags of the deployment that spare terms where a field nowhere exceeds a value."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
     """A grid as numbers; with no axes, one point.
@@ -63,10 +70,7 @@ class Scenario:
 
     def fixed_static(self) -> dict[str, str | bool]:
         """Return every static field of the deployment but the switches that vary."""
-        needed = {
-            "expert_parallel": self.reaches("ep_size", above=1.0),
-            "sparse_attention": self.reaches("num_sparse_layers", above=0.0),
-        }
+        needed = {flag: self.reaches(name, above=x) for flag, (name, x) in PROMISES.items()}
         return {**self.switches, **needed}
 
     def choice_at(self, key: tuple[int, ...]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
 from jaxlimits.grid.file import GridFile, GridTables, Precision, SensitivityTable
 from jaxlimits.grid.reductions import ReductionSpec, read_reduction, refuse_same_variables
+from jaxlimits.grid.requirements import Requirement, read_requirement, refuse_taken_names
 
 _SENSITIVITIES = {
     "elasticities": "elasticity",
@@ -41,7 +42,9 @@ class GridSpec:
     axes
         Dimensions in their order.
     outputs
-        Metrics to keep whole, in the model's order.
+        What to keep whole: metrics in the model's order, then what is asked of them.
+    requirements
+        Unknowns to solve for, by which some outputs are named.
     reductions
         What else to keep of the grid.
     precision
@@ -61,6 +64,7 @@ class GridSpec:
     switches: Mapping[str, str]
     axes: tuple[Axis, ...]
     outputs: tuple[str, ...]
+    requirements: tuple[Requirement, ...]
     reductions: tuple[ReductionSpec, ...]
     precision: Precision
     catalog: Catalog
@@ -117,9 +121,11 @@ def build_spec(
     _refuse_twice(axes, settings, file=file, overridden=overrides)
     _require_names(axes, settings, where=where)
     calibrated = _is_calibrated(axes, settings)
-    outputs = _outputs(tables, calibrated=calibrated, where=where)
+    requirements = _requirements(tables, axes, where=where)
+    outputs = _outputs(tables, requirements, calibrated=calibrated, where=where)
     reductions = tuple(
-        read_reduction(name, table, axes, where=where) for name, table in tables.reduce.items()
+        read_reduction(name, table, axes, requirements, where=where)
+        for name, table in tables.reduce.items()
     )
     refuse_same_variables(reductions, outputs, where=where)
     if not calibrated:
@@ -135,6 +141,7 @@ def build_spec(
         switches=_fixed_switches(axes, settings),
         axes=axes,
         outputs=outputs,
+        requirements=requirements,
         reductions=reductions,
         precision=precision or tables.precision,
         catalog=catalog,
@@ -252,20 +259,34 @@ def _refuse_calibrated(metrics: Iterable[str], *, where: str, key: str) -> None:
             raise InputError("needs a calibration", where=where, key=key, value=name, remedy=remedy)
 
 
-def _outputs(tables: GridTables, *, calibrated: bool, where: str) -> tuple[str, ...]:
-    """Outputs to keep whole, metrics in the model's order and sensitivities behind them.
+def _requirements(
+    tables: GridTables, axes: tuple[Axis, ...], *, where: str
+) -> tuple[Requirement, ...]:
+    requirements = tuple(
+        read_requirement(name, table, where=where, key=f"require.{name}")
+        for name, table in tables.require.items()
+    )
+    refuse_taken_names(requirements, axes, where=where)
+    return requirements
 
-    Where something is reduced only what is named, else all metrics by default; with sensitivities
-    comes ``limit``, which says on which side of a kink a point lies. Calibrated metrics are there
-    where a calibration is named, and only there.
+
+def _outputs(
+    tables: GridTables, requirements: Iterable[Requirement], *, calibrated: bool, where: str
+) -> tuple[str, ...]:
+    """Outputs to keep whole: metrics in the model's order, sensitivities, requirements.
+
+    Where something is reduced or required only what is named, else all metrics by default; with
+    sensitivities comes ``limit``, which says on which side of a kink a point lies. Calibrated
+    metrics are there where a calibration is named, and only there.
     """
     sensitivities = list(_sensitivities(tables, where=where))
+    kept = [asked for asked in requirements if tables.require[asked.name].keep]
     outputs = tables.outputs
-    if outputs is None and (tables.reduce or sensitivities):
+    if outputs is None and (tables.reduce or sensitivities or tables.require):
         outputs = []
     elif outputs is None or outputs == "all":
         outputs = list(schema.OUTPUTS if calibrated else schema.OF_THE_LIMIT)
-    elif not (outputs or tables.reduce or sensitivities):
+    elif not (outputs or tables.reduce or sensitivities or kept):
         raise InputError("is empty", where=where, key="outputs", remedy="leave it out to keep all")
     for name in outputs:
         if not schema.is_output(name):
@@ -276,7 +297,8 @@ def _outputs(tables: GridTables, *, calibrated: bool, where: str) -> tuple[str, 
         raise InputError("has a name twice", where=where, key="outputs", value=outputs)
     asked = dict.fromkeys([name for name in outputs if name not in schema.OUTPUTS] + sensitivities)
     metrics = {*outputs, *(["limit"] if asked else [])}
-    return (*(name for name in schema.OUTPUTS if name in metrics), *asked)
+    required = [name for asked in kept for name in asked.quantities]
+    return (*(name for name in schema.OUTPUTS if name in metrics), *asked, *required)
 
 
 def _sensitivities(tables: GridTables, *, where: str) -> Iterator[str]:

@@ -74,5 +74,5 @@ def absent_value(dtype: np.dtype) -> np.generic:
 
 def _stand_in(name: str, spec: GridSpec) -> np.ndarray:
     """An array of the grid's shape whose strides are zero."""
-    dtype = np.dtype(np.int8 if name in schema.FLAGS else spec.precision)
+    dtype = np.dtype(np.int8 if schema.is_code(name) else spec.precision)
     return np.broadcast_to(absent_value(dtype), spec.shape)

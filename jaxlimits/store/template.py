@@ -13,6 +13,7 @@ import xarray as xr
 from jaxlimits import schema, units
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.finding import Finding
+from jaxlimits.grid.requirements import Requirement, codes, is_output, output
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.model.fields import Quantity
@@ -57,11 +58,11 @@ def build_dataset(
         name: entry for axis in spec.axes for name, entry in axis_coordinates(axis).items()
     }
     variables: dict[str, Entry] = {
-        name: (dims, array, {**output_attributes(name), **_rounding(name, spec)})
+        name: (dims, array, {**output_attributes(name, spec.requirements), **_rounding(name, spec)})
         for name, array in arrays.items()
     }
     for finding in findings:
-        entry = (finding.dims, finding.values, finding_attributes(finding))
+        entry = (finding.dims, finding.values, finding_attributes(finding, spec))
         own = finding.dims == (finding.name,)
         (coordinates if own else variables)[finding.name] = entry
     dataset = xr.Dataset(variables, coordinates, attrs=global_attributes(spec, scenario))
@@ -87,15 +88,15 @@ def field_attributes(name: str) -> dict[str, Any]:
     return quantity_attributes(schema.describe(name))
 
 
-def output_attributes(name: str) -> dict[str, Any]:
-    """Return the CF attributes of an output."""
-    if name not in schema.FLAGS:
-        attributes = quantity_attributes(schema.output(name))
+def output_attributes(name: str, requirements: Iterable[Requirement] = ()) -> dict[str, Any]:
+    """Return the CF attributes of an output, of a requirement's where it is one of these."""
+    info, flags = output(name, tuple(requirements)), codes(name)
+    if not flags:
+        attributes = quantity_attributes(info)
         comment = _REMARKS.get(name)
         return {**attributes, "comment": comment} if comment else attributes
-    flags = schema.FLAGS[name]
     return {
-        "long_name": schema.OUTPUTS[name].meaning,
+        "long_name": info.meaning,
         "flag_values": np.array(list(flags.values()), dtype=np.int8),
         "flag_meanings": " ".join(flags),
     }
@@ -103,19 +104,20 @@ def output_attributes(name: str) -> dict[str, Any]:
 
 def _rounding(name: str, spec: GridSpec) -> dict[str, Any]:
     """What was done to an output's values; its bits go by the name that CF 1.12 gives them."""
-    if spec.digits is None or name in schema.FLAGS:
+    if spec.digits is None or schema.is_code(name):
         return {}
     bits = schema.mantissa_bits(spec.digits, spec.precision)
     return {"significant_digits": np.int32(spec.digits), "quantization_nsb": np.int32(bits)}
 
 
-def finding_attributes(finding: Finding) -> dict[str, Any]:
+def finding_attributes(finding: Finding, spec: GridSpec) -> dict[str, Any]:
     """Return the CF attributes of what a reduction says: those of its quantity, its own meaning."""
     name = finding.quantity
     if name is None:
         numbers = finding.values.dtype.kind != "U"
         return {"long_name": finding.meaning, **({"units": "1"} if numbers else {})}
-    attributes = output_attributes(name) if schema.is_output(name) else field_attributes(name)
+    known = is_output(name, spec.requirements)
+    attributes = output_attributes(name, spec.requirements) if known else field_attributes(name)
     return {**attributes, "long_name": finding.meaning}
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from jaxlimits.errors import InputError
-from jaxlimits.grid.constraints import check_scenario
+from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import GridSpec
 

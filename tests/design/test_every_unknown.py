@@ -1,0 +1,74 @@
+"""Every numeric field of every record as a solver's unknown, by one mechanism."""
+
+import math
+
+import pytest
+
+import jaxlimits as jl
+from jaxlimits import schema
+from jaxlimits.grid.requirements import METRICS
+from tests.test_every_field import BASE, ENTRIES, NEEDS, VALUES, value_of, written
+
+# What a metric must not do between the two values: come to its target a second time.
+TWICE = {"tied_embeddings": (0.0, 1.0), **{k: v for k, v in VALUES.items() if k != "pue"}}
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    path = tmp_path_factory.mktemp("every_unknown") / "catalog.toml"
+    path.write_text(ENTRIES)
+    return jl.load_catalog(path)
+
+
+def evaluated(catalog, **settings):
+    point = {**BASE, **settings}
+    return jl.evaluate("everything", "everything", catalog=catalog, x64=True, **point)
+
+
+@pytest.mark.parametrize("name", schema.FIELDS)
+def test_a_field_is_found_from_a_metric_that_depends_on_it(name, catalog):
+    here = value_of(name, catalog)
+    _, wanted = TWICE.get(name, (here, 2.0 * here))
+    needs = NEEDS.get(name, {})
+    now = evaluated(catalog, **needs)
+    there = evaluated(catalog, **{**needs, name: written(name, wanted)})
+    changes = {
+        metric: abs(getattr(there, metric) / getattr(now, metric) - 1.0)
+        for metric in METRICS
+        if metric != "max_batch_size" and getattr(now, metric)
+    }
+    metric = max(changes, key=lambda key: 0.0 if math.isnan(changes[key]) else changes[key])
+    target = getattr(there, metric)
+    settings = {**BASE, **needs}
+    found = jl.solve(
+        *("everything", "everything"),
+        solve_for=name,
+        target=f"{metric} >= {written_metric(metric, target)}",
+        catalog=catalog,
+        **settings,
+    )
+    assert found.reason.startswith("met"), (metric, found.reason)
+    assert found.reached >= target * (1.0 - 1e-12), metric
+    if found.reason == "met":
+        assert found.reached == pytest.approx(target, rel=1e-9), metric
+        again = evaluated(catalog, **{**needs, name: written(name, found.value)})
+        assert getattr(again, metric) == pytest.approx(found.reached, rel=1e-9)
+
+
+def written_metric(metric, value):
+    unit = schema.OUTPUTS[metric].unit
+    return f"{value!r}" if unit == "1" else f"{value!r} {unit}"
+
+
+@pytest.mark.parametrize("name", ["chip_price", "electricity_price", "die_area", "pue"])
+def test_a_field_that_does_not_count_is_met_everywhere_or_unreachable(name, catalog):
+    now = evaluated(catalog)
+    point = ("everything", "everything")
+    easy = f"utps={now.utps / 2}"
+    hard = f"utps={now.utps * 2}"
+    met = jl.solve(*point, solve_for=name, target=easy, catalog=catalog, **BASE)
+    unmet = jl.solve(*point, solve_for=name, target=hard, catalog=catalog, **BASE)
+    assert (met.reason, met.reached) == ("met_everywhere", now.utps)
+    limit = jl.Limit(now.limit).name.lower()
+    assert (unmet.reason, unmet.reached) == (f"unreachable_{limit}", now.utps)
+    assert math.isnan(unmet.value)

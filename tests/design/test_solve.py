@@ -1,0 +1,112 @@
+"""What one point requires: from Python and by the command line."""
+
+import math
+
+import pytest
+
+import jaxlimits as jl
+from tests.command_line import run
+
+PAPER = {
+    "tp_size": 128,
+    "seq_len": 4096,
+    "accounting": "nominal",
+    "vector_work": "off",
+    "mla_weights": "absorbed",
+    "attention_span": "full",
+}
+OPTIONS = [text for name, value in PAPER.items() for text in ("--set", f"{name}={value}")]
+
+
+def command(chip, *args):
+    return run("solve", "--llm", "llama3-405b", "--chip", chip, *OPTIONS, *args)
+
+
+@pytest.mark.parametrize(
+    ("chip", "microseconds", "reason"),
+    [
+        ("xpu-hbm4", 0.899, "met"),
+        ("xpu-3d-dram", 1.068, "met"),
+        ("xpu-cows", 1.319, "met"),
+        ("xpu-hbm3", None, "unreachable_memory"),
+        ("xpu-sram", None, "unreachable_capacity"),
+    ],
+)
+def test_the_command_gives_the_latency_for_two_thousand_tokens_a_second(chip, microseconds, reason):
+    done = command(chip, "--for", "sync_latency", "--target", "utps=2000", "--json")
+    assert (done.code, done.json["reason"]) == (0, reason)
+    value = done.json["needed"]["value"]
+    if microseconds is None:
+        assert value is None
+        return
+    assert value * 1e6 == pytest.approx(microseconds, abs=0.0005)
+    assert done.json["needed"]["utps"] == pytest.approx(2000.0, rel=1e-6)
+    assert done.json["now"]["value"] == 1.5e-6
+    assert done.json["factor"] == pytest.approx(value / 1.5e-6)
+
+
+def test_the_table_shows_what_is_needed_what_is_there_and_what_binds():
+    met = command("xpu-hbm4", "--for", "sync_latency", "--target", "utps=2000").out
+    assert "898.7 ns" in met
+    assert "1.5 µs" in met
+    assert "0.5991" in met
+    lacking = command("xpu-hbm3", "--for", "sync_latency", "--target", "utps=2000").out
+    assert "unreachable by sync_latency: memory binds" in lacking
+
+
+def test_a_solution_holds_the_metrics_there_and_as_they_are():
+    point = ("llama3-70b", "h100")
+    settings = {"tp_size": 8, "batch_size": 4, "mem_bw_scale": 0.5}
+    found = jl.solve(*point, solve_for="mem_bw", target="tpot <= 10 ms/token", **settings)
+    now = jl.evaluate(*point, x64=True, **settings)
+    assert found.reason == "met"
+    assert found.now == 0.5 * jl.load_catalog().chip("h100").mem_bw
+    assert found.metrics_now == now
+    assert found.metrics.tpot == found.reached == pytest.approx(10e-3, rel=1e-12)
+    del settings["mem_bw_scale"]
+    settings["mem_bw"] = f"{found.value!r} B/s"
+    assert jl.evaluate(*point, x64=True, **settings).tpot == found.reached
+
+
+def test_fewest_chips_are_found_among_those_that_can_be_bought():
+    found = jl.solve(
+        "llama3-405b", "h100", solve_for="tp_size", target="utps=50", among=[8, 12, 36, 72]
+    )
+    assert found.value in (8, 12, 36, 72)
+    smaller = [size for size in (8, 12, 36, 72) if size < found.value]
+    rates = [jl.evaluate("llama3-405b", "h100", x64=True, tp_size=size).utps for size in smaller]
+    assert all(math.isnan(rate) or rate < 50.0 for rate in rates)
+    assert found.reached >= 50.0
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--for", "mem_bandwidth", "--target", "utps=2000"), "did you mean mem_bw"),
+        (("--for", "mem_bw", "--target", "limit=2"), "a code has no target"),
+        (("--for", "mem_bw", "--target", "utp=2"), "did you mean utps"),
+        (("--for", "mem_bw", "--target", "utps=20 GB"), "'20 GB': GB is a size"),
+        (("--for", "mem_bw", "--target", "tpot=0.02"), "tpot<=0.02"),
+        (("--for", "mem_bw", "--target", "fast"), "is no target"),
+        (
+            ("--for", "sync_latency", "--target", "utps=2000", "--from", "2 us", "--to", "3 us"),
+            "from 2 µs to 3 µs no value reaches the target; move the bracket: sync_latency = 899",
+        ),
+        (
+            ("--for", "sync_latency", "--target", "utps=2000", "--to", "0.5 us"),
+            "every value reaches the target",
+        ),
+        (
+            ("--for", "sync_latency", "--target", "utps=2000", "--from", "3 us", "--to", "2 us"),
+            "the lower end first",
+        ),
+        (("--for", "sync_latency", "--target", "utps=9", "--from", "3"), "bare number"),
+        (("--for", "tp_size", "--target", "utps=9", "--among", "1, 2.5"), "whole number"),
+        (("--for", "tp_size", "--target", "utps=9", "--among", "8", "--from", "1"), "two ways"),
+    ],
+)
+def test_what_cannot_be_solved_is_named(args, says):
+    done = command("xpu-hbm4", *args)
+    assert done.code == 2
+    assert says in done.err
+    assert done.out == ""
