@@ -146,7 +146,7 @@ def parse_target(text: str, *, where: str) -> tuple[str, str, str]:
         raise InputError("is no target", where=where, key="target", value=text, remedy=remedy)
     metric, relation, value = parts["metric"], parts["relation"], parts["value"].strip()
     check_metric(metric, where=where, key="target")
-    if relation == "=" and not schema.OUTPUTS[metric].unit.startswith("token"):
+    if relation == "=" and not schema.output(metric).unit.startswith("token"):
         remedy = f"write '{metric}<={value}' or '{metric}>={value}'"
         problem = f"must {metric} be at most that, or at least?"
         raise InputError(problem, where=where, key="target", value=text, remedy=remedy)

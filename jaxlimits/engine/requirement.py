@@ -21,8 +21,8 @@ import numpy as np
 from jaxlimits.grid.requirements import REASONS, Requirement
 from jaxlimits.model.metrics import Limit, Metrics
 
-Trial = Callable[[jax.Array], tuple[Metrics, jax.Array]]
-"""The point's metrics with a value of the unknown, and whether its other fields admit the value."""
+Trial = Callable[[jax.Array], tuple[jax.Array, Metrics, jax.Array]]
+"""What has a target, the point's metrics, and whether its other fields admit a value."""
 
 _PATTERNS = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
@@ -86,9 +86,8 @@ def answer(asked: Requirement, trial: Trial, *, here: jax.Array) -> Answer:
     """
 
     def at(value: jax.Array) -> Tried:
-        metrics, allowed = trial(value)
-        usable = metrics.feasible & allowed
-        metric = jnp.where(usable, getattr(metrics, asked.metric), jnp.nan)
+        metric, metrics, allowed = trial(value)
+        metric = jnp.where(metrics.feasible & allowed, metric, jnp.nan)
         sign = 1.0 if asked.at_least else -1.0
         met = sign * metric >= sign * asked.target
         codes = (jnp.asarray(metrics.feasible), jnp.asarray(metrics.limit))

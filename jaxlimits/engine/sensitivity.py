@@ -19,6 +19,7 @@ from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.grid.scenario import PROMISES
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fields import quantities
+from jaxlimits.model.metrics import Metrics
 from jaxlimits.schema import RECORDS, SCALE_SUFFIX, Sensitivity, sensitivity
 
 Values = Mapping[str, jax.Array]
@@ -74,12 +75,17 @@ def solve(asked: Requirement, fields: Values, static: Static) -> dict[str, jax.A
         if asked.field in rule.fields and rule.needs.items() <= dict(static).items()
     ]
 
-    def trial(value: jax.Array) -> tuple[Any, jax.Array]:
+    response = sensitivity(asked.metric)
+
+    def trial(value: jax.Array) -> tuple[jax.Array, Metrics, jax.Array]:
         changed = {**fields, asked.field: value}
         allowed = functools.reduce(
             jnp.logical_and, (holds(changed) for holds in rules), jnp.array(True)
         )
-        return evaluate(*assemble(changed, general)), allowed
+        metrics = evaluate(*assemble(changed, general))
+        if response is not None:
+            return differentiate(response, changed, general), metrics, allowed
+        return getattr(metrics, asked.metric), metrics, allowed
 
     found = answer(asked, trial, here=fields[asked.field])
     return {asked.name: found.value, asked.reached: found.reached, asked.reason: found.reason}

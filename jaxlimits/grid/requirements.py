@@ -33,7 +33,7 @@ or because the point's other fields admit no value of the bracket. Met: up to th
 values; by all that fit in memory, so that the answer is the last that does."""
 
 METRICS = tuple(name for name in schema.OUTPUTS if name not in schema.FLAGS)
-"""Metrics that can have a target: all but the codes."""
+"""Metrics that can have a target, as their sensitivities can: all but the codes."""
 
 _SIZES_UP_TO = 65536.0
 _PLAIN_UP_TO = 1e15
@@ -92,7 +92,7 @@ class Requirement:
     @property
     def quantities(self) -> dict[str, Quantity]:
         """What its variables mean, by their names."""
-        field, metric = schema.FIELDS[self.field], schema.OUTPUTS[self.metric]
+        field, metric = schema.FIELDS[self.field], schema.output(self.metric)
         relation = "at least" if self.at_least else "at most"
         target = units.show(self.target, metric.unit, digits=6)
         asked = f"{self.metric} {relation} {target}"
@@ -125,7 +125,7 @@ def read_requirement(
     given = [side for side in ("at_least", "at_most") if getattr(table, side) is not None]
     if len(given) != 1:
         problem = "has no target" if not given else "has two targets"
-        example = units.example(schema.OUTPUTS[table.of].unit)
+        example = units.example(schema.output(table.of).unit)
         remedy = f"write at_least = '{example}' or at_most = '{example}'"
         raise InputError(problem, where=where, key=key, remedy=remedy)
     target = read_target(table.of, getattr(table, given[0]), where=where, key=_under(key, given[0]))
@@ -149,7 +149,7 @@ def _under(key: str, name: str) -> str:
 
 def read_target(metric: str, raw: Raw, *, where: str, key: str) -> float:
     """Return a target in SI units; a bare number of tokens per second will do."""
-    info = schema.OUTPUTS[metric]
+    info = schema.output(metric)
     if info.unit == "token/s" and _is_plain(raw):
         raw = f"{raw} token/s"
     return parse_number(info, raw, where=where, key=key)
@@ -168,7 +168,7 @@ def check_metric(metric: str, *, where: str, key: str) -> None:
     if metric in schema.FLAGS:
         remedy = f"choose a metric with an order: {', '.join(METRICS[:6])}, …"
         raise InputError("a code has no target", where=where, key=key, value=metric, remedy=remedy)
-    if metric not in METRICS:
+    if metric not in METRICS and schema.sensitivity(metric) is None:
         raise unknown_name("metric", metric, METRICS, where=where, key=key)
 
 

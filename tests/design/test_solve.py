@@ -110,3 +110,30 @@ def test_what_cannot_be_solved_is_named(args, says):
     assert done.code == 2
     assert says in done.err
     assert done.out == ""
+
+
+def test_the_latency_at_which_twice_the_bandwidth_buys_a_tenth_breaks_even():
+    # t_mem halves: (t_mem + s) / (t_mem/2 + s) = 1.1 at s = 0.45/0.1 t_mem = 4.5 t_mem.
+    fixed = {"tp_size": 16, "accounting": "layers", "vector_work": "off"}
+    found = jl.solve(
+        "llama3-405b",
+        "xpu-hbm3",
+        solve_for="sync_latency",
+        target="utps_doubling_mem_bw >= 1.1",
+        **fixed,
+    )
+    point = jl.evaluate("llama3-405b", "xpu-hbm3", x64=True, **fixed)
+    collectives = 3 * 126
+    assert found.value == pytest.approx(4.5 * point.t_mem / collectives, rel=1e-9)
+
+
+def test_the_batch_at_which_compute_overtakes_memory_is_the_ridge():
+    fixed = {"tp_size": 16, "accounting": "layers", "vector_work": "off", "seq_len": 512}
+    found = jl.solve(
+        "llama3-8b", "h100", solve_for="batch_size", target="compute_to_memory >= 1", **fixed
+    )
+    below, above = (
+        jl.evaluate("llama3-8b", "h100", batch_size=found.value + step, **fixed) for step in (-1, 0)
+    )
+    assert below.limit == jl.Limit.MEMORY
+    assert above.limit == jl.Limit.COMPUTE
