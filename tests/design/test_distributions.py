@@ -24,14 +24,14 @@ def read(name, **table):
     return read_distribution(name, DistributionTable(**table), where="file")
 
 
-@pytest.mark.parametrize(("stated", "expected"), SAME.items(), ids=str)
+@pytest.mark.parametrize(("stated", "expected"), SAME.items(), ids=[str(stated) for stated in SAME])
 def test_quantiles_are_those_of_scipy(stated, expected):
     kind, parameters = stated
     found = Distribution(kind=kind, parameters=parameters).quantile(SHARES)
     np.testing.assert_allclose(found, expected.ppf(SHARES), rtol=1e-10)
 
 
-@pytest.mark.parametrize(("stated", "whole"), SAME.items(), ids=str)
+@pytest.mark.parametrize(("stated", "whole"), SAME.items(), ids=[str(stated) for stated in SAME])
 def test_what_is_cut_off_leaves_the_quantiles_of_the_rest(stated, whole):
     kind, parameters = stated
     lower, upper = whole.ppf([0.2, 0.7])
