@@ -232,7 +232,7 @@ def describe_plan(spec: GridSpec, target: Path) -> dict[str, Any]:
         "points_per_chunk": plan.points_per_chunk,
         "chunk_shape": dict(zip((axis.name for axis in spec.axes), plan.block, strict=True)),
         "chunk_bytes": plan.points_per_chunk
-        * point_bytes(job.outputs, job.reductions, spec.precision),
+        * point_bytes(job.outputs, job.reductions, spec.precision, job.requirements),
         "dense_bytes": dense_bytes(spec),
         "disk_free_bytes": shutil.disk_usage(target.parent).free,
         "expected_seconds": round(seconds * plan.num_chunks, 1),

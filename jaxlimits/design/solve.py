@@ -117,10 +117,8 @@ def solve(
     '0.899 us, met'
     """
     metric, side, value = parse_target(target, where=where)
-    ends = {"low": low, "high": high, "among": None if among is None else list(among)}
-    table = RequirementTable.model_validate(
-        {"unknown": solve_for, "of": metric, side: value, **ends}
-    )
+    ends = {"from": low, "to": high, "among": None if among is None else list(among)}
+    table = RequirementTable.model_validate({"for": solve_for, "of": metric, side: value, **ends})
     asked = read_requirement(_NAME, table, where=where)
     scenario = point_scenario(llm, chip, dict(settings), catalog=catalog, where=where)
     check_scenario(scenario)

@@ -81,12 +81,18 @@ class Job:
     bits: int | None = None
 
 
-def point_bytes(outputs: Iterable[str], reductions: Iterable[Reduction], precision: str) -> int:
+def point_bytes(
+    outputs: Iterable[str],
+    reductions: Iterable[Reduction],
+    precision: str,
+    requirements: Sequence[Requirement] = (),
+) -> int:
     """Return the memory that one point takes on the device while its chunk is computed [B]."""
     size = np.dtype(precision).itemsize
     dense = sum(1 if schema.is_code(name) else size for name in outputs)
     reduced = sum(3 * size for reduction in reductions for _ in reduction.of)
-    return dense + reduced + 4 * size
+    searched = 4 * size * len(requirements)  # both ends of a bracket, before and after a step
+    return dense + reduced + searched + 4 * size
 
 
 def chunk_points(bytes_a_point: int, *, memory: float | None = None) -> int:
@@ -122,7 +128,7 @@ def make_job(
     digits: int | None = None,
 ) -> Job:
     """Plan a sweep."""
-    points = chunk_points(point_bytes(outputs, reductions, precision), memory=memory)
+    points = chunk_points(point_bytes(outputs, reductions, precision, requirements), memory=memory)
     return Job(
         scenario=scenario,
         plan=make_plan(scenario, points=points, kept=_kept_axes(scenario, reductions)),

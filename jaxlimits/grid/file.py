@@ -62,7 +62,7 @@ class ReductionTable(pydantic.BaseModel):
 class RequirementTable(pydantic.BaseModel):
     """A requirement: a field, and the target to which it must bring a metric."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", strict=True, validate_by_name=True)
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
     unknown: str = pydantic.Field(alias="for")
     of: str = "utps"

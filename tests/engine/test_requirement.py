@@ -51,7 +51,7 @@ def reasons(array):
 
 
 def require(field, **table):
-    table = RequirementTable.model_validate({"unknown": field, **table})
+    table = RequirementTable.model_validate({"for": field, **table})
     return read_requirement("needed", table, where="test")
 
 
