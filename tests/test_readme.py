@@ -25,7 +25,7 @@ def command_lines():
 
 
 def test_the_python_example_runs():
-    (example,) = blocks("python")
+    example = blocks("python")[0]  # the next one needs a cluster
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", example],
         cwd=ROOT,
@@ -56,12 +56,14 @@ def test_every_command_line_runs_in_order(tmp_path):
 
 
 def test_the_example_grid_sweeps(tmp_path):
-    example, reduction = blocks("toml")
-    example += reduction.replace('"batch_size"', '"mem_bw_scale"')
+    example, reduction, requirements = blocks("toml")
+    example += requirements + reduction.replace('"batch_size"', '"mem_bw_scale"')
     grid = tmp_path / "example.toml"
     grid.write_text(example, encoding="utf-8")
     dataset = jl.sweep(grid)
     assert {"best", "best_tp_size", "best_mem_bw_scale", "best_utps"} <= set(dataset.data_vars)
+    assert {"utps_elasticity_mem_bw", "least_bandwidth_reason"} <= set(dataset.data_vars)
+    assert {"break_even", "break_even_utps_doubling_mem_bw"} <= set(dataset.data_vars)
     assert dict(dataset.sizes) == {
         "chip": 2,
         "tp_size": 2,

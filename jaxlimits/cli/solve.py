@@ -44,7 +44,7 @@ def solve(
     Examples: jaxlimits solve --for mem_bw --target utps=2000 --llm llama3-405b --chip h200
     --tp-size 64 --set sync_latency='0.5 us' · jaxlimits solve --for batch_size --target
     'tpot<=20 ms/token' --llm llama3-70b --chip h100 --tp-size 8 · jaxlimits solve --for tp_size
-    --among '8, 16, 32, 72' --target utps=100 --llm deepseek-v3 --chip gb200
+    --among '8, 16, 32, 72' --target utps=100 --llm deepseek-v3 --chip b200
     """
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.design.solve import solve as solve_point
