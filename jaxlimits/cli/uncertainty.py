@@ -25,7 +25,10 @@ class Method(enum.StrEnum):
 
 
 def uncertainty(
-    study: Annotated[Path, typer.Argument(help="TOML file with the tables base and uncertain, or a shipped study.")],
+    study: Annotated[
+        Path,
+        typer.Argument(help="TOML file with the tables base and uncertain, or a shipped study."),
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="NetCDF file to write.")
     ] = None,
