@@ -32,7 +32,13 @@ def modules_after(*args):
 @pytest.mark.parametrize(
     "args",
     [
-        *(["--help"], ["sweep", "--help"], ["point", "--help"], ["validate", "--help"]),
+        *(
+            ["--help"],
+            ["sweep", "--help"],
+            ["point", "--help"],
+            ["validate", "--help"],
+            ["optimise", "--help"],
+        ),
         *(["catalog"], ["catalog", "--json"], ["catalog", "llms"], ["catalog", "chips", "h100"]),
     ],
     ids=" ".join,
