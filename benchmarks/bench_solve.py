@@ -1,25 +1,21 @@
 """How long a million requirements take, by unknown; the library's bisection beside ours.
 
-python benchmarks/bench_solve.py [--rounds 5] [--json results.json]
-
-Cold includes tracing and compiling, warm is the median of rounds. The comparison needs optimistix:
-the same points, bracket and function, `optimistix.Bisection` to one part in 10^9 under `vmap`.
+The comparison needs optimistix: the same points, bracket and function, `optimistix.Bisection` to
+one part in 10^9 under `vmap`, in float64.
 """
 
-import argparse
-import datetime
-import importlib.util
-import json
-import statistics
-import time
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ.setdefault("EQX_ON_ERROR", "nan")  # optimistix: a point without a root is no error here
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from bench_startup import commit, machine
+import pytest
 
+from benchmarks.rounds import OURS, Run
 from jaxlimits.engine.sensitivity import assemble, effective_fields
 from jaxlimits.engine.stream import Job, collect
 from jaxlimits.grid.file import parse_grid
@@ -29,6 +25,8 @@ from jaxlimits.grid.spec import build_spec, grid_catalog
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.pipeline import spec_job
 
+MOST_SECONDS = 5.0
+UNKNOWNS = ("mem_bw", "sync_latency", "seq_len", "batch_size", "tp_size")
 TARGET = 100.0
 AXES = {
     "tp_size": "[8, 16, 32, 64, 128]",
@@ -60,32 +58,36 @@ def million(unknown: str, precision: str) -> Job:
     return spec_job(spec, bind(spec))
 
 
-def timed(run: Callable[[], object], rounds: int) -> dict[str, float]:
-    """Seconds of the first run, and the median of further ones."""
-    seconds = []
-    for _ in range(rounds + 1):
-        started = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - started)
-    return {"cold_s": round(seconds[0], 3), "warm_s": round(statistics.median(seconds[1:]), 3)}
-
-
-def ours(unknown: str, precision: str, rounds: int) -> dict[str, object]:
-    """Time the requirement of a million points and say how near the target it comes."""
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("unknown", UNKNOWNS)
+def bench_requirements(compare, unknown, precision):
     job = million(unknown, precision)
-    times = timed(lambda: collect(job), rounds)
     found, _ = collect(job)
     met = found["needed_reason"] == REASONS["met"]
+    run = Run(call=lambda: collect(job), work=met.size)
+    row = compare({OURS: run}, unit="requirement")
     off = float(np.abs(found["needed_utps"][met] / TARGET - 1.0).max())
-    facts = {"unknown": unknown, "precision": precision, "points": met.size, "met": int(met.sum())}
-    return {"solver": "ours", **facts, **times, "largest_miss": off}
+    verdict = "met" if row["median_s"][OURS] * 1e6 / met.size <= MOST_SECONDS else "MISSED"
+    compare.note(met=int(met.sum()), largest_miss=off, **{"a million in 5 s": verdict})
 
 
-def library(unknown: str, rounds: int) -> dict[str, object]:
-    """Time the same root finding by optimistix, in float64."""
+def bench_beside_the_library(compare):
+    job = million("mem_bw", "float64")
+    theirs, found = library(job, "mem_bw"), collect(job)[0]
+    met = found["needed_reason"] == REASONS["met"]
+    apart = float(np.nanmax(np.abs(theirs()[met] / found["needed"][met] - 1.0)))
+    runs = {
+        OURS: Run(call=lambda: collect(job), work=met.size),
+        "optimistix": Run(call=theirs, work=met.size),
+    }
+    compare(runs, unit="requirement")
+    compare.note(apart=apart)
+
+
+def library(job: Job, unknown: str) -> Callable[[], np.ndarray]:
+    """Return the same root finding by optimistix."""
     import optimistix  # noqa: PLC0415
 
-    job = million(unknown, "float64")
     asked, scenario = job.requirements[0], job.scenario
     static = tuple(scenario.fixed_static().items())
     solver = optimistix.Bisection(rtol=1e-9, atol=1e-9, expand_if_necessary=False)
@@ -117,41 +119,9 @@ def library(unknown: str, rounds: int) -> dict[str, object]:
         compiled = jax.jit(function)
         base = {name: jnp.asarray(value) for name, value in scenario.base.items()}
         columns = [{n: jnp.asarray(c) for n, c in axis.items()} for axis in scenario.columns]
-        times = timed(lambda: compiled(base, *columns).block_until_ready(), rounds)
-        theirs = np.asarray(compiled(base, *columns))
-    found, _ = collect(job)
-    met = found["needed_reason"] == REASONS["met"]
-    apart = float(np.nanmax(np.abs(theirs[met] / found["needed"][met] - 1.0)))
-    facts = {"unknown": unknown, "precision": "float64", "points": met.size, "met": int(met.sum())}
-    return {"solver": "optimistix", **facts, **times, "apart_from_ours": apart}
 
+    def run() -> np.ndarray:
+        with jax.enable_x64(True):
+            return np.asarray(compiled(base, *columns))
 
-def main() -> None:
-    """Measure, print, and keep the results where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    unknowns = ("mem_bw", "sync_latency", "seq_len", "batch_size", "tp_size")
-    rows = []
-    for precision in ("float32", "float64"):
-        for unknown in unknowns:
-            rows.append(ours(unknown, precision, options.rounds))
-            print(rows[-1], flush=True)
-    if importlib.util.find_spec("optimistix"):
-        for unknown in ("mem_bw", "sync_latency"):
-            rows.append(library(unknown, options.rounds))
-            print(rows[-1], flush=True)
-    if options.json:
-        facts = {
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "commit": commit(),
-            "rounds": options.rounds,
-            "machine": machine(),
-            "results": rows,
-        }
-        options.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    return run

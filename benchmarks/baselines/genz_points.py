@@ -11,7 +11,7 @@ import warnings
 
 warnings.simplefilter("ignore")
 
-from GenZ import decode_moddeling  # noqa: E402  (its import warns)
+from GenZ import decode_moddeling
 
 CHIP = {"Flops": 1979, "Memory_size": 96, "ICN": 450, "real_values": True}
 BATCHES = (1, 2, 4, 8, 16, 32)

@@ -45,14 +45,13 @@ class Choices:
     def groups(self, chosen: np.ndarray) -> list[tuple[dict[str, str | bool], np.ndarray]]:
         """Part combinations by the switches that they choose; each group is one program."""
         scenario = self.problem.scenario
-        found: dict[tuple[tuple[str, str | bool], ...], list[int]] = {}
-        for row, choice in enumerate(chosen):
-            static = {
-                **scenario.fixed_static(),
-                **scenario.choice_at(tuple(self.positions[choice])),
-            }
-            found.setdefault(tuple(sorted(static.items())), []).append(row)
-        return [(dict(static), np.array(rows)) for static, rows in found.items()]
+        fixed = scenario.fixed_static()
+        found: dict[tuple[tuple[str, str | bool], ...], list[np.ndarray]] = {}
+        for choice in np.unique(chosen):
+            static = {**fixed, **scenario.choice_at(tuple(self.positions[choice].tolist()))}
+            rows = np.flatnonzero(chosen == choice)
+            found.setdefault(tuple(sorted(static.items())), []).append(rows)
+        return [(dict(static), np.concatenate(rows)) for static, rows in found.items()]
 
 
 def enumerate_choices(problem: Problem) -> Choices:

@@ -148,14 +148,16 @@ def _around(
     stencil = np.concatenate([np.zeros((1, count)), np.eye(count), -np.eye(count)])
     places = designs[:, None] + spread[:, None, None] * stencil
     places = np.clip(places, box.lower, box.upper)
-    flat = measure(np.repeat(searches, len(stencil)), places.reshape(-1, count))
+    flat = measure(
+        np.repeat(searches, len(stencil)), places.reshape(len(designs) * len(stencil), count)
+    )
     shape = (len(designs), len(stencil))
     return (
         Cuts(
             goal=flat.goal.reshape(shape),
             goal_slopes=flat.goal_slopes.reshape(*shape, count),
-            misses=flat.misses.reshape(*shape, -1),
-            miss_slopes=flat.miss_slopes.reshape(*shape, -1, count),
+            misses=flat.misses.reshape(*shape, flat.misses.shape[1]),
+            miss_slopes=flat.miss_slopes.reshape(*shape, flat.misses.shape[1], count),
         ),
         places,
     )

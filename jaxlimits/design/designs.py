@@ -14,10 +14,13 @@ from jaxlimits.design.problem import Problem, budget_name
 from jaxlimits.design.search import Optimum
 from jaxlimits.model.fields import Quantity
 from jaxlimits.store.provenance import describe_run
-from jaxlimits.store.template import Entry, field_attributes, output_attributes, quantity_attributes
+from jaxlimits.store.template import field_attributes, output_attributes, quantity_attributes
 
 STATUS = {"optimal": 0, "infeasible": 1}
 BOUNDS = {"inside": 0, "at_lower": 1, "at_upper": 2}
+
+Along = tuple[np.ndarray, dict[str, Any]]
+"""Values by place in the sweep, and the attributes of the variable that they make."""
 
 _AT_BOUND = 1e-6
 _MATTERS = 1e-6
@@ -45,20 +48,20 @@ def label_optimum(problem: Problem, optimum: Optimum) -> xr.Dataset:
         **_budget_entries(problem, optimum),
         **_search_entries(problem, optimum),
     }
-    whole = {name: _along(entry, dim) for name, entry in variables.items()}
+    whole = {name: _variable(entry, dim) for name, entry in variables.items()}
     coordinates = {dim: whole.pop(dim)} if dim else {}
     return xr.Dataset(whole, coordinates, attrs=_attributes(problem))
 
 
-def _along(entry: Entry, dim: str | None) -> Entry:
-    """An entry along the sweep; without one, its only value."""
-    _, values, attributes = entry
-    return ((dim,), values, attributes) if dim else ((), values[0], attributes)
+def _variable(along: Along, dim: str | None) -> xr.Variable:
+    """Values along the sweep; without one, the only one."""
+    values, attributes = along
+    return xr.Variable(dim, values, attributes) if dim else xr.Variable((), values[0], attributes)
 
 
-def _design_entries(problem: Problem, optimum: Optimum) -> dict[str, Entry]:
+def _design_entries(problem: Problem, optimum: Optimum) -> dict[str, Along]:
     found = optimum.feasible
-    entries: dict[str, Entry] = {}
+    entries: dict[str, Along] = {}
     free = {span.name: place for place, span in enumerate(problem.ranges)}
     for place, axis in enumerate(problem.scenario.axes):
         for name, values in {axis.name: axis.values, **axis.linked}.items():
@@ -67,9 +70,9 @@ def _design_entries(problem: Problem, optimum: Optimum) -> dict[str, Entry]:
             if name in free:
                 chosen = np.exp(optimum.logs[:, free[name]])
             missing = "" if chosen.dtype.kind == "U" else np.nan
-            entries[name] = ((), np.where(found, chosen, missing), field_attributes(name))
+            entries[name] = (np.where(found, chosen, missing), field_attributes(name))
     for name, place in free.items():
-        entries[f"{name}_bound"] = ((), _bound_codes(problem, optimum, place), _bound_words(name))
+        entries[f"{name}_bound"] = (_bound_codes(problem, optimum, place), _bound_words(name))
     return entries
 
 
@@ -86,47 +89,44 @@ def _bound_words(name: str) -> dict[str, Any]:
     return _flags(f"which end of its range holds {name}", BOUNDS)
 
 
-def _metric_entries(problem: Problem, optimum: Optimum) -> dict[str, Entry]:
-    entries: dict[str, Entry] = {}
+def _metric_entries(problem: Problem, optimum: Optimum) -> dict[str, Along]:
+    entries: dict[str, Along] = {}
     values = evaluate_designs(optimum.choices, optimum.chosen, optimum.logs)
     for name, array in values.items():
         if name in schema.FLAGS:
             missing = schema.FLAGS[name]["not_computed"]
             codes = np.where(optimum.feasible, array, missing).astype(np.int8)
-            entries[name] = ((), codes, output_attributes(name))
+            entries[name] = (codes, output_attributes(name))
         else:
             attributes = (
                 output_attributes(name)
                 if schema.is_output(name)
                 else quantity_attributes(problem.describe(name))
             )
-            entries[name] = ((), np.where(optimum.feasible, array, np.nan), attributes)
+            entries[name] = (np.where(optimum.feasible, array, np.nan), attributes)
     return entries
 
 
-def _budget_entries(problem: Problem, optimum: Optimum) -> dict[str, Entry]:
+def _budget_entries(problem: Problem, optimum: Optimum) -> dict[str, Along]:
     places = range(len(problem.limits))
     limits = np.array([problem.limits_at(place) for place in places])
-    entries: dict[str, Entry] = {}
+    entries: dict[str, Along] = {}
     for number, budget in enumerate(problem.budgets):
         name = budget_name(budget)
         info = problem.describe(budget.of)
         words = f"the {'most' if budget.most else 'least'} that is allowed of {budget.of}"
         attributes = {**quantity_attributes(info), "long_name": words}
-        entries[name] = ((), limits[:, number], attributes)
+        entries[name] = (limits[:, number], attributes)
         share = np.exp((1.0 if budget.most else -1.0) * optimum.misses[:, number])
         entries[f"{name}_share"] = (
-            (),
             np.where(optimum.feasible, share, np.nan),
             _plain(f"{budget.of} over {name}; 1 where it binds"),
         )
         entries[f"{name}_shadow_price"] = (
-            (),
             _shadow_price(problem, optimum, number, most=budget.most),
             _plain(_priced(problem, f"{name} is 1 % larger")),
         )
     entries["memory_shadow_price"] = (
-        (),
         _shadow_price(problem, optimum, len(problem.budgets), most=True),
         _plain(_priced(problem, "the memory, at no cost, is 1 % larger")),
     )
@@ -144,7 +144,7 @@ def _shadow_price(problem: Problem, optimum: Optimum, number: int, *, most: bool
     return np.where(optimum.feasible, sign * loosened + 0.0, np.nan)
 
 
-def _search_entries(problem: Problem, optimum: Optimum) -> dict[str, Entry]:
+def _search_entries(problem: Problem, optimum: Optimum) -> dict[str, Along]:
     names = [*map(budget_name, problem.budgets), "memory"]
     masks = np.array([1 << number for number in range(len(names))], dtype=np.int32)
     blamed = optimum.worth.budgets > _MATTERS
@@ -159,16 +159,14 @@ def _search_entries(problem: Problem, optimum: Optimum) -> dict[str, Entry]:
     missed = np.where(optimum.feasible, 0.0, np.expm1(optimum.misses.max(axis=1)))
     status = np.where(optimum.feasible, STATUS["optimal"], STATUS["infeasible"]).astype(np.int8)
     return {
-        "status": ((), status, _flags("whether any design meets all budgets", STATUS)),
-        "unmet": ((), (blamed @ masks).astype(np.int32), unmet),
-        "worst_miss": ((), missed, _plain("share by which the nearest design misses a budget")),
+        "status": (status, _flags("whether any design meets all budgets", STATUS)),
+        "unmet": ((blamed @ masks).astype(np.int32), unmet),
+        "worst_miss": (missed, _plain("share by which the nearest design misses a budget")),
         "num_starts": (
-            (),
             optimum.starts.astype(np.int32),
             _plain("searches in the winning combination of whole numbers"),
         ),
         "num_agreeing": (
-            (),
             optimum.agreeing.astype(np.int32),
             _plain("searches that end within 0.01 % of the best"),
         ),

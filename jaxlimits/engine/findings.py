@@ -166,7 +166,8 @@ def _positions(job: Job, reduction: Reduction, index: np.ndarray) -> dict[str, n
     """Positions on every axis of the points that a reduction found, 0 where it found none."""
     shape = job.plan.shape
     over = np.unravel_index(np.maximum(index, 0), [shape[axis] for axis in reduction.over])
-    positions = dict(zip(reduction.over, over, strict=True))
+    # Of a single position numpy makes a scalar.
+    positions = {axis: np.asarray(place) for axis, place in zip(reduction.over, over, strict=True)}
     kept = reduction.kept(len(shape))
     grids = np.indices(index.shape[: len(kept)]).reshape(len(kept), *index.shape[: len(kept)])
     for axis, grid in zip(kept, grids, strict=True):

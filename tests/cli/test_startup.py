@@ -33,7 +33,8 @@ def modules_after(*args):
     "args",
     [
         *(["--help"], ["sweep", "--help"], ["point", "--help"], ["validate", "--help"]),
-        ["uncertainty", "--help"],
+        *(["uncertainty", "--help"], ["optimise", "--help"], ["solve", "--help"]),
+        ["calibrate", "--help"],
         *(["catalog"], ["catalog", "--json"], ["catalog", "llms"], ["catalog", "chips", "h100"]),
     ],
     ids=" ".join,
