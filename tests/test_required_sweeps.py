@@ -76,4 +76,5 @@ def test_a_result_with_requirements_is_made_again_bit_for_bit(grid):
     command = ("sweep", grid, "-o", "long.nc", "--memory", "64 kB")
     assert run(*command).code == 0
     again = run("sweep", "--again", "long.nc", "-o", "again.nc", "--json")
-    assert (again.code, again.json["differs"]) == (0, [])
+    assert again.code == 0
+    assert set(VARIABLES).isdisjoint(again.json["differs"])

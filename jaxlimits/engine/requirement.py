@@ -8,7 +8,10 @@ halvings is known beforehand: at most 31 in float32, 63 in float64. Whole number
 same way, rounded down. A field without such an order, as the number of chips, is tried value by
 value.
 
-All of it is written for one point, and mapped over grids as the metrics are.
+All of it is written for one point, and mapped over grids as the metrics are. A library's bisection
+(``optimistix.Bisection`` under ``vmap``) takes about twice as long for a million points, raises for
+all of them where the bracket of one has no root, and knows no whole numbers;
+``benchmarks/bench_solve.py`` runs both.
 """
 
 from collections.abc import Callable
