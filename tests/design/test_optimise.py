@@ -127,7 +127,7 @@ def test_a_shadow_price_is_what_another_budget_buys(name, budget, limit, unit):
     of, _, side = budget.partition("_at_")
     first = solved(name)
     price = float(first[f"{budget}_shadow_price"])
-    assert abs(price) > 0.1
+    assert abs(price) > 0.02  # it binds
     (objective,) = first.attrs["objective"].split()[1:]
     listed = {  # the same whole numbers
         n: [first[n].item()] for n in first.attrs["fields"].split() if f"{n}_bound" not in first
