@@ -23,11 +23,10 @@ from benchmarks.baselines.broadcast import (
 )
 from benchmarks.baselines.loop import ELASTICITIES, Loop, make_loop
 from benchmarks.baselines.machine import copy_memory
-from benchmarks.grids import METRICS, Axes, grid_text, job_of, spec_of
+from benchmarks.grids import CODES, METRICS, Axes, grid_text, job_of, spec_of
 from benchmarks.rounds import OURS, Run
 from jaxlimits.engine.stream import Job, stream
 from jaxlimits.grid.scenario import bind
-from jaxlimits.schema import FLAGS
 
 AXES = Axes(batch_size=8)
 FEWER = Axes(batch_size=2)
@@ -81,7 +80,7 @@ def beside_all(
 ) -> None:
     """Measure ours beside every baseline."""
     job = job_of(grid_text(axes, outputs=outputs))
-    point_bytes = sum(1 if name in FLAGS else 4 for name in outputs)
+    point_bytes = sum(1 if name in CODES else 4 for name in outputs)
     runs = {
         OURS: Run(call=lambda: drain(job), work=axes.points),
         "loop": loop_run(axes, function, rooms),
@@ -111,7 +110,7 @@ def bench_utps_stps_limit(compare):
 
 def bench_all_outputs(compare):
     def rooms(loop: Loop) -> tuple:
-        reals = [loop.room() for name in METRICS if name not in FLAGS]
+        reals = [loop.room() for name in METRICS if name not in CODES]
         return reals, loop.room(np.int8), loop.room(np.int8)
 
     outputs = tuple(METRICS)

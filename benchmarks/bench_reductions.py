@@ -12,12 +12,11 @@ import pytest
 
 from benchmarks.baselines.loop import Loop, make_loop
 from benchmarks.baselines.peers import FASTEST_IN_PYTHON, POINTS_PER_SECOND, genz_rate
-from benchmarks.grids import BILLION, METRICS, Axes, grid_text, job_of, spec_of
+from benchmarks.grids import BILLION, CODES, METRICS, Axes, grid_text, job_of, spec_of
 from benchmarks.rounds import OURS, Run
 from jaxlimits.engine.reductions import SKETCH
 from jaxlimits.engine.stream import collect
 from jaxlimits.grid.scenario import bind
-from jaxlimits.schema import FLAGS
 
 AXES = Axes(batch_size=8)
 FEWER = Axes(batch_size=2)
@@ -101,10 +100,10 @@ def bench_reduction(compare, case):
 
 def every_metric() -> Mapping[str, Mapping[str, object]]:
     """Mean and maximum of every number, and a count of every code."""
-    numbers = [name for name in METRICS if name not in FLAGS]
+    numbers = [name for name in METRICS if name not in CODES]
     return {
         **{f"{op}_of_{name}": {"op": op, "of": name} for name in numbers for op in ("mean", "max")},
-        **{f"{name}_codes": {"op": "count", "of": name} for name in FLAGS},
+        **{f"{name}_codes": {"op": "count", "of": name} for name in CODES},
     }
 
 

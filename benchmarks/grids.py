@@ -21,6 +21,9 @@ METRICS = (
 )
 """What "every metric" means to the baselines: the limit model's, without costs and ratios."""
 
+CODES = ("feasible", "limit")
+"""Those that are codes, stored in a byte."""
+
 BILLION: Mapping[str, Mapping[str, object]] = {
     "best": {"op": "argmax", "of": "stps", "over": ["tp_size", "batch_size"]},
     "speeds": {

@@ -10,12 +10,11 @@ from benchmarks.baselines.engines import sweep_in_memory, sweep_to_disk
 from benchmarks.baselines.loop import ELASTICITIES, make_loop
 from benchmarks.baselines.machine import compress_alone, copy_memory, write_synced
 from benchmarks.bench_reductions import CASES, every_metric
-from benchmarks.grids import BILLION, METRICS, Axes, grid_text, job_of, spec_of
+from benchmarks.grids import BILLION, CODES, METRICS, Axes, grid_text, job_of, spec_of
 from jaxlimits.engine.sensitivity import assemble, effective_fields
 from jaxlimits.engine.stream import collect
 from jaxlimits.grid.scenario import bind
 from jaxlimits.model.evaluate import evaluate
-from jaxlimits.schema import FLAGS
 
 SMALL = Axes(batch_size=5, mem_bw=7, sync_latency=9)
 TINY = Axes(llm=3, tp_size=3, batch_size=2, mem_bw=3, sync_latency=2)
@@ -71,8 +70,8 @@ def test_the_loop_gives_the_models_three_outputs(loop, ours):
 
 
 def test_the_loop_gives_every_output_of_the_model(loop, ours):
-    reals = {name: loop.room() for name in METRICS if name not in FLAGS}
-    codes = {name: loop.room(np.int8) for name in FLAGS}
+    reals = {name: loop.room() for name in METRICS if name not in CODES}
+    codes = {name: loop.room(np.int8) for name in CODES}
     arguments = (list(reals.values()), codes["feasible"], codes["limit"])
     rooms = {**reals, **codes}
     found = gathered(loop, "dense_all", *rooms.values(), arguments=arguments)
@@ -219,7 +218,7 @@ def test_numpy_gives_what_the_model_gives(scenario, ours, function):
             equal_nan=True,
             err_msg=name,
         )
-        assert values.dtype == (np.int8 if name in FLAGS else np.float32)
+        assert values.dtype == (np.int8 if name in CODES else np.float32)
     assert set(found) == set(
         {utps_only: ["utps"], three: ["utps", "stps", "limit"]}.get(function, METRICS)
     )
