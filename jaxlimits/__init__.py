@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jaxlimits.catalog.loader import load_catalog as load_catalog
     from jaxlimits.errors import DamagedResultWarning as DamagedResultWarning
     from jaxlimits.errors import InputError as InputError
+    from jaxlimits.errors import OtherVersionWarning as OtherVersionWarning
     from jaxlimits.errors import ResultError as ResultError
     from jaxlimits.model.chip import Chip as Chip
     from jaxlimits.model.deployment import Deployment as Deployment
@@ -33,6 +34,7 @@ _PUBLIC = {
     "LLM": ("jaxlimits.model.llm", "LLM"),
     "Limit": ("jaxlimits.model.metrics", "Limit"),
     "Metrics": ("jaxlimits.model.metrics", "Metrics"),
+    "OtherVersionWarning": ("jaxlimits.errors", "OtherVersionWarning"),
     "ResultError": ("jaxlimits.errors", "ResultError"),
     "evaluate": ("jaxlimits.point", "evaluate"),
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
@@ -51,6 +53,7 @@ __all__ = [
     "InputError",
     "Limit",
     "Metrics",
+    "OtherVersionWarning",
     "ResultError",
     "evaluate",
     "load_catalog",
