@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jaxlimits.design.uncertainty import uncertainty as uncertainty
     from jaxlimits.errors import DamagedResultWarning as DamagedResultWarning
     from jaxlimits.errors import InputError as InputError
+    from jaxlimits.errors import OtherVersionWarning as OtherVersionWarning
     from jaxlimits.errors import ResultError as ResultError
     from jaxlimits.model.chip import Chip as Chip
     from jaxlimits.model.deployment import Deployment as Deployment
@@ -40,6 +41,7 @@ _PUBLIC = {
     "LLM": ("jaxlimits.model.llm", "LLM"),
     "Limit": ("jaxlimits.model.metrics", "Limit"),
     "Metrics": ("jaxlimits.model.metrics", "Metrics"),
+    "OtherVersionWarning": ("jaxlimits.errors", "OtherVersionWarning"),
     "ResultError": ("jaxlimits.errors", "ResultError"),
     "Site": ("jaxlimits.model.site", "Site"),
     "Solution": ("jaxlimits.design.solve", "Solution"),
@@ -65,6 +67,7 @@ __all__ = [
     "InputError",
     "Limit",
     "Metrics",
+    "OtherVersionWarning",
     "ResultError",
     "Site",
     "Solution",

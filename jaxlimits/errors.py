@@ -48,6 +48,10 @@ class DamagedResultWarning(ResultWarning):
     """Parts of an unfinished sweep are not what was written, and are computed again."""
 
 
+class OtherVersionWarning(ResultWarning):
+    """A result was made by another version of this package, whose data may differ."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], **place: str) -> InputError:
     """Return the error for a name that is not known, with the nearest ones.
 

@@ -2,9 +2,9 @@
 
 import dataclasses
 import functools
+import math
 import os
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,21 +17,22 @@ from jaxlimits.cluster import compute_on
 from jaxlimits.engine.findings import findings_of
 from jaxlimits.engine.reductions import build_reduction
 from jaxlimits.engine.stream import (
+    IN_FLIGHT,
     Job,
     Progress,
     collect,
     make_job,
     point_bytes,
     silent,
-    stream,
 )
-from jaxlimits.errors import ResultError
+from jaxlimits.errors import InputError, ResultError
+from jaxlimits.forecast import foresee, refuse, refuse_without_space
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Precision, read_grid
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
 from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
-from jaxlimits.store.provenance import recorded_spec
+from jaxlimits.store.provenance import recorded_spec, warn_of_other_version
 from jaxlimits.store.results import open_result
 from jaxlimits.store.template import build_dataset
 from jaxlimits.streamed import (
@@ -39,14 +40,16 @@ from jaxlimits.streamed import (
     compute_here,
     dense_bytes,
     is_finished,
+    is_long,
     run_streamed,
 )
+from jaxlimits.units import show
 
 if TYPE_CHECKING:
     from distributed import Client
 
-_LONG_POINTS = 1 << 22
-"""A sweep of at most so many points is done before anybody would interrupt it."""
+_MOST_CHUNKS = 1_000_000
+"""Chunks that a memory budget may cut a grid into; each costs a moment, and a file where dense."""
 
 _MEMORY_SHARE = 0.5
 """Share of the machine's memory that outputs may take; computing needs about as much again."""
@@ -131,8 +134,14 @@ def sweep_again(
         A file written by :func:`sweep`.
     output, force
         As for :func:`sweep`.
+
+    Warns
+    -----
+    OtherVersionWarning
+        Another version of this package made it, whose data may differ.
     """
     with open_dataset(result) as dataset:
+        warn_of_other_version(dataset.attrs, where=str(result))
         spec = recorded_spec(dataset.attrs, where=str(result))
     return _loaded(run_spec(spec, output, force=force))
 
@@ -165,11 +174,14 @@ def run_spec(
     scenario = bind(spec)
     check_scenario(scenario)
     job = spec_job(spec, scenario)
+    _check_budget(spec, job, here=client is None)
     if target is not None and resume and not force:
         if is_finished(spec, job, target):
             return open_result(target)
         force = target.exists()  # the index of this very sweep, whose shards may be damaged
-    if target is not None and (client is not None or _is_long(spec, job)):
+    if target is not None:
+        refuse_without_space(spec, job, target)
+    if target is not None and (client is not None or is_long(spec, job)):
         compute = compute_here if client is None else functools.partial(compute_on, client)
         run_streamed(
             spec, job, target, compute=compute, resume=resume, force=force, progress=progress
@@ -206,26 +218,24 @@ def _loaded(dataset: xr.Dataset) -> xr.Dataset:
         return dataset.load()
 
 
-def _is_long(spec: GridSpec, job: Job) -> bool:
-    """Whether a sweep is worth a ledger: several chunks, not just those of a switch."""
-    return job.plan.num_chunks > 1 and (spec.memory is not None or spec.num_points > _LONG_POINTS)
-
-
 def describe_plan(spec: GridSpec, target: Path) -> dict[str, Any]:
     """Return what a sweep would do, without doing it.
 
-    The time is that of one chunk, measured, times their number; sizes are before compression.
+    Raises
+    ------
+    ResultError
+        The result would not fit on the disk, or in memory, or cannot be written there.
     """
     check_target(target, force=True)
     scenario = bind(spec)
     check_scenario(scenario)
     job = spec_job(spec, scenario)
+    _check_budget(spec, job)
+    if not is_long(spec, job):
+        _check_memory(spec)
     plan = job.plan
-    first = next(iter(plan.chunks()))
-    next(stream(job, [first]))  # compiles
-    started = time.perf_counter()
-    next(stream(job, [first]))
-    seconds = time.perf_counter() - started
+    expected = foresee(spec, job)
+    refuse(expected, spec, target)
     return {
         "points": spec.num_points,
         "chunks": plan.num_chunks,
@@ -234,10 +244,35 @@ def describe_plan(spec: GridSpec, target: Path) -> dict[str, Any]:
         "chunk_bytes": plan.points_per_chunk
         * point_bytes(job.outputs, job.reductions, spec.precision, job.requirements),
         "dense_bytes": dense_bytes(spec),
+        "expected_bytes": round(expected.result_bytes),
         "disk_free_bytes": shutil.disk_usage(target.parent).free,
-        "expected_seconds": round(seconds * plan.num_chunks, 1),
+        "expected_seconds": float(f"{expected.seconds:.3g}"),
         "result": str(target),
     }
+
+
+def _check_budget(spec: GridSpec, job: Job, *, here: bool = True) -> None:
+    """Refuse a memory budget that no useful chunk fits in, or that computing ``here`` lacks."""
+    if spec.memory is None:
+        return
+    value = show(spec.memory, "B")
+    machine = _machine_memory()
+    if here and spec.memory > machine:
+        problem = f"is more than this machine has, {show(machine, 'B')}"
+        raise InputError(
+            problem, where=spec.file.where, key="memory", value=value, remedy="give less"
+        )
+    point = IN_FLIGHT * point_bytes(job.outputs, job.reductions, spec.precision)
+    if spec.memory >= point and job.plan.num_chunks <= _MOST_CHUNKS:
+        return
+    if spec.memory < point:
+        problem = f"is too small for one chunk: a single point takes {show(point, 'B')}"
+    else:
+        problem = f"cuts the grid into {job.plan.num_chunks:,} chunks, more than {_MOST_CHUNKS:,}"
+    # Twice what would do if every axis could be cut anywhere.
+    enough = 2 * point * math.ceil(spec.num_points / _MOST_CHUNKS)
+    remedy = f"give at least {show(enough, 'B')}, or leave it out"
+    raise InputError(problem, where=spec.file.where, key="memory", value=value, remedy=remedy)
 
 
 def _check_memory(spec: GridSpec) -> None:
@@ -252,11 +287,16 @@ def _check_memory(spec: GridSpec) -> None:
 
 def check_memory(needed: int, what: str, *, where: str, remedy: str) -> None:
     """Raise ``ResultError`` where so many bytes cannot lie in this machine's memory."""
-    if not hasattr(os, "sysconf"):
-        return
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = _machine_memory()
     if needed > _MEMORY_SHARE * memory:
         raise ResultError(
             f"{where}: {what} take {needed / 1e9:,.1f} GB; "
             f"this machine has {memory / 1e9:,.1f} GB; {remedy}"
         )
+
+
+def _machine_memory() -> float:
+    """Memory of this machine [B]; without end where the system does not say."""
+    if not hasattr(os, "sysconf"):
+        return math.inf
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -11,8 +11,9 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,8 +36,25 @@ from jaxlimits.store.template import build_dataset
 SINGLE_FILE_BYTES = 1 << 30
 """Dense results up to this size, before compression, end as one file; larger ones stay sharded."""
 
+LONG_POINTS = 1 << 22
+"""A sweep of at most so many points is done before anybody would interrupt it."""
+
 _SHARDS_IN_FLIGHT = 4
 _SHOWN = 3
+
+
+Made = TypeVar("Made")
+"""What becomes of a chunk."""
+
+
+def is_long(spec: GridSpec, job: Job) -> bool:
+    """Whether a sweep is worth a ledger: several chunks, not just those of a switch."""
+    return job.plan.num_chunks > 1 and (spec.memory is not None or spec.num_points > LONG_POINTS)
+
+
+def is_sharded(spec: GridSpec) -> bool:
+    """Whether the dense outputs of a long sweep stay in shards."""
+    return dense_bytes(spec) > SINGLE_FILE_BYTES
 
 
 def shards_folder(output: Path) -> Path:
@@ -250,19 +268,35 @@ def compute_here(
         for chunk in stream(job, keys):
             yield Done(key=chunk.key, parts=chunk.parts, shard=None)
         return
-    waiting: deque[tuple[Chunk, Future[Shard]]] = deque()
+
+    def write(chunk: Chunk, workers: Executor) -> Shard:
+        return write_shard(folder, chunk.key, chunk.arrays, blanks=blanks, workers=workers)
+
+    for chunk, shard in worked_off(job, keys, write):
+        yield Done(key=chunk.key, parts=chunk.parts, shard=shard)
+
+
+def worked_off(
+    job: Job, keys: Iterable[Key], work: Callable[[Chunk, Executor], Made]
+) -> Generator[tuple[Chunk, Made]]:
+    """Compute chunks and work on earlier ones meanwhile; yield both in the order of their keys.
+
+    Parameters
+    ----------
+    job, keys
+        The sweep, and which of its chunks.
+    work
+        What is done with a chunk, given threads that help with it.
+    """
+    waiting: deque[tuple[Chunk, Future[Made]]] = deque()
     with ThreadPoolExecutor(os.cpu_count()) as workers, ThreadPoolExecutor(2) as writers:
         for chunk in stream(job, keys):
-            arguments = (write_shard, folder, chunk.key, chunk.arrays)
-            waiting.append((chunk, writers.submit(*arguments, blanks=blanks, workers=workers)))
+            waiting.append((chunk, writers.submit(work, chunk, workers)))
             if len(waiting) > _SHARDS_IN_FLIGHT:
-                yield _written(*waiting.popleft())
-        while waiting:
-            yield _written(*waiting.popleft())
-
-
-def _written(chunk: Chunk, shard: "Future[Shard]") -> Done:
-    return Done(key=chunk.key, parts=chunk.parts, shard=shard.result())
+                earlier, made = waiting.popleft()
+                yield earlier, made.result()
+        for earlier, made in waiting:
+            yield earlier, made.result()
 
 
 def _finish(
@@ -277,7 +311,7 @@ def _finish(
         write_dataset(build_dataset(spec, job.scenario, {}, findings), whole, force=True)
     else:
         layout = make_layout(spec, job.scenario, job.plan, findings)
-        if dense_bytes(spec) > SINGLE_FILE_BYTES:
+        if is_sharded(spec):
             write_index(output, folder, shards, layout=layout)
             close_ledger(folder, keep_shards=True)
             return

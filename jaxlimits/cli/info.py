@@ -26,16 +26,18 @@ def info(
 
     Example: jaxlimits info paper.nc
     """
-    from jaxlimits.store.index import missing_shards
+    from jaxlimits.store.index import lacking_words, missing_shards, read_listing
     from jaxlimits.store.netcdf import open_dataset
 
     with open_dataset(result) as dataset:
         lacking = missing_shards(dataset, verify=verify)
+        listing = read_listing(dataset)
+        words = lacking_words(listing, lacking) if listing is not None and lacking else ""
         facts = {**_facts(dataset), "complete": not lacking, "lacking": lacking}
     if as_json:
         print_json(facts)
         return
-    _print_facts(facts)
+    _print_facts(facts, words)
 
 
 def _facts(dataset: "xr.Dataset") -> dict[str, Any]:
@@ -67,7 +69,7 @@ def _variable(variable: "xr.DataArray") -> dict[str, Any]:
     return {"unit": unit, "meaning": f"{meaning}: {flags}" if flags else meaning}
 
 
-def _print_facts(facts: dict[str, Any]) -> None:
+def _print_facts(facts: dict[str, Any], incomplete: str) -> None:
     typer.echo("axes")
     for name, axis in facts["axes"].items():
         linked = "" if axis["along"] == name else f" (along {axis['along']})"
@@ -76,8 +78,8 @@ def _print_facts(facts: dict[str, Any]) -> None:
     width = max(len(name) for name in facts["variables"])
     for name, variable in facts["variables"].items():
         typer.echo(f"  {name:<{width}}  {variable['unit']:<8}  {variable['meaning']}")
-    if facts["lacking"]:
-        typer.echo(f"\nincomplete: {len(facts['lacking'])} shards are not there")
+    if incomplete:
+        typer.echo(f"\nincomplete: {incomplete}")
         for problem in facts["lacking"][:_SHOWN]:
             typer.echo(f"  {problem}")
     typer.echo("\nmade by")

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -66,8 +66,10 @@ def sweep(
     if again is not None and (settings or x64 or catalogs):
         remedy = "leave out --set, --x64 and --catalog, or sweep a grid"
         raise InputError("--again takes everything from the file", remedy=remedy)
+    earlier = None
     if again is not None:
-        spec, target = _recorded(again), output or again.with_name(f"{again.stem}-again.nc")
+        spec, earlier = _recorded(again)
+        target = output or again.with_name(f"{again.stem}-again.nc")
         if target.exists() and target.samefile(again):
             problem, remedy = "would replace what it is compared with", "name another file with -o"
             raise InputError(problem, where=str(again), remedy=remedy)
@@ -83,10 +85,18 @@ def sweep(
         return
     if workers is not None and scheduler is not None:
         raise InputError("give --workers or --scheduler, not both", where="sweep")
+    was_there = target.exists() and not force
     with _cluster(workers, scheduler) as client:
         dataset, seconds = _run(spec, target, resume=resume, force=force, client=client)
     with dataset:
-        _report(spec, dataset, target, seconds, as_json=as_json, repeats=again)
+        facts = {
+            **_facts(spec, dataset, target, seconds),
+            **({} if again is None else _comparison(dataset, again, earlier)),
+        }
+    if as_json:
+        print_json(facts)
+        return
+    _report(facts, verb="complete:" if was_there else "wrote", repeats=again)
 
 
 def _resolved(grid: str, settings: list[str], catalogs: list[Path], *, x64: bool) -> "GridSpec":
@@ -98,12 +108,15 @@ def _resolved(grid: str, settings: list[str], catalogs: list[Path], *, x64: bool
     return load_grid(grid, overrides=overrides, catalog=tuple(catalogs), precision=precision)
 
 
-def _recorded(result: Path) -> "GridSpec":
+def _recorded(result: Path) -> tuple["GridSpec", str]:
+    """The grid of a result, and the version that made it; said where it is another one."""
     from jaxlimits.store.netcdf import open_dataset
-    from jaxlimits.store.provenance import recorded_spec
+    from jaxlimits.store.provenance import recorded_spec, warn_of_other_version
 
     with open_dataset(result) as dataset:
-        return recorded_spec(dataset.attrs, where=str(result))
+        warn_of_other_version(dataset.attrs, where=str(result))
+        spec = recorded_spec(dataset.attrs, where=str(result))
+        return spec, dataset.attrs["jaxlimits_version"]
 
 
 def _bytes(text: str) -> float:
@@ -157,8 +170,13 @@ def _show_plan(spec: "GridSpec", target: Path, *, as_json: bool) -> None:
         return
     width = max(len(name) for name in facts)
     for name, value in facts.items():
-        text = f"{value:,}" if isinstance(value, int) else str(value)
-        typer.echo(f"{name.replace('_', ' '):<{width}}  {text}")
+        typer.echo(f"{name.replace('_', ' '):<{width}}  {_text(value)}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return " × ".join(f"{name} {length}" for name, length in value.items())
+    return str(value) if isinstance(value, str) else f"{value:,}"
 
 
 @contextlib.contextmanager
@@ -180,38 +198,46 @@ def _progress_bar(title: str) -> Iterator[Callable[[str, float], None]]:
         yield progress
 
 
-def _report(
-    spec: "GridSpec",
-    dataset: "xr.Dataset",
-    target: Path,
-    seconds: float,
-    *,
-    as_json: bool,
-    repeats: Path | None,
-) -> None:
-    facts = {
+def _facts(spec: "GridSpec", dataset: "xr.Dataset", target: Path, seconds: float) -> dict[str, Any]:
+    from jaxlimits.store.index import read_listing
+
+    listing = read_listing(dataset)
+    shards = [] if listing is None else [size for size, _ in listing.written.values()]
+    return {
         "output": str(target),
         "points": spec.num_points,
         "sizes": {axis.name: len(axis) for axis in spec.axes},
         "outputs": list(dataset.data_vars),
-        "bytes": target.stat().st_size,
+        "shards": len(shards),
+        "bytes": target.stat().st_size + sum(shards),
         "seconds": round(seconds, 3),
     }
-    if repeats is not None:
-        facts["differs"] = _differing(dataset, repeats)
-    if as_json:
-        print_json(facts)
-        return
+
+
+def _comparison(dataset: "xr.Dataset", earlier: Path, version: str | None) -> dict[str, Any]:
+    """What a result that was made again has in common with the one it was made from."""
+    return {
+        "differs": _differing(dataset, earlier),
+        "versions": [version, dataset.attrs["jaxlimits_version"]],
+    }
+
+
+def _report(facts: dict[str, Any], *, verb: str, repeats: Path | None) -> None:
     sizes = " × ".join(f"{name} {length}" for name, length in facts["sizes"].items())
-    kept = f"{len(dataset.data_vars)} variables"
-    typer.echo(f"{spec.num_points:,} points ({sizes}), {kept}, {seconds:.1f} s")
-    typer.echo(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)")
-    if repeats is not None:
-        differing = facts["differs"]
-        same = "the same data as" if not differing else f"differs in {', '.join(differing)} from"
-        typer.echo(f"{same} {repeats}, bit for bit" if not differing else f"{same} {repeats}")
+    kept = f"{len(facts['outputs'])} variables"
+    typer.echo(f"{facts['points']:,} points ({sizes}), {kept}, {facts['seconds']:.1f} s")
+    target = facts["output"]
+    shards = f" and {facts['shards']:,} shards" if facts["shards"] else ""
+    typer.echo(f"{verb} {target}{shards} ({facts['bytes'] / 1e6:.1f} MB)")
+    if repeats is None:
+        typer.echo(f"next: jaxlimits info {target}   jaxlimits export {target} --csv")
         return
-    typer.echo(f"next: jaxlimits info {target}   jaxlimits export {target} --csv")
+    differing, (then, now) = facts["differs"], facts["versions"]
+    by = "" if then == now else f", which jaxlimits {then} made; this is {now}"
+    if differing:
+        typer.echo(f"differs in {', '.join(differing)} from {repeats}{by}")
+    else:
+        typer.echo(f"the same data as {repeats}, bit for bit{by}")
 
 
 def _differing(dataset: "xr.Dataset", result: Path) -> list[str]:

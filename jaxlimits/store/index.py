@@ -111,6 +111,12 @@ def missing_shards(result: xr.Dataset | str | Path, *, verify: bool = False) -> 
     return [] if listing is None else list(_problems(listing, verify=verify))
 
 
+def lacking_words(listing: Listing, lacking: list[str]) -> str:
+    """Return in a few words what :func:`missing_shards` lists."""
+    number = len(lacking) if listing.folder.is_dir() else listing.num_shards
+    return f"{number:,} of {listing.num_shards:,} shards are missing or damaged"
+
+
 def allow_open_files(num_shards: int) -> None:
     """Let this process have a sharded result open.
 

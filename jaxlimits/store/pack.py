@@ -91,5 +91,5 @@ def _refuse(index: Path, problems: list[str]) -> None:
         return
     more = len(problems) - _SHOWN
     listed = "; ".join(problems[:_SHOWN]) + (f"; and {more:,} more" if more > 0 else "")
-    remedy = "finish the sweep with --resume, which computes again what is damaged"
+    remedy = "the command of the sweep with --resume computes what is missing or damaged"
     raise ResultError(f"{index}: cannot be packed: {listed}; {remedy}")

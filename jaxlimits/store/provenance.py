@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from jaxlimits.catalog.entries import KINDS, Entry, collect_entries
 from jaxlimits.catalog.loader import Catalog
-from jaxlimits.errors import ResultError
+from jaxlimits.errors import OtherVersionWarning, ResultError
 from jaxlimits.grid.file import parse_grid
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.grid.spec import GridSpec, build_spec
@@ -79,6 +80,21 @@ def recorded_spec(attributes: Mapping[str, Any], *, where: str) -> GridSpec:
     )
     memory, digits = float(attributes["memory"]), int(attributes["digits"])
     return dataclasses.replace(spec, memory=memory or None, digits=digits or None)
+
+
+def warn_of_other_version(attributes: Mapping[str, Any], *, where: str) -> None:
+    """Say that a result was made by another version of this package, if it was.
+
+    Warns
+    -----
+    OtherVersionWarning
+        The same grid may give other data.
+    """
+    made_by, own = attributes.get("jaxlimits_version"), version("jaxlimits")
+    if made_by is not None and made_by != own:
+        remedy = f"install jaxlimits {made_by} for the same bits"
+        message = f"{where}: was made by jaxlimits {made_by}, this is {own}; {remedy}"
+        warnings.warn(message, OtherVersionWarning, stacklevel=3)
 
 
 def _used_entries(spec: GridSpec) -> dict[str, dict[str, Any]]:

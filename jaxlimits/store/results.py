@@ -6,7 +6,7 @@ from pathlib import Path
 import xarray as xr
 
 from jaxlimits.errors import ResultWarning
-from jaxlimits.store.index import allow_open_files, missing_shards, read_listing
+from jaxlimits.store.index import allow_open_files, lacking_words, missing_shards, read_listing
 from jaxlimits.store.netcdf import open_dataset
 
 _SHOWN = 3
@@ -42,8 +42,6 @@ def open_result(path: str | Path) -> xr.Dataset:
         lacking = missing_shards(dataset)
         if lacking:
             shown = "; ".join(lacking[:_SHOWN]) + (" …" if len(lacking) > _SHOWN else "")
-            message = (
-                f"{path}: {len(lacking)} of {listing.num_shards} shards are not there: {shown}"
-            )
+            message = f"{path}: {lacking_words(listing, lacking)}: {shown}"
             warnings.warn(message, IncompleteResultWarning, stacklevel=2)
     return dataset

@@ -122,10 +122,25 @@ def write_shard(
     """
     path = folder / shard_name(blanks.plan, key)
     check_target(path, force=True)
-    image = _filled(blanks, key, arrays, workers)
+    image = shard_image(key, arrays, blanks=blanks, workers=workers)
     with renamed_when_whole(path, force=True) as partial:
         partial.write_bytes(image)
     return Shard(key=key, name=path.name, bytes=len(image), crc32=isal_zlib.crc32(image))
+
+
+def shard_image(
+    key: Key, arrays: Mapping[str, np.ndarray], *, blanks: Blanks, workers: Executor
+) -> bytes:
+    """Return the bytes of a shard; parameters as for :func:`write_shard`."""
+    parts = blanks.plan.slices(key)
+    with opened_image(blanks.images[_shape(blanks.plan, key)]) as file:
+        for column, (axis, values) in blanks.columns.items():
+            write_stored(variable(file, column), values[parts[axis]])
+        file.attrs.modify(_KEY, np.array(key, np.int32))
+        for output, values in arrays.items():
+            write_chunks(variable(file, output), values, workers)
+        file.flush()
+        return file.id.get_file_image()
 
 
 def check_shard(folder: Path, shard: Shard, *, content_hash: str) -> str | None:
@@ -240,16 +255,3 @@ def _widened(block: xr.Dataset, whole: xr.Dataset) -> xr.Dataset:
             longest = max(whole[name].values.tolist(), key=lambda text: len(text.encode()))
             widened[name] = (column.dims, np.full(column.shape, longest), column.attrs)
     return block.assign_coords(widened)
-
-
-def _filled(blanks: Blanks, key: Key, arrays: Mapping[str, np.ndarray], workers: Executor) -> bytes:
-    """The bytes of a shard."""
-    parts = blanks.plan.slices(key)
-    with opened_image(blanks.images[_shape(blanks.plan, key)]) as file:
-        for column, (axis, values) in blanks.columns.items():
-            write_stored(variable(file, column), values[parts[axis]])
-        file.attrs.modify(_KEY, np.array(key, np.int32))
-        for output, values in arrays.items():
-            write_chunks(variable(file, output), values, workers)
-        file.flush()
-        return file.id.get_file_image()
