@@ -1,4 +1,4 @@
-"""``jaxlimits catalog``: the models and chips that can be named."""
+"""``jaxlimits catalog``: what can be named."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,12 +19,14 @@ from jaxlimits.errors import unknown_name
 
 
 def catalog(
-    kind: Annotated[str | None, typer.Argument(help="llms or chips; both where left out.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="llms, chips, fabrics or calibrations; all if left out.")
+    ] = None,
     name: Annotated[str | None, typer.Argument(help="One entry, with all it states.")] = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the models and chips that can be named, or show one with its source.
+    """List models, chips, measured fabrics and calibrations, or show one with its source.
 
     Examples: jaxlimits catalog chips · jaxlimits catalog llms deepseek-v3
     """
@@ -55,7 +57,9 @@ def _show_list(kind: str, entries: Entries) -> None:
 
 def _show_entry(entry: Entry, *, as_json: bool) -> None:
     if as_json:
-        print_json({"name": entry.name, **entry.words, "origin": entry.origin, **entry.raw})
+        print_json(
+            {"name": entry.name, **entry.words, "origin": entry.origin, **entry.raw, **_fit(entry)}
+        )
         return
     typer.echo(f"{entry.name}: {entry.words.get('title', '')}")
     for word in ("source", "note"):
@@ -64,3 +68,11 @@ def _show_entry(entry: Entry, *, as_json: bool) -> None:
     width = max(map(len, entry.raw), default=0)
     for field, value in entry.raw.items():
         typer.echo(f"  {field:<{width}}  {value}")
+    if entry.fit:
+        typer.echo("  fit:")
+    for key, value in entry.fit.items():
+        typer.echo(f"    {key}: {value}")
+
+
+def _fit(entry: Entry) -> dict[str, object]:
+    return {"fit": entry.fit} if entry.fit else {}

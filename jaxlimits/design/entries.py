@@ -70,7 +70,7 @@ def calibration_entry(
     fit = {
         "fields": list(fitted.fit.fields),
         "covariance": [[float(f"{x:.6g}") for x in row] for row in fitted.fit.covariance],
-        "spread": round(fitted.fit.spread, 5),
+        "spread_in_sample": round(fitted.fit.spread, 5),
         "spread_unseen": round(fitted.spread_unseen, 5),
         "error": round(errors.calibrated, 5),
         "error_unseen": round(errors.calibrated_unseen, 5),

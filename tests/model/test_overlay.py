@@ -186,3 +186,12 @@ def test_a_point_that_does_not_fit_has_no_calibrated_times():
     assert not metrics.feasible
     assert np.isnan(float(metrics.calibrated_t_step))
     assert np.isnan(float(metrics.calibrated_stps))
+
+
+@pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
+def test_single_precision_is_within_1e_5_of_double(point):
+    double = float(overlay(point).t_step)
+    with jax.enable_x64(False):
+        records = jax.tree.map(np.float32, (*point, REAL, MEASURED))
+        single = float(jax.jit(evaluate)(*records).calibrated_t_step)
+    assert single == pytest.approx(double, rel=1e-5)
