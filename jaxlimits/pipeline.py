@@ -141,8 +141,8 @@ def sweep_again(
         Another version of this package made it, whose data may differ.
     """
     with open_dataset(result) as dataset:
-        warn_of_other_version(dataset.attrs, where=str(result))
         spec = recorded_spec(dataset.attrs, where=str(result))
+        warn_of_other_version(dataset.attrs, where=str(result))
     return _loaded(run_spec(spec, output, force=force))
 
 

@@ -159,7 +159,7 @@ def test_remarks_about_a_result_may_be_changed(made):
 def test_the_hash_is_of_what_determines_the_data():
     names = (
         *("format_version", "jaxlimits_version"),
-        *("grid", "overrides", "catalog", "precision", "memory"),
+        *("grid", "overrides", "catalog", "precision", "memory", "digits"),
     )
     attributes = dict.fromkeys(names, "x")
     assert content_hash(attributes) == content_hash({**attributes, "history": "today"})
