@@ -99,7 +99,8 @@ def compare(benchmark, request) -> Iterator[Comparison]:
     """Measure runs in turns; what comes out is printed at the end."""
     comparison = Comparison(benchmark, request.config.getoption("rounds"))
     yield comparison
-    request.config.stash[_ROWS].append((request.node.name, comparison.benchmark.extra_info))
+    if benchmark.extra_info:  # nothing where it was skipped
+        request.config.stash[_ROWS].append((request.node.name, benchmark.extra_info))
 
 
 @pytest.fixture
