@@ -43,7 +43,11 @@ def refused(reduce):
         ("op='max'", "of", ["required"]),
         ("op='max'\nof='utsp'", "", ["unknown metric 'utsp'", "did you mean utps"]),
         ("op='max'\nof='mem_bw'", "", ["unknown metric 'mem_bw'", "known: "]),
-        ("op='argmax'\nof='utps'\nalso=['limits']", "", ["unknown metric", "did you mean limit or next_limit?"]),
+        (
+            "op='argmax'\nof='utps'\nalso=['limits']",
+            "",
+            ["unknown metric", "did you mean limit or next_limit?"],
+        ),
         ("op='max'\nof='utps'\nover=['batchsize']", "over", ["'batchsize'", "batch_size"]),
         ("op='max'\nof='utps'\nover=['mem_bw']", "over", ["unknown axis", "batch_size, seq_len"]),
         ("op='max'\nof='utps'\nover=[]", "over = []", ["at least one axis"]),
