@@ -7,11 +7,14 @@ import pytest
 import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.grid.requirements import METRICS
-from tests.test_every_field import BASE, ENTRIES, NEEDS, value_of, written
+from tests.test_every_field import BASE, ENTRIES, NEEDS, OVERLAY, value_of, written
 
 # A value and the one to find, where that is not twice what the base has.
 VALUES = {"ep_size": (4.0, 8.0), "tied_embeddings": (1.0, 0.0)}
 VALUES |= {"usable_fraction": (0.5, 0.75), "utilisation": (1.0, 0.75)}
+
+# Thresholds act at once: the payload of 4 x 2 tokens x 64 x 2 B, and four chips of it.
+THRESHOLDS = {"library_bytes": 1024.0, "one_shot_bytes": 4096.0}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,7 @@ def catalog(tmp_path_factory):
 
 
 def evaluated(catalog, **settings):
-    point = {**BASE, **settings}
+    point = {**BASE, **OVERLAY, **settings}
     return jl.evaluate("everything", "everything", catalog=catalog, x64=True, **point)
 
 
@@ -40,7 +43,7 @@ def test_a_field_is_found_from_a_metric_that_depends_on_it(name, catalog):
     }
     metric = max(changes, key=lambda key: 0.0 if math.isnan(changes[key]) else changes[key])
     target = getattr(there, metric)
-    settings = {**BASE, **needs}
+    settings = {**BASE, **OVERLAY, **needs}
     found = jl.solve(
         *("everything", "everything"),
         solve_for=name,
@@ -49,7 +52,7 @@ def test_a_field_is_found_from_a_metric_that_depends_on_it(name, catalog):
         **settings,
     )
     assert found.reason == "met", metric
-    assert found.value == pytest.approx(wanted, rel=1e-9), metric
+    assert found.value == pytest.approx(THRESHOLDS.get(name, wanted), rel=1e-9), metric
     assert found.reached == pytest.approx(target, rel=1e-9), metric
 
 

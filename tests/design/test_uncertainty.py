@@ -16,7 +16,7 @@ from jaxlimits.design.uncertain import UncertainTables, columns_at, load_uncerta
 from jaxlimits.design.uncertainty import run_uncertain
 from jaxlimits.errors import InputError
 from tests.command_line import run
-from tests.test_every_field import BASE, ENTRIES, NEEDS, OUTPUTS
+from tests.test_every_field import BASE, ENTRIES, NEEDS, OUTPUTS, OVERLAY
 
 PLAIN = """
 outputs = ["utps", "t_mem", "t_sync", "weight_bytes"]
@@ -282,7 +282,8 @@ def test_the_defaults_of_a_file_are_those_of_the_sampling(study):
 def test_every_numeric_field_can_be_uncertain(study):
     whole = [name for name, info in schema.FIELDS.items() if info.whole or info.allowed]
     factors = [name for name in schema.FIELDS if name not in whole and name not in NEEDS]
-    lines = ["[base]", "llm = 'everything'", "chip = 'everything'", "[uncertain]"]
+    named = {"llm": "everything", "chip": "everything", **OVERLAY}
+    lines = ["[base]", *(f"{record} = '{name}'" for record, name in named.items()), "[uncertain]"]
     lines += [f"{name}_scale = {{ uniform = [0.9, 1] }}" for name in factors]
     lines += [f"{name} = {{ uniform = [{value}, {8 * value}] }}" for name, value in BASE.items()]
     head = f"outputs = {list(OUTPUTS)}\nsamples = 64\nsecond_order = false\n"
