@@ -77,9 +77,10 @@ def connected(*, workers: int | None = None, scheduler: str | None = None) -> It
                 asyncio.run(_greet(scheduler))
             client = stack.enter_context(Client(address, timeout=_SECONDS_TO_ANSWER))
         except (OSError, ValueError) as error:
+            why = str(error) or f"not a word in {_SECONDS_TO_ANSWER} s"
             remedy = "start `dask scheduler`, or use --workers"
             raise ResultError(
-                f"{scheduler}: the scheduler does not answer ({error}); {remedy}"
+                f"{scheduler}: the scheduler does not answer ({why}); {remedy}"
             ) from None
         _refuse_other_versions(client, str(scheduler))
         yield client

@@ -66,6 +66,21 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+# sweep --again
+
+
+def test_shards_made_again_as_one_file_hold_the_same_data(result):
+    done = run("sweep", "--again", result, "-o", "again.nc", "--memory", BUDGET)
+    assert done.out.splitlines()[-1].startswith(f"the same data as {result}, bit for bit")
+
+
+def test_names_and_numbers_that_differ_are_named(result):
+    with netCDF4.Dataset(result.with_name("out.shards") / "000004.nc", "a") as shard:
+        shard["utps"][0] = 1.0
+    done = run("sweep", "--again", result, "-o", "again.nc", "--memory", BUDGET)
+    assert done.out.splitlines()[-1].startswith(f"differs in utps from {result}")
+
+
 # sweep --plan
 
 
