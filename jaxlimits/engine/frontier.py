@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlimits.engine.reduce import Arrays, Reduction, Traced
+from jaxlimits.engine.counted import Counted, Traced
+from jaxlimits.engine.reduce import Arrays, Reduction
 from jaxlimits.grid.plan import Key, Plan
 
 _LEADERS = 64
@@ -32,8 +33,8 @@ class Frontier(Reduction):
     groups: int = 64
     room: int = 4096
 
-    def local(self, metrics: Traced) -> Traced:
-        columns = [sign * metrics[name] for name, sign in zip(self.of, self.signs, strict=True)]
+    def local(self, chunk: Counted) -> Traced:
+        columns = [sign * chunk.whole(name) for name, sign in zip(self.of, self.signs, strict=True)]
         counts = ~jnp.isnan(sum(columns[1:], start=columns[0]))
         length = group_length(columns[0].shape)
         filled = [jnp.where(counts, column, -jnp.inf).reshape(-1, length) for column in columns]

@@ -1,8 +1,10 @@
 """The kernel: the model mapped over the axes of a grid, in one compiled program.
 
 One nested ``vmap`` an axis keeps every term as small as the axes it depends on: the weights of an
-LLM are computed once a model, not once a point. The numbers of the whole grid lie on the devices;
-a chunk is a place in them, so that starting one costs next to nothing and all share one program.
+LLM are computed once a model, not once a point. So do the metrics that are reduced: a reduction
+walks through the memory traffic once a model and batch, whatever the latencies beside it. The
+numbers of the whole grid lie on the devices; a chunk is a place in them, so that starting one costs
+next to nothing and all share one program.
 
 Reductions are programs of their own, which read a chunk's metrics as they lie in memory. In one
 program with the model XLA would compute the metrics again for each of them, and in the order in
@@ -16,9 +18,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Jaxpr, Var, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxlimits.engine.reduce import Reduction, Traced
+from jaxlimits.engine.counted import NO_CODE, Counted, Traced, inside
+from jaxlimits.engine.reduce import Reduction
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
 from jaxlimits.grid.requirements import Requirement
@@ -28,7 +32,6 @@ from jaxlimits.grid.scenario import Scenario
 Results = tuple[dict[str, jax.Array], dict[str, Traced]]
 """Outputs by name, and the parts of each reduction by its name."""
 
-_NO_CODE = -128
 _DEVICES = "device"
 
 
@@ -141,9 +144,15 @@ def run_chunks(
             mesh=mesh,
             rules=rules,
         )
-        arrays, counted = metrics
+        arrays, counted, lengths = metrics
         parts = {
-            r.name: _reduced({name: counted[name] for name in r.of}, reduction=r, mesh=mesh)
+            r.name: _reduced(
+                {name: counted[name] for name in r.of},
+                lengths,
+                reduction=r,
+                block=plan.block,
+                mesh=mesh,
+            )
             for r in reductions
         }
     # A device's share is taken as it is: indexing would start a program for it.
@@ -172,11 +181,13 @@ def _chunks(
     bits: int | None,
     mesh: Mesh,
     rules: Rules,
-) -> tuple[Traced, Traced]:
-    """One chunk on each device: metrics as they are, and as reductions count them."""
+) -> tuple[Traced, Traced, jax.Array]:
+    """One chunk on each device: metrics as they are, as reductions count them, and its lengths."""
 
-    def chunk(inputs: Inputs, places: jax.Array) -> tuple[Traced, Traced]:
-        place = [index * size for index, size in zip(places[0], plan.block, strict=True)]
+    def chunk(inputs: Inputs, places: jax.Array) -> tuple[Traced, Traced, jax.Array]:
+        place = jnp.stack([i * size for i, size in zip(places[0], plan.block, strict=True)])
+        block, shape = (jnp.array(sizes, place.dtype) for sizes in (plan.block, plan.shape))
+        lengths = jnp.minimum(block, shape - place)
         kept = {"feasible", *(budget.of for budget in rules.budgets)} if counted else set()
         point = functools.partial(
             outputs_at,
@@ -186,21 +197,32 @@ def _chunks(
             rules=rules,
         )
         metrics = _metrics(inputs, place, point, plan)
-        whole = {name: _rounded(metrics[name], bits) for name in outputs}
+        whole = {
+            name: _rounded(jnp.broadcast_to(metrics[name], plan.block), bits) for name in outputs
+        }
         solved = {name for asked in requirements for name in asked.quantities}
-        return whole, _counted(metrics, counted, place, plan, rules=rules, regardless=solved)
+        reduced = _counted(metrics, counted, lengths, plan, rules=rules, regardless=solved)
+        return whole, reduced, lengths
 
     return _on_each(chunk, mesh, shared=1)(inputs, places)
 
 
-@functools.partial(jax.jit, static_argnames=("reduction", "mesh"))
-def _reduced(metrics: Traced, *, reduction: Reduction, mesh: Mesh) -> Traced:
+@functools.partial(jax.jit, static_argnames=("reduction", "block", "mesh"))
+def _reduced(
+    metrics: Traced,
+    lengths: jax.Array,
+    *,
+    reduction: Reduction,
+    block: tuple[int, ...],
+    mesh: Mesh,
+) -> Traced:
     """What a reduction keeps of the chunk on each device."""
 
-    def local(metrics: Traced) -> Traced:
-        return reduction.local({name: array[0] for name, array in metrics.items()})
+    def local(metrics: Traced, lengths: jax.Array) -> Traced:
+        inside = {name: array[0] for name, array in metrics.items()}
+        return reduction.local(Counted(metrics=inside, lengths=lengths[0], block=block))
 
-    return _on_each(local, mesh, shared=0)(metrics)
+    return _on_each(local, mesh, shared=0)(metrics, lengths)
 
 
 def _on_each(function: Callable[..., Any], mesh: Mesh, *, shared: int) -> Callable[..., Any]:
@@ -219,19 +241,17 @@ def _on_each(function: Callable[..., Any], mesh: Mesh, *, shared: int) -> Callab
 
 
 def _metrics(
-    inputs: Inputs, place: list[jax.Array], outputs: Callable[[Values], Traced], plan: Plan
+    inputs: Inputs, place: jax.Array, outputs: Callable[[Values], Traced], plan: Plan
 ) -> Traced:
-    """Outputs of the chunk that starts at a place, from the function of one point."""
+    """Outputs of the chunk that starts at a place, from the function of one point.
 
-    def point(*along: Values) -> Traced:
-        fields = (inputs.base, *along)
-        return outputs({name: value for part in fields for name, value in part.items()})
-
+    An output has length 1 along the axes that it does not depend on.
+    """
     axes = [
         {name: _cut(column, start, size) for name, column in axis.items()}
         for axis, start, size in zip(inputs.axes, place, plan.block, strict=True)
     ]
-    return _over_axes(point, axes)
+    return _over_axes(outputs, inputs.base, axes)
 
 
 def _cut(column: jax.Array, start: jax.Array, size: int) -> jax.Array:
@@ -239,15 +259,49 @@ def _cut(column: jax.Array, start: jax.Array, size: int) -> jax.Array:
 
 
 def _over_axes(
-    point: Callable[..., dict[str, jax.Array]], axes: Sequence[Values]
+    outputs: Callable[[Values], Traced], base: Values, axes: Sequence[Values]
 ) -> dict[str, jax.Array]:
     """Map a function of one point over axes; those of switches have length 1 and no values."""
-    function, varying = point, [axis for axis in axes if axis]
-    for position in reversed(range(len(varying))):
-        places = [0 if place == position else None for place in range(len(varying))]
-        function = jax.vmap(function, in_axes=places)
-    switched = tuple(position for position, axis in enumerate(axes) if not axis)
-    return {n: jnp.expand_dims(array, switched) for n, array in function(*varying).items()}
+    columns = {
+        name: (column, place) for place, axis in enumerate(axes) for name, column in axis.items()
+    }
+    values = {**base, **{name: column for name, (column, _) in columns.items()}}
+    scalars = {name: jax.ShapeDtypeStruct((), value.dtype) for name, value in values.items()}
+    program, result = jax.make_jaxpr(outputs, return_shape=True)(scalars)
+    along = [columns[name][1] if name in columns else None for name in sorted(values)]
+    depends = _axes_of(program.jaxpr, along)
+    function: Callable[..., Any] = jaxpr_as_fun(program)
+    for place in reversed(range(len(axes))):
+        if axes[place]:
+            mapped = [0 if axis == place else None for axis in along]
+            function = jax.vmap(
+                function,
+                in_axes=mapped,
+                out_axes=[0 if place in found else None for found in depends],
+            )
+    arrays = function(*(values[name] for name in sorted(values)))
+    return {
+        name: jnp.expand_dims(array, [place for place in range(len(axes)) if place not in found])
+        for name, array, found in zip(sorted(result), arrays, depends, strict=True)
+    }
+
+
+def _axes_of(program: Jaxpr, along: Sequence[int | None]) -> list[set[int]]:
+    """Axes on which each output of a program depends, given the axis along which each input varies.
+
+    Whatever an operation returns counts as depending on all that it takes.
+    """
+    axes: dict[Var, set[int]] = {
+        variable: set() if axis is None else {axis}
+        for variable, axis in zip(program.invars, along, strict=True)
+    }
+
+    def of(inputs: Sequence[Any]) -> set[int]:
+        return set().union(*(axes.get(one, set()) for one in inputs if isinstance(one, Var)))
+
+    for operation in program.eqns:
+        axes |= dict.fromkeys(operation.outvars, of(operation.invars))
+    return [of([output]) for output in program.outvars]
 
 
 def _rounded(array: jax.Array, bits: int | None) -> jax.Array:
@@ -261,7 +315,7 @@ def _rounded(array: jax.Array, bits: int | None) -> jax.Array:
 def _counted(
     metrics: Traced,
     names: tuple[str, ...],
-    place: list[jax.Array],
+    lengths: jax.Array,
     plan: Plan,
     *,
     rules: Rules,
@@ -270,22 +324,29 @@ def _counted(
     """Outputs with NaN, or an impossible code, where a point is padding or does not fit.
 
     A point outside a budget counts as one that does not fit. What counts regardless of whether the
-    point fits says itself where it has no value.
+    point fits says itself where it has no value. Padding matters along the axes only on which an
+    output depends.
     """
     if not names:
         return {}
-    inside = jnp.ones((), bool)
-    for axis, (length, size) in enumerate(zip(plan.shape, plan.block, strict=True)):
-        if length % size:
-            shape = [size if position == axis else 1 for position in range(len(plan.shape))]
-            index = place[axis] + jax.lax.broadcasted_iota(jnp.int32, shape, axis)
-            inside &= index < length
-    usable = inside & metrics["feasible"]
+    usable = metrics["feasible"]
     for budget in rules.budgets:
-        usable &= budget.keeps(metrics[budget.of])
+        usable = usable & budget.keeps(metrics[budget.of])
+    padded = {axis for axis, size in enumerate(plan.block) if plan.shape[axis] % size}
+
+    def counts(value: jax.Array, mask: jax.Array) -> jax.Array:
+        shape = jnp.broadcast_shapes(value.shape, mask.shape)
+        along = {axis for axis in padded if shape[axis] > 1}
+        return mask & inside(lengths, plan.block, along)
+
+    everywhere = jnp.ones((1,) * len(plan.block), bool)
     return {
-        name: jnp.where(inside if name in regardless else usable, metrics[name], jnp.nan)
+        name: jnp.where(
+            counts(metrics[name], everywhere if name in regardless else usable),
+            metrics[name],
+            jnp.nan,
+        )
         if jnp.issubdtype(metrics[name].dtype, jnp.floating)
-        else jnp.where(inside, metrics[name].astype(jnp.int8), _NO_CODE)
+        else jnp.where(counts(metrics[name], everywhere), metrics[name].astype(jnp.int8), NO_CODE)
         for name in names
     }

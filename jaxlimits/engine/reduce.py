@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlimits.engine.counted import Counted, Traced, number
 from jaxlimits.grid.plan import Key, Plan
 
 Arrays = dict[str, np.ndarray]
-Traced = dict[str, jax.Array]
 
 _LARGE = np.iinfo(np.int32).max
 
@@ -47,8 +47,8 @@ class Reduction(abc.ABC):
     over: tuple[int, ...]
 
     @abc.abstractmethod
-    def local(self, metrics: Traced) -> Traced:
-        """Reduce one chunk on the device; metrics are NaN where a point does not count."""
+    def local(self, chunk: Counted) -> Traced:
+        """Reduce one chunk on the device."""
 
     @abc.abstractmethod
     def start(self, shape: tuple[int, ...]) -> Arrays:
@@ -109,10 +109,18 @@ class Extreme(Reduction):
 
     largest: bool
 
-    def local(self, metrics: Traced) -> Traced:
-        rows = self.rows(self._signed(metrics[self.of[0]]))
+    def local(self, chunk: Counted) -> Traced:
+        metric = chunk.thin(self.of[0], self.over)
+        rows = self.rows(self._signed(metric))
         value, index = _first_of_many(rows) if rows.shape[0] < _LANES else _running_best(rows)
-        return {"value": value, "index": index}
+        return {"value": value, "index": self._spread(index, metric.shape, chunk.block)}
+
+    def _spread(self, index: jax.Array, shape: tuple[int, ...], block: tuple[int, ...]):
+        """Position among all reduced points of the chunk of the first with a value."""
+        if shape == block:
+            return index
+        places = jnp.unravel_index(index, [shape[axis] for axis in self.over])
+        return jnp.ravel_multi_index(places, [block[axis] for axis in self.over], mode="clip")
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = self.kept_shape(shape)
@@ -170,11 +178,13 @@ def _first_of_many(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
 class Mean(Reduction):
     """Arithmetic mean: sums of chunks in the kernel's precision, their sum in float64."""
 
-    def local(self, metrics: Traced) -> Traced:
-        values = metrics[self.of[0]]
+    def local(self, chunk: Counted) -> Traced:
+        values = chunk.thin(self.of[0], self.over)
+        times = chunk.times(self.of[0], self.over)
         counts = ~jnp.isnan(values)
         total = jnp.sum(jnp.where(counts, values, 0.0), axis=self.over).ravel()
-        return {"total": total, "count": jnp.sum(counts, axis=self.over, dtype=jnp.int32).ravel()}
+        count = number(counts, self.over).ravel()
+        return {"total": times.astype(total.dtype) * total, "count": times * count}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = self.kept_shape(shape)
@@ -207,8 +217,8 @@ class Histogram(Reduction):
         """The ``bins + 1`` edges between the outer bins."""
         return np.geomspace(self.first, self.last, self.bins + 1)
 
-    def local(self, metrics: Traced) -> Traced:
-        rows = self.rows(metrics[self.of[0]])
+    def local(self, chunk: Counted) -> Traced:
+        rows = self.rows(chunk.thin(self.of[0], self.over))
         inverse = self.bins / math.log(self.last / self.first)
         floor = jnp.finfo(rows.dtype).tiny
         scaled = (jnp.log(jnp.maximum(rows, floor)) - math.log(self.first)) * inverse
@@ -218,7 +228,8 @@ class Histogram(Reduction):
         flat = slot + width * jnp.arange(rows.shape[0], dtype=jnp.int32)[:, None]
         # The slots are computed on all cores only if they are not fused into the scatter.
         flat = jax.lax.optimization_barrier(flat)
-        counts = jnp.zeros(rows.shape[0] * width, jnp.int32).at[flat.ravel()].add(1)
+        times = chunk.times(self.of[0], self.over)
+        counts = jnp.zeros(rows.shape[0] * width, jnp.int32).at[flat.ravel()].add(1) * times
         return {"count": counts.reshape(rows.shape[0], width)[:, :-1]}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
@@ -244,12 +255,10 @@ class Counts(Reduction):
 
     codes: tuple[int, ...]
 
-    def local(self, metrics: Traced) -> Traced:
-        values = metrics[self.of[0]]
-        counts = [
-            jnp.sum(values == code, axis=self.over, dtype=jnp.int32).ravel() for code in self.codes
-        ]
-        return {"count": jnp.stack(counts, axis=-1)}
+    def local(self, chunk: Counted) -> Traced:
+        values = chunk.thin(self.of[0], self.over)
+        counts = [number(values == code, self.over).ravel() for code in self.codes]
+        return {"count": chunk.times(self.of[0], self.over) * jnp.stack(counts, axis=-1)}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         return {"count": np.zeros((*self.kept_shape(shape), len(self.codes)), dtype=np.int64)}
@@ -265,10 +274,10 @@ class Top(Reduction):
     k: int
     largest: bool
 
-    def local(self, metrics: Traced) -> Traced:
-        rows = self.rows(metrics[self.of[0]])
+    def local(self, chunk: Counted) -> Traced:
+        rows = self.rows(chunk.whole(self.of[0]))
         filled = jnp.where(jnp.isnan(rows), -jnp.inf, rows if self.largest else -rows)
-        value, index = _top_of_groups(filled, k=self.k, length=metrics[self.of[0]].shape[-1])
+        value, index = _top_of_groups(filled, k=self.k, length=chunk.block[-1])
         return {"value": value, "index": index}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
@@ -300,7 +309,8 @@ def _top_of_groups(rows: jax.Array, *, k: int, length: int) -> tuple[jax.Array, 
     """
     number, size = rows.shape
     if size % length or size // length <= k:
-        return jax.lax.top_k(rows, min(k, size))
+        value, index = jax.lax.top_k(rows, min(k, size))
+        return value, index
     groups = rows.reshape(number, size // length, length)
     _, best = jax.lax.top_k(jnp.max(groups, axis=2), k)
     best = jnp.sort(best, axis=1)  # equals are found in the order of their positions
@@ -317,8 +327,8 @@ class Crossing(Reduction):
     target: float
     upward: bool
 
-    def local(self, metrics: Traced) -> Traced:
-        rows = self.rows(metrics[self.of[0]])
+    def local(self, chunk: Counted) -> Traced:
+        rows = self.rows(chunk.thin(self.of[0], self.over))
         reached = rows >= self.target if self.upward else rows <= self.target
         position = jnp.arange(rows.shape[1], dtype=jnp.int32)[None, :]
         return {"index": jnp.min(jnp.where(reached, position, _LARGE), axis=1)}

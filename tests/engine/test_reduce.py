@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from jaxlimits.engine import frontier
-from jaxlimits.engine.findings import find
+from jaxlimits.engine.counted import Counted
+from jaxlimits.engine.findings import find, findings_of
 from jaxlimits.engine.frontier import Frontier, undominated
 from jaxlimits.engine.reductions import SKETCH_ERROR
 from jaxlimits.engine.stream import collect, stream
@@ -154,6 +155,59 @@ def test_the_top_points_are_the_best_of_all(op, memory):
     assert arrays["utps"][tuple(int(i[0]) for i in at)] == pytest.approx(expected[0], rel=1e-6)
 
 
+THIN = {"t_mem": "s", "t_sync": "s", "kv_bytes": "B", "weight_bytes": "B"}
+"""Metrics that do not depend on every axis, with their units."""
+
+THIN_TABLES = """
+[reduce.mean_{name}]
+op = "mean"
+of = "{name}"
+[reduce.best_{name}]
+op = "argmin"
+of = "{name}"
+over = ["batch_size", "mem_bw_scale"]
+[reduce.top_{name}]
+op = "top"
+of = "{name}"
+k = 40
+[reduce.bins_{name}]
+op = "histogram"
+of = "{name}"
+first = "1e-9 {unit}"
+last = "1e15 {unit}"
+bins = 24
+"""
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_a_metric_counts_as_often_as_there_are_points_with_its_value(memory):
+    tables = (THIN_TABLES.format(name=name, unit=unit) for name, unit in THIN.items())
+    fitting = "op = 'count'\nof = 'feasible'\nover = ['llm', 'batch_size', 'mem_bw_scale']\n"
+    spec, job = job_of(fitting + "".join(tables), memory=memory)
+    _, states = collect(job)
+    found = {f.name: f.values for f in findings_of(spec.reductions, job, states)}
+
+    arrays, labels = dense()
+    fits = arrays["feasible"] == 1
+    codes = [np.sum(arrays["feasible"] == code, axis=(0, 4, 5)) for code in (-1, 0, 1)]
+    np.testing.assert_array_equal(found["found"], np.stack(codes, axis=-1))
+    for name in THIN:
+        values = arrays[name][fits].astype(np.float64)
+        assert found[f"mean_{name}"] == pytest.approx(values.mean(), rel=2e-6)
+        largest = np.sort(values)[::-1][:40]
+        np.testing.assert_allclose(found[f"top_{name}"], largest, rtol=1e-6)
+        assert found[f"bins_{name}"].sum() == values.size
+        slots = np.digitize(np.unique(values), found[f"bins_{name}_bin"]) - 1
+        assert set(np.flatnonzero(found[f"bins_{name}"])) == set(slots)
+        rows = np.where(fits, arrays[name], np.inf).reshape(3, 2, 2, 3, 35)
+        some = np.isfinite(rows).any(axis=-1)
+        batch, mem_bw = np.unravel_index(np.argmin(rows, axis=-1), (7, 5))
+        for axis, place in (("batch_size", batch), ("mem_bw_scale", mem_bw)):
+            winner = found[f"best_{name}_{axis}"]
+            np.testing.assert_array_equal(winner[some], labels[axis][place][some])
+            assert np.isnan(winner[~some]).all()
+
+
 def brute_force_frontier(points):
     kept = []
     for i, point in enumerate(points):
@@ -230,8 +284,9 @@ def test_a_frontier_of_any_points_is_that_of_brute_force(monkeypatch, seed, metr
     arrays = {n: random.integers(0, 9, size=shape).astype(np.float32) for n in names}
     arrays["a"][random.random(shape) < 0.2] = np.nan
     on_device = {name: jnp.asarray(array) for name, array in arrays.items()}
+    chunk = Counted(metrics=on_device, lengths=jnp.array(shape), block=shape)
     reduction = Frontier(name="f", of=names, over=(0, 1, 2), signs=(1.0, -1.0, 1.0)[:metrics])
-    part = {name: np.asarray(array) for name, array in reduction.local(on_device).items()}
+    part = {name: np.asarray(array) for name, array in reduction.local(chunk).items()}
     assert reduction.enlarged(part) is None
     state = reduction.start(shape)
     reduction.merge(state, part, plan, (0, 0, 0))

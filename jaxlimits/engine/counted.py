@@ -1,0 +1,92 @@
+"""The metrics of a chunk as reductions count them."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Traced = dict[str, jax.Array]
+
+NO_CODE = -128
+"""Stands for the code of a point that does not count."""
+
+
+class Counted(NamedTuple):
+    """Metrics of a chunk, no larger than they need be.
+
+    Parameters
+    ----------
+    metrics
+        Arrays by name: NaN, or :data:`NO_CODE`, where a point does not count; of length 1 along the
+        axes on which a metric does not depend.
+    lengths
+        How many points of the chunk lie in the grid along each axis; the others are padding.
+    block
+        Shape of the chunk.
+    """
+
+    metrics: Mapping[str, jax.Array]
+    lengths: jax.Array
+    block: tuple[int, ...]
+
+    def whole(self, name: str) -> jax.Array:
+        """Return a metric with a value for each point of the chunk."""
+        metric = self.metrics[name]
+        missing = self._missing(name)
+        if not missing:
+            return metric
+        counts = inside(self.lengths, self.block, missing)
+        nothing = jnp.nan if jnp.issubdtype(metric.dtype, jnp.floating) else NO_CODE
+        return jnp.broadcast_to(jnp.where(counts, metric, nothing), self.block)
+
+    def thin(self, name: str, over: Sequence[int]) -> jax.Array:
+        """Return a metric with all its values, each as often as the axes that are kept ask for."""
+        metric = self.metrics[name]
+        shape = [
+            metric.shape[axis] if axis in over else size for axis, size in enumerate(self.block)
+        ]
+        return jnp.broadcast_to(metric, shape)
+
+    def times(self, name: str, over: Sequence[int]) -> jax.Array:
+        """Return for how many points each value of a thin metric stands."""
+        missing = [axis for axis in over if axis in self._missing(name)]
+        return math.prod((self.lengths[axis] for axis in missing), start=jnp.ones((), jnp.int32))
+
+    def _missing(self, name: str) -> set[int]:
+        shape = self.metrics[name].shape
+        return {axis for axis, size in enumerate(self.block) if shape[axis] < size}
+
+
+def inside(lengths: jax.Array, block: tuple[int, ...], axes: Collection[int]) -> jax.Array:
+    """Return where the points of a chunk lie in the grid along some axes, of length 1 elsewhere."""
+    mask = jnp.ones((1,) * len(block), bool)
+    for axis in axes:
+        shape = [size if place == axis else 1 for place, size in enumerate(block)]
+        mask &= jax.lax.broadcasted_iota(lengths.dtype, shape, axis) < lengths[axis]
+    return mask
+
+
+def number(mask: jax.Array, over: Sequence[int]) -> jax.Array:
+    """Return how many values are true along some axes.
+
+    Bytes are added many at a time on a CPU, and hold the sum along a short axis.
+    """
+    axis, length = _short(mask.shape, over)
+    if length > 1:
+        shape = (*mask.shape[:axis], mask.shape[axis] // length, length, *mask.shape[axis + 1 :])
+        mask = jnp.sum(mask.reshape(shape), axis=axis + 1, dtype=jnp.int8)
+    return jnp.sum(mask, axis=tuple(over), dtype=jnp.int32)
+
+
+def _short(shape: Sequence[int], over: Sequence[int]) -> tuple[int, int]:
+    """The axis to sum first, never the last, and so many of its points that a byte can hold it."""
+    most = jnp.iinfo(jnp.int8).max
+    parts = {
+        axis: next(part for part in range(min(most, shape[axis]), 0, -1) if shape[axis] % part == 0)
+        for axis in over
+        if axis < len(shape) - 1
+    }
+    axis = max(parts, key=lambda axis: parts[axis], default=0)
+    return axis, parts.get(axis, 1)
