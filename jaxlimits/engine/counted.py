@@ -12,6 +12,9 @@ Traced = dict[str, jax.Array]
 NO_CODE = -128
 """Stands for the code of a point that does not count."""
 
+USABLE = "usable"
+"""Name among the metrics of a mask: where points count, in memory and within budgets."""
+
 
 class Counted(NamedTuple):
     """Metrics of a chunk, no larger than they need be.

@@ -1,7 +1,7 @@
 """The Pareto frontier: the points that no other beats in every metric."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,8 @@ class Frontier(Reduction):
     signs: tuple[float, ...]
     groups: int = 64
     room: int = 4096
+
+    grows: ClassVar[bool] = True
 
     def local(self, chunk: Counted) -> Traced:
         columns = [sign * chunk.whole(name) for name, sign in zip(self.of, self.signs, strict=True)]

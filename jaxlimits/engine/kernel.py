@@ -6,13 +6,13 @@ walks through the memory traffic once a model and batch, whatever the latencies 
 numbers of the whole grid lie on the devices; a chunk is a place in them, so that starting one costs
 next to nothing and all share one program.
 
-Reductions are programs of their own, which read a chunk's metrics as they lie in memory. In one
+Reductions are a program of their own, which reads a chunk's metrics as they lie in memory. In one
 program with the model XLA would compute the metrics again for each of them, and in the order in
 which a reduction walks through the points, which on a CPU costs its vector units.
 """
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +21,7 @@ import numpy as np
 from jax.extend.core import Jaxpr, Var, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxlimits.engine.counted import NO_CODE, Counted, Traced, inside
+from jaxlimits.engine.counted import NO_CODE, USABLE, Counted, Traced, inside
 from jaxlimits.engine.reduce import Reduction
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
@@ -145,16 +145,18 @@ def run_chunks(
             rules=rules,
         )
         arrays, counted, lengths = metrics
-        parts = {
-            r.name: _reduced(
-                {name: counted[name] for name in r.of},
+        parts: dict[str, Traced] = {}
+        for together in _programs(reductions):
+            names = dict.fromkeys([USABLE, *(name for r in together for name in r.of)])
+            parts |= _reduced(
+                {name: counted[name] for name in names},
                 lengths,
-                reduction=r,
+                reductions=together,
                 block=plan.block,
                 mesh=mesh,
             )
-            for r in reductions
-        }
+    if mesh.size == 1:
+        return [(arrays, parts)]
     # A device's share is taken as it is: indexing would start a program for it.
     return [
         jax.tree.map(lambda array, n=number: array.addressable_shards[n].data, (arrays, parts))
@@ -207,20 +209,28 @@ def _chunks(
     return _on_each(chunk, mesh, shared=1)(inputs, places)
 
 
-@functools.partial(jax.jit, static_argnames=("reduction", "block", "mesh"))
+def _programs(reductions: Iterable[Reduction]) -> list[tuple[Reduction, ...]]:
+    """Reductions to compile together: all but those that may be compiled again with more room."""
+    growing = [reduction for reduction in reductions if reduction.grows]
+    others = tuple(reduction for reduction in reductions if not reduction.grows)
+    return [*([others] if others else []), *((reduction,) for reduction in growing)]
+
+
+@functools.partial(jax.jit, static_argnames=("reductions", "block", "mesh"))
 def _reduced(
     metrics: Traced,
     lengths: jax.Array,
     *,
-    reduction: Reduction,
+    reductions: tuple[Reduction, ...],
     block: tuple[int, ...],
     mesh: Mesh,
-) -> Traced:
-    """What a reduction keeps of the chunk on each device."""
+) -> dict[str, Traced]:
+    """What reductions keep of the chunk on each device, by the name of each."""
 
-    def local(metrics: Traced, lengths: jax.Array) -> Traced:
-        inside = {name: array[0] for name, array in metrics.items()}
-        return reduction.local(Counted(metrics=inside, lengths=lengths[0], block=block))
+    def local(metrics: Traced, lengths: jax.Array) -> dict[str, Traced]:
+        mine = {name: array[0] for name, array in metrics.items()}
+        chunk = Counted(metrics=mine, lengths=lengths[0], block=block)
+        return {reduction.name: reduction.local(chunk) for reduction in reductions}
 
     return _on_each(local, mesh, shared=0)(metrics, lengths)
 
@@ -340,7 +350,7 @@ def _counted(
         return mask & inside(lengths, plan.block, along)
 
     everywhere = jnp.ones((1,) * len(plan.block), bool)
-    return {
+    reduced = {
         name: jnp.where(
             counts(metrics[name], everywhere if name in regardless else usable),
             metrics[name],
@@ -350,3 +360,4 @@ def _counted(
         else jnp.where(counts(metrics[name], everywhere), metrics[name].astype(jnp.int8), NO_CODE)
         for name in names
     }
+    return {**reduced, USABLE: counts(usable, usable)}

@@ -9,12 +9,13 @@ Points that do not fit in memory never enter.
 import abc
 import dataclasses
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlimits.engine.counted import Counted, Traced, number
+from jaxlimits.engine.counted import USABLE, Counted, Traced, number
 from jaxlimits.grid.plan import Key, Plan
 
 Arrays = dict[str, np.ndarray]
@@ -45,6 +46,9 @@ class Reduction(abc.ABC):
     name: str
     of: tuple[str, ...]
     over: tuple[int, ...]
+
+    grows: ClassVar[bool] = False
+    """Whether :meth:`enlarged` may ask for more room."""
 
     @abc.abstractmethod
     def local(self, chunk: Counted) -> Traced:
@@ -105,13 +109,20 @@ class Reduction(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Extreme(Reduction):
-    """Largest or smallest value, and where it is: the lowest position among equals."""
+    """Largest or smallest value, and where it is: the lowest position among equals.
+
+    Where the place does not matter it is not looked for.
+    """
 
     largest: bool
+    located: bool = True
 
     def local(self, chunk: Counted) -> Traced:
-        metric = chunk.thin(self.of[0], self.over)
-        rows = self.rows(self._signed(metric))
+        metric = self._signed(chunk.thin(self.of[0], self.over))
+        if not self.located:
+            filled = jnp.where(jnp.isnan(metric), -jnp.inf, metric)
+            return {"value": jnp.max(filled, axis=self.over).ravel()}
+        rows = self.rows(metric)
         value, index = _first_of_many(rows) if rows.shape[0] < _LANES else _running_best(rows)
         return {"value": value, "index": self._spread(index, metric.shape, chunk.block)}
 
@@ -124,13 +135,17 @@ class Extreme(Reduction):
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = self.kept_shape(shape)
-        return {"value": np.full(kept, -np.inf), "index": np.full(kept, -1, dtype=np.int64)}
+        place = {"index": np.full(kept, -1, dtype=np.int64)} if self.located else {}
+        return {"value": np.full(kept, -np.inf), **place}
 
     def merge(self, state: Arrays, part: Arrays, plan: Plan, key: Key) -> None:
         place = self.place(plan, key)
-        value = self.inside(part["value"], plan, key)
+        value, old = self.inside(part["value"], plan, key), state["value"][place]
+        if not self.located:
+            state["value"][place] = np.maximum(value, old)
+            return
         index = self.global_index(self.inside(part["index"], plan, key), plan, key)
-        old, where = state["value"][place], state["index"][place]
+        where = state["index"][place]
         better = (value > old) | ((value == old) & (value > -np.inf) & (index < where))
         state["value"][place] = np.where(better, value, old)
         state["index"][place] = np.where(better, index, where)
@@ -140,7 +155,7 @@ class Extreme(Reduction):
 
     def values(self, state: Arrays) -> np.ndarray:
         """Return the extreme values, NaN where no point counts."""
-        found = state["index"] >= 0
+        found = state["value"] > -np.inf
         return np.where(found, self._signed(state["value"]), np.nan)
 
 
@@ -176,15 +191,25 @@ def _first_of_many(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mean(Reduction):
-    """Arithmetic mean: sums of chunks in the kernel's precision, their sum in float64."""
+    """Arithmetic mean: sums of chunks in the kernel's precision, their sum in float64.
+
+    The model's own metrics have a value wherever a point counts, so that only a small mask need be
+    counted; others, as the gain from doubling a batch that then no longer fits, may lack it.
+    """
+
+    complete: bool = False
 
     def local(self, chunk: Counted) -> Traced:
         values = chunk.thin(self.of[0], self.over)
         times = chunk.times(self.of[0], self.over)
         counts = ~jnp.isnan(values)
         total = jnp.sum(jnp.where(counts, values, 0.0), axis=self.over).ravel()
-        count = number(counts, self.over).ravel()
-        return {"total": times.astype(total.dtype) * total, "count": times * count}
+        if self.complete:
+            counts = chunk.thin(USABLE, self.over)
+            count = chunk.times(USABLE, self.over) * number(counts, self.over)
+        else:
+            count = times * number(counts, self.over)
+        return {"total": times.astype(total.dtype) * total, "count": count.ravel()}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = self.kept_shape(shape)

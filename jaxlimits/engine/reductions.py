@@ -1,7 +1,9 @@
 """From a reduction as a grid states it to what computes it."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from jaxlimits import schema
 from jaxlimits.engine.frontier import Frontier
 from jaxlimits.engine.reduce import Counts, Crossing, Extreme, Histogram, Mean, Reduction, Top
 from jaxlimits.grid.reductions import ReductionSpec
@@ -19,7 +21,8 @@ def build_reduction(spec: ReductionSpec, axes: Sequence[str]) -> Reduction:
     over = tuple(axes.index(name) for name in spec.over)
     common = {"name": spec.name, "of": spec.of, "over": over}
     if spec.op in ("max", "argmax", "min", "argmin"):
-        return Extreme(**common, largest=spec.op.endswith("max"))
+        located = spec.op.startswith("arg")
+        return Extreme(**common, largest=spec.op.endswith("max"), located=located)
     if spec.op in ("top", "bottom"):
         return Top(**common, k=spec.options["k"], largest=spec.op == "top")
     if spec.op == "frontier":
@@ -32,4 +35,8 @@ def build_reduction(spec: ReductionSpec, axes: Sequence[str]) -> Reduction:
     return _PLAIN[spec.op](**common, **spec.options)
 
 
-_PLAIN = {"mean": Mean, "histogram": Histogram, "crossing": Crossing}
+def _mean(**common: Any) -> Mean:
+    return Mean(**common, complete=common["of"][0] in schema.OUTPUTS)
+
+
+_PLAIN = {"mean": _mean, "histogram": Histogram, "crossing": Crossing}

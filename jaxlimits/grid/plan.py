@@ -6,6 +6,7 @@ resuming — goes by these numbers.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Collection, Iterator
 
@@ -64,6 +65,7 @@ class Plan:
         """Return the place of a chunk in the order of :meth:`chunks`."""
         return int(np.ravel_multi_index(key, self.counts)) if key else 0
 
+    @functools.lru_cache(maxsize=64)  # noqa: B019  (a plan is a few numbers; every reduction asks)
     def slices(self, key: Key) -> tuple[slice, ...]:
         """Return where a chunk lies in the grid."""
         return tuple(
