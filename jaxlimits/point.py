@@ -3,7 +3,7 @@
 import math
 
 from jaxlimits import schema
-from jaxlimits.catalog.loader import Catalog, load_catalog, record_values
+from jaxlimits.catalog.loader import Catalog, load_catalog, record_values, with_models
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.grid.axes import check_name, read_value
 from jaxlimits.grid.checks import check_scenario
@@ -81,6 +81,8 @@ def point_scenario(
 ) -> Scenario:
     """Resolve one point to numbers; parameters as for :func:`evaluate`."""
     catalog = catalog or load_catalog()
+    if isinstance(llm, str):
+        catalog = with_models(catalog, [llm], where=where)
     base = schema.base_defaults()
     for name, record in (("llm", llm), ("chip", chip)):
         base |= (

@@ -13,6 +13,7 @@ from jaxlimits.catalog.entries import (
     read_toml,
     shipped_entries,
 )
+from jaxlimits.catalog.model_config import is_model_config, read_model_config
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
@@ -110,6 +111,39 @@ def load_catalog(*files: str | Path) -> Catalog:
 def extended(catalog: Catalog, sources: Iterable[tuple[str, Mapping[str, Any]]]) -> Catalog:
     """Return a catalog with the entries of parsed files added."""
     return Catalog(entries=collect_entries(sources, known=catalog.entries))
+
+
+def with_models(
+    catalog: Catalog, names: Iterable[str], *, where: str, folder: Path | None = None
+) -> Catalog:
+    """Return a catalog in which every path to a ``config.json`` among the names is an entry.
+
+    Parameters
+    ----------
+    catalog
+        What there is.
+    names
+        Names of LLMs; a path is taken from the working folder, else from the grid's.
+    where
+        What to name in an error.
+    folder
+        The grid's folder.
+    """
+    found = {
+        name: read_model_config(_config_path(name, folder or Path(), where=where), name=name)
+        for name in names
+        if name not in catalog.llms and is_model_config(name, folder or Path())
+    }
+    entries = {**catalog.entries, "llms": {**catalog.llms, **found}}
+    return Catalog(entries=entries) if found else catalog
+
+
+def _config_path(name: str, folder: Path, *, where: str) -> Path:
+    path = next((path for path in (Path(name), folder / name) if path.exists()), None)
+    if path is None:
+        remedy = "name a config.json, or a model of the catalog"
+        raise InputError("no such file", where=where, key="llm", value=name, remedy=remedy)
+    return path
 
 
 def entry_values(entry: Entry) -> dict[str, float]:

@@ -14,6 +14,7 @@ from jaxlimits.catalog.entries import (
     read_toml,
     shipped_entries,
 )
+from jaxlimits.catalog.model_config import is_model_config, read_model_config
 from jaxlimits.cli.options import AsJson, Catalogs, print_json
 from jaxlimits.errors import unknown_name
 
@@ -28,19 +29,26 @@ def catalog(
 ) -> None:
     """List models, chips, measured fabrics and calibrations, or show one with its source.
 
-    Examples: jaxlimits catalog chips · jaxlimits catalog llms deepseek-v3
+    Examples: jaxlimits catalog chips · jaxlimits catalog llms deepseek-v3 · jaxlimits catalog llms
+    path/to/config.json
     """
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of entry", kind, KINDS)
     entries = _all_entries(catalogs or [])
     if kind is not None and name is not None:
-        _show_entry(find_entry(entries, kind, name), as_json=as_json)
+        _show_entry(_found(entries, kind, name), as_json=as_json)
     elif as_json:
         print_json({k: list(entries[k]) for k in KINDS if kind in (None, k)})
     else:
         for each in KINDS:
             if kind in (None, each):
                 _show_list(each, entries)
+
+
+def _found(entries: Entries, kind: str, name: str) -> Entry:
+    if kind == "llms" and name not in entries[kind] and is_model_config(name, Path()):
+        return read_model_config(Path(name), name=name)
+    return find_entry(entries, kind, name)
 
 
 def _all_entries(files: list[Path]) -> Entries:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jaxlimits import schema
 from jaxlimits.catalog.entries import KINDS, read_toml
-from jaxlimits.catalog.loader import Catalog, extended, load_catalog
+from jaxlimits.catalog.loader import Catalog, extended, load_catalog, with_models
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
 from jaxlimits.grid.file import GridFile, GridTables, Precision, SensitivityTable
@@ -120,6 +120,7 @@ def build_spec(
     settings = _settings(file, overrides)
     _refuse_twice(axes, settings, file=file, overridden=overrides)
     _require_names(axes, settings, where=where)
+    catalog = with_models(catalog, _llms(axes, settings), where=where, folder=file.folder)
     calibrated = _is_calibrated(axes, settings)
     requirements = _requirements(tables, axes, where=where)
     outputs = _outputs(tables, requirements, calibrated=calibrated, where=where)
@@ -237,6 +238,13 @@ def _require_names(axes: Iterable[Axis], settings: Mapping[str, object], *, wher
                 f'write {name} = "NAME" in [base] (see `jaxlimits catalog`), or make it an axis'
             )
             raise InputError(f"no {name} is given", where=where, key="base", remedy=remedy)
+
+
+def _llms(axes: Iterable[Axis], settings: Mapping[str, object]) -> list[str]:
+    """Every model that a grid names."""
+    given = [{axis.name: axis.values, **axis.linked}.get("llm", ()) for axis in axes]
+    fixed = [settings["llm"]] if "llm" in settings else []
+    return [str(name) for name in itertools.chain(fixed, *given)]
 
 
 def _fixed_switches(axes: Iterable[Axis], settings: Mapping[str, float | str]) -> dict[str, str]:
