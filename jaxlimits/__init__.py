@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxlimits.catalog.loader import Catalog as Catalog
     from jaxlimits.catalog.loader import load_catalog as load_catalog
+    from jaxlimits.design.best import ask as ask
+    from jaxlimits.design.best import best as best
+    from jaxlimits.design.best import frontier_near as frontier_near
     from jaxlimits.design.optimise import optimise as optimise
     from jaxlimits.design.solve import Solution as Solution
     from jaxlimits.design.solve import solve as solve
@@ -45,7 +48,10 @@ _PUBLIC = {
     "ResultError": ("jaxlimits.errors", "ResultError"),
     "Site": ("jaxlimits.model.site", "Site"),
     "Solution": ("jaxlimits.design.solve", "Solution"),
+    "ask": ("jaxlimits.design.best", "ask"),
+    "best": ("jaxlimits.design.best", "best"),
     "evaluate": ("jaxlimits.point", "evaluate"),
+    "frontier_near": ("jaxlimits.design.best", "frontier_near"),
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
     "morris": ("jaxlimits.design.uncertainty", "morris"),
     "optimise": ("jaxlimits.design.optimise", "optimise"),
@@ -71,7 +77,10 @@ __all__ = [
     "ResultError",
     "Site",
     "Solution",
+    "ask",
+    "best",
     "evaluate",
+    "frontier_near",
     "load_catalog",
     "morris",
     "open",

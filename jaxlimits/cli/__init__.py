@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import typer
 
 from jaxlimits.cli import (
+    best,
     calibrate,
     catalog,
     export,
@@ -44,6 +45,7 @@ app.command("point")(point.point)
 app.command("uncertainty")(uncertainty.uncertainty)
 app.command("optimise")(optimise.optimise)
 app.command("solve")(solve.solve)
+app.command("best")(best.best)
 app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)

@@ -1,0 +1,152 @@
+"""The best points under targets: of a grid, of a result, and of brute force on the result."""
+
+import json
+
+import numpy as np
+import pytest
+
+import jaxlimits as jl
+from jaxlimits.errors import InputError
+from tests.command_line import run
+
+GRID = """
+[base]
+chip = "h200"
+seq_len = 4096
+[axes]
+llm = ["llama3-8b", "llama3-70b", "llama3-405b"]
+tp_size = [1, 2, 4, 8]
+batch_size = { pow2 = [1, 256] }
+mem_bw_scale = [0.5, 1, 2]
+"""
+AXES = ("llm", "tp_size", "batch_size", "mem_bw_scale")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A grid, and its result with every metric."""
+    folder = tmp_path_factory.mktemp("best")
+    (folder / "grid.toml").write_text(GRID)
+    jl.sweep(folder / "grid.toml", folder / "out.nc")
+    return folder
+
+
+@pytest.fixture(params=["grid.toml", "out.nc"])
+def source(made, request):
+    return made / request.param
+
+
+def listed(made):
+    with jl.open(made / "out.nc") as dataset:
+        frame = dataset.to_dataframe().reset_index()
+    return frame[frame.feasible == 1]
+
+
+def where(row):
+    return tuple(row[axis] for axis in AXES)
+
+
+@pytest.mark.parametrize(
+    ("metric", "maximise", "target"),
+    [("stps", True, 80.0), ("stps_per_watt", True, 200.0), ("power", False, 150.0)],
+)
+def test_the_best_are_those_of_brute_force(source, made, metric, maximise, target):
+    side = {"maximise": metric} if maximise else {"minimise": metric}
+    question = jl.ask(**side, targets=[f"utps >= {target}"], count=6, also=["limit"])
+    rows = jl.best(source, question)
+    frame = listed(made)
+    wanted = frame[frame.utps >= target].sort_values(metric, ascending=not maximise)[:6]
+    np.testing.assert_allclose([row[metric] for row in rows], wanted[metric], rtol=1e-6)
+    for row in rows:
+        point = frame.set_index(list(AXES)).loc[where(row)]
+        assert row["utps"] == pytest.approx(point.utps, rel=1e-6)
+        assert row["utps"] >= target
+        assert jl.Limit[row["limit"].upper()] == point.limit
+
+
+def test_two_targets_are_both_kept(source, made):
+    question = jl.ask(maximise="stps", targets=["utps >= 100", "power <= 4 kW"])
+    (row,) = jl.best(source, question)
+    frame = listed(made)
+    wanted = frame[(frame.utps >= 100.0) & (frame.power <= 4e3)].stps.max()
+    assert row["stps"] == pytest.approx(wanted, rel=1e-6)
+    assert row["power"] <= 4e3
+
+
+def test_what_does_not_fit_is_never_the_best(source):
+    question = jl.ask(minimise="bytes_per_chip", targets=["capacity_utilisation >= 0.9"], count=99)
+    rows = jl.best(source, question)
+    assert rows
+    assert all(row["capacity_utilisation"] <= 1.0 for row in rows)
+
+
+def test_the_frontier_is_that_of_brute_force_near_the_target(source, made):
+    question = jl.ask(maximise="stps", targets=["utps >= 100"])
+    rows = jl.frontier_near(source, question, factor=1.5)
+    frame = listed(made)
+    near = frame[(frame.utps >= 100 / 1.5) & (frame.utps <= 150)][["utps", "stps"]].to_numpy()
+    best = [p for p in near if not ((near >= p).all(axis=1) & (near > p).any(axis=1)).any()]
+    expected = np.unique(np.array(best), axis=0)
+    np.testing.assert_allclose([[r["utps"], r["stps"]] for r in rows], expected, rtol=1e-6)
+
+
+def test_a_frontier_may_minimise_both(source, made):
+    question = jl.ask(minimise="power", targets=["tpot <= 10 ms/token"])
+    rows = jl.frontier_near(source, question)
+    frame = listed(made)
+    near = frame[(frame.tpot >= 0.005) & (frame.tpot <= 0.02)]
+    assert rows[0]["tpot"] == pytest.approx(near.tpot.min(), rel=1e-6)
+    assert rows[-1]["power"] == pytest.approx(near.power.min(), rel=1e-6)
+
+
+def test_none_is_an_answer(source):
+    assert jl.best(source, jl.ask(maximise="stps", targets=["utps >= 1e9"])) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({}, "give --maximise METRIC or --minimise METRIC"),
+        ({"maximise": "stps", "minimise": "power"}, "says not what is best"),
+        ({"maximise": "stsp"}, "unknown metric 'stsp'; did you mean stps"),
+        ({"maximise": "limit"}, "a code has no best"),
+        ({"maximise": "stps", "count": 0}, "must be at least 1"),
+        ({"maximise": "stps", "targets": ["fast"]}, "is no target"),
+    ],
+)
+def test_a_question_that_cannot_be_is_refused(question, message):
+    with pytest.raises(InputError, match=message):
+        jl.ask(**question)
+
+
+def test_a_frontier_needs_a_target_and_room(source):
+    with pytest.raises(InputError, match="a frontier needs a target"):
+        jl.frontier_near(source, jl.ask(maximise="stps"))
+    question = jl.ask(maximise="stps", targets=["utps >= 100"])
+    with pytest.raises(InputError, match=r"near = 1\.0: must exceed 1"):
+        jl.frontier_near(source, question, factor=1.0)
+
+
+def test_a_result_must_hold_what_is_asked(made, tmp_path):
+    path = tmp_path / "few.nc"
+    jl.sweep(made / "grid.toml", path, overrides={"seq_len": 8192})
+    with jl.open(path) as dataset:
+        few = dataset[["utps"]].load()
+    few.to_netcdf(tmp_path / "utps.nc")
+    with pytest.raises(InputError, match="has no power, stps; sweep the grid again"):
+        jl.best(tmp_path / "utps.nc", jl.ask(maximise="stps", targets=["power <= 4 kW"]))
+    with pytest.raises(InputError, match="a result cannot be set otherwise"):
+        jl.best(path, jl.ask(maximise="stps"), overrides={"seq_len": "1"})
+
+
+def test_the_command_prints_points_and_json(made):
+    command = ("best", made / "grid.toml", "--where", "utps >= 100", "--maximise", "stps")
+    table = run(*command, "--top", "2", "--set", "seq_len=1024")
+    assert table.code == 0
+    assert [line.split()[0] for line in table.out.splitlines()] == ["llm", "llama3-8b", "llama3-8b"]
+    (point,) = json.loads(run(*command, "--json").out)["points"]
+    assert point["llm"] == "llama3-8b"
+    nothing = run("best", made / "out.nc", "--where", "utps >= 1e9", "--maximise", "stps")
+    assert (nothing.code, nothing.out) == (1, "no point keeps every target\n")
+    front = run(*command, "--frontier", "--near", "1.2")
+    assert front.code == 0
