@@ -1,7 +1,7 @@
 """The metrics of a chunk as reductions count them."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -52,14 +52,43 @@ class Counted(NamedTuple):
         ]
         return jnp.broadcast_to(metric, shape)
 
-    def times(self, name: str, over: Sequence[int]) -> jax.Array:
-        """Return for how many points each value of a thin metric stands."""
-        missing = [axis for axis in over if axis in self._missing(name)]
+    def times(self, over: Sequence[int], *names: str) -> jax.Array:
+        """Return for how many points each value of a thin metric, or of several, stands."""
+        thin = set.intersection(*(self._missing(name) for name in names))
+        missing = [axis for axis in over if axis in thin]
         return math.prod((self.lengths[axis] for axis in missing), start=jnp.ones((), jnp.int32))
 
     def _missing(self, name: str) -> set[int]:
         shape = self.metrics[name].shape
         return {axis for axis, size in enumerate(self.block) if shape[axis] < size}
+
+
+def over_usable(
+    chunk: Counted,
+    name: str,
+    over: Sequence[int],
+    *,
+    operation: Callable[..., jax.Array],
+    nothing: float,
+) -> jax.Array:
+    """Reduce a metric that has a value wherever a point is usable.
+
+    Along the axes on which that does not depend all points count or none, so that the values there
+    are taken as they come: looking at each costs a CPU three times as much as adding it.
+
+    Parameters
+    ----------
+    chunk, name, over
+        The metric, and the axes to reduce.
+    operation
+        ``jnp.sum`` or ``jnp.max``.
+    nothing
+        What it gives of no values.
+    """
+    values, usable = chunk.thin(name, over), chunk.metrics[USABLE]
+    alike = tuple(axis for axis in over if usable.shape[axis] == 1)
+    part = operation(values, axis=alike, keepdims=True)
+    return operation(jnp.where(usable, part, nothing), axis=tuple(over))
 
 
 def inside(lengths: jax.Array, block: tuple[int, ...], axes: Collection[int]) -> jax.Array:

@@ -8,6 +8,7 @@ from jaxlimits import schema
 from jaxlimits.engine.frontier import Frontier
 from jaxlimits.engine.reduce import (
     Arrays,
+    Best,
     Counts,
     Crossing,
     Extreme,
@@ -53,14 +54,11 @@ def find(  # noqa: PLR0911  (one return a kind of reduction)
     axes = job.scenario.axes
     kept = tuple(axes[position].name for position in reduction.kept(len(axes)))
     match reduction:
-        case Extreme():
+        case Extreme() | Mean() | Best():
             meaning = f"{spec.op.removeprefix('arg')} of {spec.of[0]} over {', '.join(spec.over)}"
             value = _finding(spec.name, kept, reduction.values(state), spec.of[0], meaning)
-            winners = _winners(job, spec, reduction, state, kept) if "arg" in spec.op else []
-            return [value, *winners]
-        case Mean():
-            meaning = f"mean of {spec.of[0]} over {', '.join(spec.over)}"
-            return [_finding(spec.name, kept, reduction.values(state), spec.of[0], meaning)]
+            located = isinstance(reduction, Best)
+            return [value, *(_winners(job, spec, reduction, state, kept) if located else [])]
         case Histogram() if spec.op == "quantiles":
             return _quantiles(spec, reduction, state, kept)
         case Histogram():

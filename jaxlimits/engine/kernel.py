@@ -360,4 +360,5 @@ def _counted(
         else jnp.where(counts(metrics[name], everywhere), metrics[name].astype(jnp.int8), NO_CODE)
         for name in names
     }
-    return {**reduced, USABLE: counts(usable, usable)}
+    padding = inside(lengths, plan.block, padded)
+    return {**reduced, USABLE: usable & padding}

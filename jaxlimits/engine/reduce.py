@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlimits.engine.counted import USABLE, Counted, Traced, number
+from jaxlimits.engine.counted import USABLE, Counted, Traced, number, over_usable
 from jaxlimits.grid.plan import Key, Plan
 
 Arrays = dict[str, np.ndarray]
@@ -109,19 +109,49 @@ class Reduction(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Extreme(Reduction):
-    """Largest or smallest value, and where it is: the lowest position among equals.
+    """Largest or smallest value.
 
-    Where the place does not matter it is not looked for.
+    A metric is ``complete`` that has a value wherever a point is usable, as the model's own have;
+    the gain from doubling a batch, which then may no longer fit, is not.
     """
 
     largest: bool
-    located: bool = True
+    complete: bool = False
+
+    def local(self, chunk: Counted) -> Traced:
+        (name,), nothing = self.of, -math.inf if self.largest else math.inf
+        operation = jnp.max if self.largest else jnp.min
+        if self.complete:
+            value = over_usable(chunk, name, self.over, operation=operation, nothing=nothing)
+        else:
+            metric = chunk.thin(name, self.over)
+            filled = jnp.where(jnp.isnan(metric), nothing, metric)
+            value = operation(filled, axis=self.over)
+        return {"value": value.ravel()}
+
+    def start(self, shape: tuple[int, ...]) -> Arrays:
+        nothing = -np.inf if self.largest else np.inf
+        return {"value": np.full(self.kept_shape(shape), nothing)}
+
+    def merge(self, state: Arrays, part: Arrays, plan: Plan, key: Key) -> None:
+        place = self.place(plan, key)
+        better = np.maximum if self.largest else np.minimum
+        state["value"][place] = better(state["value"][place], self.inside(part["value"], plan, key))
+
+    def values(self, state: Arrays) -> np.ndarray:
+        """Return the extreme values, NaN where no point counts."""
+        nothing = -np.inf if self.largest else np.inf
+        return np.where(state["value"] == nothing, np.nan, state["value"])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Best(Reduction):
+    """Largest or smallest value, and where it is: the lowest position among equals."""
+
+    largest: bool
 
     def local(self, chunk: Counted) -> Traced:
         metric = self._signed(chunk.thin(self.of[0], self.over))
-        if not self.located:
-            filled = jnp.where(jnp.isnan(metric), -jnp.inf, metric)
-            return {"value": jnp.max(filled, axis=self.over).ravel()}
         rows = self.rows(metric)
         value, index = _first_of_many(rows) if rows.shape[0] < _LANES else _running_best(rows)
         return {"value": value, "index": self._spread(index, metric.shape, chunk.block)}
@@ -135,17 +165,13 @@ class Extreme(Reduction):
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = self.kept_shape(shape)
-        place = {"index": np.full(kept, -1, dtype=np.int64)} if self.located else {}
-        return {"value": np.full(kept, -np.inf), **place}
+        return {"value": np.full(kept, -np.inf), "index": np.full(kept, -1, dtype=np.int64)}
 
     def merge(self, state: Arrays, part: Arrays, plan: Plan, key: Key) -> None:
         place = self.place(plan, key)
-        value, old = self.inside(part["value"], plan, key), state["value"][place]
-        if not self.located:
-            state["value"][place] = np.maximum(value, old)
-            return
+        value = self.inside(part["value"], plan, key)
         index = self.global_index(self.inside(part["index"], plan, key), plan, key)
-        where = state["index"][place]
+        old, where = state["value"][place], state["index"][place]
         better = (value > old) | ((value == old) & (value > -np.inf) & (index < where))
         state["value"][place] = np.where(better, value, old)
         state["index"][place] = np.where(better, index, where)
@@ -155,7 +181,7 @@ class Extreme(Reduction):
 
     def values(self, state: Arrays) -> np.ndarray:
         """Return the extreme values, NaN where no point counts."""
-        found = state["value"] > -np.inf
+        found = state["index"] >= 0
         return np.where(found, self._signed(state["value"]), np.nan)
 
 
@@ -193,23 +219,25 @@ def _first_of_many(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
 class Mean(Reduction):
     """Arithmetic mean: sums of chunks in the kernel's precision, their sum in float64.
 
-    The model's own metrics have a value wherever a point counts, so that only a small mask need be
-    counted; others, as the gain from doubling a batch that then no longer fits, may lack it.
+    ``complete`` is as for :class:`Extreme`: only a small mask need then be counted.
     """
 
     complete: bool = False
 
     def local(self, chunk: Counted) -> Traced:
-        values = chunk.thin(self.of[0], self.over)
-        times = chunk.times(self.of[0], self.over)
-        counts = ~jnp.isnan(values)
-        total = jnp.sum(jnp.where(counts, values, 0.0), axis=self.over).ravel()
+        (name,) = self.of
         if self.complete:
-            counts = chunk.thin(USABLE, self.over)
-            count = chunk.times(USABLE, self.over) * number(counts, self.over)
+            total = over_usable(chunk, name, self.over, operation=jnp.sum, nothing=0.0)
+            times = chunk.times(self.over, name, USABLE)
+            counts = number(chunk.thin(USABLE, self.over), self.over)
+            count = chunk.times(self.over, USABLE) * counts
         else:
+            values = chunk.thin(name, self.over)
+            counts = ~jnp.isnan(values)
+            total = jnp.sum(jnp.where(counts, values, 0.0), axis=self.over)
+            times = chunk.times(self.over, name)
             count = times * number(counts, self.over)
-        return {"total": times.astype(total.dtype) * total, "count": count.ravel()}
+        return {"total": (times.astype(total.dtype) * total).ravel(), "count": count.ravel()}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = self.kept_shape(shape)
@@ -253,7 +281,7 @@ class Histogram(Reduction):
         flat = slot + width * jnp.arange(rows.shape[0], dtype=jnp.int32)[:, None]
         # The slots are computed on all cores only if they are not fused into the scatter.
         flat = jax.lax.optimization_barrier(flat)
-        times = chunk.times(self.of[0], self.over)
+        times = chunk.times(self.over, self.of[0])
         counts = jnp.zeros(rows.shape[0] * width, jnp.int32).at[flat.ravel()].add(1) * times
         return {"count": counts.reshape(rows.shape[0], width)[:, :-1]}
 
@@ -283,7 +311,7 @@ class Counts(Reduction):
     def local(self, chunk: Counted) -> Traced:
         values = chunk.thin(self.of[0], self.over)
         counts = [number(values == code, self.over).ravel() for code in self.codes]
-        return {"count": chunk.times(self.of[0], self.over) * jnp.stack(counts, axis=-1)}
+        return {"count": chunk.times(self.over, self.of[0]) * jnp.stack(counts, axis=-1)}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         return {"count": np.zeros((*self.kept_shape(shape), len(self.codes)), dtype=np.int64)}

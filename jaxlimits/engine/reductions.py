@@ -1,11 +1,19 @@
 """From a reduction as a grid states it to what computes it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from jaxlimits import schema
 from jaxlimits.engine.frontier import Frontier
-from jaxlimits.engine.reduce import Counts, Crossing, Extreme, Histogram, Mean, Reduction, Top
+from jaxlimits.engine.reduce import (
+    Best,
+    Counts,
+    Crossing,
+    Extreme,
+    Histogram,
+    Mean,
+    Reduction,
+    Top,
+)
 from jaxlimits.grid.reductions import ReductionSpec
 from jaxlimits.grid.requirements import codes
 
@@ -16,13 +24,14 @@ SKETCH_ERROR = 0.005
 """Relative error of a quantile: half a bin of the sketch."""
 
 
-def build_reduction(spec: ReductionSpec, axes: Sequence[str]) -> Reduction:
+def build_reduction(  # noqa: PLR0911  (one return an operation)
+    spec: ReductionSpec, axes: Sequence[str]
+) -> Reduction:
     """Return what computes a reduction of a grid with the named axes."""
     over = tuple(axes.index(name) for name in spec.over)
     common = {"name": spec.name, "of": spec.of, "over": over}
-    if spec.op in ("max", "argmax", "min", "argmin"):
-        located = spec.op.startswith("arg")
-        return Extreme(**common, largest=spec.op.endswith("max"), located=located)
+    if spec.op in ("argmax", "argmin"):
+        return Best(**common, largest=spec.op == "argmax")
     if spec.op in ("top", "bottom"):
         return Top(**common, k=spec.options["k"], largest=spec.op == "top")
     if spec.op == "frontier":
@@ -32,11 +41,13 @@ def build_reduction(spec: ReductionSpec, axes: Sequence[str]) -> Reduction:
         return Histogram(**common, **SKETCH)
     if spec.op == "count":
         return Counts(**common, codes=tuple(codes(spec.of[0]).values()))
-    return _PLAIN[spec.op](**common, **spec.options)
+    if spec.op == "mean":
+        return Mean(**common, complete=_is_complete(spec))
+    if spec.op in ("max", "min"):
+        return Extreme(**common, largest=spec.op == "max", complete=_is_complete(spec))
+    return {"histogram": Histogram, "crossing": Crossing}[spec.op](**common, **spec.options)
 
 
-def _mean(**common: Any) -> Mean:
-    return Mean(**common, complete=common["of"][0] in schema.OUTPUTS)
-
-
-_PLAIN = {"mean": _mean, "histogram": Histogram, "crossing": Crossing}
+def _is_complete(spec: ReductionSpec) -> bool:
+    """Whether a metric has a value wherever a point is usable."""
+    return spec.of[0] in schema.OUTPUTS

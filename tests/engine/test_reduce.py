@@ -155,13 +155,17 @@ def test_the_top_points_are_the_best_of_all(op, memory):
     assert arrays["utps"][tuple(int(i[0]) for i in at)] == pytest.approx(expected[0], rel=1e-6)
 
 
-THIN = {"t_mem": "s", "t_sync": "s", "kv_bytes": "B", "weight_bytes": "B"}
-"""Metrics that do not depend on every axis, with their units."""
+THIN = {"t_step": "s", "t_mem": "s", "t_sync": "s", "kv_bytes": "B", "weight_bytes": "B"}
+"""Metrics, all but the first of which do not depend on every axis, with their units."""
 
 THIN_TABLES = """
 [reduce.mean_{name}]
 op = "mean"
 of = "{name}"
+[reduce.most_{name}]
+op = "max"
+of = "{name}"
+over = ["llm", "tp_size", "mem_bw_scale"]
 [reduce.best_{name}]
 op = "argmin"
 of = "{name}"
@@ -194,6 +198,9 @@ def test_a_metric_counts_as_often_as_there_are_points_with_its_value(memory):
     for name in THIN:
         values = arrays[name][fits].astype(np.float64)
         assert found[f"mean_{name}"] == pytest.approx(values.mean(), rel=2e-6)
+        most = np.where(fits, arrays[name], -np.inf).max(axis=(0, 3, 5))
+        most = np.where(most > -np.inf, most, np.nan)
+        np.testing.assert_allclose(found[f"most_{name}"], most, rtol=1e-6)
         largest = np.sort(values)[::-1][:40]
         np.testing.assert_allclose(found[f"top_{name}"], largest, rtol=1e-6)
         assert found[f"bins_{name}"].sum() == values.size
