@@ -19,6 +19,11 @@ class InputError(ValueError):
         What was given.
     remedy
         What to write instead.
+
+    Attributes
+    ----------
+    problem
+        What is wrong with what, without its place.
     """
 
     def __init__(
@@ -30,6 +35,7 @@ class InputError(ValueError):
         value: object = None,
         remedy: str = "",
     ) -> None:
+        self.problem = f"{key}: {problem}" if key else problem
         place = ": ".join(part for part in (where, key) if part)
         given = "" if value is None else f" = {_shortened(value)}"
         message = f"{place}{given}: {problem}" if place else problem

@@ -16,6 +16,7 @@ from jaxlimits.cli import (
     best,
     calibrate,
     catalog,
+    compare,
     export,
     info,
     optimise,
@@ -51,6 +52,7 @@ app.command("info")(info.info)
 app.command("export")(export.export)
 app.command("pack")(pack.pack)
 app.command("calibrate")(calibrate.calibrate)
+app.command("compare")(compare.compare)
 app.command("validate")(validate.validate)
 
 

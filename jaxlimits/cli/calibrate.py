@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from jaxlimits.catalog.loader import Catalog
     from jaxlimits.design.calibrate import Calibrated, Report
 
-_SHIPPED = Path(__file__).parents[1] / "catalog" / "data"
-
 
 def calibrate(
-    table: Annotated[str, typer.Argument(help="CSV of measurements, or static_batch, all_reduce.")],
+    table: Annotated[
+        str, typer.Argument(help="CSV of measurements, or static_batch, measured, all_reduce.")
+    ],
     without: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN=VALUE", help="Leave rows out by a column. Repeatable."),
@@ -58,13 +58,14 @@ def calibrate(
     from jaxlimits.design.cases import choose_fabrics
     from jaxlimits.design.entries import check_name
     from jaxlimits.design.measurements import read_measurements
+    from jaxlimits.design.tables import table_path
     from jaxlimits.store.netcdf import check_target
 
     if against is not None and (output or fit or all_reduce):
         problem = "nothing is fitted, so there is nothing to fit or write"
         raise InputError(problem, where="--against", remedy="leave out -o, --fit, --all-reduce")
     catalog = load_catalog(*(catalogs or []))
-    path, left_out = _table(table), _pairs(without, "--without")
+    path, left_out = table_path(table), _pairs(without, "--without")
     if output is not None:
         check_target(output, force=force)
     if all_reduce:
@@ -121,17 +122,6 @@ def _fit_fabrics(
     if output is not None:
         text = "\n".join(fabric_entry(f, path, source=source) for f in fits)
         _write(text, output, force=force, quiet=as_json)
-
-
-def shipped_tables() -> dict[str, Path]:
-    """Return the tables of measurements that come with the package, by name."""
-    return {path.stem: path for path in sorted(_SHIPPED.glob("*.csv"))}
-
-
-def _table(table: str) -> Path:
-    """A table's path, or that of a shipped one."""
-    shipped, path = shipped_tables(), Path(table)
-    return shipped[table] if table in shipped and not path.exists() else path
 
 
 def _pairs(texts: Iterable[str] | None, option: str) -> dict[str, str]:

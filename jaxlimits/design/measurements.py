@@ -93,6 +93,35 @@ def read_measurements(
     return measurements
 
 
+def read_what_can_be(
+    path: str | Path, catalog: Catalog
+) -> list[tuple[Row, Measurement | InputError]]:
+    """Read a table of decode rates of which some rows may be no points of the model.
+
+    Parameters
+    ----------
+    path, catalog
+        As for :func:`read_measurements`.
+
+    Returns
+    -------
+    list
+        Each row with its measurement, or with what keeps it from being one.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read, or lacks columns.
+    """
+    found: list[tuple[Row, Measurement | InputError]] = []
+    for row in read_table(path, required=COLUMNS):
+        try:
+            found.append((row, _measurement(row, catalog)))
+        except InputError as error:
+            found.append((row, error))
+    return found
+
+
 def _measurement(row: Row, catalog: Catalog) -> Measurement:
     chip, count = _machine(row, catalog)
     llm = names.catalog_name(

@@ -8,6 +8,9 @@ from pathlib import Path
 from jaxlimits.errors import InputError, suggestion, unknown_name
 from jaxlimits.model.fields import Quantity
 
+SHIPPED = Path(__file__).parents[1] / "catalog" / "data"
+"""Measurements that come with the package."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
@@ -44,6 +47,17 @@ class Row:
         if not info.admits(value):
             raise InputError(f"must be {info.bounds}", where=self.where, key=column, value=raw)
         return value
+
+
+def shipped_tables() -> dict[str, Path]:
+    """Return the tables of measurements that come with the package, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.csv"))}
+
+
+def table_path(table: str) -> Path:
+    """Return a table's path, or that of a shipped one of this name."""
+    shipped, path = shipped_tables(), Path(table)
+    return shipped[table] if table in shipped and not path.exists() else path
 
 
 def read_table(path: str | Path, *, required: Iterable[str]) -> list[Row]:

@@ -3,10 +3,10 @@
 import pytest
 
 from jaxlimits.catalog.loader import load_catalog
-from jaxlimits.cli.calibrate import shipped_tables
 from jaxlimits.design.calibrate import calibrate
 from jaxlimits.design.cases import choose_fabrics
 from jaxlimits.design.measurements import read_measurements
+from jaxlimits.design.tables import shipped_tables
 
 SPARSE = {"model": "DeepSeek-V3.2 (DSA)"}
 """Rows of the static batches whose attention is sparse, which the model here does not have."""

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxlimits.cli.calibrate import shipped_tables
 from jaxlimits.design.calibrate import assess, calibrate
 from jaxlimits.design.cases import make_cases, measured_times
 from jaxlimits.design.fabrics import fit_fabric, read_all_reduces
 from jaxlimits.design.fit import fit_constants, predict
 from jaxlimits.design.priors import FITTED
+from jaxlimits.design.tables import shipped_tables
 from jaxlimits.errors import InputError
 
 GROUPS = (

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+import jaxlimits
 from jaxlimits.model.metrics import Limit
 from tests.helpers import Scenario, evaluate_x64, named_scenario
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "peer_cases.json").read_text("utf-8"))
+SHIPPED = Path(jaxlimits.__file__).parent / "catalog" / "data"
+GOLDEN = json.loads((SHIPPED / "peer_cases.json").read_text("utf-8"))
 CASES = {case["id"]: case for case in GOLDEN["cases"]}
 DENSE = [name for name, case in CASES.items() if case["model"] != "deepseek-v3"]
 FITTING = [name for name in DENSE if CASES[name]["capacity"]["fits"]]
