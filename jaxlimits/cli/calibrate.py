@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def calibrate(
     table: Annotated[
-        str, typer.Argument(help="CSV of measurements, or static_batch, measured, all_reduce.")
+        str, typer.Argument(help="CSV of measurements, or a shipped one: static_batch.")
     ],
     without: Annotated[
         list[str] | None,
