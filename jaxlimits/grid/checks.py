@@ -50,7 +50,9 @@ def _check_constraint(scenario: Scenario, constraint: Constraint) -> None:
     first = np.unravel_index(int(np.argmax(fails)), fails.shape)
     whole = {name: np.broadcast_to(array, fails.shape)[first] for name, array in arrays.items()}
     values = ", ".join(f"{name} = {value:g}" for name, value in whole.items())
-    values = values or ", ".join(f"{name} = {choice!r}" for name, choice in constraint.needs.items())
+    values = values or ", ".join(
+        f"{name} = {choice!r}" for name, choice in constraint.needs.items()
+    )
     raise InputError(
         f"{constraint.says}, but {values}", where=scenario.where, remedy=constraint.remedy
     )

@@ -1,8 +1,8 @@
 """From a grid's names and overrides to plain numbers: one value, or one column, for every field.
 
 ``--set`` wins over ``[base]``. These, or an axis over the field itself, win over what a named
-``interconnect`` states, that over the entry of the catalog that ``llm``, ``chip``, ``calibration`` or
-``fabric`` names, and that over the record's default.
+``interconnect`` states, that over the entry of the catalog that ``llm``, ``chip``, ``calibration``
+or ``fabric`` names, and that over the record's default.
 """
 
 import dataclasses

@@ -2,10 +2,11 @@ r"""Alpha-beta times: how long a collective takes among chips that are joined by
 
 A message of :math:`p` bytes takes :math:`\alpha + p/w`: the exposed latency, then the payload at
 the one-way rate of a link. Behind a switch all :math:`n` chips reach each other alike; along a line
-or around a loop a message passes the routers on its way, each :math:`\rho` later, and every router
-passes on what it has received whole. Each closed form below is the time of one algorithm played
-step by step, and is a latency plus a time in proportion to the payload. A chip alone has nothing to
-exchange; callers leave its collectives out.
+or around a loop it passes the routers on its way, each :math:`\rho` later. A message that has its
+links to itself streams through them; where several share a link they go in steps, in each of which
+routers pass on what they received in the one before. Each closed form below is the time of one
+algorithm played that way, and is a latency plus a time in proportion to the payload. A chip alone
+has nothing to exchange; callers leave its collectives out.
 
 With :math:`h` hops to the farthest chip (1 behind a switch, :math:`n - 1` along a line,
 :math:`\lfloor n/2 \rfloor` around a loop), a message sent straight is exposed for
@@ -21,7 +22,6 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
-
 
 SHAPES = ("switch", "line", "loop")
 """Ways in which the chips of a group are joined."""
@@ -176,9 +176,9 @@ def tree_all_reduce(group: Group, payload: Scalar) -> Scalar:
     .. math:: 2\,r\,(\alpha + p/w) + 2\,(2^r - 1 - r)\,\rho, \qquad r = \lceil \log_2 n \rceil
 
     Unpipelined. Partners of round k are :math:`2^k` hops apart along a line, and around a loop
-    too, whose closing links it does not use; behind a switch :math:`\rho` does not count. The number
-    of rounds jumps just above each power of two, at which it is that of the left side; it does not
-    vary in between, so that the derivative by the size is 0.
+    too, whose closing link it does not use; behind a switch :math:`\rho` does not count. The
+    number of rounds jumps just above each power of two, at which it is that of the left side; it
+    does not vary in between, so that the derivative by the size is 0.
     """
     rounds = ceil_log2(group.size)
     paired = 2.0 * rounds * point_to_point(group, payload)
@@ -267,7 +267,7 @@ def _crossing_parts(group: Group) -> Scalar:
 
 
 def _exchanged_parts(group: Group) -> Scalar:
-    """Parts that cross the busiest link of each step where each chip has one for every other [1]."""
+    """Parts that cross the busiest link, step by step, where each chip has one for each other [1]."""
     if group.shape == "switch":
         return group.size - 1.0
     hops = _hops(group)

@@ -33,8 +33,8 @@ class Chip(eqx.Module):
 
     ``link_bw`` counts only where ``collective_algorithm`` moves a payload; its default is ours, an
     H100's NVLink. So do ``router_latency``, in a mesh or a torus alone, and the ``scale_*`` fields,
-    under ``topology`` ``rail`` alone; their defaults are ours, eight chips with a 400 Gb/s port each.
-    Prices are illustrative, here and in the catalog (ours).
+    under ``topology`` ``rail`` alone; their defaults are ours: eight chips, each with a port of 400
+    Gb/s. Prices are illustrative, here and in the catalog (ours).
     """
 
     peak_flops: Scalar = quantity(

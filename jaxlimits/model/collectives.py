@@ -89,8 +89,8 @@ def all_to_all(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     """Exposed time of one expert-parallel all-to-all [s].
 
     ``all_to_all_latency``, and, unless ``collective_algorithm`` is ``constant``, the payload of an
-    even routing among ``ep_size`` ranks joined by ``topology``, sent straight under every algorithm:
-    behind a switch no other is quicker (ours).
+    even routing among ``ep_size`` ranks joined by ``topology``, sent straight under every
+    algorithm: behind a switch no other is quicker (ours).
     """
     if deployment.collective_algorithm == "constant":
         return constant(chip.all_to_all_latency)

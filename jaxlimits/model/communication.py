@@ -30,10 +30,10 @@ def exchanges(llm: LLM, deployment: Deployment) -> Exchanges:
               V_\mathrm{EP} = k\,\frac{\mathrm{ep} - 1}{\mathrm{ep}}\,n_\mathrm{EP}\,a, \qquad
               V_\mathrm{PP} = (\mathrm{pp} - 1)\,\mathrm{tp}\,a
 
-    with :math:`a = d\,b/8` bytes of activations. An all-reduce is counted as a reduce-scatter and an
-    all-gather, the least that chips without help of the network can send; an all-to-all under even
-    routing keeps each rank's own share; at a hop each chip sends the activations whole to its like.
-    The whole volume is passed through all stages, and is the same for every batch.
+    with :math:`a = d\,b/8` bytes of activations. An all-reduce is counted as a reduce-scatter and
+    an all-gather, the least that chips without help of the network can send; an all-to-all under
+    even routing keeps each rank's own share; at a hop each chip sends the activations whole to its
+    like. The volumes of a token are the same for every batch.
     """
     a = llm.hidden_size * (deployment.activation_bits / 8.0)
     tensor, expert = tp_collectives(llm, deployment), ep_collectives(llm, deployment)

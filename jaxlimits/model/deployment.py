@@ -65,7 +65,7 @@ class Deployment(eqx.Module):
     )
     mesh_rows: Scalar = quantity(
         "1",
-        "rows in which tensor-parallel chips lie in a mesh or a torus; 0 as square as powers of two do",
+        "rows of tensor-parallel chips in a mesh or a torus; 0 as square as powers of two make it",
         default=0.0,
         whole=True,
         upper=256.0,

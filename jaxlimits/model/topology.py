@@ -1,7 +1,7 @@
 r"""Topology: how the chips of a collective are joined, and how long it then takes.
 
-A topology is one or two levels, each a :class:`~jaxlimits.model.alpha_beta.Group`: a mesh or a torus
-its columns and its rows, a rail-optimised cluster its scale-up domains and the rails between them.
+A topology is one or two levels, each a :class:`~jaxlimits.model.alpha_beta.Group`: a mesh or a
+torus its columns and its rows, a rail-optimised cluster its scale-up domains and the rails.
 A collective goes through the levels one after another. Where it begins with a reduce-scatter (or
 ends with an all-gather) each chip has only its part of the payload at the next level.
 
@@ -84,7 +84,9 @@ def group_levels(
         rails = Group(size=domains, latency=chip.scale_out_latency, link_bw=chip.scale_out_bw)
         return inside, rails
     rows = mesh_rows(deployment, size=size)
-    return tuple(_side(chip, deployment, size=side, latency=latency) for side in (size / rows, rows))
+    return tuple(
+        _side(chip, deployment, size=side, latency=latency) for side in (size / rows, rows)
+    )
 
 
 def mesh_rows(deployment: Deployment, *, size: Scalar) -> Scalar:

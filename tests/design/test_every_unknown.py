@@ -11,6 +11,7 @@ from tests.test_every_field import BASE, ENTRIES, NEEDS, OVERLAY, value_of, writ
 
 # A value and the one to find, where that is not twice what the base has.
 VALUES = {"ep_size": (4.0, 8.0), "tied_embeddings": (1.0, 0.0)}
+VALUES |= {"mesh_rows": (1.0, 2.0)}
 VALUES |= {"usable_fraction": (0.5, 0.75), "utilisation": (1.0, 0.75)}
 
 # Thresholds act at once: the payload of 4 x 2 tokens x 64 x 2 B, and four chips of it.

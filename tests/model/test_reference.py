@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxlimits.catalog.loader import load_catalog
@@ -13,6 +13,7 @@ from jaxlimits.schema import CALIBRATED, FLAGS, OF_THE_LIMIT
 from tests.helpers import (
     ALGORITHMS,
     COMBINATIONS,
+    ON_TOPOLOGIES,
     evaluate_x32,
     evaluate_x64,
     make_scenario,
@@ -63,6 +64,15 @@ def test_the_model_equals_an_independent_one_on_every_llm_of_the_catalog(llm, co
 def test_the_model_equals_an_independent_one_under_every_algorithm(algorithm, data):
     scenario = data.draw(scenarios(combinations=("default",)))
     scenario = scenario.but(collective_algorithm=algorithm)
+    assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+
+
+@pytest.mark.parametrize(("topology", "algorithm"), ON_TOPOLOGIES)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_the_model_equals_an_independent_one_on_every_topology(topology, algorithm, data):
+    scenario = data.draw(scenarios(combinations=("default",)))
+    scenario = scenario.but(topology=topology, collective_algorithm=algorithm)
     assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
 
 
