@@ -267,7 +267,7 @@ def _crossing_parts(group: Group) -> Scalar:
 
 
 def _exchanged_parts(group: Group) -> Scalar:
-    """Parts that cross the busiest link, step by step, where each chip has one for each other [1]."""
+    """Parts that cross the busiest link, step by step, where each pair of chips has one [1]."""
     if group.shape == "switch":
         return group.size - 1.0
     hops = _hops(group)

@@ -16,7 +16,6 @@ from jaxlimits.model.topology import (
     Exposed,
     collective_time,
     constant,
-    exposed,
     group_levels,
     hops_between_stages,
     least,
@@ -70,19 +69,9 @@ def all_reduce(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     if algorithm == "constant":
         return constant(chip.sync_latency)
     names = ALGORITHMS_ON[deployment.topology] if algorithm == "best" else (algorithm,)
-    payload = activation_bytes(llm, deployment)
-    return least([_all_reduce_by(name, chip, deployment, payload) for name in names])
-
-
-def _all_reduce_by(name: str, chip: Chip, deployment: Deployment, payload: Scalar) -> Exposed:
-    size = deployment.tp_size
-
-    def time(chip: Chip, payload: Scalar) -> Scalar:
-        latency = chip.sync_latency
-        levels = group_levels(chip, deployment, size=size, chips=size, latency=latency)
-        return collective_time("all-reduce", name, levels, payload)
-
-    return exposed(time, chip, payload)
+    payload, size = activation_bytes(llm, deployment), deployment.tp_size
+    levels = group_levels(chip, deployment, size=size, chips=size, latency=chip.sync_latency)
+    return least([collective_time("all-reduce", name, levels, payload) for name in names])
 
 
 def all_to_all(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
@@ -95,13 +84,9 @@ def all_to_all(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     if deployment.collective_algorithm == "constant":
         return constant(chip.all_to_all_latency)
     size, chips = deployment.ep_size, deployment.tp_size * deployment.dp_size
-
-    def time(chip: Chip, payload: Scalar) -> Scalar:
-        latency = chip.all_to_all_latency
-        levels = group_levels(chip, deployment, size=size, chips=chips, latency=latency)
-        return collective_time("all-to-all", "one-shot", levels, payload)
-
-    return exposed(time, chip, routed_bytes(llm, deployment))
+    latency = chip.all_to_all_latency
+    levels = group_levels(chip, deployment, size=size, chips=chips, latency=latency)
+    return collective_time("all-to-all", "one-shot", levels, routed_bytes(llm, deployment))
 
 
 def tp_collectives(llm: LLM, deployment: Deployment) -> Scalar:
@@ -133,6 +118,8 @@ def tp_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
 
 def ep_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     """Exposed time of the expert-parallel all-to-alls of one step [s]. Ours."""
+    if not deployment.expert_parallel:
+        return constant(0.0)
     each = all_to_all(chip, llm, deployment)
     return each.times(ep_collectives(llm, deployment), where=is_expert_parallel(deployment))
 
@@ -145,11 +132,7 @@ def pp_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     """
     if deployment.collective_algorithm == "constant":
         return constant((deployment.pp_size - 1.0) * chip.hop_latency)
-
-    def time(chip: Chip, payload: Scalar) -> Scalar:
-        return hops_between_stages(chip, deployment, payload)
-
-    return exposed(time, chip, activation_bytes(llm, deployment))
+    return hops_between_stages(chip, deployment, activation_bytes(llm, deployment))
 
 
 def sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:

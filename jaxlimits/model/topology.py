@@ -20,14 +20,14 @@ import jax.numpy as jnp
 from jaxlimits._types import Flag, Scalar
 from jaxlimits.model import alpha_beta
 from jaxlimits.model.alpha_beta import Group
-from jaxlimits.model.chip import LINK_LATENCIES, Chip
+from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 
 LINKS_OF_A_MESH = 4.0
 """Links among which a chip's ``link_bw`` divides in two dimensions; at an edge some lie idle."""
 
-_LARGEST_SIDE = 8
-"""Exponent of the largest side that a mesh is given by itself: 256 x 256 chips."""
+_SIDES = tuple(2.0**exponent for exponent in range(9))
+"""Numbers of rows that a mesh is given by itself, up to 256 x 256 chips."""
 
 _PARTED = {"all-reduce": ("two-shot", "ring"), "all-gather": ("one-shot", "ring", "tree")}
 """Algorithms that leave each chip with a part of the payload for the next level."""
@@ -95,15 +95,16 @@ def mesh_rows(deployment: Deployment, *, size: Scalar) -> Scalar:
     The field ``mesh_rows`` where it is set (and divides the size); otherwise the largest power of
     two that divides the size and is at most its root: 2 x 2, 2 x 4, 4 x 4, 1 x 7.
     """
-    sides = [2.0**exponent for exponent in range(_LARGEST_SIDE + 1)]
-    fitting = (jnp.where(_divides(s, size) & (s * s <= size), s, 1.0) for s in sides)
-    near_square = functools.reduce(jnp.maximum, fitting)
+    sides = jnp.array(_SIDES)
+    near_square = jnp.max(
+        jnp.where((jnp.mod(size, sides) == 0.0) & (sides * sides <= size), sides, 1.0)
+    )
     asked = jnp.maximum(deployment.mesh_rows, 1.0)
     given = (deployment.mesh_rows > 0.0) & _divides(asked, size)
     return jnp.where(given, asked, near_square)
 
 
-def hops_between_stages(chip: Chip, deployment: Deployment, payload: Scalar) -> Scalar:
+def hops_between_stages(chip: Chip, deployment: Deployment, payload: Scalar) -> Exposed:
     """Time of all hops of a step between pipeline stages, by topology [s].
 
     Each chip sends to its like in the next stage: through the switch; over the rails where the
@@ -111,23 +112,25 @@ def hops_between_stages(chip: Chip, deployment: Deployment, payload: Scalar) -> 
     stages lie side by side.
     """
     hops = deployment.pp_size - 1.0
+    pair = Group(size=2.0, latency=chip.hop_latency, link_bw=chip.link_bw)
+    inside = exposed(alpha_beta.point_to_point, pair, payload)
+    if deployment.topology == "switched":
+        return inside.times(hops)
     if deployment.topology == "rail":
         chips = deployment.tp_size * deployment.pp_size
         across = jnp.minimum(hops, jnp.ceil(chips / chip.scale_up_size) - 1.0)
-        outside = chip.scale_out_latency + payload / chip.scale_out_bw
-        return (hops - across) * (chip.hop_latency + payload / chip.link_bw) + across * outside
-    if deployment.topology == "switched":
-        pair = Group(size=2.0, latency=chip.hop_latency, link_bw=chip.link_bw)
-        return hops * alpha_beta.point_to_point(pair, payload)
+        ports = Group(size=2.0, latency=chip.scale_out_latency, link_bw=chip.scale_out_bw)
+        outside = exposed(alpha_beta.point_to_point, ports, payload)
+        return inside.times(hops - across) + outside.times(across)
     rows = mesh_rows(deployment, size=deployment.tp_size)
     shorter = jnp.minimum(rows, deployment.tp_size / rows)
     line = _side(chip, deployment, size=2.0, latency=chip.hop_latency)
-    return hops * alpha_beta.shift(line, payload, hops=shorter)
+    return exposed(functools.partial(alpha_beta.shift, hops=shorter), line, payload).times(hops)
 
 
 def collective_time(
     operation: str, algorithm: str, levels: Sequence[Group], payload: Scalar
-) -> Scalar:
+) -> Exposed:
     """Time of one collective, level after level [s].
 
     Parameters
@@ -140,18 +143,19 @@ def collective_time(
         Bytes that each chip brings, or for an all-gather ends with [B].
     """
     form = OPERATIONS[operation][algorithm]
-    times: list[Scalar] = []
+    times: list[Exposed] = []
     for level in levels:
-        times.append(jnp.where(level.size > 1.0, form(level, payload), 0.0))
+        times.append(exposed(form, level, payload).times(1.0, where=level.size > 1.0))
         if algorithm in _PARTED.get(operation, ()):
             payload = payload / level.size
     return functools.reduce(operator.add, times)
 
 
-def exposed(time: Callable[[Chip, Scalar], Scalar], chip: Chip, payload: Scalar) -> Exposed:
+def exposed(form: Callable[[Group, Scalar], Scalar], group: Group, payload: Scalar) -> Exposed:
     """Part a time in what it takes without a payload, and what it takes without any latency."""
+    silent = dataclasses.replace(group, latency=0.0, router_latency=0.0)
     return Exposed(
-        total=time(chip, payload), latency=time(chip, 0.0), payload=time(_silent(chip), payload)
+        total=form(group, payload), latency=form(group, 0.0), payload=form(silent, payload)
     )
 
 
@@ -167,11 +171,6 @@ def least(candidates: Sequence[Exposed]) -> Exposed:
         )
 
     return functools.reduce(quicker, candidates)
-
-
-def _silent(chip: Chip) -> Chip:
-    """The chip without latencies."""
-    return dataclasses.replace(chip, **dict.fromkeys(LINK_LATENCIES, 0.0))
 
 
 def _side(chip: Chip, deployment: Deployment, *, size: Scalar, latency: Scalar) -> Group:
