@@ -1,4 +1,4 @@
-"""The shipped grid of collectives: every algorithm, topology and interconnect, and what they show."""
+"""The shipped grid of collectives: algorithms, topologies and interconnects, and what they show."""
 
 import numpy as np
 import pytest

@@ -64,7 +64,7 @@ CONSTRAINTS = (
     *(
         Constraint(
             fields=("mesh_rows", "tp_size"),
-            holds=lambda f: f["tp_size"] % (f["mesh_rows"] + (f["mesh_rows"] == 0.0)) == 0.0,
+            holds=lambda f: f["tp_size"] % f["mesh_rows"].clip(min=1.0) == 0.0,
             says="mesh_rows must divide tp_size",
             remedy="choose another mesh_rows, 0 for a shape by itself, or link the axes",
             needs={"topology": topology},
