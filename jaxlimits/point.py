@@ -36,8 +36,8 @@ def evaluate(
         What to name in an error.
     **settings
         Any field or switch by its name, as in a grid file: ``tp_size=8``, ``mem_bw="8 TB/s"``,
-        ``accounting="layers"``, ``mem_bw_scale=2``. Names of the calibrated overlay too:
-        ``calibration="vllm"``, ``fabric="vllm-b200"``.
+        ``accounting="layers"``, ``mem_bw_scale=2``. Further names too: ``interconnect="nvlink5"``,
+        and those of the calibrated overlay, ``calibration="vllm"``, ``fabric="vllm-b200"``.
 
     Returns
     -------

@@ -12,7 +12,7 @@ import equinox as eqx
 
 from jaxlimits import units
 from jaxlimits.model.calibration import Calibration
-from jaxlimits.model.chip import Chip
+from jaxlimits.model.chip import LINK_FIELDS, Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import Quantity, Switch, defaults, quantities, switches
@@ -33,8 +33,11 @@ RECORDS: Mapping[str, type[eqx.Module]] = {
 REQUIRED = ("llm", "chip")
 """Records that a user must pick from the catalog by name."""
 
-NAMED = (*REQUIRED, "calibration", "fabric")
-"""Records that a user can pick; those of the calibrated overlay are neutral where none is named."""
+OVERLAID: Mapping[str, tuple[str, ...]] = {"interconnect": LINK_FIELDS}
+"""Names that a user can pick for some fields of another record, in place of that record's own."""
+
+NAMED = (*REQUIRED, "calibration", "fabric", *OVERLAID)
+"""What a user can pick by name; the calibrated overlay is neutral where none is named."""
 
 SCALE_SUFFIX = "_scale"
 """``mem_bw_scale`` multiplies ``mem_bw``, whatever its base value."""

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxlimits.catalog.loader import load_catalog
+from jaxlimits.model.alpha_beta import ALGORITHMS_ON
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.evaluate import evaluate
@@ -40,6 +41,7 @@ COMBINATIONS = {
         "chunk_read": "mean",
         "collectives": "derived",
         "collective_algorithm": "best",
+        "topology": "rail",
     },
     "derived": DEFAULT
     | {
@@ -48,13 +50,18 @@ COMBINATIONS = {
         "vector_work": "off",
         "collectives": "derived",
         "collective_algorithm": "one-shot",
+        "topology": "torus-2d",
     },
 }
 """A handful of combinations; each one compiles. Every choice of every switch occurs in them, but of
-the algorithms only the constant, the simplest, and the least of all; see ``ALGORITHMS``."""
+the algorithms only the constant, the simplest, and the least of all, and of the topologies three;
+see ``ALGORITHMS`` and ``ON_TOPOLOGIES``."""
 
 ALGORITHMS = switches(Deployment)["collective_algorithm"].choices
 """Every way to time a collective, for tests that go through all of them."""
+
+ON_TOPOLOGIES = [(t, a) for t, known in ALGORITHMS_ON.items() for a in (*known, "best")]
+"""Every topology with every algorithm that has a path there, and the best of them."""
 
 
 class Scenario(NamedTuple):

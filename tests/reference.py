@@ -5,8 +5,10 @@ Only the two imbalance factors of expert parallelism come from the package; they
 own against Monte Carlo.
 """
 
+import copy
 import functools
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,8 +20,10 @@ from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 OPERATORS = ("projections", "indexer", "attention", "output", "router", "experts", "ffn", "lm_head")
 CODES = {"memory": 0, "compute": 1, "sync": 2, "capacity": 3}
 ALGORITHMS = ("one-shot", "two-shot", "ring", "tree", "in-network")
+IN_TWO_DIMENSIONS = ("mesh-2d", "torus-2d", "wafer-mesh")
 VOID_IF_INFEASIBLE = (
-    *("t_compute", "t_mem", "t_sync", "t_step", "utps", "stps", "tpot"),
+    *("t_compute", "t_mem", "t_sync", "t_sync_latency", "t_sync_payload", "t_step"),
+    *("utps", "stps", "tpot"),
     *("bandwidth_utilisation", "flops_utilisation", "energy_per_token", "stps_per_watt"),
     *("dollars_per_token", "stps_per_dollar", "compute_to_memory", "sync_to_work"),
 )
@@ -202,41 +206,159 @@ def add_vector_work(p: Point, work: dict[str, Work]) -> None:
         work["lm_head"].vector = p.tokens * (4 * d + 5 * p.vocab_size)
 
 
-def all_reduce_seconds(p: Point, algorithm: str) -> float:
-    """One tensor-parallel collective of the activations of one micro-batch."""
-    n, alpha = p.tp_size, p.sync_latency
-    whole = p.tokens * p.hidden_size * p.activation_bits / 8 / p.link_bw
-    if algorithm == "best":
-        return min(all_reduce_seconds(p, each) for each in ALGORITHMS)
-    return {
-        "constant": alpha,
-        "one-shot": alpha + (n - 1) * whole,
-        "two-shot": 2 * alpha + 2 * (n - 1) / n * whole,
-        "ring": 2 * (n - 1) * (alpha + whole / n),
-        "tree": 2 * (int(n) - 1).bit_length() * (alpha + whole),
-        "in-network": 2 * alpha + whole,
-    }[algorithm]
+@dataclass(frozen=True)
+class Side:
+    """One level of a network: its chips, how they are joined, and what its links cost."""
+
+    size: float
+    kind: str
+    alpha: float
+    rho: float
+    rate: float
 
 
-def sync_seconds(p: Point) -> float:
-    """Exposed time of every collective, layer by layer."""
-    moved = p.collective_algorithm != "constant"
-    whole = p.tokens * p.hidden_size * p.activation_bits / 8 / p.link_bw if moved else 0.0
-    routed = whole * p.experts_per_token / p.tp_size * (p.ep_size - 1) / p.ep_size
-    reduced = all_reduce_seconds(p, p.collective_algorithm)
+def sides(p: Point, *, size: float, chips: float, alpha: float) -> list[Side]:
+    """The levels of a group, those of one chip left out."""
+    if p.topology == "switched":
+        found = [Side(size, "switch", alpha, 0.0, p.link_bw)]
+    elif p.topology == "rail":
+        domains = min(-(-chips // p.scale_up_size), size)
+        found = [
+            Side(size / domains, "switch", alpha, 0.0, p.link_bw),
+            Side(domains, "switch", p.scale_out_latency, 0.0, p.scale_out_bw),
+        ]
+    else:
+        kind = "loop" if p.topology == "torus-2d" else "line"
+        rows = shape_rows(p, int(size))
+        both = (size // rows, rows)
+        found = [Side(n, kind, alpha, p.router_latency, p.link_bw / 4) for n in both]
+    return [side for side in found if side.size > 1]
+
+
+def shape_rows(p: Point, size: int) -> int:
+    """Rows of a mesh: as asked for, or the nearest to a square by powers of two."""
+    if p.mesh_rows and size % p.mesh_rows == 0:
+        return int(p.mesh_rows)
+    return max(2**k for k in range(9) if size % 2**k == 0 and 4**k <= size)
+
+
+def farthest(side: Side) -> float:
+    """Hops to the farthest chip."""
+    return {"switch": 1, "line": side.size - 1, "loop": side.size // 2}[side.kind]
+
+
+def carried(side: Side) -> float:
+    """Parts on the busiest link where each chip's goes to all others."""
+    return (side.size - 1) / 2 if side.kind == "loop" else side.size - 1
+
+
+def all_reduce_seconds(p: Point, algorithm: str, payload: float) -> float:
+    """One tensor-parallel collective of so many bytes."""
+    if algorithm == "constant":
+        return p.sync_latency
+    seconds = 0.0
+    for side in sides(p, size=p.tp_size, chips=p.tp_size, alpha=p.sync_latency):
+        n, alpha, whole, hops = side.size, side.alpha, payload / side.rate, farthest(side)
+        passing = alpha + (hops - 1) * side.rho
+        shares = carried(side) / n * whole
+        rounds = (math.ceil(n) - 1).bit_length()
+        seconds += {
+            "one-shot": passing + n * shares,
+            "two-shot": hops * alpha + passing + 2 * shares,
+            "ring": 2 * (hops if side.kind == "loop" else n - 1) * alpha + 2 * shares,
+            "tree": 2 * sum(alpha + whole + (2**k - 1) * side.rho for k in range(rounds)),
+            "in-network": (2 * alpha if side.kind == "switch" else passing) + whole,
+        }[algorithm]
+        if algorithm in {"two-shot", "ring"}:
+            payload /= n
+    return seconds
+
+
+def all_to_all_seconds(p: Point, payload: float) -> float:
+    """One expert-parallel exchange of so many bytes a chip."""
+    if p.collective_algorithm == "constant":
+        return p.all_to_all_latency
+    chips, seconds = p.tp_size * p.dp_size, 0.0
+    for side in sides(p, size=p.ep_size, chips=chips, alpha=p.all_to_all_latency):
+        n, hops = side.size, farthest(side)
+        # What a link carries in each step: parts for the chips still ahead.
+        if side.kind == "loop":
+            opposite = 0.5 if n % 2 == 0 else 1.0  # half of it takes the other way
+            parts = sum(range(int(hops))) + opposite * hops
+        else:
+            parts = n - 1 if side.kind == "switch" else sum(range(int(n)))
+        seconds += side.alpha + (hops - 1) * side.rho + parts * payload / n / side.rate
+    return seconds
+
+
+def hop_seconds(p: Point, stage: int, payload: float) -> float:
+    """The hop from one stage to the next."""
+    if p.collective_algorithm == "constant":
+        return p.hop_latency
+    if p.topology == "rail":
+        stages = -(-p.tp_size * p.pp_size // p.scale_up_size)
+        if stage < min(p.pp_size - 1, stages - 1):
+            return p.scale_out_latency + payload / p.scale_out_bw
+    if p.topology in IN_TWO_DIMENSIONS:
+        rows = shape_rows(p, int(p.tp_size))
+        passed = min(rows, p.tp_size // rows)
+        each = 4 * payload / p.link_bw
+        return p.hop_latency + (passed - 1) * p.router_latency + passed * each
+    return p.hop_latency + payload / p.link_bw
+
+
+def sync_parts(p: Point) -> tuple[float, float, float]:
+    """All exposed time, that without any payload, and that without any latency."""
+    resolved, silent = copy.copy(p), copy.copy(p)
+    if p.collective_algorithm == "best":
+        payload = p.tokens * p.hidden_size * p.activation_bits / 8
+        sums_on_the_way = p.topology not in {"mesh-2d", "torus-2d"}
+        names = [name for name in ALGORITHMS if name != "in-network" or sums_on_the_way]
+        best = min(names, key=lambda name: all_reduce_seconds(p, name, payload))
+        resolved.collective_algorithm = silent.collective_algorithm = best
+    for name in ("sync", "hop", "all_to_all", "router", "scale_out"):
+        setattr(silent, f"{name}_latency", 0.0)
+    return sync_seconds(resolved), sync_seconds(resolved, payload=0.0), sync_seconds(silent)
+
+
+def sync_seconds(p: Point, *, payload: float = 1.0) -> float:
+    """Exposed time of every collective, layer by layer; ``payload`` is a factor on the bytes."""
+    whole = payload * p.tokens * p.hidden_size * p.activation_bits / 8
+    reduced = all_reduce_seconds(p, p.collective_algorithm, whole)
+    seconds = sum(hop_seconds(p, stage, whole) for stage in range(int(p.pp_size) - 1))
+    for _, _, _, moe in p.layers():
+        if moe and p.is_ep:
+            seconds += 2 * all_to_all_seconds(p, whole * p.experts_per_token / p.tp_size)
+        if p.tp_size > 1:
+            seconds += collectives_of(p, moe=moe) * reduced
+    return seconds
+
+
+def collectives_of(p: Point, *, moe: bool) -> float:
+    """Tensor-parallel collectives of one layer."""
     each = p.collectives_per_layer
     if p.collectives == "derived":
         heads = 1 if p.is_mla else p.num_kv_heads
         each = 3.0 if p.kv_sharding == "split" and p.tp_size > heads else 2.0
-    seconds = (p.pp_size - 1) * (p.hop_latency + whole)
+    return max(each - 1, 0.0) if moe and p.is_ep else each
+
+
+def exchanged(p: Point) -> dict[str, float]:
+    """Collectives of one step, and the bytes that all chips send for one token, layer by layer."""
+    a, found = p.hidden_size * p.activation_bits / 8, Counter()
     for _, _, _, moe in p.layers():
-        own = each
-        if moe and p.is_ep:
-            own = max(each - 1, 0.0)
-            seconds += 2 * (p.all_to_all_latency + routed)
         if p.tp_size > 1:
-            seconds += own * reduced
-    return seconds
+            found["tp_collectives"] += collectives_of(p, moe=moe)
+        found["ep_collectives"] += 2 if moe and p.is_ep else 0
+    return {
+        "tp_collectives": found["tp_collectives"],
+        "ep_collectives": found["ep_collectives"],
+        "pp_hops": p.pp_size - 1,
+        # Each of tp chips sends (tp - 1)/tp of the activations twice.
+        "tp_volume": found["tp_collectives"] * p.tp_size * 2 * (p.tp_size - 1) / p.tp_size * a,
+        "ep_volume": found["ep_collectives"] * p.experts_per_token * (1 - 1 / p.ep_size) * a,
+        "pp_volume": (p.pp_size - 1) * p.tp_size * a,
+    }
 
 
 @functools.cache
@@ -300,7 +422,7 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         filled = largest = math.inf if stored <= room else 0.0
 
     compute, memory, overlap = stage_times(p, work)
-    sync = sync_seconds(p)
+    sync, sync_latency, sync_payload = sync_parts(p)
     step = overlap + sync
     stps = p.dp_size * p.pp_size * p.batch_size / step
     ratio = {4.0: p.flops_ratio_4bit, 8.0: 1.0, 16.0: p.flops_ratio_16bit}[p.compute_bits]
@@ -329,6 +451,8 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "t_compute": compute,
         "t_mem": memory,
         "t_sync": sync,
+        "t_sync_latency": sync_latency,
+        "t_sync_payload": sync_payload,
         "t_step": step,
         "utps": 1 / step,
         "stps": stps,
@@ -339,6 +463,7 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "weight_traffic": weight_traffic,
         "kv_traffic": kv_traffic,
         "flops": flops,
+        **exchanged(p),
         "batch_capacity": filled,
         "max_batch_size": largest,
         "feasible": feasible,

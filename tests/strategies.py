@@ -119,6 +119,7 @@ def deployment_numbers(draw, experts: float) -> dict[str, float]:
         "compute_bits": draw(st.sampled_from(COMPUTE_BITS)),
         "index_bits": draw(st.sampled_from([8.0, 8.25])),
         "activation_bits": draw(st.sampled_from([8.0, 16.0])),
+        "mesh_rows": draw(st.sampled_from([0.0, 1.0, *[s for s in (2.0, 4.0) if tp % s == 0.0]])),
     }
 
 
@@ -136,6 +137,10 @@ def chip_numbers(draw) -> dict[str, float]:
         "sync_latency": draw(st.one_of(st.just(0.0), logs(1e-8, 1e-4))),
         "hop_latency": draw(logs(1e-8, 1e-4)),
         "all_to_all_latency": draw(logs(1e-8, 1e-4)),
+        "router_latency": draw(st.one_of(st.just(0.0), logs(1e-9, 1e-5))),
+        "scale_up_size": draw(counts(1, 72)),
+        "scale_out_bw": draw(logs(1e9, 1e12)),
+        "scale_out_latency": draw(logs(1e-8, 1e-4)),
         "base_power": draw(st.floats(0.0, 1500.0)),
         "die_area": draw(st.floats(0.0, 1e-3)),
         "power_density": draw(st.floats(0.0, 2e6)),

@@ -55,6 +55,15 @@ mem_capacity = "100 MB"
 usable_fraction = 0.5
 base_power = "100 W"
 mem_price = "10 USD/GB"
+[interconnects.everything]
+link_bw = "1 GB/s"
+sync_latency = "2 us"
+hop_latency = "3 us"
+all_to_all_latency = "4 us"
+router_latency = "5 us"
+scale_up_size = 2
+scale_out_bw = "0.5 GB/s"
+scale_out_latency = "6 us"
 [calibrations.everything]
 mem_efficiency = 0.4
 kv_efficiency = 0.4
@@ -75,7 +84,7 @@ library_latency = "12 us"
 library_hop_latency = "1 us"
 mesh_peers = 2
 """
-OVERLAY = {"calibration": "everything", "fabric": "everything"}
+OVERLAY = {"calibration": "everything", "fabric": "everything", "interconnect": "everything"}
 BASE = {"tp_size": 4, "pp_size": 2, "dp_size": 2}
 BASE |= {"batch_size": 4, "seq_len": 512, "query_tokens": 2}
 OUTPUTS = ("t_mem", "t_compute", "t_sync", "capacity_utilisation", "flops_utilisation", "power")
@@ -89,6 +98,11 @@ NEEDS = {
     "flops_ratio_4bit": {"compute_bits": "4"},
     "link_bw": {"collective_algorithm": "one-shot"},
     "activation_bits": {"collective_algorithm": "one-shot"},
+    "mesh_rows": {"collective_algorithm": "one-shot", "topology": "mesh-2d"},
+    "router_latency": {"collective_algorithm": "one-shot", "topology": "mesh-2d", "mesh_rows": "1"},
+    "scale_up_size": {"collective_algorithm": "one-shot", "topology": "rail"},
+    "scale_out_bw": {"collective_algorithm": "one-shot", "topology": "rail"},
+    "scale_out_latency": {"collective_algorithm": "one-shot", "topology": "rail"},
     "one_shot_latency": {"one_shot_bytes": "1 MB"},
     "one_shot_bw": {"one_shot_bytes": "1 MB"},
     "library_latency": {"library_bytes": "1 MB"},
@@ -98,7 +112,8 @@ NEEDS = {
 }
 # Where twice and half the value are not values of the field.
 VALUES = {"ep_size": (2.0, 4.0), "tied_embeddings": (0.0, 1.0), "utilisation": (0.5, 1.0)}
-FACTORS = {"tied_embeddings": (1.0,), "pue": (1.0, 2.0)}
+VALUES |= {"mesh_rows": (1.0, 2.0)}
+FACTORS = {"tied_embeddings": (1.0,), "pue": (1.0, 2.0), "mesh_rows": (1.0,)}
 
 
 @pytest.fixture(scope="module")

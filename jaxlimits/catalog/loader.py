@@ -20,7 +20,7 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.llm import LLM
-from jaxlimits.schema import RECORDS, record_defaults
+from jaxlimits.schema import FIELDS, OVERLAID, RECORDS, record_defaults
 from jaxlimits.values import parse_number
 
 VECTOR_SHARE = 1.0 / 30.0
@@ -29,7 +29,7 @@ VECTOR_SHARE = 1.0 / 30.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Catalog:
-    """Models, chips, fabrics and calibrations by name.
+    """Models, chips, interconnects, fabrics and calibrations by name.
 
     Parameters
     ----------
@@ -48,6 +48,11 @@ class Catalog:
     def chips(self) -> Mapping[str, Entry]:
         """Entries of chips by name."""
         return self.entries["chips"]
+
+    @property
+    def interconnects(self) -> Mapping[str, Entry]:
+        """Entries of ways to join chips by name."""
+        return self.entries["interconnects"]
 
     @property
     def fabrics(self) -> Mapping[str, Entry]:
@@ -76,12 +81,13 @@ class Catalog:
         return Calibration(**self.values("calibration", name))
 
     def values(self, record: str, name: str, **place: str) -> dict[str, float]:
-        """Return every numeric field of a named record in SI units.
+        """Return every numeric field of a named record in SI units; those that it states of a part.
 
         Parameters
         ----------
         record
-            ``"llm"``, ``"chip"``, ``"fabric"`` or ``"calibration"``.
+            ``"llm"``, ``"chip"``, ``"fabric"``, ``"calibration"``, or ``"interconnect"``, which is
+            a part of a chip.
         name
             Name of the entry.
         **place
@@ -149,19 +155,25 @@ def _config_path(name: str, folder: Path, *, where: str) -> Path:
 def entry_values(entry: Entry) -> dict[str, float]:
     """Return every numeric field of an entry's record in SI units, defaults filled in.
 
+    An interconnect has the fields that it states and no others.
+
     Raises
     ------
     InputError
         An unknown field, a missing required one, or a value that the field cannot take.
     """
     record = entry.kind.removesuffix("s")
-    fields = quantities(RECORDS[record])
+    partial = record in OVERLAID
+    named = OVERLAID[record] if partial else quantities(RECORDS[record])
+    fields = {name: FIELDS[name] for name in named}
     key = f"{entry.kind}.{entry.name}"
     given: dict[str, float] = {}
     for name, raw in entry.raw.items():
         if name not in fields:
             raise unknown_name("field", name, fields, where=entry.origin, key=key)
         given[name] = parse_number(fields[name], raw, where=entry.origin, key=f"{key}.{name}")
+    if partial:
+        return given
     if record == "chip" and "peak_flops" in given:
         given.setdefault("peak_vector_flops", VECTOR_SHARE * given["peak_flops"])
     values = {**record_defaults(record), **given}

@@ -21,13 +21,13 @@ from jaxlimits.errors import unknown_name
 
 def catalog(
     kind: Annotated[
-        str | None, typer.Argument(help="llms, chips, fabrics or calibrations; all if left out.")
+        str | None, typer.Argument(help=f"One of {', '.join(KINDS)}; all if left out.")
     ] = None,
     name: Annotated[str | None, typer.Argument(help="One entry, with all it states.")] = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """List models, chips, measured fabrics and calibrations, or show one with its source.
+    """List models, chips, interconnects, fabrics and calibrations, or show one with its source.
 
     Examples: jaxlimits catalog chips · jaxlimits catalog llms deepseek-v3 · jaxlimits catalog llms
     path/to/config.json

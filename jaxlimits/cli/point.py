@@ -15,6 +15,10 @@ _GROUPS = {
     "speed": ("utps", "stps", "tpot"),
     "memory": ("weight_bytes", "kv_bytes", "bytes_per_chip", "batch_capacity", "max_batch_size"),
     "work of one step": ("weight_traffic", "kv_traffic", "flops"),
+    "communication": (
+        *("t_sync_latency", "t_sync_payload", "tp_collectives", "ep_collectives", "pp_hops"),
+        *("tp_volume", "ep_volume", "pp_volume"),
+    ),
     "power (provisioned)": ("power", "energy_per_token", "stps_per_watt"),
     "cost": ("capital_cost", "cost_rate", "dollars_per_token", "stps_per_dollar"),
 }

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jaxlimits.model.alpha_beta import ALGORITHMS_ON, ALL_REDUCES
+
 Arrays = Mapping[str, Any]
 """Values of fields by name: arrays of numpy, or traced ones."""
 
@@ -15,7 +17,8 @@ class Constraint:
     Parameters
     ----------
     fields
-        Names of the fields; the first is the one to blame.
+        Names of the fields; the first is the one to blame. None where the settings of switches
+        alone exclude each other.
     holds
         Function of their arrays: where the condition holds.
     says, remedy
@@ -34,7 +37,41 @@ class Constraint:
     ordered: bool = True
 
 
+_SIDES = ("mesh-2d", "torus-2d", "wafer-mesh")
+"""Topologies with rows and columns."""
+
+
+def _without_path(algorithm: str, topology: str) -> Constraint:
+    """An algorithm that a topology has no path for."""
+    others = " or ".join(t for t, known in ALGORITHMS_ON.items() if algorithm in known)
+    known = ", ".join(ALGORITHMS_ON[topology])
+    return Constraint(
+        fields=(),
+        holds=lambda _: False,
+        says=f"{topology} has no path for the collective algorithm {algorithm}",
+        remedy=f"choose {known}, best or constant there, or the topology {others}",
+        needs={"collective_algorithm": algorithm, "topology": topology},
+    )
+
+
 CONSTRAINTS = (
+    *(
+        _without_path(algorithm, topology)
+        for topology, known in ALGORITHMS_ON.items()
+        for algorithm in ALL_REDUCES
+        if algorithm not in known
+    ),
+    *(
+        Constraint(
+            fields=("mesh_rows", "tp_size"),
+            holds=lambda f: f["tp_size"] % f["mesh_rows"].clip(min=1.0) == 0.0,
+            says="mesh_rows must divide tp_size",
+            remedy="choose another mesh_rows, 0 for a shape by itself, or link the axes",
+            needs={"topology": topology},
+            ordered=False,
+        )
+        for topology in _SIDES
+    ),
     Constraint(
         fields=("ep_size", "tp_size", "dp_size"),
         holds=lambda f: (f["tp_size"] * f["dp_size"]) % f["ep_size"] == 0.0,

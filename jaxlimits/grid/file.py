@@ -113,6 +113,7 @@ class GridTables(pydantic.BaseModel):
     reduce: dict[str, ReductionTable] = pydantic.Field(default_factory=dict)
     llms: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
     chips: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
+    interconnects: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
     fabrics: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
     calibrations: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
 

@@ -1,8 +1,8 @@
 """From a grid's names and overrides to plain numbers: one value, or one column, for every field.
 
-``--set`` wins over ``[base]``. These, or an axis over the field itself, win over the entry of the
-catalog that ``llm``, ``chip``, ``calibration`` or ``fabric`` names, and that wins over the record's
-default.
+``--set`` wins over ``[base]``. These, or an axis over the field itself, win over what a named
+``interconnect`` states, that over the entry of the catalog that ``llm``, ``chip``, ``calibration``
+or ``fabric`` names, and that over the record's default.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from jaxlimits import schema
+from jaxlimits.errors import InputError
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.grid.spec import GridSpec
@@ -111,9 +112,10 @@ def bind(spec: GridSpec) -> Scenario:
     base |= spec.base
     direct = {name for axis in spec.axes for name in (axis.name, *axis.linked)}
     taken = set(spec.base) | direct
+    overlaid = _overlaid_fields(spec)
     columns = []
     for axis in spec.axes:
-        constant, along = _split(_columns(axis, spec, taken=taken))
+        constant, along = _split(_columns(axis, spec, base=base, taken=taken, overlaid=overlaid))
         base |= constant
         columns.append(along)
     varying = {name for fields in columns for name in fields}
@@ -126,23 +128,74 @@ def bind(spec: GridSpec) -> Scenario:
     )
 
 
-def _columns(axis: Axis, spec: GridSpec, *, taken: set[str]) -> dict[str, np.ndarray]:
-    """The numeric fields that an axis sets; those of named records give way to ``taken``."""
+def _overlaid_fields(spec: GridSpec) -> set[str]:
+    """Fields that an interconnect states, wherever in the grid it is named."""
+    found: set[str] = set()
+    for kind in schema.OVERLAID:
+        columns = [{axis.name: axis.values, **axis.linked}.get(kind, ()) for axis in spec.axes]
+        fixed = [spec.names[kind]] if kind in spec.names else []
+        for name in itertools.chain(fixed, *columns):
+            found |= spec.catalog.values(kind, str(name), **_axis_place(spec, kind)).keys()
+    return found
+
+
+def _columns(
+    axis: Axis,
+    spec: GridSpec,
+    *,
+    base: Mapping[str, float],
+    taken: set[str],
+    overlaid: set[str],
+) -> dict[str, np.ndarray]:
+    """The numeric fields that an axis sets; those of named records give way to ``taken``.
+
+    A chip's give way to those that an interconnect states on another axis or for the whole grid.
+    """
+    given = {axis.name: axis.values, **axis.linked}
     columns: dict[str, np.ndarray] = {}
-    for name, values in {axis.name: axis.values, **axis.linked}.items():
-        if name in schema.NAMED:
-            table = _record_table(spec, name, values)
-            columns |= {field: column for field, column in table.items() if field not in taken}
-        elif name not in schema.SWITCHES:
-            columns[name] = np.asarray(values, dtype=np.float64)
+    for name in sorted(given, key=lambda name: name in schema.OVERLAID):  # they lie over the rest
+        if name in schema.OVERLAID:
+            table = _overlay_table(spec, name, given[name], under={**base, **columns})
+        elif name in schema.NAMED:
+            hidden = overlaid if given.keys().isdisjoint(schema.OVERLAID) else set()
+            table = _record_table(spec, name, given[name])
+            table = {field: column for field, column in table.items() if field not in hidden}
+        elif name in schema.SWITCHES:
+            continue
+        else:
+            columns[name] = np.asarray(given[name], dtype=np.float64)
+            continue
+        columns |= {field: column for field, column in table.items() if field not in taken}
     return columns
+
+
+def _overlay_table(
+    spec: GridSpec,
+    kind: str,
+    names: tuple[float, ...] | tuple[str, ...],
+    *,
+    under: Mapping[str, float | np.ndarray],
+) -> dict[str, np.ndarray]:
+    """One column for each field that any of the entries states, elsewhere as it is under them."""
+    place = _axis_place(spec, kind)
+    rows = [spec.catalog.values(kind, str(name), **place) for name in names]
+    table: dict[str, np.ndarray] = {}
+    for field in dict.fromkeys(field for row in rows for field in row):
+        lacking = [str(name) for name, row in zip(names, rows, strict=True) if field not in row]
+        if lacking and field not in under:
+            problem = f"{lacking[0]!r} states no {field}, and another axis varies it"
+            remedy = f"state {field} in each of them, in [base], or link the {kind}s to that axis"
+            raise InputError(problem, **place, remedy=remedy)
+        below = np.broadcast_to(under.get(field, np.nan), (len(rows),))
+        table[field] = np.array([row.get(field, old) for row, old in zip(rows, below, strict=True)])
+    return table
 
 
 def _record_table(
     spec: GridSpec, record: str, names: tuple[float, ...] | tuple[str, ...]
 ) -> dict[str, np.ndarray]:
     """One column for each field of the named records."""
-    place = {"where": spec.file.where, "key": f"{spec.file.axes_key}.{record}"}
+    place = _axis_place(spec, record)
     rows = [spec.catalog.values(record, str(name), **place) for name in names]
     return {field: np.array([row[field] for row in rows]) for field in rows[0]}
 
@@ -158,6 +211,10 @@ def _split(columns: Columns) -> tuple[dict[str, float], Columns]:
         return {}, columns
     constant = {n: float(column[0]) for n, column in columns.items() if n not in varying}
     return constant, varying
+
+
+def _axis_place(spec: GridSpec, name: str) -> dict[str, str]:
+    return {"where": spec.file.where, "key": f"{spec.file.axes_key}.{name}"}
 
 
 def _place(spec: GridSpec, name: str) -> str:

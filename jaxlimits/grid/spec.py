@@ -36,7 +36,7 @@ class GridSpec:
     base
         Fields and scale factors that are set and do not vary, in SI units.
     names
-        ``llm``, ``chip``, ``calibration`` and ``fabric`` where they are named and do not vary.
+        What :data:`jaxlimits.schema.NAMED` lists, where it is named and does not vary.
     switches
         Every static field that does not vary.
     axes

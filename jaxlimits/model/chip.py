@@ -5,6 +5,21 @@ import equinox as eqx
 from jaxlimits._types import Scalar
 from jaxlimits.model.fields import check_record, documented, quantity
 
+LINK_LATENCIES = (
+    "sync_latency",
+    "hop_latency",
+    "all_to_all_latency",
+    "router_latency",
+    "scale_out_latency",
+)
+"""Fields that say how long a message is exposed, whatever its payload."""
+
+LINK_FIELDS = (
+    *("link_bw", "sync_latency", "hop_latency", "all_to_all_latency"),
+    *("router_latency", "scale_up_size", "scale_out_bw", "scale_out_latency"),
+)
+"""Fields that say how chips are joined; a named interconnect states some of them."""
+
 
 @documented
 class Chip(eqx.Module):
@@ -17,7 +32,9 @@ class Chip(eqx.Module):
     one number is the chip's compute in every width.
 
     ``link_bw`` counts only where ``collective_algorithm`` moves a payload; its default is ours, an
-    H100's NVLink. Prices are illustrative, here and in the catalog (ours).
+    H100's NVLink. So do ``router_latency``, in a mesh or a torus alone, and the ``scale_*`` fields,
+    under ``topology`` ``rail`` alone; their defaults are ours: eight chips, each with a port of 400
+    Gb/s. Prices are illustrative, here and in the catalog (ours).
     """
 
     peak_flops: Scalar = quantity(
@@ -62,6 +79,26 @@ class Chip(eqx.Module):
     )
     all_to_all_latency: Scalar = quantity(
         "s", "exposed latency of one expert-parallel all-to-all", display="us", default=1.5e-6
+    )
+    router_latency: Scalar = quantity(
+        "s", "latency of each further hop across a mesh or a torus", display="us", default=0.2e-6
+    )
+    scale_up_size: Scalar = quantity(
+        "1",
+        "chips of one scale-up domain, beyond which rails join them",
+        default=8.0,
+        positive=True,
+        whole=True,
+    )
+    scale_out_bw: Scalar = quantity(
+        "B/s",
+        "one-way rate of one chip's port to the scale-out network",
+        display="GB/s",
+        default=50e9,
+        positive=True,
+    )
+    scale_out_latency: Scalar = quantity(
+        "s", "exposed latency of one message over the scale-out network", display="us", default=5e-6
     )
     base_power: Scalar = quantity("W", "power that depends on no other field", default=0.0)
     die_area: Scalar = quantity("m^2", "die area", display="mm^2", default=800e-6)

@@ -1,18 +1,25 @@
 r"""Collectives: how many one step has, what they move, and the synchronisation that is exposed.
 
-The times of single collectives are those of :mod:`jaxlimits.model.alpha_beta`, or the paper's
+The times of single collectives are those of :mod:`jaxlimits.model.topology`, or the paper's
 constant.
 """
 
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
-from jaxlimits.model import alpha_beta
-from jaxlimits.model.alpha_beta import Group
+from jaxlimits.model.alpha_beta import ALGORITHMS_ON
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.topology import (
+    Exposed,
+    collective_time,
+    constant,
+    group_levels,
+    hops_between_stages,
+    least,
+)
 
 ALL_TO_ALLS_PER_MOE_LAYER = 2.0
 """Under expert parallelism: one to send tokens to their experts, one to bring them back (ours)."""
@@ -51,81 +58,92 @@ def routed_bytes(llm: LLM, deployment: Deployment) -> Scalar:
     return each / deployment.tp_size
 
 
-def all_reduce_time(chip: Chip, llm: LLM, deployment: Deployment) -> Scalar:
+def all_reduce(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     """Exposed time of one tensor-parallel collective by ``collective_algorithm`` [s].
 
     ``constant``: ``sync_latency``, whatever the payload (the paper's, published form). Otherwise an
-    all-reduce among ``tp_size`` chips, of which ``sync_latency`` is one message's latency (ours).
+    all-reduce among ``tp_size`` chips joined by ``topology``, of which ``sync_latency`` is one
+    message's latency; ``best`` is the quickest that has a path there (ours).
     """
     algorithm = deployment.collective_algorithm
     if algorithm == "constant":
-        return chip.sync_latency
-    group = Group(size=deployment.tp_size, latency=chip.sync_latency, link_bw=chip.link_bw)
-    payload = activation_bytes(llm, deployment)
-    if algorithm == "best":
-        return alpha_beta.best_all_reduce(group, payload)
-    return alpha_beta.ALL_REDUCES[algorithm](group, payload)
+        return constant(chip.sync_latency)
+    names = ALGORITHMS_ON[deployment.topology] if algorithm == "best" else (algorithm,)
+    payload, size = activation_bytes(llm, deployment), deployment.tp_size
+    levels = group_levels(chip, deployment, size=size, chips=size, latency=chip.sync_latency)
+    return least([collective_time("all-reduce", name, levels, payload) for name in names])
 
 
-def all_to_all_time(chip: Chip, llm: LLM, deployment: Deployment) -> Scalar:
+def all_to_all(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     """Exposed time of one expert-parallel all-to-all [s].
 
     ``all_to_all_latency``, and, unless ``collective_algorithm`` is ``constant``, the payload of an
-    even routing among ``ep_size`` ranks, sent straight under every algorithm (ours).
+    even routing among ``ep_size`` ranks joined by ``topology``, sent straight under every
+    algorithm: behind a switch no other is quicker (ours).
     """
     if deployment.collective_algorithm == "constant":
-        return chip.all_to_all_latency
-    group = Group(size=deployment.ep_size, latency=chip.all_to_all_latency, link_bw=chip.link_bw)
-    return alpha_beta.all_to_all(group, routed_bytes(llm, deployment))
+        return constant(chip.all_to_all_latency)
+    size, chips = deployment.ep_size, deployment.tp_size * deployment.dp_size
+    latency = chip.all_to_all_latency
+    levels = group_levels(chip, deployment, size=size, chips=chips, latency=latency)
+    return collective_time("all-to-all", "one-shot", levels, routed_bytes(llm, deployment))
 
 
-def hop_time(chip: Chip, llm: LLM, deployment: Deployment) -> Scalar:
-    """Exposed time of one hop between pipeline stages [s].
+def tp_collectives(llm: LLM, deployment: Deployment) -> Scalar:
+    r"""Tensor-parallel collectives of one step; none on one chip [1].
+
+    Under expert parallelism each MoE layer has one fewer: its feed-forward part ends in an
+    all-to-all instead (ours).
+    """
+    per_layer = tp_collectives_per_layer(llm, deployment)
+    replaced = jnp.where(is_expert_parallel(deployment), jnp.minimum(per_layer, 1.0), 0.0)
+    count = llm.num_layers * per_layer - llm.num_moe_layers * replaced
+    return jnp.where(deployment.tp_size > 1.0, count, 0.0)
+
+
+def ep_collectives(llm: LLM, deployment: Deployment) -> Scalar:
+    """Expert-parallel all-to-alls of one step [1]. Ours."""
+    count = ALL_TO_ALLS_PER_MOE_LAYER * llm.num_moe_layers
+    return jnp.where(is_expert_parallel(deployment), count, 0.0)
+
+
+def tp_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
+    r"""Exposed time of all tensor-parallel collectives of one step [s].
+
+    One chip has none, and there the derivative by ``tp_size`` is 0.
+    """
+    each = all_reduce(chip, llm, deployment)
+    return each.times(tp_collectives(llm, deployment), where=deployment.tp_size > 1.0)
+
+
+def ep_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
+    """Exposed time of the expert-parallel all-to-alls of one step [s]. Ours."""
+    if not deployment.expert_parallel:
+        return constant(0.0)
+    each = all_to_all(chip, llm, deployment)
+    return each.times(ep_collectives(llm, deployment), where=is_expert_parallel(deployment))
+
+
+def pp_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
+    r"""Exposed time of the hops between pipeline stages: :math:`(\mathrm{pp}-1)\,\tau` [s].
 
     ``hop_latency``, and, unless ``collective_algorithm`` is ``constant``, the activations: each
     chip sends them whole to its like in the next stage, so that nothing is left to gather (ours).
     """
     if deployment.collective_algorithm == "constant":
-        return chip.hop_latency
-    pair = Group(size=2.0, latency=chip.hop_latency, link_bw=chip.link_bw)
-    return alpha_beta.point_to_point(pair, activation_bytes(llm, deployment))
+        return constant((deployment.pp_size - 1.0) * chip.hop_latency)
+    return hops_between_stages(chip, deployment, activation_bytes(llm, deployment))
 
 
-def tp_sync_time(chip: Chip, llm: LLM, deployment: Deployment) -> Scalar:
-    r"""Exposed time of all tensor-parallel collectives of one step [s].
-
-    One chip has none, and there the derivative by ``tp_size`` is 0. Under expert parallelism each
-    MoE layer has one fewer: its feed-forward part ends in an all-to-all instead (ours).
-    """
-    per_layer = tp_collectives_per_layer(llm, deployment)
-    replaced = jnp.where(is_expert_parallel(deployment), jnp.minimum(per_layer, 1.0), 0.0)
-    count = llm.num_layers * per_layer - llm.num_moe_layers * replaced
-    each = all_reduce_time(chip, llm, deployment)
-    return jnp.where(deployment.tp_size > 1.0, count * each, 0.0)
-
-
-def ep_sync_time(chip: Chip, llm: LLM, deployment: Deployment) -> Scalar:
-    """Exposed time of the expert-parallel all-to-alls of one step [s]. Ours."""
-    count = ALL_TO_ALLS_PER_MOE_LAYER * llm.num_moe_layers
-    each = all_to_all_time(chip, llm, deployment)
-    return jnp.where(is_expert_parallel(deployment), count * each, 0.0)
-
-
-def pp_sync_time(chip: Chip, llm: LLM, deployment: Deployment) -> Scalar:
-    r"""Exposed time of the hops between pipeline stages: :math:`(\mathrm{pp}-1)\,\tau` [s]."""
-    return (deployment.pp_size - 1.0) * hop_time(chip, llm, deployment)
-
-
-def sync_time(chip: Chip, llm: LLM, deployment: Deployment) -> Scalar:
-    r"""Exposed synchronisation of one step [s].
+def sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
+    r"""Exposed synchronisation of one step, and what of it is latency and what payload [s].
 
     .. math:: t_\mathrm{sync} = n_\mathrm{TP}\,\tau_\mathrm{sync} + n_\mathrm{EP}\,\tau_\mathrm{a2a}
               + (\mathrm{pp} - 1)\,\tau_\mathrm{hop}
 
-    By default a constant a collective, whatever its payload: the paper's constant (published form).
-    ``collective_algorithm`` adds the payload and the number of chips (ours); the payload's part is
-    then ``-link_bw`` times the derivative by ``link_bw``.
+    By default a constant a collective, whatever its payload: the paper's constant (published form),
+    all of it latency. ``collective_algorithm`` adds the payload and the number of chips,
+    ``topology`` how they are joined (ours).
     """
-    tensor = tp_sync_time(chip, llm, deployment)
-    expert = ep_sync_time(chip, llm, deployment)
-    return tensor + expert + pp_sync_time(chip, llm, deployment)
+    tensor, expert = tp_sync(chip, llm, deployment), ep_sync(chip, llm, deployment)
+    return tensor + expert + pp_sync(chip, llm, deployment)

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 
 from jaxlimits._types import Scalar
-from jaxlimits.model.alpha_beta import ALL_REDUCES
+from jaxlimits.model.alpha_beta import ALGORITHMS_ON, ALL_REDUCES
 from jaxlimits.model.fields import check_record, documented, quantity, switch
 
 
@@ -63,6 +63,13 @@ class Deployment(eqx.Module):
     activation_bits: Scalar = quantity(
         "1", "bits of one activation that chips exchange", default=16.0, positive=True
     )
+    mesh_rows: Scalar = quantity(
+        "1",
+        "rows of tensor-parallel chips in a mesh or a torus; 0 as square as powers of two make it",
+        default=0.0,
+        whole=True,
+        upper=256.0,
+    )
     accounting: str = switch("which weights count", "full", "layers", "nominal")
     roofline: str = switch("where compute and memory overlap", "step", "operator")
     kv_sharding: str = switch("how the KV cache divides over TP chips", "split", "heads")
@@ -79,10 +86,14 @@ class Deployment(eqx.Module):
         *ALL_REDUCES,
         "best",
     )
+    topology: str = switch("how chips are joined where they exchange a payload", *ALGORITHMS_ON)
 
     expert_parallel: bool = eqx.field(static=True, default=True)
     sparse_attention: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
-        """Refuse concrete values outside their bounds."""
+        """Refuse concrete values outside their bounds, and algorithms without a path."""
         check_record(self)
+        algorithm, known = self.collective_algorithm, ALGORITHMS_ON[self.topology]
+        if algorithm in ALL_REDUCES and algorithm not in known:
+            raise ValueError(f"{algorithm} has no path on {self.topology}, but {', '.join(known)}")

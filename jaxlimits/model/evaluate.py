@@ -13,6 +13,7 @@ from jaxlimits.model import capacity, cost
 from jaxlimits.model.bottleneck import binding_limit, limit_factor, next_limit
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
+from jaxlimits.model.communication import Exchanges, exchanges
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.llm import LLM
@@ -41,6 +42,8 @@ class StepTerms(eqx.Module):
         Stored by one replica, and the memory it has for it [B].
     weight_traffic, kv_traffic, flops
         Read and computed by one replica in one step [B, B, FLOP].
+    exchanges
+        Collectives of one step, and the bytes that they send for a token.
     batch_capacity, max_batch_size
         Micro-batch that fills the memory, and the largest whole one that fits [1].
     replica_chips, step_tokens
@@ -64,6 +67,7 @@ class StepTerms(eqx.Module):
     weight_traffic: Scalar
     kv_traffic: Scalar
     flops: Scalar
+    exchanges: Exchanges
     batch_capacity: Scalar
     max_batch_size: Scalar
     replica_chips: Scalar
@@ -98,6 +102,7 @@ def step_terms(
         weight_traffic=operators.total("weight_traffic"),
         kv_traffic=operators.total("kv_traffic"),
         flops=operators.total("tensor_flops"),
+        exchanges=exchanges(llm, deployment),
         batch_capacity=capacity.batch_capacity(chip, llm, deployment),
         max_batch_size=capacity.max_batch_size(chip, llm, deployment),
         replica_chips=deployment.tp_size * deployment.pp_size,
@@ -132,6 +137,8 @@ def metrics_of(terms: StepTerms) -> Metrics:
         t_compute=possible.t_compute,
         t_mem=possible.t_mem,
         t_sync=possible.t_sync,
+        t_sync_latency=possible.t_sync_latency,
+        t_sync_payload=possible.t_sync_payload,
         t_step=possible.t_step,
         utps=1.0 / possible.t_step,
         stps=stps,
@@ -142,6 +149,12 @@ def metrics_of(terms: StepTerms) -> Metrics:
         weight_traffic=terms.weight_traffic,
         kv_traffic=terms.kv_traffic,
         flops=terms.flops,
+        tp_collectives=terms.exchanges.tp_collectives,
+        ep_collectives=terms.exchanges.ep_collectives,
+        pp_hops=terms.exchanges.pp_hops,
+        tp_volume=terms.exchanges.tp_volume,
+        ep_volume=terms.exchanges.ep_volume,
+        pp_volume=terms.exchanges.pp_volume,
         batch_capacity=terms.batch_capacity,
         max_batch_size=terms.max_batch_size,
         feasible=feasible,
@@ -211,5 +224,7 @@ def _nan_unless(feasible: Flag, times: StepTimes) -> StepTimes:
         t_compute=jnp.where(feasible, times.t_compute, jnp.nan),
         t_mem=jnp.where(feasible, times.t_mem, jnp.nan),
         t_sync=jnp.where(feasible, times.t_sync, jnp.nan),
+        t_sync_latency=jnp.where(feasible, times.t_sync_latency, jnp.nan),
+        t_sync_payload=jnp.where(feasible, times.t_sync_payload, jnp.nan),
         t_step=jnp.where(feasible, times.t_step, jnp.nan),
     )

@@ -34,6 +34,12 @@ class Metrics(eqx.Module):
     t_compute: Scalar = quantity("s", "time of the arithmetic of one step", display="ms")
     t_mem: Scalar = quantity("s", "time to stream the bytes of one step", display="ms")
     t_sync: Scalar = quantity("s", "exposed synchronisation of one step", display="ms")
+    t_sync_latency: Scalar = quantity(
+        "s", "exposed synchronisation of one step that no payload changes", display="ms"
+    )
+    t_sync_payload: Scalar = quantity(
+        "s", "exposed synchronisation of one step that is in proportion to payloads", display="ms"
+    )
     t_step: Scalar = quantity("s", "time of one decode step", display="ms")
     utps: Scalar = quantity("token/s", "tokens per second of one user")
     stps: Scalar = quantity("token/s", "tokens per second of the system")
@@ -46,6 +52,18 @@ class Metrics(eqx.Module):
         "B", "KV cache and index keys read in one step by one replica", display="GB"
     )
     flops: Scalar = quantity("FLOP", "tensor work of one step of one replica", display="TFLOP")
+    tp_collectives: Scalar = quantity("1", "tensor-parallel collectives in one step")
+    ep_collectives: Scalar = quantity("1", "expert-parallel all-to-alls in one step")
+    pp_hops: Scalar = quantity("1", "hops between pipeline stages in one step")
+    tp_volume: Scalar = quantity(
+        "B/token", "bytes that a replica's tensor-parallel collectives send", display="kB/token"
+    )
+    ep_volume: Scalar = quantity(
+        "B/token", "bytes that a replica's expert-parallel all-to-alls send", display="kB/token"
+    )
+    pp_volume: Scalar = quantity(
+        "B/token", "bytes that a replica's pipeline stages send on", display="kB/token"
+    )
     batch_capacity: Scalar = quantity("1", "micro-batch that fills the memory, not rounded")
     max_batch_size: Scalar = quantity("1", "largest micro-batch that fits in memory")
     feasible: Flag = quantity("1", "whether weights and KV cache fit in memory")

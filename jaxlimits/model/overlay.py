@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
-from jaxlimits.model.collectives import sync_time, tp_sync_time
+from jaxlimits.model.collectives import sync, tp_sync
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel, routed_tokens, touched_experts
 from jaxlimits.model.fabric import Fabric, measured_all_reduce_time
@@ -204,6 +204,6 @@ def collective_time(chip: Chip, llm: LLM, deployment: Deployment, fabric: Fabric
     each = measured_all_reduce_time(fabric, payload=payload, chips=deployment.tp_size)
     replaced = jnp.where(is_expert_parallel(deployment), llm.num_moe_layers, 0.0)
     count = ALL_REDUCES_PER_LAYER * llm.num_layers - replaced
-    limit = sync_time(chip, llm, deployment)
-    measured = limit - tp_sync_time(chip, llm, deployment) + count * each
+    limit = sync(chip, llm, deployment).total
+    measured = limit - tp_sync(chip, llm, deployment).total + count * each
     return jnp.where(fabric.one_shot_latency > 0.0, measured, limit)

@@ -5,18 +5,23 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip
-from jaxlimits.model.collectives import sync_time
+from jaxlimits.model.collectives import sync
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operator, Operators
 
 
 class StepTimes(eqx.Module):
-    """Times of one step [s]; ``t_step`` overlaps compute with memory and adds synchronisation."""
+    """Times of one step [s]; ``t_step`` overlaps compute with memory and adds synchronisation.
+
+    ``t_sync_latency`` and ``t_sync_payload`` are the parts of ``t_sync``.
+    """
 
     t_compute: Scalar
     t_mem: Scalar
     t_sync: Scalar
+    t_sync_latency: Scalar
+    t_sync_payload: Scalar
     t_step: Scalar
 
 
@@ -78,10 +83,12 @@ def step_times(operators: Operators, chip: Chip, llm: LLM, deployment: Deploymen
     compute = [compute_time(part, chip, deployment) for part in parts]
     mem = [mem_time(part, chip, deployment) for part in parts]
     overlapped = [jnp.maximum(c, m) for c, m in zip(compute, mem, strict=True)]
-    t_sync = sync_time(chip, llm, deployment)
+    waits = sync(chip, llm, deployment)
     return StepTimes(
         t_compute=sum(compute, start=0.0),
         t_mem=sum(mem, start=0.0),
-        t_sync=t_sync,
-        t_step=sum(overlapped, start=0.0) + t_sync,
+        t_sync=waits.total,
+        t_sync_latency=waits.latency,
+        t_sync_payload=waits.payload,
+        t_step=sum(overlapped, start=0.0) + waits.total,
     )

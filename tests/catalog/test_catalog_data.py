@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxlimits.model.chip import Chip
+from jaxlimits.catalog.loader import load_catalog
+from jaxlimits.model.chip import LINK_FIELDS, Chip
 from jaxlimits.model.fields import defaults, quantities
 from jaxlimits.model.llm import LLM
 
@@ -24,6 +25,7 @@ def _read(name: str) -> dict[str, dict]:
 
 LLMS = _read("llms")
 CHIPS = _read("chips")
+INTERCONNECTS = _read("interconnects")
 ENTRIES = [
     pytest.param(entry, record, id=name)
     for entries, record in ((LLMS, LLM), (CHIPS, Chip))
@@ -194,6 +196,33 @@ def test_units_are_written_out_and_plain_numbers_are_within_bounds(entry, record
         else:
             pattern = rf"\d+(\.\d+)? {_UNIT_TEXT[info.unit]}"
             assert re.fullmatch(pattern, value), (name, value)
+
+
+@pytest.mark.parametrize("name", INTERCONNECTS)
+def test_an_interconnect_states_links_in_order_and_where_they_come_from(name):
+    entry = INTERCONNECTS[name]
+    fields = [key for key in entry if key not in {*_TEXT_KEYS, "like"}]
+    assert fields == [field for field in LINK_FIELDS if field in entry]
+    assert "topology" in entry["note"]
+    words = ("Published", "Measured", "Inferred", "Ours")
+    assert "like" in entry or any(f"{word}:" in entry["source"] for word in words)
+    for field in fields:
+        pattern = rf"\d+(\.\d+)? {_UNIT_TEXT.get(quantities(Chip)[field].unit)}"
+        assert field == "scale_up_size" or re.fullmatch(pattern, entry[field]), field
+
+
+@pytest.mark.parametrize(
+    ("name", "chip"),
+    [("nvlink4", "h100"), ("nvlink5", "b200"), ("tpu-ici-v6e", "tpu-v6e")],
+)
+def test_an_interconnect_has_the_links_of_the_chip_it_belongs_to(name, chip):
+    catalog = load_catalog()
+    assert catalog.values("interconnect", name)["link_bw"] == catalog.chip(chip).link_bw
+
+
+def test_networks_between_domains_leave_the_links_inside_alone():
+    values = load_catalog().values("interconnect", "infiniband-ndr")
+    assert values == {"scale_out_bw": 50e9, "scale_out_latency": 5e-6}
 
 
 @pytest.mark.parametrize("name", CHIPS)

@@ -11,10 +11,14 @@ from tests.test_every_field import BASE, ENTRIES, NEEDS, OVERLAY, value_of, writ
 
 # A value and the one to find, where that is not twice what the base has.
 VALUES = {"ep_size": (4.0, 8.0), "tied_embeddings": (1.0, 0.0)}
+VALUES |= {"mesh_rows": (2.0, 1.0)}
 VALUES |= {"usable_fraction": (0.5, 0.75), "utilisation": (1.0, 0.75)}
 
 # Thresholds act at once: the payload of 4 x 2 tokens x 64 x 2 B, and four chips of it.
 THRESHOLDS = {"library_bytes": 1024.0, "one_shot_bytes": 4096.0}
+# From four to seven chips a domain it takes two for the eight of a replica; four rows of one chip
+# are as far apart as one row of four.
+THRESHOLDS |= {"scale_up_size": 7.0, "mesh_rows": 4.0}
 
 
 @pytest.fixture(scope="module")

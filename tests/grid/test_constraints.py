@@ -33,6 +33,16 @@ def check(spec: GridSpec) -> None:
         ("index_topk_scale = [0.0001]", {"llm": "deepseek-v3.2"}, ["index_topk"]),
         ("nominal_params = [0]", {"accounting": "nominal"}, ["nominal", "nominal_params = 0"]),
         ("accounting = ['full', 'nominal']", {"nominal_active_params": "9e9"}, ["9e+09"]),
+        (
+            "topology = ['switched', 'torus-2d']",
+            {"collective_algorithm": "in-network"},
+            ["torus-2d has no path", "collective_algorithm = 'in-network'", "choose one-shot"],
+        ),
+        (
+            "mesh_rows = [1, 3]",
+            {"topology": "mesh-2d"},
+            ["mesh_rows must divide tp_size", "mesh_rows = 3", "tp_size = 8"],
+        ),
     ],
 )
 def test_a_combination_that_cannot_be_is_refused_with_its_values(resolve, axes, overrides, says):
@@ -61,6 +71,10 @@ def test_a_combination_that_cannot_be_is_refused_with_its_values(resolve, axes, 
         ("accounting = ['full', 'layers']", {"nominal_params": "0"}),
         ("num_experts_scale = [1, 2]", {"llm": "qwen3-30b"}),
         ("batch_size_scale = [1, 512]", {}),
+        ("topology = ['rail', 'wafer-mesh']", {"collective_algorithm": "in-network"}),
+        ("topology = ['mesh-2d', 'torus-2d']", {"collective_algorithm": "best"}),
+        ("mesh_rows = [0, 1, 2, 8]", {"topology": "torus-2d"}),
+        ("mesh_rows = [3]", {"topology": "rail"}),
         ("compute_bits_scale = [0.5, 1, 2]", {}),
         ("tp_size_scale = [0.125, 8192]", {}),
     ],

@@ -21,7 +21,7 @@ def refused(text):
 
 
 def test_the_shipped_grids_are_found_by_name():
-    assert {"smoke", "paper", "bandwidth_sync"} <= set(shipped_grids())
+    assert {"smoke", "paper", "bandwidth_sync", "collectives"} <= set(shipped_grids())
 
 
 @pytest.mark.parametrize("name", ["smoke", "paper", "bandwidth_sync"])

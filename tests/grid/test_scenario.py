@@ -168,3 +168,60 @@ def test_an_unknown_name_on_an_axis_is_refused_with_the_nearest(resolve):
 def test_an_unknown_name_that_was_set_is_refused_as_such(sweep_of):
     with pytest.raises(InputError, match=r"^--set: llm: .*'lama'"):
         bind(sweep_of("batch_size = [1]", llm="lama"))
+
+
+LINKS = """
+[interconnects.near]
+link_bw = "1 TB/s"
+sync_latency = "1 us"
+[interconnects.far]
+scale_out_bw = "10 GB/s"
+sync_latency = "9 us"
+"""
+
+
+def of_links(resolve, base, axes):
+    text = f'[base]\nllm = "llama3-8b"\n{base}\n[axes]\n{axes}\n{LINKS}'
+    return bind(resolve(text))
+
+
+def test_an_interconnect_wins_over_the_chip_and_what_is_set_over_both(resolve):
+    base = 'chip = "h100"\ninterconnect = "near"\nsync_latency = "2 us"'
+    scenario = of_links(resolve, base, "batch_size = [1]")
+    assert scenario.base["link_bw"] == 1e12
+    assert scenario.base["sync_latency"] == 2e-6
+    assert scenario.base["hop_latency"] == CATALOG.chip("h100").hop_latency
+
+
+def test_an_interconnect_wins_over_an_axis_of_chips(resolve):
+    scenario = of_links(resolve, 'interconnect = "near"', 'chip = ["h100", "a100"]')
+    assert scenario.effective("link_bw").tolist() == [1e12]
+    hops = [CATALOG.chip(name).hop_latency for name in ("h100", "a100")]
+    assert scenario.effective("hop_latency").tolist() == hops
+
+
+def test_along_an_axis_of_interconnects_the_rest_is_the_chips(resolve):
+    scenario = of_links(resolve, 'chip = "h100"', 'interconnect = ["near", "far"]')
+    h100 = CATALOG.chip("h100")
+    assert scenario.effective("link_bw").tolist() == [1e12, h100.link_bw]
+    assert scenario.effective("scale_out_bw").tolist() == [h100.scale_out_bw, 1e10]
+    assert scenario.effective("sync_latency").tolist() == [1e-6, 9e-6]
+
+
+def test_an_interconnect_linked_to_a_chip_lies_over_it(resolve):
+    linked = 'chip = { values = ["h100", "a100"], with = { interconnect = ["near", "far"] } }'
+    scenario = of_links(resolve, "", linked)
+    assert scenario.effective("link_bw").tolist() == [1e12, CATALOG.chip("a100").link_bw]
+
+
+def test_what_neither_the_interconnect_nor_one_chip_says_is_asked_for(resolve):
+    axes = 'chip = ["h100", "a100"]\ninterconnect = ["near", "far"]'
+    with pytest.raises(InputError, match=r"'far' states no link_bw.*state link_bw in each"):
+        of_links(resolve, "", axes)
+
+
+def test_an_interconnect_states_links_alone(resolve):
+    text = '[base]\nllm = "llama3-8b"\nchip = "h100"\n[axes]\ninterconnect = ["odd"]\n'
+    text += '[interconnects.odd]\nmem_bw = "1 TB/s"\n'
+    with pytest.raises(InputError, match=r"interconnects.odd: unknown field 'mem_bw'"):
+        bind(resolve(text))

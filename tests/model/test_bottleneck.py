@@ -13,24 +13,27 @@ from tests.strategies import scenarios
 
 NAMES = {"t_mem": Limit.MEMORY, "t_compute": Limit.COMPUTE, "t_sync": Limit.SYNC}
 
+PARTS = {"t_sync_latency": 0.0, "t_sync_payload": 0.0}
+"""Parts of the synchronisation, which no bottleneck asks for."""
+
 
 @pytest.mark.parametrize("order", [*itertools.permutations(NAMES)])
 def test_the_second_longest_time_binds_next_at_the_ratio_of_the_two(order):
-    times = StepTimes(**dict(zip(order, (6.0, 2.0, 1.0), strict=True)), t_step=0.0)
+    times = StepTimes(**dict(zip(order, (6.0, 2.0, 1.0), strict=True)), t_step=0.0, **PARTS)
     assert binding_limit(times, feasible=True) == NAMES[order[0]]
     assert next_limit(times, feasible=True) == NAMES[order[1]]
     assert limit_factor(times, stored=1.0, capacity=2.0) == 3.0
 
 
 def test_a_point_that_does_not_fit_needs_more_memory_before_its_time_binds():
-    times = StepTimes(t_mem=1.0, t_compute=2.0, t_sync=0.5, t_step=0.0)
+    times = StepTimes(t_mem=1.0, t_compute=2.0, t_sync=0.5, t_step=0.0, **PARTS)
     assert binding_limit(times, feasible=False) == Limit.CAPACITY
     assert next_limit(times, feasible=False) == Limit.COMPUTE
     assert limit_factor(times, stored=3.0, capacity=2.0) == 1.5
 
 
 def test_what_binds_alone_never_gives_way():
-    times = StepTimes(t_mem=1.0, t_compute=0.0, t_sync=0.0, t_step=1.0)
+    times = StepTimes(t_mem=1.0, t_compute=0.0, t_sync=0.0, t_step=1.0, **PARTS)
     assert limit_factor(times, stored=1.0, capacity=2.0) == float("inf")
 
 

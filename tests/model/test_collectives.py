@@ -13,7 +13,7 @@ LATENCIES = {"sync_latency": 1e-6, "all_to_all_latency": 1e-3, "hop_latency": 1.
 
 def sync_time(name, **values):
     scenario = named_scenario(name, "h100", **LATENCIES, **values)
-    return float(collectives.sync_time(scenario.chip, scenario.llm, scenario.deployment))
+    return float(collectives.sync(scenario.chip, scenario.llm, scenario.deployment).total)
 
 
 def test_one_chip_waits_for_nobody():

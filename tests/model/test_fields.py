@@ -14,7 +14,7 @@ from jaxlimits.model.fields import Quantity, defaults, quantities, switches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.model.site import Site
-from tests.helpers import ALGORITHMS, COMBINATIONS, DEFAULT, NUMBERS, named_scenario
+from tests.helpers import ALGORITHMS, COMBINATIONS, DEFAULT, NUMBERS, ON_TOPOLOGIES, named_scenario
 
 RECORDS = [Chip, LLM, Deployment, Calibration, Fabric, Metrics]
 ANY = Quantity(unit="1", display="1", meaning="anything from 0")
@@ -112,5 +112,7 @@ def test_the_tests_use_every_choice_of_every_switch():
         used = {combination[name] for combination in COMBINATIONS.values()}
         if name == "collective_algorithm":
             used |= set(ALGORITHMS)
+        if name == "topology":
+            used |= {topology for topology, _ in ON_TOPOLOGIES}
         assert used == set(info.choices), name
     assert set(DEFAULT) == set(switches(Deployment))

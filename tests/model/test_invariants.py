@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from jaxlimits.model.chip import LINK_LATENCIES
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Limit, Metrics
 from jaxlimits.schema import CALIBRATED
@@ -23,10 +24,10 @@ from tests.helpers import (
 from tests.reference import VOID_IF_INFEASIBLE
 from tests.strategies import scenarios
 
-RATES = ("peak_flops", "peak_vector_flops", "mem_bw", "link_bw")
+RATES = ("peak_flops", "peak_vector_flops", "mem_bw", "link_bw", "scale_out_bw")
 RATIOS = ("flops_ratio_16bit", "flops_ratio_4bit")
 CAPACITIES = ("mem_capacity", "usable_fraction")
-LATENCIES = ("sync_latency", "hop_latency", "all_to_all_latency")
+LATENCIES = LINK_LATENCIES
 PRICES = ("chip_price", "mem_price", "server_price", "network_price", "electricity_price")
 HAIR = 1e-12
 """Rounding in float64, as a share."""

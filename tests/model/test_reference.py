@@ -2,23 +2,27 @@
 
 import math
 
+import jax
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlimits.catalog.loader import load_catalog
+from jaxlimits.model.collectives import sync
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.schema import CALIBRATED, FLAGS, OF_THE_LIMIT
 from tests.helpers import (
     ALGORITHMS,
     COMBINATIONS,
+    ON_TOPOLOGIES,
     evaluate_x32,
     evaluate_x64,
     make_scenario,
     named_scenario,
 )
-from tests.reference import reference
+from tests.reference import Point, reference, sync_parts
 from tests.strategies import scenarios
 
 CONTINUOUS = [
@@ -26,6 +30,8 @@ CONTINUOUS = [
     for name in quantities(Metrics)
     if name not in {*FLAGS, "batch_capacity", "max_batch_size", "limit_factor"}
 ]
+
+compiled_sync = jax.jit(sync)
 
 
 def assert_same(metrics: Metrics, expected: dict[str, float]) -> None:
@@ -64,6 +70,19 @@ def test_the_model_equals_an_independent_one_under_every_algorithm(algorithm, da
     scenario = data.draw(scenarios(combinations=("default",)))
     scenario = scenario.but(collective_algorithm=algorithm)
     assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+
+
+@pytest.mark.parametrize(("topology", "algorithm"), ON_TOPOLOGIES)
+@given(data=st.data())
+def test_synchronisation_equals_an_independent_one_on_every_topology(topology, algorithm, data):
+    scenario = data.draw(scenarios(combinations=("default",)))
+    scenario = scenario.but(topology=topology, collective_algorithm=algorithm)
+    with jax.enable_x64(True):
+        records = (scenario.chip, scenario.llm, scenario.deployment)
+        times = compiled_sync(*jax.tree.map(np.float64, records))
+    found = (float(times.total), float(times.latency), float(times.payload))
+    expected = sync_parts(Point(scenario.numbers, scenario.switches))
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_reference_names_every_metric_of_the_limit():

@@ -1,0 +1,188 @@
+r"""Topology: how the chips of a collective are joined, and how long it then takes.
+
+A topology is one or two levels, each a :class:`~jaxlimits.model.alpha_beta.Group`: a mesh or a
+torus its columns and its rows, a rail-optimised cluster its scale-up domains and the rails.
+A collective goes through the levels one after another. Where it begins with a reduce-scatter (or
+ends with an all-gather) each chip has only its part of the payload at the next level.
+
+All of it is ours, beside the paper's constant; see :mod:`jaxlimits.model.alpha_beta`.
+"""
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Callable, Mapping, Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from jaxlimits._types import Flag, Scalar
+from jaxlimits.model import alpha_beta
+from jaxlimits.model.alpha_beta import Group
+from jaxlimits.model.chip import Chip
+from jaxlimits.model.deployment import Deployment
+
+LINKS_OF_A_MESH = 4.0
+"""Links among which a chip's ``link_bw`` divides in two dimensions; at an edge some lie idle."""
+
+_SIDES = tuple(2.0**exponent for exponent in range(9))
+"""Numbers of rows that a mesh is given by itself, up to 256 x 256 chips."""
+
+_PARTED = {"all-reduce": ("two-shot", "ring"), "all-gather": ("one-shot", "ring", "tree")}
+"""Algorithms that leave each chip with a part of the payload for the next level."""
+
+OPERATIONS: Mapping[str, Mapping[str, Callable[[Group, Scalar], Scalar]]] = {
+    "all-reduce": alpha_beta.ALL_REDUCES,
+    "all-gather": alpha_beta.ALL_GATHERS,
+    "all-to-all": alpha_beta.ALL_TO_ALLS,
+}
+"""Collectives by name, and the algorithms of each."""
+
+
+class Exposed(eqx.Module):
+    """A time and its two parts [s]; ``total`` is their sum up to rounding."""
+
+    total: Scalar
+    latency: Scalar
+    payload: Scalar
+
+    def __add__(self, other: "Exposed") -> "Exposed":
+        """One after another."""
+        return jax.tree.map(operator.add, self, other)
+
+    def times(self, count: Scalar, *, where: Flag = True) -> "Exposed":
+        """So often, and nothing unless ``where``."""
+        return jax.tree.map(lambda time: jnp.where(where, count * time, 0.0), self)
+
+
+def constant(latency: Scalar) -> Exposed:
+    """A time that no payload changes."""
+    return Exposed(total=latency, latency=latency, payload=0.0)
+
+
+def group_levels(
+    chip: Chip, deployment: Deployment, *, size: Scalar, chips: Scalar, latency: Scalar
+) -> tuple[Group, ...]:
+    r"""Levels of the network among the ``size`` members of a group that spans ``chips`` chips.
+
+    ``switched``: one level. ``rail``: the fewest domains of ``scale_up_size`` chips that hold the
+    group, members spread evenly, and the rails that join each chip with its likes in the other
+    domains. ``mesh-2d``, ``wafer-mesh``, ``torus-2d``: lines, or loops, along the columns and then
+    along the rows.
+
+    Parameters
+    ----------
+    latency
+        Exposed latency of one message inside a domain, or to a neighbour [s].
+    """
+    if deployment.topology == "switched":
+        return (Group(size=size, latency=latency, link_bw=chip.link_bw),)
+    if deployment.topology == "rail":
+        domains = jnp.minimum(jnp.ceil(chips / chip.scale_up_size), size)
+        inside = Group(size=size / domains, latency=latency, link_bw=chip.link_bw)
+        rails = Group(size=domains, latency=chip.scale_out_latency, link_bw=chip.scale_out_bw)
+        return inside, rails
+    rows = mesh_rows(deployment, size=size)
+    return tuple(
+        _side(chip, deployment, size=side, latency=latency) for side in (size / rows, rows)
+    )
+
+
+def mesh_rows(deployment: Deployment, *, size: Scalar) -> Scalar:
+    r"""Rows in which a group lies in a mesh or a torus [1].
+
+    The field ``mesh_rows`` where it is set (and divides the size); otherwise the largest power of
+    two that divides the size and is at most its root: 2 x 2, 2 x 4, 4 x 4, 1 x 7.
+    """
+    sides = jnp.array(_SIDES)
+    near_square = jnp.max(
+        jnp.where((jnp.mod(size, sides) == 0.0) & (sides * sides <= size), sides, 1.0)
+    )
+    asked = jnp.maximum(deployment.mesh_rows, 1.0)
+    given = (deployment.mesh_rows > 0.0) & _divides(asked, size)
+    return jnp.where(given, asked, near_square)
+
+
+def hops_between_stages(chip: Chip, deployment: Deployment, payload: Scalar) -> Exposed:
+    """Time of all hops of a step between pipeline stages, by topology [s].
+
+    Each chip sends to its like in the next stage: through the switch; over the rails where the
+    stages lie in different domains; in a mesh past as many chips as a stage's shorter side has, for
+    stages lie side by side.
+    """
+    hops = deployment.pp_size - 1.0
+    pair = Group(size=2.0, latency=chip.hop_latency, link_bw=chip.link_bw)
+    inside = exposed(alpha_beta.point_to_point, pair, payload)
+    if deployment.topology == "switched":
+        return inside.times(hops)
+    if deployment.topology == "rail":
+        chips = deployment.tp_size * deployment.pp_size
+        across = jnp.minimum(hops, jnp.ceil(chips / chip.scale_up_size) - 1.0)
+        ports = Group(size=2.0, latency=chip.scale_out_latency, link_bw=chip.scale_out_bw)
+        outside = exposed(alpha_beta.point_to_point, ports, payload)
+        return inside.times(hops - across) + outside.times(across)
+    rows = mesh_rows(deployment, size=deployment.tp_size)
+    shorter = jnp.minimum(rows, deployment.tp_size / rows)
+    line = _side(chip, deployment, size=2.0, latency=chip.hop_latency)
+    return exposed(functools.partial(alpha_beta.shift, hops=shorter), line, payload).times(hops)
+
+
+def collective_time(
+    operation: str, algorithm: str, levels: Sequence[Group], payload: Scalar
+) -> Exposed:
+    """Time of one collective, level after level [s].
+
+    Parameters
+    ----------
+    operation, algorithm
+        A key of :data:`OPERATIONS` and of its value.
+    levels
+        As of :func:`group_levels`; a level of one chip takes no time.
+    payload
+        Bytes that each chip brings, or for an all-gather ends with [B].
+    """
+    form = OPERATIONS[operation][algorithm]
+    times: list[Exposed] = []
+    for level in levels:
+        times.append(exposed(form, level, payload).times(1.0, where=level.size > 1.0))
+        if algorithm in _PARTED.get(operation, ()):
+            payload = payload / level.size
+    return functools.reduce(operator.add, times)
+
+
+def exposed(form: Callable[[Group, Scalar], Scalar], group: Group, payload: Scalar) -> Exposed:
+    """Part a time in what it takes without a payload, and what it takes without any latency."""
+    silent = dataclasses.replace(group, latency=0.0, router_latency=0.0)
+    return Exposed(
+        total=form(group, payload), latency=form(group, 0.0), payload=form(silent, payload)
+    )
+
+
+def least(candidates: Sequence[Exposed]) -> Exposed:
+    """Return the quickest; where two tie the derivative of the total is the mean of theirs."""
+
+    def quicker(one: Exposed, other: Exposed) -> Exposed:
+        first = one.total <= other.total
+        return Exposed(
+            total=jnp.minimum(one.total, other.total),
+            latency=jnp.where(first, one.latency, other.latency),
+            payload=jnp.where(first, one.payload, other.payload),
+        )
+
+    return functools.reduce(quicker, candidates)
+
+
+def _side(chip: Chip, deployment: Deployment, *, size: Scalar, latency: Scalar) -> Group:
+    """One direction of a mesh or a torus."""
+    return Group(
+        size=size,
+        latency=latency,
+        link_bw=chip.link_bw / LINKS_OF_A_MESH,
+        router_latency=chip.router_latency,
+        shape="loop" if deployment.topology == "torus-2d" else "line",
+    )
+
+
+def _divides(part: Scalar, whole: Scalar) -> Flag:
+    return jnp.mod(whole, part) == 0.0
