@@ -21,6 +21,7 @@ from jaxlimits.cli import (
     pack,
     point,
     solve,
+    study,
     sweep,
     uncertainty,
     validate,
@@ -44,6 +45,7 @@ app.command("point")(point.point)
 app.command("uncertainty")(uncertainty.uncertainty)
 app.command("optimise")(optimise.optimise)
 app.command("solve")(solve.solve)
+app.command("study")(study.study)
 app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)
