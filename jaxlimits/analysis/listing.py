@@ -73,7 +73,7 @@ def written(cell: Cell) -> str:
         return cell
     if not math.isfinite(cell):
         return "—" if math.isnan(cell) else "∞"
-    return f"{cell:,.0f}" if abs(cell) >= 1000 or cell == round(cell) else f"{cell:.3g}"
+    return f"{cell:,.0f}" if abs(cell) >= 100 or cell == round(cell) else f"{cell:#.3g}"
 
 
 def write_csv(table: Table, path: Path) -> None:

@@ -94,7 +94,7 @@ FAMILIES = (
         pictures=(
             Picture(
                 name="stacked_dram_latency",
-                caption="With slow collectives more chips stop helping.",
+                caption="Speed over the number of chips at three latencies.",
                 draw=_speed_by_latency,
             ),
         ),
@@ -119,7 +119,7 @@ FAMILIES = (
         pictures=(
             Picture(
                 name="cluster_times",
-                caption="Beyond 128 chips a collective leaves the scale-up domain.",
+                caption="Time of one step over the chips that share it.",
                 draw=_times_by_chips,
             ),
         ),
@@ -132,7 +132,7 @@ FAMILIES = (
         pictures=(
             Picture(
                 name="cluster_experts",
-                caption="Placed experts are read once for all replicas.",
+                caption="Throughput over users, by the ranks that experts are placed on.",
                 draw=_throughput_by_experts,
             ),
         ),

@@ -15,7 +15,12 @@ _LOOKS = ((2, 0), (5, 2), (4, 1), (3, 3))  # colour and hatch of each part
 
 
 def breakdown(
-    dataset: xr.Dataset, *, along: str, parts: Mapping[str, str], title: str = ""
+    dataset: xr.Dataset,
+    *,
+    along: str,
+    parts: Mapping[str, str],
+    whole: str = "time of one decode step (t_step)",
+    title: str = "",
 ) -> "Figure":
     """Draw a bar for each value of an axis, stacked of its parts.
 
@@ -27,6 +32,8 @@ def breakdown(
         One bar for each of its values.
     parts
         Variables of one unit, from the bottom up, by what they are.
+    whole
+        What they add up to.
     title
         What is shown.
 
@@ -36,11 +43,13 @@ def breakdown(
         A bar that does not fit in memory is left out and labelled.
     """
     figure, axes = style.new_figure()
-    names = style.names(dataset[along])
+    names = style.names(dataset[along], bare=True)
     places, bottom = np.arange(len(names)), np.zeros(len(names))
     first = dataset[next(iter(parts.values()))]
     for (words, variable), (colour, hatch) in zip(parts.items(), _LOOKS, strict=False):
         height = style.shown(dataset[variable])
+        if not np.any(height > 0.0):
+            continue
         axes.bar(
             places, height, 0.72, bottom=bottom, label=words, color=style.COLOURS[colour],
             hatch=style.HATCHES[hatch], edgecolor="white", linewidth=0.5,
@@ -51,12 +60,14 @@ def breakdown(
         look = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": 8, "color": "0.35"}
         axes.text(place, 0.02, style.DOES_NOT_FIT, transform=transform, **look)
     unit = first.attrs.get("display_unit", "1")
-    what = first.attrs.get("whole", "time of one decode step (t_step)")
-    axes.set(ylabel=what if unit == "1" else f"{what} [{style.typeset(unit)}]", title=title)
-    turned = {"rotation": 30, "ha": "right"} if max(map(len, names)) > 8 else {}
-    axes.set_xticks(places, names, **turned)
+    axes.set(ylabel=whole if unit == "1" else f"{whole} [{style.typeset(unit)}]")
+    style.set_title(axes, title)
+    if style.is_numeric(dataset[along]):
+        axes.set_xlabel(style.label(dataset[along]))
+    turned = {"rotation": 25, "ha": "right"} if max(map(len, names)) * len(names) > 60 else {}
+    axes.set_xticks(places, names, fontsize=9, **turned)
     style.plain_numbers(axes.yaxis)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    style.set_legend(axes)
     return figure

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_CHARACTERS = 10.0
+"""Characters of a label by inch."""
+
+
 def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str = "") -> "Figure":
     """Draw a table whose cells are coloured by their numbers.
 
@@ -31,7 +35,8 @@ def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str =
     Figure
         Cells that do not fit in memory are hatched and labelled.
     """
-    figure, axes = style.new_figure(height=1.5 + 0.33 * dataset.sizes[rows])
+    height = 1.5 + 0.33 * dataset.sizes[rows]
+    figure, axes = style.new_figure(height=height)
     from matplotlib.colors import LogNorm
     from matplotlib.patches import Rectangle
 
@@ -49,12 +54,14 @@ def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str =
         axes.add_patch(Rectangle(corner, 1, 1, **look))
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
         axes.text(column, row, style.DOES_NOT_FIT, ha="center", va="center", fontsize=7, bbox=box)
-    across = style.names(dataset[columns])
-    axes.set_xticks(range(len(across)), [name.replace(f"{columns} ", "") for name in across])
+    across = style.names(dataset[columns], bare=True)
+    axes.set_xticks(range(len(across)), across)
     axes.set_yticks(range(dataset.sizes[rows]), style.names(dataset[rows]))
     if style.is_numeric(dataset[columns]):
         axes.set_xlabel(style.label(dataset[columns]))
-    axes.set_title(title)
-    colours = figure.colorbar(image, ax=axes, label=style.label(dataset[of]))
-    style.plain_numbers(colours.ax.yaxis)
+    style.set_title(axes, title)
+    colours = figure.colorbar(
+        image, ax=axes, label=style.label(dataset[of], width=int(_CHARACTERS * height))
+    )
+    style.number_colours(colours, values)
     return figure

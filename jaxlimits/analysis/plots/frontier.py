@@ -38,9 +38,10 @@ def frontier(dataset: xr.Dataset, *, x: str, y: str, by: str, title: str = "") -
     drawn = np.concatenate(everything)
     style.scale_by_values(axes, "x", drawn[:, 0])
     style.scale_by_values(axes, "y", drawn[:, 1])
-    axes.set(xlabel=style.label(dataset[x]), ylabel=style.label(dataset[y]), title=title)
+    axes.set(xlabel=style.label(dataset[x]), ylabel=style.label(dataset[y]))
+    style.set_title(axes, title)
     axes.grid(which="major", color="0.9", linewidth=0.6)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    style.set_legend(axes)
     return figure
 
 

@@ -1,5 +1,6 @@
 """A quantity over two axes, with iso-lines and the regions in which different things bind."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_HALF = [0.5]
+Edges = tuple[np.ndarray, np.ndarray]
+"""Edges of the cells across and up."""
+
+Place = tuple[float, float]
 
 
 def heat_map(
@@ -52,51 +56,87 @@ def heat_map(
     field = dataset[of].transpose(y, x)
     across, up, values = (style.shown(v) for v in (dataset[x], dataset[y], field))
     norm = LogNorm() if style.spans_decades(values.ravel()) else None
-    mesh = axes.pcolormesh(
-        across, up, values, norm=norm, cmap="cividis", shading="nearest", rasterized=True
-    )
+    edges = (style.cell_edges(across), style.cell_edges(up))
+    mesh = axes.pcolormesh(*edges, values, norm=norm, cmap="cividis", rasterized=True)
     style.scale_by_grid(axes, "x", across)
     style.scale_by_grid(axes, "y", up)
     inside = [level for level in levels if np.nanmin(values) < level < np.nanmax(values)]
+    misfits = np.isnan(values)
+    named = _hatch_misfits(axes, edges, misfits)
+    if limit in dataset:
+        named += _part_regions(axes, edges, dataset[limit].transpose(y, x))
     if inside:
         lines = axes.contour(across, up, values, levels=inside, colors="white", linewidths=1.0)
-        axes.clabel(lines, fmt=style.plain_number, fontsize=8)
-    if limit in dataset:
-        _part_regions(axes, across, up, dataset[limit].transpose(y, x))
-    _hatch_misfits(axes, across, up, np.isnan(values))
-    axes.set(xlabel=style.label(dataset[x]), ylabel=style.label(dataset[y]), title=title)
+        for label in axes.clabel(lines, fmt=style.plain_number, fontsize=8):
+            if _is_near(axes, label.get_position(), named):
+                label.remove()
+    axes.set(xlabel=style.label(dataset[x]), ylabel=style.label(dataset[y]))
+    style.set_title(axes, title)
     colours = figure.colorbar(mesh, ax=axes, label=style.label(dataset[of]))
-    style.plain_numbers(colours.ax.yaxis)
+    style.number_colours(colours, values)
     return figure
 
 
-def _part_regions(axes: "Axes", x: np.ndarray, y: np.ndarray, limit: xr.DataArray) -> None:
-    """Draw a black line around each region in which one thing binds, and name it inside."""
+def _part_regions(axes: "Axes", edges: Edges, limit: xr.DataArray) -> list[Place]:
+    """Draw black lines between regions in which different things bind, and name each inside."""
+    from matplotlib.collections import LineCollection
+
     codes = limit.to_numpy()
+    lines = list(_borders(edges, codes))
+    axes.add_collection(LineCollection(lines, colors="black", linewidths=1.6))
     meanings = limit.attrs["flag_meanings"].split()
+    named = []
     for code, meaning in zip(limit.attrs["flag_values"], meanings, strict=True):
         here = codes == code
-        if not here.any() or meaning in ("capacity", "not_computed"):
-            continue
-        if not here.all():
-            axes.contour(x, y, here.astype(float), levels=_HALF, colors="black", linewidths=1.6)
-        _name_region(axes, x, y, here, f"{meaning} binds")
+        if here.any() and meaning not in ("capacity", "not_computed"):
+            named.append(_name_region(axes, edges, here, f"{meaning} binds"))
+    return named
 
 
-def _hatch_misfits(axes: "Axes", x: np.ndarray, y: np.ndarray, misfits: np.ndarray) -> None:
+def _borders(edges: Edges, codes: np.ndarray) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
+    """Sides of cells on whose two sides the codes differ."""
+    x, y = edges
+    for row, column in np.argwhere(codes[:, 1:] != codes[:, :-1]):
+        yield [(x[column + 1], y[row]), (x[column + 1], y[row + 1])]
+    for row, column in np.argwhere(codes[1:] != codes[:-1]):
+        yield [(x[column], y[row + 1]), (x[column + 1], y[row + 1])]
+
+
+def _hatch_misfits(axes: "Axes", edges: Edges, misfits: np.ndarray) -> list[Place]:
     if not misfits.any():
-        return
-    axes.contourf(x, y, misfits.astype(float), levels=[0.5, 1.5], colors=["0.92"], hatches=["///"])
-    _name_region(axes, x, y, misfits, style.DOES_NOT_FIT)
+        return []
+    from matplotlib.colors import ListedColormap
+
+    here = np.ma.masked_where(~misfits, np.ones(misfits.shape))
+    look = {"hatch": "///", "edgecolor": "0.6", "linewidth": 0.0}
+    axes.pcolor(*edges, here, cmap=ListedColormap(["0.93"]), **look)
+    return [_name_region(axes, edges, misfits, style.DOES_NOT_FIT)]
 
 
-def _name_region(axes: "Axes", x: np.ndarray, y: np.ndarray, here: np.ndarray, words: str) -> None:
+def _name_region(axes: "Axes", edges: Edges, here: np.ndarray, words: str) -> Place:
     """Write words at the place of a region that is farthest from everything else."""
     from scipy.ndimage import distance_transform_edt
 
-    stretched = np.pad(here, 1, mode="constant")
-    sampling = (1.0 / len(y), 1.0 / len(x))
-    depth = np.asarray(distance_transform_edt(stretched, sampling=sampling))[1:-1, 1:-1]
+    rows, columns = here.shape
+    surrounded = np.pad(here, 1, mode="constant")
+    distances = distance_transform_edt(surrounded, sampling=(1.0 / rows, 0.4 / columns))
+    depth = np.asarray(distances)[1:-1, 1:-1]
     row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 2.0, "alpha": 0.85}
-    axes.text(x[column], y[row], words, ha="center", va="center", fontsize=9, bbox=box)
+    x, y = (_middle(each, place) for each, place in zip(edges, (column, row), strict=True))
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 2.0, "alpha": 0.9}
+    axes.text(x, y, words, ha="center", va="center", fontsize=9, bbox=box, zorder=5)
+    return x, y
+
+
+def _middle(edges: np.ndarray, place: np.intp) -> float:
+    """Middle of a cell, as it is drawn."""
+    low, high = edges[place], edges[place + 1]
+    return float(np.sqrt(low * high) if style.is_geometric(edges) else (low + high) / 2)
+
+
+def _is_near(axes: "Axes", place: Place, named: list[Place]) -> bool:
+    """Whether a label would lie under the name of a region."""
+    to_axes = axes.transData + axes.transAxes.inverted()
+    own = to_axes.transform(place)
+    distances = [np.abs(to_axes.transform(other) - own) for other in named]
+    return any(across < 0.17 and up < 0.07 for across, up in distances)

@@ -63,7 +63,8 @@ def lines(
             ha="right", va="bottom",
         )  # fmt: skip
     style.hatch_where_nothing_fits(axes, across, np.asarray(np.isfinite(values).any(axis=0)))
-    axes.set(xlabel=style.label(dataset[x]), ylabel=style.label(dataset[y]), title=title)
+    axes.set(xlabel=style.label(dataset[x]), ylabel=style.label(dataset[y]))
+    style.set_title(axes, title)
     axes.grid(which="major", color="0.9", linewidth=0.6)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    style.set_legend(axes)
     return figure

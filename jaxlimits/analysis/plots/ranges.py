@@ -47,9 +47,10 @@ def ranges(
     style.scale_by_values(axes, "x", values.ravel())
     axes.set_yticks(np.arange(dataset.sizes[rows]), style.names(dataset[rows]))
     axes.invert_yaxis()
-    axes.set(xlabel=style.label(dataset[of]), title=title)
+    axes.set(xlabel=style.label(dataset[of]))
+    style.set_title(axes, title)
     axes.grid(axis="x", which="major", color="0.9", linewidth=0.6)
     for edge in np.arange(dataset.sizes[rows] - 1) + 0.5:
         axes.axhline(edge, color="0.85", linewidth=0.6)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    style.set_legend(axes)
     return figure

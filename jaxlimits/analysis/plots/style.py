@@ -14,6 +14,7 @@ from jaxlimits.errors import InputError, ResultError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
 
 Direction = Literal["x", "y"]
@@ -33,8 +34,14 @@ _EVEN = 1e-3
 """By how much the steps of a geometric axis may differ, relatively."""
 
 _LABEL_WIDTH = 46
-_WIDE = 30.0
-_FEW = 9
+_TITLE_WIDTH = 68
+_WIDE = 8.0
+"""Ratio of largest to smallest from which values are drawn on a logarithmic axis."""
+
+_FEW = 11
+"""Values of a grid up to which each has its tick."""
+
+_TWO_DECADES = 300.0
 
 
 def require_backend() -> None:
@@ -90,13 +97,13 @@ def shown(variable: xr.DataArray) -> np.ndarray:
     return units.convert(variable.to_numpy().astype(float), unit, variable.attrs["display_unit"])
 
 
-def label(variable: xr.DataArray) -> str:
-    """Return the meaning, name and unit of a variable, for an axis."""
+def label(variable: xr.DataArray, *, width: int = _LABEL_WIDTH) -> str:
+    """Return the meaning, name and unit of a variable, for an axis, in lines of some width."""
     unit = variable.attrs.get("display_unit", "1")
     meaning = variable.attrs.get("long_name", "")
     named = f"{meaning} ({variable.name})" if meaning else str(variable.name)
     suffix = "" if unit == "1" else f" [{typeset(unit)}]"
-    return textwrap.fill(named + suffix, _LABEL_WIDTH)
+    return textwrap.fill(named + suffix, width)
 
 
 def typeset(unit: str) -> str:
@@ -125,17 +132,29 @@ def scale_by_grid(axes: "Axes", which: Direction, values: np.ndarray) -> None:
         return
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    if len(values) <= _FEW + 2:
+    if len(values) <= _FEW:
         axis.set_ticks(list(values), minor=False)
         axis.set_ticks([], minor=True)
+    else:
+        _more_ticks(axis, values)
     plain_numbers(axis)
 
 
 def scale_by_values(axes: "Axes", which: Direction, values: np.ndarray) -> None:
     """Make an axis logarithmic where its values span decades."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
     if spans_decades(values):
         axes.set(**{f"{which}scale": "log"})
-    plain_numbers(axes.xaxis if which == "x" else axes.yaxis)
+        _more_ticks(axis, values)
+    plain_numbers(axis)
+
+
+def _more_ticks(axis: "Axis", values: np.ndarray) -> None:
+    """Give a logarithmic axis of few decades ticks at 1, 2 and 5 in each."""
+    from matplotlib.ticker import LogLocator
+
+    if np.nanmax(values) < _TWO_DECADES * np.nanmin(values):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
 
 
 def plain_numbers(axis: "Axis") -> None:
@@ -148,7 +167,7 @@ def plain_numbers(axis: "Axis") -> None:
 
 def plain_number(value: float, _place: object = None) -> str:
     """Return a number with four digits at most: 131072 as 128 Ki, 2·10⁶ as 2 M."""
-    if value >= 1024 and value % 1024 == 0:
+    if value >= 4096 and value % 1024 == 0:
         return f"{value / 1024:,.0f} Ki"
     for power, prefix in ((9, "G"), (6, "M")):
         if abs(value) >= 10**power:
@@ -156,10 +175,12 @@ def plain_number(value: float, _place: object = None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def names(variable: xr.DataArray) -> list[str]:
-    """Return the values of a coordinate as words, with their units."""
+def names(variable: xr.DataArray, *, bare: bool = False) -> list[str]:
+    """Return the values of a coordinate as words: numbers with name and unit, unless ``bare``."""
     if not is_numeric(variable):
         return [str(value) for value in variable.values]
+    if bare:
+        return [plain_number(float(value)) for value in shown(variable)]
     unit = variable.attrs.get("display_unit", "1")
     suffix = "" if unit in ("1", "token") else f" {typeset(unit)}"
     return [f"{variable.name} {plain_number(float(value))}{suffix}" for value in shown(variable)]
@@ -175,11 +196,29 @@ def styles() -> Iterator[dict[str, Any]]:
         place += 1
 
 
+def number_colours(colours: "Colorbar", values: np.ndarray) -> None:
+    """Number the colours of a scale as an axis is numbered."""
+    if spans_decades(values):
+        _more_ticks(colours.ax.yaxis, values)
+    plain_numbers(colours.ax.yaxis)
+
+
+def set_title(axes: "Axes", title: str) -> None:
+    """Write a title above the axes, from their left edge."""
+    axes.set_title(textwrap.fill(title, _TITLE_WIDTH), loc="left", fontsize=11)
+
+
+def set_legend(axes: "Axes") -> None:
+    """Put the legend beside the axes, below the title."""
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
+    axes.legend(frameon=False, fontsize=9, handlelength=2.6, **place)
+
+
 def hatch_where_nothing_fits(axes: "Axes", x: np.ndarray, fits: np.ndarray) -> None:
     """Hatch the stretches of the horizontal axis in which no line has a point, and say so."""
     if fits.all() or not fits.any():
         return
-    edges = _edges(x)
+    edges = cell_edges(x)
     for first, last in _stretches(~fits):
         left, right = edges[first], edges[last + 1]
         axes.axvspan(left, right, facecolor="none", edgecolor="0.6", hatch="///", linewidth=0.0)
@@ -190,11 +229,12 @@ def hatch_where_nothing_fits(axes: "Axes", x: np.ndarray, fits: np.ndarray) -> N
         axes.text(float(middle), 0.5, DOES_NOT_FIT, transform=place, **style)
 
 
-def _edges(x: np.ndarray) -> np.ndarray:
-    """Middles between neighbours, geometric ones where the axis is, and the ends."""
+def cell_edges(x: np.ndarray) -> np.ndarray:
+    """Return the middles between neighbours, geometric ones where the axis is, and both ends."""
     places = np.log(x) if is_geometric(x) else x.astype(float)
     middles = (places[1:] + places[:-1]) / 2
-    edges = np.concatenate([places[:1], middles, places[-1:]])
+    first, last = 2 * places[0] - middles[0], 2 * places[-1] - middles[-1]
+    edges = np.concatenate([[first], middles, [last]])
     return np.exp(edges) if is_geometric(x) else edges
 
 

@@ -7,6 +7,7 @@ import xarray as xr
 from jaxlimits.analysis import plots
 from jaxlimits.analysis.listing import Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
+from jaxlimits.studies.derived import derived
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,12 +88,13 @@ def _by_size(share: xr.DataArray) -> str:
 
 def _shares_by_machine(results: Results) -> "Figure":
     found = shares(results[GRID], "chip")
-    whole = {"whole": "share of points that fit, up to 32 users", "display_unit": "1"}
-    for name in ("memory", "arithmetic", "latency"):
-        found[name] = found[name].assign_attrs(whole)
+    found = xr.Dataset(
+        {str(name): derived(part, str(name), "") for name, part in found.data_vars.items()}
+    )
     parts = {"bandwidth": "memory", "compute": "arithmetic", "latency of collectives": "latency"}
     title = "What the speed of one user answers to most"
-    return plots.breakdown(found, along="chip", parts=parts, title=title)
+    whole = "share of points that fit, up to 32 users"
+    return plots.breakdown(found, along="chip", parts=parts, whole=whole, title=title)
 
 
 def _times_of_a_step(results: Results) -> "Figure":
@@ -120,12 +122,12 @@ CLAIM = Claim(
     pictures=(
         Picture(
             name="bandwidth_shares",
-            caption="Compute hardly ever comes first; on fast memory the collectives do.",
+            caption="Which of bandwidth, compute and latency moves a user's speed most.",
             draw=_shares_by_machine,
         ),
         Picture(
             name="step_times",
-            caption="Time of one step. The arithmetic hides behind memory on every machine.",
+            caption="Time of one step; arithmetic shows where it takes longer than memory.",
             draw=_times_of_a_step,
         ),
     ),

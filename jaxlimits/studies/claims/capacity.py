@@ -7,6 +7,7 @@ import xarray as xr
 from jaxlimits.analysis import plots
 from jaxlimits.analysis.listing import Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
+from jaxlimits.studies.derived import derived
 from jaxlimits.units import show
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ def stored(result: xr.Dataset) -> xr.DataArray:
     """Weights and KV cache of one instance [B]."""
     total = result.weight_bytes + result.kv_bytes
     meaning = "weights and KV cache of one instance"
-    attrs = {**result.weight_bytes.attrs, "long_name": meaning}
-    return total.rename("stored").assign_attrs(attrs)
+    return derived(total, "stored", meaning, unit="B", display="GB")
 
 
 def find(results: Results) -> Finding:
@@ -89,7 +89,7 @@ CLAIM = Claim(
     pictures=(
         Picture(
             name="capacity",
-            caption="Weights set the floor; with users the KV cache takes over.",
+            caption="Memory of one instance over the number of users.",
             draw=_needed_by_users,
         ),
     ),

@@ -83,7 +83,7 @@ CLAIM = Claim(
     pictures=(
         Picture(
             name="hbm3_limit",
-            caption="More chips share the memory's work and leave the collectives.",
+            caption="Speed of one user over the number of chips.",
             draw=_by_chips,
         ),
     ),

@@ -12,8 +12,7 @@ def crossing(difference: xr.DataArray, along: str) -> xr.DataArray:
     axis = difference[along]
     places = axis.copy(data=np.log(axis.to_numpy())).broadcast_like(difference)
     found = at_crossing(difference, places, along)
-    attrs = {key: axis.attrs[key] for key in ("si_unit", "display_unit")}
-    return found.copy(data=np.exp(found.to_numpy())).assign_attrs(attrs)
+    return found.copy(data=np.exp(found.to_numpy()))
 
 
 def at_crossing(difference: xr.DataArray, variable: xr.DataArray, along: str) -> xr.DataArray:

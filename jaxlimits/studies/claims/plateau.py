@@ -8,6 +8,7 @@ from jaxlimits.analysis import plots
 from jaxlimits.analysis.listing import Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
 from jaxlimits.studies.claims.knee import at_crossing
+from jaxlimits.studies.derived import derived
 from jaxlimits.units import show
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def plateau(result: xr.Dataset) -> xr.DataArray:
     # Crossed from below along a latency that grows: there better collectives begin to pay.
     difference = -result.utps_elasticity_sync_latency - FLAT
     found = at_crossing(difference, result.utps, "sync_latency")
-    return found.rename("plateau").assign_attrs(result.utps.attrs)
+    return derived(found, "plateau", "speed at which gains flatten", unit="token/s")
 
 
 def find(results: Results) -> Finding:
@@ -117,12 +118,12 @@ CLAIM = Claim(
     pictures=(
         Picture(
             name="plateau",
-            caption="Each model flattens where memory alone takes the step.",
+            caption="Speed over the latency of a collective.",
             draw=_speeds,
         ),
         Picture(
             name="plateau_map",
-            caption="More chips raise the plateau and need faster collectives to reach it.",
+            caption="What binds, over latency and number of chips.",
             draw=_map,
         ),
     ),

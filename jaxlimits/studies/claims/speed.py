@@ -146,9 +146,9 @@ CLAIM = Claim(
     grids=(SPEEDS, LATENCIES),
     find=find,
     pictures=(
-        Picture(name="speed_machines", caption="The machine decides as much as the model.",
+        Picture(name="speed_machines", caption="The fastest user by model and machine.",
                 draw=_fastest),
-        Picture(name="speed_contexts", caption="What longer contexts cost the fastest user.",
+        Picture(name="speed_contexts", caption="The fastest user over the context.",
                 draw=_by_context),
     ),
 )  # fmt: skip

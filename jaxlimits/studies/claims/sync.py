@@ -8,6 +8,7 @@ from jaxlimits.analysis import plots
 from jaxlimits.analysis.listing import Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
 from jaxlimits.studies.claims.knee import crossing
+from jaxlimits.studies.derived import derived
 from jaxlimits.units import show
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def knee(result: xr.Dataset) -> xr.DataArray:
     There synchronisation takes as long as memory, and half of the bandwidth is wasted.
     """
     excess = -result.utps_elasticity_sync_latency - result.utps_elasticity_mem_bw
-    found = crossing(excess, "sync_latency").rename("knee")
-    return found.assign_attrs(long_name="latency at which bandwidth and latency weigh the same")
+    meaning = "latency that weighs as much as bandwidth"
+    return derived(crossing(excess, "sync_latency"), "knee", meaning, unit="s", display="us")
 
 
 def find(results: Results) -> Finding:
@@ -122,7 +123,7 @@ CLAIM = Claim(
         ),
         Picture(
             name="sync_knees",
-            caption="The faster the memory and the smaller the model, the lower the knee.",
+            caption="The latency that weighs as much as bandwidth, by model and machine.",
             draw=_knees,
         ),
     ),
