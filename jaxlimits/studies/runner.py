@@ -3,10 +3,12 @@
 import contextlib
 import dataclasses
 import json
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from jaxlimits.grid.axes import check_name
 from jaxlimits.grid.file import read_grid
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
 from jaxlimits.pipeline import run_spec
+from jaxlimits.store.netcdf import write_dataset
 from jaxlimits.studies.claim import Claim, Finding, Picture
 from jaxlimits.studies.family import family_table
 from jaxlimits.studies.paper import STUDIES
@@ -29,6 +32,12 @@ from jaxlimits.studies.study import Study
 
 FINDINGS = "findings.json"
 """What a folder must hold to be a study's, which ``--force`` may replace."""
+
+_MOST_AT_ONCE = 4
+"""Grids that are swept at the same time."""
+
+_SWEEPING = 0.75
+"""Share of the work that goes into sweeps."""
 
 Progress = Callable[[str, float], None]
 """Called with each stage and the share of the work that is done."""
@@ -153,7 +162,7 @@ def sweep_study(
 ) -> dict[str, xr.Dataset]:
     """Sweep the grids of a study in memory."""
     specs = study_specs(study, overrides or {}, quick=quick)
-    return {name: run_spec(spec) for name, spec in specs.items()}
+    return dict(_computed(specs))
 
 
 def study_specs(study: Study, overrides: Mapping[str, str], *, quick: bool) -> dict[str, GridSpec]:
@@ -183,10 +192,27 @@ def _field(name: str) -> str:
 def _swept(
     specs: Mapping[str, GridSpec], folder: Path, progress: Progress
 ) -> Iterator[tuple[str, xr.Dataset]]:
+    """Yield what each grid gives, once it is written."""
     folder.mkdir()
-    for done, (name, spec) in enumerate(specs.items()):
-        progress(f"sweeping {name}", 0.8 * done / len(specs))
-        yield name, run_spec(spec, folder / f"{name}.nc")
+    progress("sweeping", 0.0)
+    for done, (name, result) in enumerate(_computed(specs), start=1):
+        write_dataset(result, folder / f"{name}.nc")
+        progress(f"swept {name}", _SWEEPING * done / len(specs))
+        yield name, result
+
+
+def _computed(specs: Mapping[str, GridSpec]) -> Iterator[tuple[str, xr.Dataset]]:
+    """Yield what each grid gives, in their order.
+
+    Most of the time of a small grid goes into compiling, which leaves the interpreter free.
+    """
+    workers = ThreadPoolExecutor(min(len(specs), os.cpu_count() or 1, _MOST_AT_ONCE))
+    try:
+        running = {name: workers.submit(run_spec, spec) for name, spec in specs.items()}
+        for name, result in running.items():
+            yield name, result.result()
+    finally:
+        workers.shutdown(cancel_futures=True)
 
 
 def _write_tables(outcome: Outcome, folder: Path) -> None:
@@ -208,7 +234,7 @@ def _draw_all(
     folder.mkdir()
     pictures = list(study_pictures(outcome.study, quick=outcome.quick))
     for done, picture in enumerate(pictures):
-        progress(f"drawing {picture.name}", 0.8 + 0.2 * done / len(pictures))
+        progress(f"drawing {picture.name}", _SWEEPING + (1.0 - _SWEEPING) * done / len(pictures))
         plots.save(picture.draw(results), folder / f"{picture.name}.svg")
 
 
