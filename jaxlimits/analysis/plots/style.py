@@ -123,7 +123,7 @@ def is_geometric(values: np.ndarray) -> bool:
 def spans_decades(values: np.ndarray) -> bool:
     """Whether positive values differ so much that a linear axis would hide the small ones."""
     finite = values[np.isfinite(values)]
-    return len(finite) > 0 and finite.min() > 0 and finite.max() > _WIDE * finite.min()
+    return bool(len(finite) and finite.min() > 0 and finite.max() > _WIDE * finite.min())
 
 
 def scale_by_grid(axes: "Axes", which: Direction, values: np.ndarray) -> None:
