@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from jaxlimits.analysis import plots
-from jaxlimits.studies.claim import Picture, Results
+from jaxlimits.studies.claim import Picture, Results, at_stated_prices
 from jaxlimits.studies.family import Family
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def _frontier_of(grid: str, llm: str, by: str, title: str) -> Picture:
     """Speed of one user against throughput, chips and users free."""
 
     def draw(results: Results) -> "Figure":
-        chosen = results[grid].sel(llm=llm, seq_len=4096)
+        chosen = at_stated_prices(results[grid]).sel(llm=llm, seq_len=4096)
         return plots.frontier(chosen, x="stps", y="utps", by=by, title=title)
 
     caption = "Speed of one user against throughput of the system, chips and users free."
@@ -24,7 +24,9 @@ def _frontier_of(grid: str, llm: str, by: str, title: str) -> Picture:
 
 
 def _users_by_chips(results: Results) -> "Figure":
-    chosen = results["hbm4"].sel(llm="llama3-405b", seq_len=4096).isel(mem_capacity=-1)
+    chosen = (
+        at_stated_prices(results["hbm4"]).sel(llm="llama3-405b", seq_len=4096).isel(mem_capacity=-1)
+    )
     title = "Llama 3.1 405B with HBM4 (192 GiB a chip), 4 Ki tokens"
     levels = (50.0, 100.0, 200.0, 500.0, 1000.0)
     return plots.heat_map(
@@ -33,13 +35,13 @@ def _users_by_chips(results: Results) -> "Figure":
 
 
 def _speed_by_latency(results: Results) -> "Figure":
-    chosen = results["stacked_dram"].sel({"llm": "llama3-405b", **_ALONE})
+    chosen = at_stated_prices(results["stacked_dram"]).sel({"llm": "llama3-405b", **_ALONE})
     title = "Llama 3.1 405B with 3D-stacked DRAM, 4 Ki tokens, one user"
     return plots.lines(chosen, x="tp_size", y="utps", by="sync_latency", title=title)
 
 
 def _times_by_chips(results: Results) -> "Figure":
-    chosen = results["cluster"].sel(
+    chosen = at_stated_prices(results["cluster"]).sel(
         {"llm": "llama3-405b", "chip": "xpu-hbm3", "pp_size": 1, **_ALONE}
     )
     beyond = (chosen.t_compute - chosen.t_mem).clip(0.0).assign_attrs(chosen.t_compute.attrs)
@@ -54,7 +56,7 @@ def _times_by_chips(results: Results) -> "Figure":
 
 
 def _throughput_by_experts(results: Results) -> "Figure":
-    chosen = results["cluster_experts"].sel(
+    chosen = at_stated_prices(results["cluster_experts"]).sel(
         llm="deepseek-v3", chip="xpu-hbm3", tp_size=8, dp_size=32, seq_len=4096
     )
     title = "DeepSeek-V3 on 256 HBM3 chips: 32 replicas of 8, 4 Ki tokens"

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.analysis.listing import Cell, Column, Table
-from jaxlimits.studies.claim import Picture
+from jaxlimits.studies.claim import PRICES, Picture, at_stated_prices
 from jaxlimits.units import show
 
 SIZES = ("tp_size", "pp_size", "dp_size", "ep_size", "batch_size")
@@ -19,7 +19,10 @@ _COLUMNS = (
     Column(label="there: chips", unit="1"),
     Column(label="there: binds"),
     Column(label="best throughput per watt", unit="token/J"),
-    Column(label="cheapest tokens, illustrative prices", unit="USD/token", display="USD/Mtoken"),
+    *(
+        Column(label=f"cheapest tokens, {prices}", unit="USD/token", display="USD/Mtoken")
+        for prices in ("half the prices", "stated prices (illustrative)", "twice the prices")
+    ),
 )
 
 
@@ -48,7 +51,7 @@ class Family:
 
 def family_table(title: str, dataset: xr.Dataset) -> Table:
     """Return the best of each system: what does not vary by how it is run makes the rows."""
-    kept = [str(dim) for dim in dataset.dims if dim not in SIZES]
+    kept = [str(dim) for dim in dataset.dims if dim not in (*SIZES, PRICES)]
     stacked = dataset.stack(case=kept) if kept else dataset.expand_dims(case=1)
     rows = tuple(_row(dataset, kept, stacked.isel(case=i)) for i in range(stacked.sizes["case"]))
     heads = tuple(_heading(name, dataset[name]) for name in kept)
@@ -61,20 +64,21 @@ def _heading(name: str, coordinate: xr.DataArray) -> Column:
 
 def _row(dataset: xr.Dataset, kept: list[str], case: xr.Dataset) -> tuple[Cell, ...]:
     names = tuple(_cell(dataset[name], case[name].item()) for name in kept)
-    utps = case.utps.to_numpy()
-    chips = np.broadcast_to(_chips(case).to_numpy(), utps.shape)
+    stated = at_stated_prices(case)
+    utps = stated.utps.to_numpy()
+    chips = _chips(stated).to_numpy()
     fits = np.isfinite(utps)
     if not fits.any():
-        return (*names, np.nan, np.nan, np.nan, "capacity", np.nan, np.nan)
+        return (*names, np.nan, np.nan, np.nan, "capacity", *[np.nan] * 4)
     best = int(np.nanargmax(utps))
     return (
         *names,
         float(chips[fits].min()),
         float(utps.flat[best]),
         float(chips.flat[best]),
-        _limit_name(case.limit, best),
-        float(np.nanmax(case.stps_per_watt.to_numpy())),
-        float(np.nanmin(case.dollars_per_token.to_numpy())),
+        _limit_name(stated.limit, best),
+        float(stated.stps_per_watt.max()),
+        *map(float, case.dollars_per_token.min([d for d in case.utps.dims if d != PRICES])),
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import jaxlimits as jl
 from jaxlimits.grid.file import shipped_grids
+from jaxlimits.studies.claim import at_stated_prices
 from jaxlimits.studies.family import family_table
 from jaxlimits.studies.paper import PAPER
 
@@ -76,14 +77,16 @@ def test_sram_needs_a_thousand_chips_for_llama_405b():
 
 def test_one_wafer_serves_a_small_model_without_collectives():
     # 7.0e9 B at 2,250 TiB/s: 2.8 us
-    dataset = jl.sweep("wafer")
+    dataset = at_stated_prices(jl.sweep("wafer"))
     alone = dataset.sel(llm="llama3-8b", chip="xpu-cows", tp_size=1, pp_size=1, seq_len=4096)
     assert float(alone.t_sync.sel(batch_size=1)) == 0.0
     assert float(alone.t_mem.sel(batch_size=1)) == pytest.approx(2.93e-6, rel=2e-2)
 
 
 def test_a_pipeline_has_more_users_in_flight_and_none_faster():
-    dataset = jl.sweep("cluster").sel(llm="llama3-70b", chip="xpu-hbm3", tp_size=8, seq_len=4096)
+    dataset = at_stated_prices(jl.sweep("cluster")).sel(
+        llm="llama3-70b", chip="xpu-hbm3", tp_size=8, seq_len=4096
+    )
     one, sixteen = (dataset.sel(pp_size=pp, batch_size=32) for pp in (1, 16))
     hops = 15 * 1.5e-6
     assert float(sixteen.t_step) == pytest.approx(float(one.t_step) + hops, rel=1e-5)
@@ -91,13 +94,24 @@ def test_a_pipeline_has_more_users_in_flight_and_none_faster():
 
 
 def test_leaving_the_scale_up_domain_slows_one_user():
-    dataset = jl.sweep("cluster").sel(llm="llama3-405b", chip="xpu-hbm3", pp_size=1, seq_len=4096)
+    dataset = at_stated_prices(jl.sweep("cluster")).sel(
+        llm="llama3-405b", chip="xpu-hbm3", pp_size=1, seq_len=4096
+    )
     inside, across = (dataset.utps.sel(tp_size=tp, batch_size=1) for tp in (128, 256))
     assert float(across) < float(inside)
 
 
 def test_placed_experts_raise_throughput():
-    dataset = jl.sweep("cluster_experts")
+    dataset = at_stated_prices(jl.sweep("cluster_experts"))
     at = {"llm": "deepseek-v3", "chip": "xpu-hbm3", "tp_size": 8, "dp_size": 32, "seq_len": 4096}
     split, placed = (dataset.stps.sel(ep_size=ep, batch_size=64, **at) for ep in (1, 64))
     assert float(placed) > 2.0 * float(split)
+
+
+def test_a_family_gives_its_dollars_over_the_spread_of_prices():
+    # Half and twice of everything but electricity.
+    half, stated, twice = (
+        value for label, value in rows("wafer")[0].items() if label.startswith("cheapest tokens")
+    )
+    assert 0.5 * stated < half < stated < twice < 2.0 * stated
+    assert twice - stated == pytest.approx(2.0 * (stated - half), rel=1e-4)

@@ -7,7 +7,17 @@ import xarray as xr
 
 from jaxlimits.analysis import plots
 from jaxlimits.analysis.listing import Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases, of_cases
+from jaxlimits.studies.claim import (
+    PRICES,
+    Claim,
+    Finding,
+    Number,
+    Picture,
+    Results,
+    at_stated_prices,
+    judge_cases,
+    of_cases,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,7 +26,6 @@ GRID = "throughput_per_cost"
 DRAM = ("xpu-hbm3", "xpu-hbm4", "xpu-3d-dram")
 SRAM = ("xpu-sram", "xpu-cows")
 SEARCHED = ("tp_size", "pp_size", "batch_size")
-SPREAD = "chip_price_scale"
 
 
 def lead(best: xr.DataArray) -> xr.DataArray:
@@ -30,10 +39,10 @@ def price_leads(best: xr.DataArray) -> dict[str, xr.DataArray]:
         best.sel(chip=list(DRAM)).max("chip"),
         best.sel(chip=list(SRAM)).max("chip"),
     )
-    low, high = float(best[SPREAD].min()), float(best[SPREAD].max())
+    low, high = float(best[PRICES].min()), float(best[PRICES].max())
     pairs = {"stated": (1.0, 1.0), "worst": (high, low), "best": (low, high)}
     return {
-        name: with_dram.sel({SPREAD: ours}, drop=True) / without.sel({SPREAD: theirs}, drop=True)
+        name: with_dram.sel({PRICES: ours}, drop=True) / without.sel({PRICES: theirs}, drop=True)
         for name, (ours, theirs) in pairs.items()
     }
 
@@ -41,7 +50,7 @@ def price_leads(best: xr.DataArray) -> dict[str, xr.DataArray]:
 def find(results: Results) -> Finding:
     """Compare the best of both kinds per watt, and per dollar over the spread of prices."""
     result = results[GRID]
-    per_watt = lead(result.stps_per_watt.sel({SPREAD: 1.0}).max(SEARCHED))
+    per_watt = lead(at_stated_prices(result).stps_per_watt.max(SEARCHED))
     per_dollar = price_leads(result.stps_per_dollar.max(SEARCHED))
     leads = np.concatenate(
         [lead.to_numpy().ravel() for lead in (per_watt, per_dollar["stated"], per_dollar["worst"])]
@@ -93,13 +102,13 @@ def _span(found: xr.DataArray) -> str:
 
 def _smallest_system(result: xr.Dataset) -> float:
     """Cost by time of the cheapest system that holds Llama 3.1 405B, SRAM over DRAM."""
-    at = {"llm": "llama3-405b", "seq_len": 4096, SPREAD: 1.0}
+    at = {"llm": "llama3-405b", "seq_len": 4096, PRICES: 1.0}
     cost = result.cost_rate.where(result.utps.notnull()).sel(at).min(SEARCHED)
     return float(cost.sel(chip=list(SRAM)).min() / cost.sel(chip=list(DRAM)).min())
 
 
 def _table(result: xr.Dataset) -> Table:
-    watts = result.stps_per_watt.sel({SPREAD: 1.0}).max(SEARCHED)
+    watts = at_stated_prices(result).stps_per_watt.max(SEARCHED)
     dollars = result.dollars_per_token.min(SEARCHED)
     columns = (
         Column(label="model"),
@@ -128,12 +137,12 @@ def _dollars(results: Results) -> "Figure":
     best = results[GRID][["dollars_per_token"]].sel(seq_len=4096).min(SEARCHED, keep_attrs=True)
     title = "Cheapest tokens at 4 Ki tokens; bars: prices halved and doubled"
     return plots.ranges(
-        best, of="dollars_per_token", rows="llm", by="chip", spread=SPREAD, title=title
+        best, of="dollars_per_token", rows="llm", by="chip", spread=PRICES, title=title
     )
 
 
 def _watts(results: Results) -> "Figure":
-    chosen = results[GRID].sel(llm="llama3-70b", seq_len=4096).sel({SPREAD: 1.0})
+    chosen = at_stated_prices(results[GRID]).sel(llm="llama3-70b", seq_len=4096)
     title = "Llama 3.1 70B at 4 Ki tokens"
     return plots.frontier(chosen, x="utps", y="stps_per_watt", by="chip", title=title)
 

@@ -7,7 +7,16 @@ import xarray as xr
 
 from jaxlimits.analysis import plots
 from jaxlimits.analysis.listing import Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
+from jaxlimits.studies.claim import (
+    Claim,
+    Finding,
+    Number,
+    Picture,
+    Results,
+    at_stated_prices,
+    judge,
+    of_cases,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +28,7 @@ _AT = {"llm": "llama3-405b", "seq_len": 4096, "batch_size": 1}
 
 def find(results: Results) -> Finding:
     """Compare every chip and number of chips with 1,000 token/s."""
-    utps = results[GRID].utps.sel(_AT)
+    utps = at_stated_prices(results[GRID]).utps.sel(_AT)
     share, cases, verdict = judge(utps < SPEED, among=utps.notnull())
     reaching = {
         str(chip): int(utps.tp_size.values[(utps.sel(chip=chip) >= SPEED).values].min())
@@ -27,7 +36,7 @@ def find(results: Results) -> Finding:
         if bool((utps.sel(chip=chip) >= SPEED).any())
     }
     best = utps.max("tp_size")
-    widest = results[GRID].sel(_AT).isel(tp_size=-1)
+    widest = at_stated_prices(results[GRID]).sel(_AT).isel(tp_size=-1)
     waiting = widest.t_sync / widest.t_step
     fastest = str(best.chip.values[int(np.argmax(best.fillna(0.0).values))])
     sentence = (
@@ -67,7 +76,7 @@ def find(results: Results) -> Finding:
 
 
 def _by_chips(results: Results) -> "Figure":
-    chosen: xr.Dataset = results[GRID].sel(_AT)
+    chosen: xr.Dataset = at_stated_prices(results[GRID]).sel(_AT)
     title = "Llama 3.1 405B on HBM3 machines, 4 Ki tokens, one user"
     marks = {f"{SPEED:,.0f} token/s": SPEED}
     return plots.lines(chosen, x="tp_size", y="utps", by="chip", marks=marks, title=title)
