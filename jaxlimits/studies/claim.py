@@ -159,4 +159,4 @@ def judge_cases(held: np.ndarray) -> tuple[float, int, Verdict]:
 
 def of_cases(share: float, cases: int) -> str:
     """Say of how many cases something is true."""
-    return "no case fits in memory" if not cases else f"{round(share * cases):,} of {cases:,}"
+    return f"{round(share * cases) if cases else 0:,} of {cases:,}"

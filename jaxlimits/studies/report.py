@@ -112,6 +112,6 @@ def _grid(name: str, result: xr.Dataset) -> dict[str, str]:
     points = 1
     for length in result.sizes.values():
         points *= length
-    hashed = result.attrs["content_hash"][:12]
+    hashed = result.attrs["content_hash"].partition(":")[2][:12]
     return {"name": name, "sizes": sizes, "points": f"{points:,}", "hash": hashed,
             "title": result.attrs["title"]}  # fmt: skip

@@ -30,6 +30,9 @@ from jaxlimits.studies.paper import STUDIES
 from jaxlimits.studies.report import require_template_engine, write_report
 from jaxlimits.studies.study import Study
 
+NO_CASE = "No case fits in memory."
+"""What is said of a claim that nothing is a case of."""
+
 FINDINGS = "findings.json"
 """What a folder must hold to be a study's, which ``--force`` may replace."""
 
@@ -142,7 +145,7 @@ def evaluate_study(
     quick: bool = False,
 ) -> Outcome:
     """Test every claim on what its grids gave, and tabulate the families."""
-    findings = {claim.name: claim.find(results) for claim in study.claims}
+    findings = {claim.name: _tested(claim, results) for claim in study.claims}
     tables = {name: finding.table for name, finding in findings.items()}
     if not quick:
         for family in study.families:
@@ -155,6 +158,11 @@ def evaluate_study(
         quick=quick,
         seconds=0.0,
     )
+
+
+def _tested(claim: Claim, results: Mapping[str, xr.Dataset]) -> Finding:
+    finding = claim.find(results)
+    return finding if finding.cases else dataclasses.replace(finding, sentence=NO_CASE)
 
 
 def sweep_study(

@@ -161,3 +161,14 @@ def test_a_grid_that_varies_or_solves_for_a_field_keeps_doing_so():
 def test_an_unknown_study_is_named_with_those_there_are():
     with pytest.raises(InputError, match=r"unknown study 'papr'; did you mean paper\?"):
         runner.find_study("papr")
+
+
+def test_where_nothing_fits_that_is_said(tmp_path):
+    tiny = {"mem_capacity_scale": "1e-9"}
+    outcome = runner.run_study(SMALL, tmp_path / "study", overrides=tiny)
+    finding = outcome.findings["hbm3_limit"]
+    assert finding.sentence == "No case fits in memory."
+    assert str(finding.verdict) == "not reproduced"
+    (listed,) = json.loads((tmp_path / "study" / "findings.json").read_text(encoding="utf-8"))
+    assert listed["cases"]["share"] is None
+    assert listed["overrides"] == tiny

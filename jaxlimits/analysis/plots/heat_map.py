@@ -60,7 +60,8 @@ def heat_map(
     mesh = axes.pcolormesh(*edges, values, norm=norm, cmap="cividis", rasterized=True)
     style.scale_by_grid(axes, "x", across)
     style.scale_by_grid(axes, "y", up)
-    inside = [level for level in levels if np.nanmin(values) < level < np.nanmax(values)]
+    finite = values[np.isfinite(values)]
+    inside = [each for each in levels if finite.size and finite.min() < each < finite.max()]
     misfits = np.isnan(values)
     named = _hatch_misfits(axes, edges, misfits)
     if limit in dataset:

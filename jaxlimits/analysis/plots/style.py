@@ -211,7 +211,8 @@ def set_title(axes: "Axes", title: str) -> None:
 def set_legend(axes: "Axes") -> None:
     """Put the legend beside the axes, below the title."""
     place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-    axes.legend(frameon=False, fontsize=9, handlelength=2.6, **place)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=9, handlelength=2.6, **place)
 
 
 def hatch_where_nothing_fits(axes: "Axes", x: np.ndarray, fits: np.ndarray) -> None:

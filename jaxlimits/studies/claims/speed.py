@@ -28,13 +28,13 @@ def find(results: Results) -> Finding:
     large = speeds.weight_bytes.isel(chip=0, tp_size=0, seq_len=0) >= LARGE
     easy, hard = short >= EASY, ~(long.where(large, drop=True) >= HARD)
     share, cases, verdict = judge_cases(np.concatenate([easy.values, hard.values]))
-    slow, quick = _names(short < EASY), _names((long >= HARD) & large)
+    slow, quick = _names(~(short >= EASY)), _names((long >= HARD) & large)
     asked = needed.latency_for_2000.sel(llm="llama3-405b", seq_len=SHORT)
     sentence = (
         f"{_count(easy)} models reach {EASY:,.0f} token/s at 4 Ki tokens on some machine"
         + (f", not {', '.join(slow)} ({_speeds(short, slow)})" if slow else "")
         + f". Of the large models {_count(hard)} stay below {HARD:,.0f} at 128 Ki tokens"
-        + (f"; {', '.join(quick)}, which reads few weights a token, does not" if quick else "")
+        + (f", not {', '.join(quick)} ({_speeds(long, quick)})" if quick else "")
         + f". At 1 Ki tokens {int((best.sel(seq_len=1024) >= HARD).sum())} of {best.sizes['llm']} "
         f"models reach it, at 128 Ki {int((long >= HARD).sum())}. Llama 3.1 405B needs collectives "
         f"of {_span(asked)} for {EASY:,.0f}"
