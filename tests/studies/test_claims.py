@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import jaxlimits as jl
 from jaxlimits.studies.claim import Verdict, judge, judge_cases
-from jaxlimits.studies.claims import bandwidth, dram, eight_times, hbm3_limit, plateau, sync
+from jaxlimits.studies.claims import bandwidth, dram, eight_times, hbm3_limit, plateau, speed, sync
 from jaxlimits.studies.claims.knee import at_crossing, crossing
 from jaxlimits.studies.paper import PAPER
 from jaxlimits.studies.runner import sweep_study
@@ -142,3 +143,10 @@ def test_a_crossing_is_interpolated_over_the_logarithm():
     assert found.values[0] == pytest.approx(10**0.5)
     assert np.isnan(found.values[1:]).all()
     assert at_crossing(difference, 2.0 * difference, "x").values[0] == 0.0
+
+
+def test_10000_needs_the_latency_that_memory_leaves():
+    # 100 us less the time of memory, over 378 collectives; 405B leaves 4.7 us.
+    found = speed.latency_for_hard(jl.sweep("better_collectives"))
+    by_hand = (1e-4 - memory_time("xpu-3d-dram")) / (3 * 126)
+    assert float(found.sel(llm="llama3-405b")) == pytest.approx(by_hand, rel=3e-2)
