@@ -30,7 +30,7 @@ class Finished:
     peak_mb
         Its largest resident memory [MB].
     sweeping
-        Seconds of the sweep itself, as it says: without start-up.
+        Seconds of the sweep or study itself, as it says: without start-up.
     """
 
     seconds: float
@@ -46,7 +46,22 @@ def sweep(grid: Path | str, folder: Path, *options: str) -> Finished:
     RuntimeError
         The command failed.
     """
-    command = [*JAXLIMITS, "sweep", str(grid), "-o", "out.nc", "--json", *options]
+    return _finished(["sweep", str(grid), "-o", "out.nc", "--json", *options], folder)
+
+
+def study(name: str, folder: Path, *options: str) -> Finished:
+    """Run a study into ``out`` in a folder.
+
+    Raises
+    ------
+    RuntimeError
+        The command failed.
+    """
+    return _finished(["study", name, "-o", "out", "--json", *options], folder)
+
+
+def _finished(arguments: list[str], folder: Path) -> Finished:
+    command = [*JAXLIMITS, *arguments]
     watched = [sys.executable, "-c", _WATCHED, *command]
     started = time.perf_counter()
     done = subprocess.run(watched, cwd=folder, stdout=subprocess.PIPE, text=True, check=False)

@@ -23,6 +23,7 @@ from jaxlimits.cli import (
     pack,
     point,
     solve,
+    study,
     sweep,
     uncertainty,
     validate,
@@ -47,6 +48,7 @@ app.command("uncertainty")(uncertainty.uncertainty)
 app.command("optimise")(optimise.optimise)
 app.command("solve")(solve.solve)
 app.command("best")(best.best)
+app.command("study")(study.study)
 app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)

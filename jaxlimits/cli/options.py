@@ -1,12 +1,13 @@
 """Options that several commands share, and how results reach the terminal."""
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from jaxlimits.analysis.strict import strict
 
 Values = dict[str, Any]
 
@@ -49,16 +50,4 @@ def point_values(sizes: Mapping[str, str | None], settings: list[str], *, where:
 
 def print_json(value: Any) -> None:
     """Print strict JSON on standard output: NaN and infinities become ``null`` and text."""
-    typer.echo(json.dumps(_strict(value), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _strict(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_strict(item) for item in value]
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, float) and math.isinf(value):
-        return str(value)
-    return value
+    typer.echo(json.dumps(strict(value), indent=2, ensure_ascii=False, allow_nan=False))

@@ -150,7 +150,7 @@ def _run(
     from jaxlimits.pipeline import run_spec
 
     started = time.perf_counter()
-    with _progress_bar(f"{spec.num_points:,} points") as progress:
+    with progress_bar(f"{spec.num_points:,} points") as progress:
         dataset = run_spec(
             spec,
             target,
@@ -181,7 +181,7 @@ def _text(value: object) -> str:
 
 
 @contextlib.contextmanager
-def _progress_bar(title: str) -> Iterator[Callable[[str, float], None]]:
+def progress_bar(title: str) -> Iterator[Callable[[str, float], None]]:
     """Show progress on a terminal; nothing in a pipe."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

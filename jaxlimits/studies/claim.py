@@ -1,0 +1,162 @@
+"""A claim, what tests it, and what came of the test.
+
+A claim is true of cases: models, machines, points of a grid. Whether it holds in each is computed
+from the grid's numbers; the verdict is the share of cases in which it does, never written by hand.
+"""
+
+import dataclasses
+import enum
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import xarray as xr
+
+from jaxlimits.analysis.listing import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Results = Mapping[str, xr.Dataset]
+"""What grids gave, by the grid's name."""
+
+PRICES = "chip_price_scale"
+"""Axis over which grids spread their prices, all of them together."""
+
+MOST, HARDLY_ANY = 0.95, 0.05
+"""Shares of the cases from which a claim holds, and below which it is not reproduced (ours)."""
+
+
+class Verdict(enum.StrEnum):
+    """What a study says of a claim."""
+
+    HOLDS = "holds"
+    CONDITIONS = "holds with conditions"
+    NOT_REPRODUCED = "not reproduced"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Number:
+    """One number of a finding, in its SI unit; NaN where there is none."""
+
+    value: float
+    unit: str = "1"
+    meaning: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What came of a test.
+
+    Parameters
+    ----------
+    share, cases
+        Share of the cases in which the claim holds, and how many there are.
+    verdict
+        What follows from the share.
+    sentence
+        The verdict in words: by how much, where not, and why.
+    numbers
+        What the verdict rests on, by name.
+    table
+        The cases, or what they are made of.
+    """
+
+    share: float
+    cases: int
+    verdict: Verdict
+    sentence: str
+    numbers: Mapping[str, Number]
+    table: Table
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether any of its numbers is in dollars."""
+        return self.table.is_priced or any("USD" in n.unit for n in self.numbers.values())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """A figure of a study.
+
+    Parameters
+    ----------
+    name
+        Name of its file.
+    caption
+        What to see in it.
+    draw
+        Draws it.
+    priced
+        Whether it rests on prices, which its caption then says.
+    """
+
+    name: str
+    caption: str
+    draw: Callable[[Results], "Figure"]
+    priced: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A claim and its test.
+
+    Parameters
+    ----------
+    name
+        Short name, by which files are named too.
+    statement
+        The claim in words.
+    source
+        ``published`` in arXiv:2507.14397 or notes to it, or ``ours``.
+    cases
+        What one case is, and when the claim holds in it.
+    grids
+        Shipped grids that the test needs.
+    find
+        Tests the claim.
+    pictures
+        Figures.
+    """
+
+    name: str
+    statement: str
+    source: Literal["published", "ours"]
+    cases: str
+    grids: tuple[str, ...]
+    find: Callable[[Results], Finding]
+    pictures: tuple[Picture, ...] = ()
+
+
+def at_stated_prices(result: xr.Dataset) -> xr.Dataset:
+    """Return what a grid gives at prices as they are stated."""
+    return result.sel({PRICES: 1.0}, drop=True)
+
+
+def judge(held: xr.DataArray, *, among: xr.DataArray | None = None) -> tuple[float, int, Verdict]:
+    """Return the share of cases in which a claim holds, their number, and the verdict.
+
+    Parameters
+    ----------
+    held
+        Whether it holds, case by case.
+    among
+        Which of them are cases; all where left out.
+    """
+    counted = np.ones(held.shape, dtype=bool) if among is None else among.to_numpy()
+    return judge_cases(held.to_numpy()[counted])
+
+
+def judge_cases(held: np.ndarray) -> tuple[float, int, Verdict]:
+    """Return the share of cases in which a claim holds, their number, and the verdict."""
+    cases = held.size
+    share = float(held.mean()) if cases else math.nan
+    if not cases or share < HARDLY_ANY:
+        return share, cases, Verdict.NOT_REPRODUCED
+    return share, cases, Verdict.HOLDS if share >= MOST else Verdict.CONDITIONS
+
+
+def of_cases(share: float, cases: int) -> str:
+    """Say of how many cases something is true."""
+    return f"{round(share * cases) if cases else 0:,} of {cases:,}"

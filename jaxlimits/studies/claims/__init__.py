@@ -1,0 +1,1 @@
+"""The claims of the limit study, one file each."""

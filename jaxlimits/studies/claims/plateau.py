@@ -1,0 +1,130 @@
+"""With stacked DRAM and better collectives, gains flatten around 5,000 to 10,000 token/s."""
+
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from jaxlimits.analysis import plots
+from jaxlimits.analysis.listing import Column, Table
+from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
+from jaxlimits.studies.claims.knee import at_crossing
+from jaxlimits.studies.derived import derived
+from jaxlimits.units import show
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GRID = "better_collectives"
+LEAST, MOST = 5000.0, 10_000.0
+FLAT = 0.1
+"""Elasticity below which better collectives no longer pay: 1 % less latency buys 0.1 % (ours)."""
+
+_SIZES = (32, 128)
+
+
+def plateau(result: xr.Dataset) -> xr.DataArray:
+    """Speed at which the gains from better collectives have flattened [token/s].
+
+    The latency at which 1 % less of it buys 0.1 % of speed, and the speed there.
+    """
+    # Crossed from below along a latency that grows: there better collectives begin to pay.
+    difference = -result.utps_elasticity_sync_latency - FLAT
+    found = at_crossing(difference, result.utps, "sync_latency")
+    return derived(found, "plateau", "speed at which gains flatten", unit="token/s")
+
+
+def find(results: Results) -> Finding:
+    """Compare the speed at which gains flatten with 5,000 to 10,000."""
+    found = plateau(results[GRID].sel(tp_size=list(_SIZES)))
+    share, cases, verdict = judge((found >= LEAST) & (found <= MOST), among=found.notnull())
+    inside = found.llm.values[
+        ((found >= LEAST) & (found <= MOST)).any(["tp_size", "seq_len"]).values
+    ]
+    big = found.sel(llm="llama3-405b", seq_len=4096)
+    spans = " and ".join(f"{show(big.sel(tp_size=tp), 'token/s')} on {tp} chips" for tp in _SIZES)
+    columns = (
+        Column(label="model"),
+        *(
+            Column(label=f"TP{tp}, {label} tokens", unit="token/s")
+            for tp in _SIZES
+            for label in ("4 Ki", "128 Ki")
+        ),
+    )
+    rows = tuple(
+        (
+            str(llm),
+            *(
+                float(found.sel(llm=llm, tp_size=tp, seq_len=seq))
+                for tp in _SIZES
+                for seq in (4096, 131072)
+            ),
+        )
+        for llm in found.llm.values
+    )
+    return Finding(
+        share=share,
+        cases=cases,
+        verdict=verdict,
+        sentence=(
+            f"Gains flatten between 5,000 and 10,000 token/s in {of_cases(share, cases)} cases"
+            + (f" ({', '.join(map(str, inside))})" if len(inside) else "")
+            + f"; Llama 3.1 405B flattens at {spans}, all models between "
+            f"{show(found.min(), 'token/s')} and {show(found.max(), 'token/s')}. The plateau is "
+            "the time of memory: it lies higher for every model that reads fewer bytes a token."
+        ),
+        numbers={
+            "llama3_405b": Number(
+                value=float(big.sel(tp_size=128)), unit="token/s", meaning="Llama 3.1 405B, TP128"
+            ),
+            "least": Number(value=float(found.min()), unit="token/s", meaning="least plateau"),
+            "largest": Number(value=float(found.max()), unit="token/s", meaning="largest plateau"),
+        },
+        table=Table(title="Where better collectives stop paying", columns=columns, rows=rows),
+    )
+
+
+def _speeds(results: Results) -> "Figure":
+    chosen = results[GRID].sel(tp_size=128, seq_len=4096)
+    some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "qwen3-235b"]
+    marks = {"5,000": LEAST, "10,000": MOST}
+    title = "128 chips with 3D-stacked DRAM, 4 Ki tokens, one user"
+    return plots.lines(
+        chosen.sel(llm=some), x="sync_latency", y="utps", by="llm", marks=marks, title=title
+    )
+
+
+def _map(results: Results) -> "Figure":
+    chosen = results[GRID].sel(llm="llama3-405b", seq_len=4096)
+    title = "Llama 3.1 405B with 3D-stacked DRAM, 4 Ki tokens, one user"
+    return plots.heat_map(
+        chosen, x="sync_latency", y="tp_size", of="utps", title=title,
+        levels=(500.0, 1000.0, 2000.0, 5000.0, 10_000.0, 20_000.0, 50_000.0),
+    )  # fmt: skip
+
+
+CLAIM = Claim(
+    name="plateau",
+    statement=(
+        "With 3D-stacked DRAM and better collectives, gains flatten around 5,000 to 10,000 tokens "
+        "a second for one user."
+    ),
+    source="published",
+    cases=(
+        "A model, number of chips (32, 128) and context for one user: where 1 % less latency buys "
+        "less than 0.1 % of speed, the speed is between 5,000 and 10,000."
+    ),
+    grids=(GRID,),
+    find=find,
+    pictures=(
+        Picture(
+            name="plateau",
+            caption="Speed over the latency of a collective.",
+            draw=_speeds,
+        ),
+        Picture(
+            name="plateau_map",
+            caption="What binds, over latency and number of chips.",
+            draw=_map,
+        ),
+    ),
+)

@@ -1,0 +1,151 @@
+"""The families of systems of the limit study: one entry each."""
+
+from typing import TYPE_CHECKING
+
+from jaxlimits.analysis import plots
+from jaxlimits.studies.claim import Picture, Results, at_stated_prices
+from jaxlimits.studies.family import Family
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_ALONE = {"seq_len": 4096, "batch_size": 1}
+
+
+def _frontier_of(grid: str, llm: str, by: str, title: str) -> Picture:
+    """Speed of one user against throughput, chips and users free."""
+
+    def draw(results: Results) -> "Figure":
+        chosen = at_stated_prices(results[grid]).sel(llm=llm, seq_len=4096)
+        return plots.frontier(chosen, x="stps", y="utps", by=by, title=title)
+
+    caption = "Speed of one user against throughput of the system, chips and users free."
+    return Picture(name=f"{grid}_frontier", caption=caption, draw=draw)
+
+
+def _users_by_chips(results: Results) -> "Figure":
+    chosen = (
+        at_stated_prices(results["hbm4"]).sel(llm="llama3-405b", seq_len=4096).isel(mem_capacity=-1)
+    )
+    title = "Llama 3.1 405B with HBM4 (192 GiB a chip), 4 Ki tokens"
+    levels = (50.0, 100.0, 200.0, 500.0, 1000.0)
+    return plots.heat_map(
+        chosen, x="tp_size", y="batch_size", of="utps", levels=levels, title=title
+    )
+
+
+def _speed_by_latency(results: Results) -> "Figure":
+    chosen = at_stated_prices(results["stacked_dram"]).sel({"llm": "llama3-405b", **_ALONE})
+    title = "Llama 3.1 405B with 3D-stacked DRAM, 4 Ki tokens, one user"
+    return plots.lines(chosen, x="tp_size", y="utps", by="sync_latency", title=title)
+
+
+def _times_by_chips(results: Results) -> "Figure":
+    chosen = at_stated_prices(results["cluster"]).sel(
+        {"llm": "llama3-405b", "chip": "xpu-hbm3", "pp_size": 1, **_ALONE}
+    )
+    beyond = (chosen.t_compute - chosen.t_mem).clip(0.0).assign_attrs(chosen.t_compute.attrs)
+    parts = {
+        "memory": "t_mem",
+        "compute beyond memory": "beyond",
+        "synchronisation": "t_sync",
+    }
+    chosen = chosen.assign(beyond=beyond).sel(tp_size=slice(8, None))
+    title = "Llama 3.1 405B over HBM3 chips in one stage, 4 Ki tokens, one user"
+    return plots.breakdown(chosen, along="tp_size", parts=parts, title=title)
+
+
+def _throughput_by_experts(results: Results) -> "Figure":
+    chosen = at_stated_prices(results["cluster_experts"]).sel(
+        llm="deepseek-v3", chip="xpu-hbm3", tp_size=8, dp_size=32, seq_len=4096
+    )
+    title = "DeepSeek-V3 on 256 HBM3 chips: 32 replicas of 8, 4 Ki tokens"
+    return plots.lines(chosen, x="batch_size", y="stps", by="ep_size", title=title)
+
+
+FAMILIES = (
+    Family(
+        name="hbm3",
+        title="HBM3 GPU and TPU-class chips",
+        grid="hbm3",
+        remark=(
+            "The paper's machine beside chips one can buy, each at its own latency of a collective."
+        ),
+        pictures=(
+            _frontier_of("hbm3", "llama3-70b", "chip", "Llama 3.1 70B on HBM3 chips, 4 Ki tokens"),
+        ),
+    ),
+    Family(
+        name="hbm4",
+        title="HBM4",
+        grid="hbm4",
+        remark="The paper's machine, and the same with the HBM3 machine's capacity.",
+        pictures=(
+            Picture(
+                name="hbm4_users",
+                caption="What binds, over chips and users.",
+                draw=_users_by_chips,
+            ),
+        ),
+    ),
+    Family(
+        name="stacked_dram",
+        title="Advanced 3D-stacked DRAM",
+        grid="stacked_dram",
+        remark="36 GiB a chip: many chips for a large model, so that collectives decide.",
+        pictures=(
+            Picture(
+                name="stacked_dram_latency",
+                caption="Speed over the number of chips at three latencies.",
+                draw=_speed_by_latency,
+            ),
+        ),
+    ),
+    Family(
+        name="sram",
+        title="SRAM-only designs",
+        grid="sram",
+        remark="Half a gigabyte a chip: capacity sets the number of chips, stages share the model.",
+        pictures=(
+            _frontier_of("sram", "llama3-70b", "chip", "Llama 3.1 70B from SRAM, 4 Ki tokens"),
+        ),
+    ),
+    Family(
+        name="cluster",
+        title="Clusters: tensor parallelism and pipeline stages",
+        grid="cluster",
+        remark=(
+            "1 to 1,024 chips inside one scale-up domain and across several, by up to 16 stages. "
+            "Latencies inside are inferred from the paper, across domains ours (5 µs)."
+        ),
+        pictures=(
+            Picture(
+                name="cluster_times",
+                caption="Time of one step over the chips that share it.",
+                draw=_times_by_chips,
+            ),
+        ),
+    ),
+    Family(
+        name="cluster_experts",
+        title="Clusters: expert parallelism over replicas",
+        grid="cluster_experts",
+        remark="Experts split over each replica (ep_size 1), or placed on ranks across replicas.",
+        pictures=(
+            Picture(
+                name="cluster_experts",
+                caption="Throughput over users, by the ranks that experts are placed on.",
+                draw=_throughput_by_experts,
+            ),
+        ),
+    ),
+    Family(
+        name="wafer",
+        title="Wafer-scale integration",
+        grid="wafer",
+        remark="One wafer is one chip: collectives inside it cost nothing, which flatters it.",
+        pictures=(
+            _frontier_of("wafer", "llama3-70b", "chip", "Llama 3.1 70B on wafers, 4 Ki tokens"),
+        ),
+    ),
+)

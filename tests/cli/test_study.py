@@ -1,0 +1,72 @@
+"""``jaxlimits study``."""
+
+import json
+
+import pytest
+
+from jaxlimits.studies.paper import PAPER
+from tests.command_line import run, run_anew
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """A quick run in a process of its own, in a folder with nothing else."""
+    folder = tmp_path_factory.mktemp("quick")
+    done = run_anew("study", "paper", "-o", "study", "--quick", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    return folder / "study", done
+
+
+def test_a_quick_run_gives_every_claim_its_verdict(quick):
+    folder, done = quick
+    findings = done.json["findings"]
+    assert [finding["claim"] for finding in findings] == [claim.name for claim in PAPER.claims]
+    allowed = {"holds", "holds with conditions", "not reproduced"}
+    assert {finding["verdict"] for finding in findings} <= allowed
+    assert json.loads((folder / "findings.json").read_text(encoding="utf-8")) == findings
+
+
+def test_a_quick_run_has_a_file_for_each_grid_and_figure(quick):
+    folder, _ = quick
+    grids = {path.stem for path in (folder / "data").iterdir()}
+    assert grids == set(PAPER.grids(quick=True))
+    figures = {path.stem for path in (folder / "figures").iterdir()}
+    assert figures == {picture.name for claim in PAPER.claims for picture in claim.pictures}
+
+
+def test_what_rests_on_prices_says_so(quick):
+    folder, done = quick
+    priced = [f["claim"] for f in done.json["findings"] if f["rests_on_prices"]]
+    assert priced == ["dram"]
+    assert "illustrative" in (folder / "figures" / "dram_dollars.svg").read_text(encoding="utf-8")
+
+
+def test_a_folder_that_exists_is_refused_before_anything_is_computed(quick):
+    folder, _ = quick
+    done = run("study", "paper", "-o", folder, "--quick")
+    assert done.code == 1
+    assert "exists; choose another name, or replace it with --force" in done.err
+
+
+def test_the_list_has_claims_families_and_grids():
+    text, facts = run("study", "--list").out, run("study", "--list", "--json").json
+    (paper,) = facts
+    for claim in PAPER.claims:
+        assert claim.statement in text
+        assert paper["claims"][claim.name] == claim.statement
+    assert set(paper["grids"]) == set(PAPER.grids())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "no study is given; write `jaxlimits study paper`"),
+        (("papr",), "unknown study 'papr'; did you mean paper?"),
+        (("paper", "--set", "llm=qwen3-4b"), "each grid has its own"),
+        (("paper", "--set", "mem_bw=8"), "mem_bw"),
+    ],
+)
+def test_bad_input_is_named(arguments, message):
+    done = run("study", *arguments)
+    assert done.code == 2
+    assert message in done.err

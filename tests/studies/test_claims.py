@@ -1,0 +1,152 @@
+"""Verdicts follow from the inputs: turned, they turn."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxlimits as jl
+from jaxlimits.studies.claim import Verdict, judge, judge_cases
+from jaxlimits.studies.claims import bandwidth, dram, eight_times, hbm3_limit, plateau, speed, sync
+from jaxlimits.studies.claims.knee import at_crossing, crossing
+from jaxlimits.studies.paper import PAPER
+from jaxlimits.studies.runner import sweep_study
+from tests.helpers import evaluate_x64, named_scenario
+
+LAYERS = {"accounting": "layers", "vector_work": "off"}
+HOLDS, CONDITIONS, NOT = Verdict.HOLDS, Verdict.CONDITIONS, Verdict.NOT_REPRODUCED
+
+
+def results(claim, **overrides):
+    study = dataclasses.replace(PAPER, claims=(claim,), families=())
+    return sweep_study(study, overrides=overrides)
+
+
+def verdict(claim, **overrides):
+    return claim.find(results(claim, **overrides)).verdict
+
+
+def memory_time(chip):
+    """Time of memory of one user of Llama 3.1 405B on 128 chips, 4 Ki tokens [s]."""
+    return evaluate_x64(*named_scenario("llama3-405b", chip, **LAYERS, tp_size=128.0)).t_mem
+
+
+@pytest.mark.parametrize(
+    ("true", "cases", "expected"),
+    [(20, 20, HOLDS), (19, 20, HOLDS), (18, 20, CONDITIONS), (1, 20, CONDITIONS), (0, 20, NOT)],
+)
+def test_a_verdict_is_the_share_of_the_cases(true, cases, expected):
+    held = np.arange(cases) < true
+    assert judge_cases(held) == (true / cases, cases, expected)
+
+
+def test_a_claim_without_a_case_is_not_reproduced():
+    share, cases, found = judge_cases(np.array([], dtype=bool))
+    assert (np.isnan(share), cases, found) == (True, 0, NOT)
+
+
+def test_only_what_is_a_case_counts():
+    held, among = xr.DataArray([True, False, True]), xr.DataArray([True, False, True])
+    assert judge(held, among=among) == (1.0, 2, HOLDS)
+
+
+def test_slow_collectives_keep_hbm3_below_1000_and_fast_ones_do_not():
+    assert verdict(hbm3_limit.CLAIM, sync_latency="10 us") is HOLDS
+    assert verdict(hbm3_limit.CLAIM, sync_latency="0.1 us") is CONDITIONS
+
+
+def test_hbm3_stays_below_1000_up_to_128_chips():
+    finding = hbm3_limit.CLAIM.find(results(hbm3_limit.CLAIM))
+    # 402e9 B over 256 chips of 4 TiB/s: 357 us; 126 layers of 3 * 1.5 us: 567 us; 1,082 token/s
+    assert finding.numbers["first_tp_size"].value == 256
+    assert finding.numbers["fastest_up_to_128"].value < 1000.0
+    assert "xpu-hbm3 from TP256 on" in finding.sentence
+
+
+def test_bandwidth_drives_the_speed_where_nothing_else_takes_time():
+    free = {"sync_latency_scale": "1e-6", "peak_flops_scale": "1e6"}
+    assert verdict(bandwidth.CLAIM) is CONDITIONS
+    assert verdict(bandwidth.CLAIM, **free) is HOLDS
+    assert verdict(bandwidth.CLAIM, sync_latency_scale="100") is NOT
+
+
+def test_dear_electricity_makes_dollars_follow_watts():
+    # At 1000 $/kWh no other price counts, whatever its spread.
+    assert verdict(dram.CLAIM) is CONDITIONS
+    assert verdict(dram.CLAIM, electricity_price="1000 $/kWh") is HOLDS
+
+
+def test_dear_memory_takes_the_lead_per_dollar_from_dram():
+    plain, dear = (
+        dram.CLAIM.find(results(dram.CLAIM, **prices)).numbers["lead_per_dollar_stated"].value
+        for prices in ({}, {"mem_price": "1000000 USD/GB"})
+    )
+    assert dear < 1.0 < plain
+
+
+def test_the_lead_per_dollar_is_given_over_the_spread_of_prices():
+    finding = dram.CLAIM.find(results(dram.CLAIM))
+    worst, stated, best = (
+        finding.numbers[f"lead_per_dollar_{name}"].value for name in ("worst", "stated", "best")
+    )
+    assert worst < stated < best
+    assert finding.is_priced
+    assert "illustrative" in finding.sentence
+
+
+def test_the_gain_from_bandwidth_is_all_of_it_once_collectives_are_free():
+    assert verdict(eight_times.CLAIM) is CONDITIONS
+    free = results(eight_times.CLAIM, sync_latency_scale="1e-6")
+    finding = eight_times.CLAIM.find(free)
+    assert finding.verdict is NOT
+    assert finding.numbers["median"].value == pytest.approx(8.0, rel=1e-5)
+
+
+def test_gains_flatten_at_the_bandwidth():
+    # Where 1 % less latency buys 0.1 % of speed a tenth of a step is sync: 0.9 / t_mem.
+    finding = plateau.CLAIM.find(results(plateau.CLAIM))
+    assert finding.numbers["llama3_405b"].value == pytest.approx(
+        0.9 / memory_time("xpu-3d-dram"), rel=2e-3
+    )
+    assert finding.verdict is NOT
+    assert verdict(plateau.CLAIM, mem_bw_scale="0.2") is CONDITIONS
+
+
+@pytest.mark.parametrize("chip", ["xpu-hbm3", "xpu-hbm4", "xpu-3d-dram"])
+def test_the_knee_is_where_sync_takes_as_long_as_memory(chip, knees):
+    by_hand = memory_time(chip) / (3 * 126)
+    found = knees.sel(llm="llama3-405b", chip=chip, tp_size=128, seq_len=4096, batch_size=1)
+    assert float(found) == pytest.approx(by_hand, rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def knees():
+    return sync.knee(results(sync.CLAIM)[sync.GRID])
+
+
+def test_a_hundred_times_slower_memory_moves_every_knee_above_a_microsecond():
+    assert verdict(sync.CLAIM) is CONDITIONS
+    slow = sync.CLAIM.find(results(sync.CLAIM, mem_bw_scale="0.01"))
+    assert slow.numbers["knee_xpu-hbm4"].value == pytest.approx(42.1e-6, rel=5e-3)
+    assert slow.numbers["least"].value > 1e-6
+
+
+def test_a_crossing_is_interpolated_over_the_logarithm():
+    axis = xr.DataArray([1.0, 10.0, 100.0], dims="x", coords={"x": [1.0, 10.0, 100.0]})
+    difference = xr.DataArray(
+        [[-1.0, 1.0, 2.0], [1.0, 2.0, 3.0], [-3.0, -2.0, -1.0]],
+        dims=("case", "x"),
+        coords={"x": axis},
+    )
+    found = crossing(difference, "x")
+    assert found.values[0] == pytest.approx(10**0.5)
+    assert np.isnan(found.values[1:]).all()
+    assert at_crossing(difference, 2.0 * difference, "x").values[0] == 0.0
+
+
+def test_10000_needs_the_latency_that_memory_leaves():
+    # 100 us less the time of memory, over 378 collectives; 405B leaves 4.7 us.
+    found = speed.latency_for_hard(jl.sweep("better_collectives"))
+    by_hand = (1e-4 - memory_time("xpu-3d-dram")) / (3 * 126)
+    assert float(found.sel(llm="llama3-405b")) == pytest.approx(by_hand, rel=3e-2)

@@ -1,0 +1,117 @@
+"""The limit study: what it covers, and a hand-worked number of every family of systems."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import jaxlimits as jl
+from jaxlimits.grid.file import shipped_grids
+from jaxlimits.studies.claim import at_stated_prices
+from jaxlimits.studies.family import family_table
+from jaxlimits.studies.paper import PAPER
+
+ROOT = Path(__file__).parents[2]
+FAMILIES = {family.name: family for family in PAPER.families}
+
+
+def rows(name):
+    """Rows of a family's table by their names."""
+    family = FAMILIES[name]
+    table = family_table(family.title, jl.sweep(family.grid))
+    heads = [column.label for column in table.columns]
+    return [dict(zip(heads, row, strict=True)) for row in table.rows]
+
+
+def row(name, **at):
+    (found,) = (each for each in rows(name) if all(each[key] == v for key, v in at.items()))
+    return found
+
+
+def test_every_grid_of_the_study_is_shipped():
+    assert set(PAPER.grids()) <= set(shipped_grids())
+
+
+def test_a_quick_run_needs_the_grids_of_claims_alone():
+    assert set(PAPER.grids(quick=True)) == {grid for c in PAPER.claims for grid in c.grids}
+
+
+@pytest.mark.parametrize("grid", sorted(PAPER.grids()))
+def test_every_grid_has_its_row(grid):
+    readme = (ROOT / "grids" / "README.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| `{grid}` \|", readme, flags=re.MULTILINE)
+
+
+def test_names_of_claims_families_and_figures_are_unique():
+    pictures = [p.name for part in (*PAPER.claims, *PAPER.families) for p in part.pictures]
+    names = [part.name for part in PAPER.claims]
+    assert len(set(pictures)) == len(pictures)
+    assert len(set(names)) == len(names)
+    assert len(FAMILIES) == len(PAPER.families)
+
+
+def test_hbm3_holds_llama_405b_from_four_chips_on():
+    # 402.1e9 B of weights over 96 GiB = 103.1e9 B: 3.9 chips, so 4 of the powers of two
+    found = row("hbm3", llm="llama3-405b", chip="xpu-hbm3", seq_len=4096)
+    assert found["chips, fewest that fit"] == 4
+    assert found["there: binds"] == "sync"
+
+
+def test_hbm4_with_half_the_capacity_needs_twice_the_chips():
+    half = row("hbm4", llm="llama3-405b", seq_len=4096, mem_capacity="103 GB")
+    whole = row("hbm4", llm="llama3-405b", seq_len=4096, mem_capacity="206 GB")
+    assert half["chips, fewest that fit"] == 2 * whole["chips, fewest that fit"] == 4
+
+
+def test_stacked_dram_is_fast_with_fast_collectives():
+    # 402.1e9 B over 1,024 chips of 30 TiB/s: 11.9 us; 378 * 0.1 us: 37.8 us
+    found = row("stacked_dram", llm="llama3-405b", seq_len=4096, sync_latency="100 ns")
+    assert found["fastest user"] == pytest.approx(1 / (11.9e-6 + 37.8e-6), rel=5e-3)
+
+
+def test_sram_needs_a_thousand_chips_for_llama_405b():
+    # 402.1e9 B over 512 MiB: 749 chips
+    found = row("sram", llm="llama3-405b", chip="xpu-sram", seq_len=4096)
+    assert found["chips, fewest that fit"] == 1024
+
+
+def test_one_wafer_serves_a_small_model_without_collectives():
+    # 7.0e9 B at 2,250 TiB/s: 2.8 us
+    dataset = at_stated_prices(jl.sweep("wafer"))
+    alone = dataset.sel(llm="llama3-8b", chip="xpu-cows", tp_size=1, pp_size=1, seq_len=4096)
+    assert float(alone.t_sync.sel(batch_size=1)) == 0.0
+    assert float(alone.t_mem.sel(batch_size=1)) == pytest.approx(2.93e-6, rel=2e-2)
+
+
+def test_a_pipeline_has_more_users_in_flight_and_none_faster():
+    dataset = at_stated_prices(jl.sweep("cluster")).sel(
+        llm="llama3-70b", chip="xpu-hbm3", tp_size=8, seq_len=4096
+    )
+    one, sixteen = (dataset.sel(pp_size=pp, batch_size=32) for pp in (1, 16))
+    hops = 15 * 1.5e-6
+    assert float(sixteen.t_step) == pytest.approx(float(one.t_step) + hops, rel=1e-5)
+    assert float(sixteen.stps / one.stps) == pytest.approx(16 / (1 + hops / float(one.t_step)))
+
+
+def test_leaving_the_scale_up_domain_slows_one_user():
+    dataset = at_stated_prices(jl.sweep("cluster")).sel(
+        llm="llama3-405b", chip="xpu-hbm3", pp_size=1, seq_len=4096
+    )
+    inside, across = (dataset.utps.sel(tp_size=tp, batch_size=1) for tp in (128, 256))
+    assert float(across) < float(inside)
+
+
+def test_placed_experts_raise_throughput():
+    dataset = at_stated_prices(jl.sweep("cluster_experts"))
+    at = {"llm": "deepseek-v3", "chip": "xpu-hbm3", "tp_size": 8, "dp_size": 32, "seq_len": 4096}
+    split, placed = (dataset.stps.sel(ep_size=ep, batch_size=64, **at) for ep in (1, 64))
+    assert float(placed) > 2.0 * float(split)
+
+
+def test_a_family_gives_its_dollars_over_the_spread_of_prices():
+    # Half and twice of everything but electricity.
+    half, stated, twice = (
+        value for label, value in rows("wafer")[0].items() if label.startswith("cheapest tokens")
+    )
+    assert 0.5 * stated < half < stated < twice < 2.0 * stated
+    assert twice - stated == pytest.approx(2.0 * (stated - half), rel=1e-4)
