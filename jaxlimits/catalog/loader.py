@@ -19,7 +19,7 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.llm import LLM
-from jaxlimits.schema import RECORDS, record_defaults
+from jaxlimits.schema import ENTRIES_OF, RECORDS, field_names, record_defaults
 from jaxlimits.values import parse_number
 
 VECTOR_SHARE = 1.0 / 30.0
@@ -80,13 +80,16 @@ class Catalog:
         Parameters
         ----------
         record
-            ``"llm"``, ``"chip"``, ``"fabric"`` or ``"calibration"``.
+            ``"llm"``, ``"chip"``, ``"fabric"``, ``"calibration"``, or ``"draft"``: an LLM whose
+            fields have other names.
         name
             Name of the entry.
         **place
             ``where`` and ``key`` for the error of an unknown name.
         """
-        return entry_values(find_entry(self.entries, f"{record}s", name, **place))
+        kind = f"{ENTRIES_OF.get(record, record)}s"
+        values = entry_values(find_entry(self.entries, kind, name, **place))
+        return {field: values[own] for own, field in field_names(record).items()}
 
 
 def load_catalog(*files: str | Path) -> Catalog:

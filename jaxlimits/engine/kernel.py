@@ -185,8 +185,8 @@ def _chunks(
     """One chunk on each device: metrics as they are, as reductions count them, and its lengths."""
 
     def chunk(inputs: Inputs, places: jax.Array) -> tuple[Traced, Traced, jax.Array]:
-        place = jnp.stack([i * size for i, size in zip(places[0], plan.block, strict=True)])
-        block, shape = (jnp.array(sizes, place.dtype) for sizes in (plan.block, plan.shape))
+        block, shape = (jnp.array(sizes, places.dtype) for sizes in (plan.block, plan.shape))
+        place = places[0] * block
         lengths = jnp.minimum(block, shape - place)
         kept = {"feasible", *(budget.of for budget in rules.budgets)} if counted else set()
         point = functools.partial(

@@ -4,6 +4,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jaxlimits import schema
+from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.weights import layer_weights, stored_weights
+
 Arrays = Mapping[str, Any]
 """Values of fields by name: arrays of numpy, or traced ones."""
 
@@ -22,6 +27,8 @@ class Constraint:
         The condition in words, and what to do.
     needs
         Switch settings under which it applies, by name.
+    shown
+        Fields whose values an error quotes; all of them where left out.
     ordered
         Whether the values of one field that satisfy it, the others given, lie side by side.
     """
@@ -31,8 +38,19 @@ class Constraint:
     says: str
     remedy: str
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    shown: tuple[str, ...] = ()
     ordered: bool = True
 
+
+def _parameters(fields: Arrays, record: str) -> Any:
+    """Parameters in the layers of a model."""
+    llm = LLM(**{name: fields[field] for name, field in schema.field_names(record).items()})
+    return stored_weights(layer_weights(llm, Deployment()), experts=llm.num_experts)
+
+
+_MODELS = tuple(
+    field for record in ("draft", "llm") for field in schema.field_names(record).values()
+)
 
 CONSTRAINTS = (
     Constraint(
@@ -94,5 +112,33 @@ CONSTRAINTS = (
         says="the experts in use hold more than the nominal active total",
         remedy="raise nominal_active_params, or choose accounting = 'full'",
         needs={"accounting": "nominal"},
+    ),
+    Constraint(
+        fields=("draft_num_layers",),
+        holds=lambda f: f["draft_num_layers"] >= 1.0,
+        says="speculation = 'draft' needs a draft",
+        remedy="name an LLM of the catalog, as draft = 'llama3-8b', or choose speculation = 'mtp'",
+        needs={"speculation": "draft"},
+    ),
+    Constraint(
+        fields=_MODELS,
+        holds=lambda f: _parameters(f, "draft") <= _parameters(f, "llm"),
+        says="a draft must not be larger than its model",
+        remedy="name a smaller draft, or link the axes of llm and draft",
+        needs={"speculation": "draft"},
+        shown=("draft_num_layers", "draft_hidden_size", "num_layers", "hidden_size"),
+        ordered=False,
+    ),
+    Constraint(
+        fields=("sram_bw", "sram_capacity"),
+        holds=lambda f: (f["sram_bw"] > 0.0) | (f["sram_capacity"] == 0.0),
+        says="a tier of SRAM needs a bandwidth",
+        remedy="state sram_bw, as '20 TB/s'",
+    ),
+    Constraint(
+        fields=("lpddr_bw", "lpddr_capacity"),
+        holds=lambda f: (f["lpddr_bw"] > 0.0) | (f["lpddr_capacity"] == 0.0),
+        says="a tier of LPDDR needs a bandwidth",
+        remedy="state lpddr_bw, as '500 GB/s'",
     ),
 )

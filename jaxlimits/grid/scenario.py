@@ -23,6 +23,9 @@ Columns = Mapping[str, np.ndarray]
 PROMISES: Mapping[str, tuple[str, float]] = {
     "expert_parallel": ("ep_size", 1.0),
     "sparse_attention": ("num_sparse_layers", 0.0),
+    "sram_tier": ("sram_capacity", 0.0),
+    "lpddr_tier": ("lpddr_capacity", 0.0),
+    "requests": ("input_len", 0.0),
 }
 """Flags of the deployment that spare terms where a field nowhere exceeds a value."""
 

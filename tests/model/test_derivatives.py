@@ -1,6 +1,5 @@
 """Derivatives against central finite differences, in double precision."""
 
-import dataclasses
 import functools
 import math
 
@@ -116,9 +115,7 @@ def along(scenario: Scenario, field: str, step: float) -> tuple[dict[str, float]
 
 def refilled(scenario: Scenario, numbers: dict[str, float]) -> Scenario:
     """Put any numbers in the place of a scenario's fields, unchecked."""
-    fields = [dataclasses.fields(record) for record in scenario]
-    leaves = [numbers[field.name] for own in fields for field in own if field.name in NUMBERS]
-    return jax.tree.unflatten(jax.tree.structure(scenario), leaves)
+    return jax.tree.unflatten(jax.tree.structure(scenario), [numbers[name] for name in NUMBERS])
 
 
 def slopes(scenario: Scenario, field: str) -> dict[str, float]:
