@@ -9,7 +9,7 @@ all. Ours.
 import equinox as eqx
 import jax.numpy as jnp
 
-from jaxlimits._types import Scalar
+from jaxlimits._types import Flag, Scalar
 from jaxlimits.model import capacity
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
@@ -38,7 +38,7 @@ class RequestTerms(eqx.Module):
     ttft: Scalar
     latency: Scalar
     rate: Scalar
-    stated: Scalar
+    stated: Flag
 
 
 def at_context(deployment: Deployment, seq_len: Scalar) -> Deployment:

@@ -13,6 +13,8 @@ References
 Leviathan et al., arXiv:2211.17192, equation 1 (published). Its place in the limit model is ours.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 
@@ -47,16 +49,20 @@ def verifying(deployment: Deployment) -> Deployment:
     return eqx.tree_at(lambda d: d.query_tokens, deployment, tokens)
 
 
-def draft_model(llm: LLM, draft: LLM, deployment: Deployment) -> LLM:
+def draft_model(llm: LLM, draft: LLM | None, deployment: Deployment) -> LLM:
     """The model that proposes: the named one, or one mean layer of the model with its LM head."""
-    return draft if deployment.speculation == "draft" else mean_layer(llm)
+    if deployment.speculation == "mtp":
+        return mean_layer(llm)
+    if draft is None:
+        raise ValueError("speculation = 'draft' needs the record of a draft")
+    return draft
 
 
 def mean_layer(llm: LLM) -> LLM:
     """One layer of a model, with every kind of layer in its share."""
     share = 1.0 / llm.num_layers
 
-    def shared(model: LLM) -> tuple[Scalar, ...]:
+    def shared(model: LLM) -> tuple[Any, ...]:
         return tuple(getattr(model, name) for name in _LAYER_COUNTS)
 
     return eqx.tree_at(shared, llm, tuple(count * share for count in shared(llm)))
@@ -95,7 +101,7 @@ def _relative_growth(x: Scalar) -> Scalar:
     return jnp.where(small, series, jnp.expm1(away) / away)
 
 
-def stored_weight_bytes(llm: LLM, draft: LLM, deployment: Deployment) -> Scalar:
+def stored_weight_bytes(llm: LLM, draft: LLM | None, deployment: Deployment) -> Scalar:
     """Weights that one replica stores, the draft's too [B].
 
     An MTP layer shares the embedding and the LM head of its model.
@@ -108,7 +114,7 @@ def stored_weight_bytes(llm: LLM, draft: LLM, deployment: Deployment) -> Scalar:
     return own + capacity.weight_bytes(proposing, deployment, tables=tables)
 
 
-def stored_sequence_bytes(llm: LLM, draft: LLM, deployment: Deployment) -> Scalar:
+def stored_sequence_bytes(llm: LLM, draft: LLM | None, deployment: Deployment) -> Scalar:
     """KV cache and index keys that one sequence stores, the draft's too [B]."""
     own = sequence_bytes(llm, deployment)
     if not is_speculative(deployment):

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxlimits.catalog.loader import load_catalog
@@ -49,6 +49,7 @@ def test_the_model_equals_an_independent_one(name, data):
 
 
 @pytest.mark.parametrize("name", ["default", "engine", "draft", "mtp", "mtp, nominal"])
+@settings(max_examples=50)
 @given(data=st.data())
 def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, data):
     scenario = data.draw(scenarios(combinations=(name,), requested=True, feasible=None))
@@ -56,6 +57,7 @@ def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, data
 
 
 @pytest.mark.parametrize("name", ["default", "derived", "draft"])
+@settings(max_examples=25)
 @given(data=st.data())
 def test_the_model_equals_an_independent_one_with_several_tiers(name, data):
     scenario = data.draw(scenarios(combinations=(name,), tiered=True))
