@@ -77,12 +77,13 @@ COMBINATIONS = {
 """A handful of combinations; each one compiles. Every choice of every switch occurs in them, but of
 the algorithms only the constant, the simplest, and the least of all; see ``ALGORITHMS``."""
 
-SPECULATIVE = {
+EXTENDED = {
     "draft": DEFAULT | {"speculation": "draft"},
     "mtp": PAPER | {"speculation": "mtp", "roofline": "operator", "accounting": "full"},
     "mtp, nominal": PAPER | {"speculation": "mtp"},
+    "sharded": DEFAULT | {"weight_placement": "sharded"},
 }
-"""Combinations with a draft, beside those above that have none."""
+"""Combinations with a draft or sharded weights, beside those above that have neither."""
 
 ALGORITHMS = switches(Deployment)["collective_algorithm"].choices
 """Every way to time a collective, for tests that go through all of them."""

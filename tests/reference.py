@@ -418,6 +418,17 @@ def placement_time(data, tiers, *, overlap: bool) -> float:
     return found.fun * scale if found.status == 0 else math.nan
 
 
+def gathered_bandwidth(
+    p: Point, work: dict[str, Work], bandwidth: float, times: float = 1.0
+) -> float:
+    """Bandwidth of one chip where the other replicas' weights come over its links."""
+    if p.weight_placement == "resident":
+        return bandwidth
+    _, streaming, _ = stage_times(p, work, bandwidth)
+    missing = stored_bytes(p)[0] * (p.dp_size - 1) / p.dp_size
+    return bandwidth * min(1.0, streaming / (times * missing / p.tp_size / p.link_bw or 1e-300))
+
+
 def whole_step(p: Point) -> dict[str, float]:
     """Times and volumes of one decode step: the model's pass, then those of the draft."""
     passes = [(p, 1.0)]
@@ -431,7 +442,8 @@ def whole_step(p: Point) -> dict[str, float]:
     bandwidth = effective_bandwidth(p, data)
     total = dict.fromkeys(("compute", "memory", "sync", "step", "weights", "kv", "flops"), 0.0)
     for (q, times), one in zip(passes, work, strict=True):
-        compute, memory, overlap = stage_times(q, one, bandwidth)
+        rate = bandwidth if q is not passes[0][0] else gathered_bandwidth(q, one, bandwidth)
+        compute, memory, overlap = stage_times(q, one, rate)
         sync = pass_sync(q)
         parts = {"compute": compute, "memory": memory, "sync": sync, "step": overlap + sync}
         parts["weights"] = sum(w.weights + w.beside for w in one.values()) * q.weight_bits / 8
@@ -444,6 +456,8 @@ def whole_step(p: Point) -> dict[str, float]:
 def whole_stored(p: Point) -> tuple[float, float]:
     """Weights of a replica and bytes of a sequence, the draft's with them."""
     weights, sequence = stored_bytes(p)
+    if p.weight_placement == "sharded":
+        weights = weights / p.dp_size + (p.dp_size - 1) / p.dp_size * 2 * weights / p.num_layers
     if not drafted(p):
         return weights, sequence
     more, also = pass_stored(proposing(p))
@@ -489,7 +503,7 @@ def prefill_seconds(p: Point) -> float:
             keys = prompts * sum(j * chunk for j in range(1, chunks + 1))
             work["indexer"].kv += keys * index_bytes_per_token(q)
     bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
-    _, _, overlap = stage_times(q, work, bandwidth)
+    _, _, overlap = stage_times(q, work, gathered_bandwidth(q, work, bandwidth, chunks))
     return overlap + chunks * sync_seconds(q)
 
 

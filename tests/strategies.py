@@ -4,7 +4,7 @@ import math
 
 from hypothesis import strategies as st
 
-from tests.helpers import COMBINATIONS, SPECULATIVE, Scenario, make_scenario
+from tests.helpers import COMBINATIONS, EXTENDED, Scenario, make_scenario
 from tests.reference import reference
 
 ARCHITECTURES = ("dense", "windowed", "moe", "chunked_moe", "mla_moe", "mla_sparse_moe")
@@ -189,7 +189,7 @@ def scenarios(
     ``requested`` adds a request, which may be longer than the context and then not fit; ``tiered``
     divides the memory among three tiers.
     """
-    chosen = {**COMBINATIONS, **SPECULATIVE}[draw(st.sampled_from(combinations))]
+    chosen = {**COMBINATIONS, **EXTENDED}[draw(st.sampled_from(combinations))]
     numbers = draw(llm_numbers(architectures))
     numbers |= draw(chip_numbers()) | draw(deployment_numbers(numbers.get("num_experts", 0.0)))
     numbers |= draw(site_numbers())
@@ -199,6 +199,8 @@ def scenarios(
         numbers |= {f"draft_{name}": value for name, value in draw(llm_numbers()).items()}
         numbers["draft_length"] = draw(counts(0, 8))
         numbers["acceptance"] = draw(st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0.0, 1.0)))
+    if chosen["weight_placement"] == "sharded":
+        numbers["ep_size"] = 1.0
     numbers |= fixed
     fits = draw(st.booleans()) if feasible is None else feasible
     fill = draw(st.floats(0.01, 0.99) if fits else st.floats(1.01, 10.0))

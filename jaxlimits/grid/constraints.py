@@ -130,6 +130,13 @@ CONSTRAINTS = (
         ordered=False,
     ),
     Constraint(
+        fields=("ep_size",),
+        holds=lambda f: f["ep_size"] == 1.0,
+        says="sharded weights and expert parallelism exclude each other",
+        remedy="set ep_size = 1, or choose weight_placement = 'resident'",
+        needs={"weight_placement": "sharded"},
+    ),
+    Constraint(
         fields=("sram_bw", "sram_capacity"),
         holds=lambda f: (f["sram_bw"] > 0.0) | (f["sram_capacity"] == 0.0),
         says="a tier of SRAM needs a bandwidth",

@@ -86,6 +86,9 @@ class Deployment(eqx.Module):
         *ALL_REDUCES,
         "best",
     )
+    weight_placement: str = switch(
+        "whether each replica keeps all weights, or a share of each layer", "resident", "sharded"
+    )
     speculation: str = switch("what proposes tokens to be verified", "off", "draft", "mtp")
     memory_tiers: str = switch(
         "whether several kinds of memory stream at once or in turn", "overlap", "add"

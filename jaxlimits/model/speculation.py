@@ -23,6 +23,7 @@ from jaxlimits.model import capacity
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.kv_cache import sequence_bytes
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.sharded import kept_bytes
 
 _LAYER_COUNTS = (
     "num_layers",
@@ -104,9 +105,10 @@ def _relative_growth(x: Scalar) -> Scalar:
 def stored_weight_bytes(llm: LLM, draft: LLM | None, deployment: Deployment) -> Scalar:
     """Weights that one replica stores, the draft's too [B].
 
-    An MTP layer shares the embedding and the LM head of its model.
+    An MTP layer shares the embedding and the LM head of its model. A draft is never sharded.
     """
-    own = capacity.weight_bytes(llm, deployment)
+    whole = capacity.weight_bytes(llm, deployment)
+    own = kept_bytes(llm, deployment, weights=whole)
     if not is_speculative(deployment):
         return own
     proposing = draft_model(llm, draft, deployment)

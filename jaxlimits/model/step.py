@@ -2,8 +2,10 @@
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
+from jaxlimits.model import capacity
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
@@ -13,7 +15,8 @@ from jaxlimits.model.operators import Operators, step_operators
 from jaxlimits.model.overlay import overlay_times
 from jaxlimits.model.prefill import chunk_deployment, num_chunks, prefill_operators
 from jaxlimits.model.request import Request
-from jaxlimits.model.roofline import StepTimes, step_times
+from jaxlimits.model.roofline import StepTimes, mem_time, merged, step_times
+from jaxlimits.model.sharded import gather_time, is_sharded
 from jaxlimits.model.speculation import draft_model, is_speculative, verifying
 from jaxlimits.model.tiers import has_tiers, model_data, streaming_chip
 
@@ -56,12 +59,13 @@ def decode_step(
     verified = verifying(deployment)
     operators = step_operators(llm, verified)
     if not is_speculative(deployment):
-        chip = _placed(chip, llm, deployment, operators)
+        chip = _gathering(_placed(chip, llm, deployment, operators), llm, deployment, operators)
         return _pass(operators, chip, llm, deployment, calibration, fabric)
     small = draft_model(llm, draft, deployment)
     proposals = step_operators(small, deployment)
     chip = _placed(chip, llm, deployment, operators, draft=(small, proposals))
-    own = _pass(operators, chip, llm, verified, calibration, fabric)
+    gathering = _gathering(chip, llm, deployment, operators)
+    own = _pass(operators, gathering, llm, verified, calibration, fabric)
     proposal = _pass(proposals, chip, small, deployment, calibration, fabric)
     return jax.tree.map(lambda v, d: v + deployment.draft_length * d, own, proposal)
 
@@ -77,6 +81,7 @@ def prefill_time(chip: Chip, llm: LLM, deployment: Deployment, request: Request)
     chunk = chunk_deployment(deployment, request)
     operators = prefill_operators(llm, chunk)
     chip = _placed(chip, llm, chunk, operators)
+    chip = _gathering(chip, llm, chunk, operators, times=num_chunks(request))
     times = step_times(operators, chip, llm, chunk)
     return times.t_step + (num_chunks(request) - 1.0) * times.t_sync
 
@@ -97,6 +102,25 @@ def _pass(
         flops=operators.total("tensor_flops"),
         calibrated_t_step=overlay_times(*records, calibration=calibration, fabric=fabric).t_step,
     )
+
+
+def _gathering(
+    chip: Chip,
+    llm: LLM,
+    deployment: Deployment,
+    operators: Operators,
+    *,
+    times: Scalar = 1.0,
+) -> Chip:
+    """The chip with the bandwidth that is left where weights come over its links."""
+    if not is_sharded(deployment):
+        return chip
+    weights = capacity.weight_bytes(llm, deployment)
+    whole = merged(operators)
+    streaming = mem_time(whole, chip, deployment)
+    gathering = times * gather_time(chip, deployment, weights=weights)
+    rate = chip.mem_bw * streaming / jnp.maximum(streaming, gathering)
+    return eqx.tree_at(lambda c: c.mem_bw, chip, rate)
 
 
 def _placed(

@@ -20,7 +20,7 @@ from tests.helpers import (
     COMBINATIONS,
     DEFAULT,
     NUMBERS,
-    SPECULATIVE,
+    EXTENDED,
     named_scenario,
 )
 
@@ -117,7 +117,7 @@ def test_a_switch_defaults_to_its_first_choice():
 
 def test_the_tests_use_every_choice_of_every_switch():
     for name, info in switches(Deployment).items():
-        combinations = [*COMBINATIONS.values(), *SPECULATIVE.values()]
+        combinations = [*COMBINATIONS.values(), *EXTENDED.values()]
         used = {combination[name] for combination in combinations}
         if name == "collective_algorithm":
             used |= set(ALGORITHMS)
