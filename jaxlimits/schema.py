@@ -42,8 +42,13 @@ NAMED = (*REQUIRED, "draft", "calibration", "fabric")
 PREFIXES: Mapping[str, str] = {"draft": "draft_"}
 """Before the names of a record's fields, where another record has fields of the same kind."""
 
-ENTRIES_OF: Mapping[str, str] = {"draft": "llm"}
-"""Records that are picked from another's entries of the catalog."""
+_ENTRIES_OF: Mapping[str, str] = {"draft": "llm"}
+
+
+def entry_kind(record: str) -> str:
+    """Return the kind of entry of the catalog from which a record is picked: drafts are LLMs."""
+    return f"{_ENTRIES_OF.get(record, record)}s"
+
 
 SCALE_SUFFIX = "_scale"
 """``mem_bw_scale`` multiplies ``mem_bw``, whatever its base value."""

@@ -91,8 +91,8 @@ def disaggregated(
     decode: Settings,
     input_len: int,
     output_len: int,
-    link_bw: str = "50 GB/s",
-    link_latency: str = "10 us",
+    link_bw: object = "50 GB/s",
+    link_latency: object = "10 us",
     catalog: Catalog | None = None,
 ) -> Disaggregated:
     r"""Prefill on one system, send the cache over a link, decode on another.

@@ -19,7 +19,7 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.llm import LLM
-from jaxlimits.schema import ENTRIES_OF, RECORDS, field_names, record_defaults
+from jaxlimits.schema import RECORDS, entry_kind, field_names, record_defaults
 from jaxlimits.values import parse_number
 
 VECTOR_SHARE = 1.0 / 30.0
@@ -87,8 +87,7 @@ class Catalog:
         **place
             ``where`` and ``key`` for the error of an unknown name.
         """
-        kind = f"{ENTRIES_OF.get(record, record)}s"
-        values = entry_values(find_entry(self.entries, kind, name, **place))
+        values = entry_values(find_entry(self.entries, entry_kind(record), name, **place))
         return {field: values[own] for own, field in field_names(record).items()}
 
 

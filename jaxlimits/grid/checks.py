@@ -44,12 +44,11 @@ def _check_scaled(scenario: Scenario, name: str) -> None:
 
 def _check_constraint(scenario: Scenario, constraint: Constraint) -> None:
     arrays = {name: scenario.effective(name) for name in constraint.fields}
-    fails = ~np.asarray(constraint.holds(arrays))
+    fails = ~constraint.holds(arrays)
     if not fails.any():
         return
     first = np.unravel_index(int(np.argmax(fails)), fails.shape)
-    shown = {name: arrays[name] for name in constraint.shown or constraint.fields}
-    whole = {name: np.broadcast_to(array, fails.shape)[first] for name, array in shown.items()}
+    whole = {name: np.broadcast_to(array, fails.shape)[first] for name, array in arrays.items()}
     values = ", ".join(f"{name} = {value:g}" for name, value in whole.items())
     raise InputError(
         f"{constraint.says}, but {values}", where=scenario.where, remedy=constraint.remedy
