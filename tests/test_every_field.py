@@ -112,8 +112,6 @@ OVERLAY = {"calibration": "everything", "fabric": "everything", "draft": "small"
 BASE = {"tp_size": 4, "pp_size": 2, "dp_size": 2}
 BASE |= {"batch_size": 4, "seq_len": 512, "query_tokens": 2}
 REQUEST = {"input_len": "64", "output_len": "8"}
-SRAM = {"sram_capacity": "50000 B", "sram_bw": "10 GB/s"}
-LPDDR = {"lpddr_capacity": "100 MB", "lpddr_bw": "0.1 GB/s", "mem_capacity": "100 kB"}
 OUTPUTS = ("t_mem", "t_compute", "t_sync", "capacity_utilisation", "flops_utilisation", "power")
 OUTPUTS += ("capital_cost", "cost_rate", "dollars_per_token")
 OUTPUTS += ("calibrated_t_step", "calibrated_utps_upper")
@@ -128,9 +126,9 @@ NEEDS = {
     "draft_length": {"speculation": "draft"},
     "acceptance": {"speculation": "draft"},
     "sram_capacity": {"sram_bw": "10 GB/s"},
-    "sram_bw": SRAM,
+    "sram_bw": {"sram_capacity": "50000 B", "memory_tiers": "add"},
     "lpddr_capacity": {"lpddr_bw": "0.1 GB/s", "mem_capacity": "100 kB"},
-    "lpddr_bw": LPDDR,
+    "lpddr_bw": {"lpddr_capacity": "100 MB", "mem_capacity": "100 kB"},
     "all_to_all_latency": {"ep_size": "2"},
     "flops_ratio_16bit": {"compute_bits": "16"},
     "flops_ratio_4bit": {"compute_bits": "4"},
@@ -160,6 +158,7 @@ VALUES |= {"draft_tied_embeddings": (0.0, 1.0), "acceptance": (0.4, 0.8)}
 VALUES |= {"input_len": (64.0, 128.0), "output_len": (8.0, 16.0), "prefill_chunk": (16.0, 32.0)}
 VALUES |= {"prefill_batch": (2.0, 4.0), "calls_per_answer": (2.0, 4.0)}
 VALUES |= {"sram_capacity": (50e3, 100e3), "lpddr_capacity": (1e8, 2e8)}
+VALUES |= {"sram_bw": (10e9, 20e9), "lpddr_bw": (1e8, 2e8)}
 FACTORS = {"tied_embeddings": (1.0,), "draft_tied_embeddings": (1.0,), "pue": (1.0, 2.0)}
 
 

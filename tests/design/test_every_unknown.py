@@ -23,7 +23,7 @@ VALUES = {"ep_size": (4.0, 8.0), "tied_embeddings": (1.0, 0.0)}
 VALUES |= {"usable_fraction": (0.5, 0.75), "utilisation": (1.0, 0.75)}
 VALUES |= {"draft_tied_embeddings": (1.0, 0.0)}
 OF_REQUESTS = ("input_len", "output_len", "prefill_chunk", "prefill_batch", "calls_per_answer")
-OF_TIERS = ("sram_capacity", "lpddr_capacity")
+OF_TIERS = ("sram_capacity", "lpddr_capacity", "sram_bw", "lpddr_bw")
 VALUES |= {name: PAIRS[name] for name in ("acceptance", *OF_REQUESTS, *OF_TIERS)}
 
 # Thresholds act at once: the payload of 4 x 2 tokens x 64 x 2 B, and four chips of it.
@@ -57,6 +57,8 @@ def test_a_field_is_found_from_a_metric_that_depends_on_it(name, catalog):
     metric = max(changes, key=lambda key: 0.0 if math.isnan(changes[key]) else changes[key])
     target = getattr(there, metric)
     settings = {**BASE, **OVERLAY, **needs}
+    if name in ("sram_bw", "lpddr_bw"):  # a tier has some bandwidth
+        settings[name] = written(name, other)
     found = jl.solve(
         *("everything", "everything"),
         solve_for=name,
