@@ -229,10 +229,7 @@ def mantissa_bits(digits: int, precision: str) -> int:
 def unstated_metrics(named: Collection[str]) -> tuple[str, ...]:
     """Return the metrics that say nothing where only some names are set."""
     return tuple(
-        metric
-        for name, metrics in CONDITIONAL.items()
-        if name not in named
-        for metric in metrics
+        metric for name, metrics in CONDITIONAL.items() if name not in named for metric in metrics
     )
 
 

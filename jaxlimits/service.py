@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 
 from jaxlimits import schema
+from jaxlimits._types import Scalar
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import InputError
 from jaxlimits.model.metrics import Metrics
@@ -49,16 +50,16 @@ class Disaggregated:
 
     prefill: Metrics
     decode: Metrics
-    kv_bytes: float
-    transfer_time: float
-    ttft: float
-    request_latency: float
-    prefill_share: float
-    transfer_share: float
-    prefill_rate: float
-    decode_rate: float
-    prefills_per_decode: float
-    dollars_per_request: float
+    kv_bytes: Scalar
+    transfer_time: Scalar
+    ttft: Scalar
+    request_latency: Scalar
+    prefill_share: Scalar
+    transfer_share: Scalar
+    prefill_rate: Scalar
+    decode_rate: Scalar
+    prefills_per_decode: Scalar
+    dollars_per_request: Scalar
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,9 +80,9 @@ class Answer:
 
     generation: Metrics
     judgement: Metrics | None
-    latency: float
-    rate: float
-    dollars_per_answer: float
+    latency: Scalar
+    rate: Scalar
+    dollars_per_answer: Scalar
 
 
 def disaggregated(
@@ -140,7 +141,9 @@ def disaggregated(
         schema.FIELDS["sync_latency"], link_latency, where=where, key="link_latency"
     )
     lengths = {"input_len": input_len, "output_len": output_len}
-    first = _point(llm, prefill, {**lengths, "output_len": 1}, where=f"{where}: prefill", catalog=catalog)
+    first = _point(
+        llm, prefill, {**lengths, "output_len": 1}, where=f"{where}: prefill", catalog=catalog
+    )
     rest = _point(llm, decode, lengths, where=f"{where}: decode", catalog=catalog)
     cache = _prompt_bytes(llm, prefill, input_len, where=where, catalog=catalog)
     transfer = latency + cache / rate
@@ -227,7 +230,9 @@ def best_of(
         )
     where = "best_of: judge"
     if "llm" not in judge:
-        raise InputError("names no llm", where=where, remedy="write judge={'llm': 'llama3-70b', ...}")
+        raise InputError(
+            "names no llm", where=where, remedy="write judge={'llm': 'llama3-70b', ...}"
+        )
     named = str(judge["llm"])
     rest = {name: value for name, value in judge.items() if name != "llm"}
     read = {"input_len": input_len + output_len, "output_len": 1}
@@ -267,7 +272,7 @@ def _point(
 
 def _prompt_bytes(
     llm: str, settings: Settings, input_len: int, *, where: str, catalog: Catalog | None
-) -> float:
+) -> Scalar:
     """Cache of one prompt, without copies [B]."""
     kept = {name: settings[name] for name in _OF_THE_CACHE if name in settings}
     alone = {"chip": settings["chip"], **kept}

@@ -470,7 +470,7 @@ def prefill_seconds(p: Point) -> float:
     chunks = round(p.input_len / chunk)
     q = p.but(batch_size=p.prefill_batch, query_tokens=chunk, seq_len=p.input_len)
     work = step_work(q)
-    prompts, tokens = q.batch_size, q.batch_size * p.input_len
+    tokens = q.batch_size * p.input_len
     for name, one in work.items():
         one.kv = 0.0
         if name == "lm_head":
@@ -482,29 +482,41 @@ def prefill_seconds(p: Point) -> float:
     for name in ("attention", "indexer"):
         work[name].tensor = work[name].vector = 0.0
     for kind, (_, _, sparse, _) in zip(layer_kinds(q), q.layers(), strict=True):
-        pairs = prompts * causal_pairs(q, kind)
-        if p.is_mla:
-            each = 2 * p.num_heads * (p.qk_nope_head_dim + p.qk_rope_head_dim + p.v_head_dim)
-            if p.mla_weights == "absorbed":
-                heads = p.num_heads * (p.qk_nope_head_dim + p.v_head_dim)
-                work["attention"].tensor += tokens * 2 * p.kv_lora_rank * heads
-        else:
-            each = 4 * p.num_heads * p.head_dim
-        work["attention"].tensor += pairs * each
-        if p.vector_work == "on":
-            work["attention"].vector += pairs * 5 * p.num_heads
-        cached = prompts * sum(chunk_span(q, kind, j * chunk) for j in range(1, chunks + 1))
-        work["attention"].kv += cached * kv_bytes_per_token(q)
+        add_causal_attention(q, work["attention"], kind)
         if sparse:
-            square = prompts * p.input_len**2 / 2
-            work["indexer"].tensor += square * 2 * p.index_n_heads * p.index_head_dim
-            if p.vector_work == "on":
-                work["indexer"].vector += square * (3 * p.index_n_heads + 1)
-            keys = prompts * sum(j * chunk for j in range(1, chunks + 1))
-            work["indexer"].kv += keys * index_bytes_per_token(q)
+            add_index_scores(q, work["indexer"])
     bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
     _, _, overlap = stage_times(q, work, gathered_bandwidth(q, work, bandwidth, chunks))
     return overlap + chunks * sync_seconds(q)
+
+
+def add_causal_attention(q: Point, work: Work, kind: str) -> None:
+    """Scores and values of the prompts in one layer, each chunk's reads one by one."""
+    prompts, chunk = q.batch_size, q.query_tokens
+    pairs = prompts * causal_pairs(q, kind)
+    each = 4 * q.num_heads * q.head_dim
+    if q.is_mla:
+        each = 2 * q.num_heads * (q.qk_nope_head_dim + q.qk_rope_head_dim + q.v_head_dim)
+        if q.mla_weights == "absorbed":
+            heads = q.num_heads * (q.qk_nope_head_dim + q.v_head_dim)
+            work.tensor += prompts * q.input_len * 2 * q.kv_lora_rank * heads
+    work.tensor += pairs * each
+    if q.vector_work == "on":
+        work.vector += pairs * 5 * q.num_heads
+    ends = range(1, round(q.input_len / chunk) + 1)
+    cached = sum(chunk_span(q, kind, j * chunk) for j in ends)
+    work.kv += prompts * cached * kv_bytes_per_token(q)
+
+
+def add_index_scores(q: Point, work: Work) -> None:
+    """Scores of the prompts against the keys so far in one sparse layer."""
+    square = q.batch_size * q.input_len**2 / 2
+    work.tensor += square * 2 * q.index_n_heads * q.index_head_dim
+    if q.vector_work == "on":
+        work.vector += square * (3 * q.index_n_heads + 1)
+    ends = range(1, round(q.input_len / q.query_tokens) + 1)
+    keys = sum(j * q.query_tokens for j in ends)
+    work.kv += q.batch_size * keys * index_bytes_per_token(q)
 
 
 def layer_kinds(p: Point) -> list[str]:
@@ -516,9 +528,7 @@ def layer_kinds(p: Point) -> list[str]:
             kind = "sparse"
         elif p.attention_span == "model" and i < p.num_windowed_layers:
             kind = "window"
-        elif (
-            p.attention_span == "model" and i < p.num_windowed_layers + p.num_chunked_layers
-        ):
+        elif p.attention_span == "model" and i < p.num_windowed_layers + p.num_chunked_layers:
             kind = "chunk"
         kinds.append(kind)
     return kinds

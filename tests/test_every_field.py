@@ -142,9 +142,7 @@ NEEDS = {
     "nominal_active_params": {"accounting": "nominal"},
 }
 DRAFTED = {"speculation": "draft"}
-NEEDS |= {
-    f"draft_{name}": DRAFTED | NEEDS.get(name, {}) for name in schema.field_names("draft")
-}
+NEEDS |= {f"draft_{name}": DRAFTED | NEEDS.get(name, {}) for name in schema.field_names("draft")}
 # A draft's fields are those of an LLM under other names, by one loop: some stand for all.
 SOME = ("num_layers", "hidden_size", "kv_lora_rank", "num_experts", "tied_embeddings")
 TESTED = [

@@ -133,9 +133,7 @@ def test_a_service_names_what_cannot_be(prefill, says):
 def test_a_link_without_a_unit_is_refused():
     machine = {"chip": "h100"}
     with pytest.raises(jl.InputError, match="link_bw = 50: a bare number"):
-        jl.disaggregated(
-            "llama3-8b", prefill=machine, decode=machine, link_bw=50, **LENGTHS
-        )
+        jl.disaggregated("llama3-8b", prefill=machine, decode=machine, link_bw=50, **LENGTHS)
 
 
 # ------------------------------------------------------------------------------- several calls
@@ -165,7 +163,11 @@ def test_a_judge_reads_every_candidate():
     best = jl.best_of(8, "llama3-8b", "h100", batch_size=32, judge=judge, **LENGTHS)
     reading = jl.evaluate(
         *("llama3-70b", "h100"),
-        **{"tp_size": 8, "prefill_batch": 2, "input_len": 9217, "output_len": 1, "x64": True},
+        tp_size=8,
+        prefill_batch=2,
+        input_len=9217,
+        output_len=1,
+        x64=True,
     )
     assert best.latency - vote.latency == pytest.approx(4 * reading.ttft, rel=1e-9)
     dollars = best.dollars_per_answer - vote.dollars_per_answer

@@ -96,9 +96,7 @@ def answer(asked: Requirement, trial: Trial, *, here: jax.Array) -> Answer:
         metric = jnp.where(fits & allowed, metric, jnp.nan)
         sign = 1.0 if asked.at_least else -1.0
         met = sign * metric >= sign * asked.target
-        return Tried(
-            value, metric, sign * metric, met, allowed, fits, jnp.asarray(metrics.limit)
-        )
+        return Tried(value, metric, sign * metric, met, allowed, fits, jnp.asarray(metrics.limit))
 
     if asked.candidates:
         return _by_trial(asked, at, here.dtype)

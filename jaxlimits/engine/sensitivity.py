@@ -161,4 +161,3 @@ def _along(function: Function, field: str, *, relative: bool) -> Function:
         return jax.jvp(lambda v: function({**fields, field: v}), (value,), (step,))[1]
 
     return change
-

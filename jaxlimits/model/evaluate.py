@@ -110,9 +110,7 @@ def step_terms(
     weights = stored_weight_bytes(llm, draft, deployment)
     sequence = stored_sequence_bytes(llm, draft, deployment)
     room = capacity.replica_capacity(chip, deployment)
-    filled = capacity.batch_capacity(
-        deployment, capacity=room, weights=weights, sequence=sequence
-    )
+    filled = capacity.batch_capacity(deployment, capacity=room, weights=weights, sequence=sequence)
     tokens = tokens_per_step(deployment)
     sequences = deployment.dp_size * deployment.pp_size * deployment.batch_size
     return StepTerms(
@@ -268,8 +266,7 @@ def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:
     fits = terms.weight_bytes + request.kv_bytes <= terms.capacity
     served = fits & request.stated
     ttft, latency, rate = (
-        jnp.where(served, value, jnp.nan)
-        for value in (request.ttft, request.latency, request.rate)
+        jnp.where(served, value, jnp.nan) for value in (request.ttft, request.latency, request.rate)
     )
     return {
         "ttft": ttft,

@@ -29,9 +29,7 @@ from jaxlimits.model.weights import count_weights
 def chunk_tokens(request: Request) -> Scalar:
     """Tokens of one chunk of the prompt; 1 where there is no prompt [token]."""
     whole = jnp.maximum(request.input_len, 1.0)
-    return jnp.where(
-        request.prefill_chunk > 0.0, jnp.minimum(request.prefill_chunk, whole), whole
-    )
+    return jnp.where(request.prefill_chunk > 0.0, jnp.minimum(request.prefill_chunk, whole), whole)
 
 
 def num_chunks(request: Request) -> Scalar:
@@ -92,9 +90,9 @@ def cached_span(llm: LLM, deployment: Deployment) -> Scalar:
         \tfrac{1}{2} n \left(\max(\min(a, I), c) + c\right)
 
     A chunk reads all tokens so far; within a window :math:`w` at most :math:`w + c` of them, which
-    lies beyond the first :math:`m = \min(n, \lfloor 1 + w/c \rfloor)` chunks; within a chunk :math:`a` of attention what
-    lies in it, half of it in the mean. In a sparse layer each token of a chunk may select others,
-    so that all are read.
+    lies beyond the first :math:`m = \min(n, \lfloor 1 + w/c \rfloor)` chunks; within a chunk
+    :math:`a` of attention what lies in it, half of it in the mean. In a sparse layer each token of
+    a chunk may select others, so that all are read.
     """
     length, chunk = deployment.seq_len, deployment.query_tokens
     chunks = length / chunk

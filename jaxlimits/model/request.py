@@ -29,7 +29,11 @@ class Request(eqx.Module):
         "1", "prompts that are prefilled together", default=1.0, positive=True, whole=True
     )
     calls_per_answer: Scalar = quantity(
-        "1", "answers decoded from one prompt for one request", default=1.0, positive=True, whole=True
+        "1",
+        "answers decoded from one prompt for one request",
+        default=1.0,
+        positive=True,
+        whole=True,
     )
 
     def __check_init__(self) -> None:

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Flag, Scalar
 from jaxlimits.model import capacity
-from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.prefill import num_chunks

@@ -1,8 +1,8 @@
 r"""Sharded weights: every replica keeps a share, and gathers each layer before it runs (FSDP).
 
 .. math::
-    W_\mathrm{replica} = \frac{W}{\mathrm{dp}} + \left(1 - \frac{1}{\mathrm{dp}}\right)\frac{2 W}{L},
-    \qquad
+    W_\mathrm{replica} = \frac{W}{\mathrm{dp}}
+    + \left(1 - \frac{1}{\mathrm{dp}}\right) \frac{2 W}{L}, \qquad
     t_\mathrm{gather} = \left(1 - \frac{1}{\mathrm{dp}}\right) \frac{W}{\mathrm{tp}\,w}
 
 Two layers are whole at any time: the one in use and the one that arrives. With perfect prefetch a

@@ -19,8 +19,8 @@ from tests.helpers import (
     ALGORITHMS,
     COMBINATIONS,
     DEFAULT,
-    NUMBERS,
     EXTENDED,
+    NUMBERS,
     named_scenario,
 )
 

@@ -29,9 +29,7 @@ def in_float64(x64):
 
 
 def prompt(llm: str, *, chunk: float = 0.0, length: float = 8192.0, **values) -> Scenario:
-    return named_scenario(
-        llm, "h100", input_len=length, prefill_chunk=chunk, **{**PLAIN, **values}
-    )
+    return named_scenario(llm, "h100", input_len=length, prefill_chunk=chunk, **{**PLAIN, **values})
 
 
 def volumes(scenario: Scenario):
@@ -175,9 +173,7 @@ def test_smaller_chunks_never_save_time(scenario, parts):
 @given(scenario=scenarios(requested=True), more=st.integers(1, 100))
 def test_more_calls_never_save_time_or_dollars(scenario, more):
     one = evaluate_x64(*scenario)
-    several = evaluate_x64(
-        *scenario.but(calls_per_answer=scenario["calls_per_answer"] + more)
-    )
+    several = evaluate_x64(*scenario.but(calls_per_answer=scenario["calls_per_answer"] + more))
     assume(not math.isnan(one.ttft))
     assert several.ttft == one.ttft
     assert never_less(several.request_latency, one.request_latency)
