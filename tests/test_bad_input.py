@@ -93,7 +93,7 @@ GRIDS = {
     "a draft that is not named": base(
         "speculation = 'draft'", "needs a draft", "draft = 'llama3-8b'"
     ),
-    "an unknown draft": base("draft = 'llama3-7b'", "base: draft", "did you mean 'llama3-8b'"),
+    "an unknown draft": base("draft = 'llama3-7b'", "base: draft", "did you mean", "llama3-8b"),
     "a draft larger than its model": base(
         "speculation = 'draft'\ndraft = 'llama3-405b'",
         "larger than its model",

@@ -73,7 +73,7 @@ def outputs_at(
 
 def solve(asked: Requirement, fields: Values, static: Static) -> dict[str, jax.Array]:
     """Solve a requirement at one point; its variables by their names."""
-    spared = {flag for flag, (field, _) in PROMISES.items() if field == asked.field}
+    spared = {flag for flag, (fields_of, _) in PROMISES.items() if asked.field in fields_of}
     general = tuple((name, name in spared or choice) for name, choice in static)
     rules = [
         rule.holds
