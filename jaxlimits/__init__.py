@@ -27,35 +27,45 @@ if TYPE_CHECKING:
     from jaxlimits.model.llm import LLM as LLM
     from jaxlimits.model.metrics import Limit as Limit
     from jaxlimits.model.metrics import Metrics as Metrics
+    from jaxlimits.model.request import Request as Request
     from jaxlimits.model.site import Site as Site
     from jaxlimits.pipeline import sweep as sweep
     from jaxlimits.pipeline import sweep_again as sweep_again
     from jaxlimits.point import evaluate as evaluate
+    from jaxlimits.service import Answer as Answer
+    from jaxlimits.service import Disaggregated as Disaggregated
+    from jaxlimits.service import best_of as best_of
+    from jaxlimits.service import disaggregated as disaggregated
     from jaxlimits.store.results import IncompleteResultWarning as IncompleteResultWarning
     from jaxlimits.store.results import open_result as open
 
 _PUBLIC = {
+    "Answer": ("jaxlimits.service", "Answer"),
     "Catalog": ("jaxlimits.catalog.loader", "Catalog"),
     "Chip": ("jaxlimits.model.chip", "Chip"),
     "DamagedResultWarning": ("jaxlimits.errors", "DamagedResultWarning"),
     "Deployment": ("jaxlimits.model.deployment", "Deployment"),
+    "Disaggregated": ("jaxlimits.service", "Disaggregated"),
     "IncompleteResultWarning": ("jaxlimits.store.results", "IncompleteResultWarning"),
     "InputError": ("jaxlimits.errors", "InputError"),
     "LLM": ("jaxlimits.model.llm", "LLM"),
     "Limit": ("jaxlimits.model.metrics", "Limit"),
     "Metrics": ("jaxlimits.model.metrics", "Metrics"),
     "OtherVersionWarning": ("jaxlimits.errors", "OtherVersionWarning"),
+    "Request": ("jaxlimits.model.request", "Request"),
     "ResultError": ("jaxlimits.errors", "ResultError"),
     "Site": ("jaxlimits.model.site", "Site"),
     "Solution": ("jaxlimits.design.solve", "Solution"),
     "ask": ("jaxlimits.design.best", "ask"),
     "best": ("jaxlimits.design.best", "best"),
+    "best_of": ("jaxlimits.service", "best_of"),
+    "disaggregated": ("jaxlimits.service", "disaggregated"),
     "evaluate": ("jaxlimits.point", "evaluate"),
     "frontier_near": ("jaxlimits.design.best", "frontier_near"),
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
     "morris": ("jaxlimits.design.uncertainty", "morris"),
-    "optimise": ("jaxlimits.design.optimise", "optimise"),
     "open": ("jaxlimits.store.results", "open_result"),
+    "optimise": ("jaxlimits.design.optimise", "optimise"),
     "sobol": ("jaxlimits.design.uncertainty", "sobol"),
     "solve": ("jaxlimits.design.solve", "solve"),
     "sweep": ("jaxlimits.pipeline", "sweep"),
@@ -65,20 +75,25 @@ _PUBLIC = {
 
 __all__ = [
     "LLM",
+    "Answer",
     "Catalog",
     "Chip",
     "DamagedResultWarning",
     "Deployment",
+    "Disaggregated",
     "IncompleteResultWarning",
     "InputError",
     "Limit",
     "Metrics",
     "OtherVersionWarning",
+    "Request",
     "ResultError",
     "Site",
     "Solution",
     "ask",
     "best",
+    "best_of",
+    "disaggregated",
     "evaluate",
     "frontier_near",
     "load_catalog",

@@ -42,7 +42,8 @@ def evaluate(
     Returns
     -------
     Metrics
-        Python numbers in SI units; the ``calibrated_*`` are NaN where no calibration is named.
+        Python numbers in SI units; the ``calibrated_*`` are NaN where no calibration is named, and
+        the metrics of a request where no ``input_len`` is stated.
 
     Raises
     ------
@@ -63,10 +64,16 @@ def evaluate(
 
 
 def scenario_metrics(scenario: Scenario, precision: str, *, calibrated: bool = False) -> Metrics:
-    """Evaluate one point that is resolved to numbers; calibrated metrics are NaN unless asked."""
-    outputs = tuple(schema.OUTPUTS) if calibrated else schema.OF_THE_LIMIT
+    """Evaluate one point that is resolved to numbers.
+
+    Calibrated metrics are NaN unless asked, and those of a request where none is stated.
+    """
+    named = ("calibration",) if calibrated else ()
+    requested = ("input_len",) if scenario.reaches("input_len", above=0.0) else ()
+    unstated = schema.unstated_metrics((*named, *requested))
+    outputs = tuple(name for name in schema.OUTPUTS if name not in unstated)
     arrays, _ = collect(make_job(scenario, outputs=outputs, precision=precision))
-    nothing = dict.fromkeys(schema.CALIBRATED, math.nan)
+    nothing = dict.fromkeys(unstated, math.nan)
     values = nothing | {name: array.item() for name, array in arrays.items()}
     return Metrics(**{**values, "feasible": bool(values["feasible"])})  # stored as a code
 
@@ -81,8 +88,8 @@ def point_scenario(
 ) -> Scenario:
     """Resolve one point to numbers; parameters as for :func:`evaluate`."""
     catalog = catalog or load_catalog()
-    if isinstance(llm, str):
-        catalog = with_models(catalog, [llm], where=where)
+    models = [name for name in (llm, settings.get("draft")) if isinstance(name, str)]
+    catalog = with_models(catalog, models, where=where)
     base = schema.base_defaults()
     for name, record in (("llm", llm), ("chip", chip)):
         base |= (

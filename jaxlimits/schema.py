@@ -6,7 +6,7 @@ of the result. Nothing here is stated twice; units, bounds and wording come from
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import equinox as eqx
 
@@ -17,7 +17,8 @@ from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import Quantity, Switch, defaults, quantities, switches
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.metrics import Limit, Metrics
+from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
+from jaxlimits.model.request import Request
 from jaxlimits.model.site import Site
 
 RECORDS: Mapping[str, type[eqx.Module]] = {
@@ -25,6 +26,8 @@ RECORDS: Mapping[str, type[eqx.Module]] = {
     "llm": LLM,
     "deployment": Deployment,
     "site": Site,
+    "request": Request,
+    "draft": LLM,
     "calibration": Calibration,
     "fabric": Fabric,
 }
@@ -36,14 +39,42 @@ REQUIRED = ("llm", "chip")
 OVERLAID: Mapping[str, tuple[str, ...]] = {"interconnect": LINK_FIELDS}
 """Names that a user can pick for some fields of another record, in place of that record's own."""
 
-NAMED = (*REQUIRED, "calibration", "fabric", *OVERLAID)
+NAMED = (*REQUIRED, "draft", "calibration", "fabric", *OVERLAID)
 """What a user can pick by name; the calibrated overlay is neutral where none is named."""
+
+PREFIXES: Mapping[str, str] = {"draft": "draft_"}
+"""Before the names of a record's fields, where another record has fields of the same kind."""
+
+_ENTRIES_OF: Mapping[str, str] = {"draft": "llm"}
+
+
+def entry_kind(record: str) -> str:
+    """Return the kind of entry of the catalog from which a record is picked: drafts are LLMs."""
+    return f"{_ENTRIES_OF.get(record, record)}s"
+
 
 SCALE_SUFFIX = "_scale"
 """``mem_bw_scale`` multiplies ``mem_bw``, whatever its base value."""
 
+
+def field_names(record: str) -> dict[str, str]:
+    """Return the name that users write for each numeric field of a record, by its own name."""
+    prefix = PREFIXES.get(record, "")
+    return {name: f"{prefix}{name}" for name in quantities(RECORDS[record])}
+
+
+def _record_fields(record: str) -> dict[str, Quantity]:
+    infos = quantities(RECORDS[record])
+    if record not in PREFIXES:
+        return dict(infos)
+    return {
+        field: dataclasses.replace(infos[name], meaning=f"of the {record}: {infos[name].meaning}")
+        for name, field in field_names(record).items()
+    }
+
+
 FIELDS: Mapping[str, Quantity] = {
-    name: info for record in RECORDS.values() for name, info in quantities(record).items()
+    name: info for record in RECORDS for name, info in _record_fields(record).items()
 }
 """Every numeric field of every record."""
 
@@ -57,8 +88,11 @@ _LIMITS = {code.name.lower(): int(code) for code in Limit}
 CALIBRATED = tuple(name for name in OUTPUTS if name.startswith("calibrated_"))
 """Metrics of the calibrated overlay; they say nothing where no calibration is named."""
 
-OF_THE_LIMIT = tuple(name for name in OUTPUTS if name not in CALIBRATED)
-"""Metrics of the limit itself."""
+OF_THE_LIMIT = tuple(name for name in OUTPUTS if name not in (*CALIBRATED, *REQUESTED))
+"""Metrics of the limit of a step: all that a point has without a calibration or a request."""
+
+CONDITIONAL: Mapping[str, tuple[str, ...]] = {"calibration": CALIBRATED, "input_len": REQUESTED}
+"""Metrics that say nothing unless a name is set, by that name."""
 
 FLAGS: Mapping[str, Mapping[str, int]] = {
     "limit": _LIMITS,
@@ -195,6 +229,13 @@ def mantissa_bits(digits: int, precision: str) -> int:
     return min(math.ceil(digits * math.log2(10.0)), {"float32": 23, "float64": 52}[precision])
 
 
+def unstated_metrics(named: Collection[str]) -> tuple[str, ...]:
+    """Return the metrics that say nothing where only some names are set."""
+    return tuple(
+        metric for name, metrics in CONDITIONAL.items() if name not in named for metric in metrics
+    )
+
+
 def record_defaults(record: str) -> dict[str, float]:
     """Return the default of each numeric field of a record that has one."""
     numeric = quantities(RECORDS[record])
@@ -202,9 +243,13 @@ def record_defaults(record: str) -> dict[str, float]:
 
 
 def base_defaults() -> dict[str, float]:
-    """Return the fields that need no name: the deployment's, the site's, a neutral overlay's."""
-    records = [record for record in RECORDS if record not in REQUIRED]
-    return {name: value for each in records for name, value in record_defaults(each).items()}
+    """Return the fields that need no name: the deployment's, the site's, a neutral overlay's.
+
+    A draft that is not named has nothing: zero everywhere.
+    """
+    records = [record for record in RECORDS if record not in (*REQUIRED, *PREFIXES)]
+    stated = {name: value for each in records for name, value in record_defaults(each).items()}
+    return stated | {name: 0.0 for each in PREFIXES for name in field_names(each).values()}
 
 
 def switch_defaults() -> dict[str, str]:

@@ -16,11 +16,34 @@ from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fields import quantities, switches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
+from jaxlimits.model.request import NO_REQUEST, Request
 from jaxlimits.model.site import DEFAULT_SITE, Site
+from jaxlimits.schema import FIELDS, field_names
 
-RECORDS = {"chip": Chip, "llm": LLM, "deployment": Deployment, "site": Site}
-NUMBERS = {name: info for record in RECORDS.values() for name, info in quantities(record).items()}
-RECORD_OF = {name: key for key, record in RECORDS.items() for name in quantities(record)}
+RECORDS = {
+    "chip": Chip,
+    "llm": LLM,
+    "deployment": Deployment,
+    "site": Site,
+    "request": Request,
+    "draft": LLM,
+}
+PLACES = {field: (key, own) for key in RECORDS for own, field in field_names(key).items()}
+"""Record and name in it of every field."""
+
+NUMBERS = {field: FIELDS[field] for field in PLACES}
+DRAFT = LLM(
+    num_layers=1.0,
+    hidden_size=64.0,
+    vocab_size=1000.0,
+    num_heads=4.0,
+    num_kv_heads=2.0,
+    head_dim=16.0,
+    intermediate_size=128.0,
+    nominal_params=1e5,
+    nominal_active_params=1e5,
+)
+"""A draft that is smaller than anything."""
 
 DEFAULT = {name: info.choices[0] for name, info in switches(Deployment).items()}
 PAPER = DEFAULT | {
@@ -51,11 +74,20 @@ COMBINATIONS = {
         "collectives": "derived",
         "collective_algorithm": "one-shot",
         "topology": "torus-2d",
+        "memory_tiers": "add",
     },
 }
 """A handful of combinations; each one compiles. Every choice of every switch occurs in them, but of
 the algorithms only the constant, the simplest, and the least of all, and of the topologies three;
 see ``ALGORITHMS`` and ``ON_TOPOLOGIES``."""
+
+EXTENDED = {
+    "draft": DEFAULT | {"speculation": "draft"},
+    "mtp": PAPER | {"speculation": "mtp", "roofline": "operator", "accounting": "full"},
+    "mtp, nominal": PAPER | {"speculation": "mtp"},
+    "sharded": DEFAULT | {"weight_placement": "sharded"},
+}
+"""Combinations with a draft or sharded weights, beside those above that have neither."""
 
 ALGORITHMS = switches(Deployment)["collective_algorithm"].choices
 """Every way to time a collective, for tests that go through all of them."""
@@ -71,21 +103,37 @@ class Scenario(NamedTuple):
     llm: LLM
     deployment: Deployment
     site: Site = DEFAULT_SITE
+    request: Request = NO_REQUEST
+    draft: LLM = DRAFT
 
     def but(self, **values: float | str) -> "Scenario":
         """Return the scenario with some fields or switches of its records replaced."""
-        changed = {}
-        for key, record in self._asdict().items():
-            own = {name: value for name, value in values.items() if hasattr(record, name)}
-            changed[key] = dataclasses.replace(record, **own)
-        return Scenario(**changed)
+        changes = {key: {} for key in RECORDS}
+        for name, value in values.items():
+            key, own = PLACES.get(name, ("deployment", name))
+            changes[key][own] = value
+        records = {
+            key: dataclasses.replace(record, **changes[key])
+            for key, record in self._asdict().items()
+        }
+        return Scenario(**records).as_the_engine_runs_it()
+
+    def as_the_engine_runs_it(self) -> "Scenario":
+        """Return the scenario with the terms spared that it does not need."""
+        flags = {
+            "sram_tier": self.chip.sram_capacity > 0.0,
+            "lpddr_tier": self.chip.lpddr_capacity > 0.0,
+            "requests": self.request.input_len > 0.0,
+        }
+        return self._replace(deployment=dataclasses.replace(self.deployment, **flags))
 
     def scaled(self, factor: float, names: Iterable[str]) -> "Scenario":
         """Return the scenario with some fields multiplied."""
         return self.but(**{name: factor * self[name] for name in names})
 
     def __getitem__(self, name: str) -> float:
-        return getattr(getattr(self, RECORD_OF[name]), name)
+        key, own = PLACES[name]
+        return getattr(getattr(self, key), own)
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -100,16 +148,19 @@ class Scenario(NamedTuple):
 
 def make_scenario(numbers: Mapping[str, float], chosen: Mapping[str, str]) -> Scenario:
     """Build the records of one point from plain numbers."""
-    records = {
-        key: {name: value for name, value in numbers.items() if RECORD_OF[name] == key}
-        for key in RECORDS
-    }
-    return Scenario(
+    records: dict[str, dict[str, float]] = {key: {} for key in RECORDS}
+    for name, value in numbers.items():
+        key, own = PLACES[name]
+        records[key][own] = value
+    scenario = Scenario(
         chip=Chip(**records["chip"]),
         llm=LLM(**records["llm"]),
         deployment=Deployment(**records["deployment"], **chosen),
         site=Site(**records["site"]),
+        request=Request(**records["request"]),
+        draft=LLM(**records["draft"]) if records["draft"] else DRAFT,
     )
+    return scenario.as_the_engine_runs_it()
 
 
 def named_scenario(llm: str, chip: str, **values: float | str) -> Scenario:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from scipy.optimize import linprog
 
 from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 
@@ -27,6 +28,7 @@ VOID_IF_INFEASIBLE = (
     *("bandwidth_utilisation", "flops_utilisation", "energy_per_token", "stps_per_watt"),
     *("dollars_per_token", "stps_per_dollar", "compute_to_memory", "sync_to_work"),
 )
+REQUESTED = ("ttft", "request_latency", "prefill_share", "request_rate", "dollars_per_request")
 
 
 @dataclass
@@ -44,12 +46,17 @@ class Point:
     """One point's numbers and switches, as attributes."""
 
     def __init__(self, numbers: Mapping[str, float], switches: Mapping[str, str]):
+        self.given = (dict(numbers), dict(switches))
         self.__dict__.update(numbers)
         self.__dict__.update(switches)
         self.is_mla = self.kv_lora_rank > 0
         self.is_ep = self.ep_size > 1
         self.tokens = self.batch_size * self.query_tokens
         self.sharing = self.dp_size if self.is_ep else 1.0
+
+    def but(self, **numbers: float) -> "Point":
+        """The point with some of its numbers replaced."""
+        return Point({**self.given[0], **numbers}, self.given[1])
 
     def layers(self):
         """Yield (attention span stored, span read, whether sparse, whether MoE) of each layer."""
@@ -378,7 +385,7 @@ def factor(function, p: Point) -> float:
         return float(_compiled(function)(*map(np.float64, four)))
 
 
-def stage_times(p: Point, work: dict[str, Work]) -> tuple[float, float, float]:
+def stage_times(p: Point, work: dict[str, Work], mem_bw: float) -> tuple[float, float, float]:
     """Compute time, memory time, and their overlap by the chosen roofline."""
     ratio = {4.0: p.flops_ratio_4bit, 8.0: 1.0, 16.0: p.flops_ratio_16bit}[p.compute_bits]
     rows = []
@@ -390,7 +397,7 @@ def stage_times(p: Point, work: dict[str, Work]) -> tuple[float, float, float]:
             (
                 one.tensor * slow_compute / (p.tp_size * p.peak_flops * ratio),
                 one.vector * slow_compute / (p.tp_size * p.peak_vector_flops),
-                traffic * slow_memory / (p.tp_size * p.mem_bw),
+                traffic * slow_memory / (p.tp_size * mem_bw),
             )
         )
     if p.roofline == "operator":
@@ -401,19 +408,309 @@ def stage_times(p: Point, work: dict[str, Work]) -> tuple[float, float, float]:
     return max(tensor, vector), memory, max(tensor, vector, memory)
 
 
-def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict[str, float]:
-    """Return every metric of one point."""
-    p = Point(numbers, switches)
-    work = step_work(p)
+def stored_bytes(p: Point, *, tables: bool = True) -> tuple[float, float]:
+    """Weights that one replica stores, and what one sequence does."""
     counts, beside = counted_matrices(p)
     dense = sum(counts[name] for name in ("projections", "output", "router", "ffn"))
     experts = counts["expert"] * p.num_experts / p.sharing
-    stored = (dense + experts + sum(beside.values())) * p.weight_bits / 8
+    own = sum(beside.values()) if tables else beside["norms"]
+    weights = (dense + experts + own) * p.weight_bits / 8
     sequence = sum(kept for kept, _, _, _ in p.layers()) * kv_bytes_per_token(p)
     indexed = sum(p.seq_len for _, _, sparse, _ in p.layers() if sparse)
-    sequence += indexed * index_bytes_per_token(p)
+    return weights, sequence + indexed * index_bytes_per_token(p)
+
+
+def proposing(p: Point) -> Point:
+    """The point with the draft in the model's place; an MTP layer is the mean of all layers."""
+    if p.speculation == "mtp":
+        return MeanLayer(*p.given)
+    numbers = p.given[0]
+    shape = [name for name in numbers if f"draft_{name}" in numbers]
+    return p.but(**{name: numbers[f"draft_{name}"] for name in shape})
+
+
+class MeanLayer(Point):
+    """A point of one layer that is the mean of all: volumes of the whole over their number."""
+
+
+def drafted(p: Point) -> bool:
+    return p.speculation != "off"
+
+
+def pass_work(p: Point) -> dict[str, Work]:
+    """Volumes of one pass; those of a mean layer are its share, the LM head apart."""
+    work = step_work(p)
+    if not isinstance(p, MeanLayer):
+        return work
+    for name, one in work.items():
+        if name == "lm_head":
+            continue
+        final = p.hidden_size if name == "projections" and p.accounting == "full" else 0.0
+        one.beside = (one.beside - final) / p.num_layers + final  # with its own last norm
+        for volume in ("weights", "tensor", "vector", "kv"):
+            setattr(one, volume, getattr(one, volume) / p.num_layers)
+    return work
+
+
+def pass_stored(p: Point) -> tuple[float, float]:
+    """Weights and one sequence of the draft; a mean layer shares the tables of its model."""
+    if not isinstance(p, MeanLayer):
+        return stored_bytes(p)
+    weights, sequence = stored_bytes(p, tables=False)
+    final = p.hidden_size * p.weight_bits / 8 if p.accounting == "full" else 0.0
+    return (weights - final) / p.num_layers + final, sequence / p.num_layers
+
+
+def pass_sync(p: Point) -> tuple[float, ...]:
+    """Exposed synchronisation and its parts; a mean layer has its share, but every hop."""
+    if not isinstance(p, MeanLayer):
+        return sync_parts(p)
+    hops = sync_parts(p.but(num_layers=0.0, num_moe_layers=0.0))
+    whole = sync_parts(Point(*p.given))
+    return tuple((all_ - hop) / p.num_layers + hop for all_, hop in zip(whole, hops, strict=True))
+
+
+def tokens_of_a_step(p: Point) -> float:
+    """Mean number of tokens: every proposal so far accepted, and one more."""
+    if not drafted(p):
+        return 1.0
+    return sum(p.acceptance**j for j in range(int(p.draft_length) + 1))
+
+
+def kinds_of_data(p: Point, work: dict[str, Work], times: float) -> list[tuple[float, float]]:
+    """Bytes stored and read of each kind of data that streams with its own frequency."""
+    weights, sequence = pass_stored(p)
+    counts, beside = counted_matrices(p)
+    byte, share = p.weight_bits / 8, p.num_layers if isinstance(p, MeanLayer) else 1.0
+    experts = counts["expert"] * p.num_experts / p.sharing * byte / share
+    embedding = 0.0 if isinstance(p, MeanLayer) else beside["embedding"] * byte
+    pace = factor(touched_imbalance, p)
+    read = sum(w.weights + w.beside for name, w in work.items() if name != "experts") * byte
+    return [
+        (weights - experts - embedding, times * read),
+        (experts, times * work["experts"].weights * byte * pace),
+        (p.pp_size * p.batch_size * sequence, times * sum(w.kv for w in work.values())),
+        (embedding, 0.0),
+    ]
+
+
+def effective_bandwidth(p: Point, data: list[tuple[float, float]]) -> float:
+    """Bandwidth of one chip over all its tiers, from a linear program over placements."""
+    tiers = [
+        (p.mem_capacity * p.usable_fraction, p.mem_bw),
+        (p.sram_capacity, p.sram_bw),
+        (p.lpddr_capacity, p.lpddr_bw),
+    ]
+    tiers = [(size, rate) for size, rate in tiers if size > 0]
+    if len(tiers) == 1:
+        return p.mem_bw
+    time = placement_time(
+        data,
+        [(p.tp_size * p.pp_size * size, p.tp_size * rate) for size, rate in tiers],
+        overlap=p.memory_tiers == "overlap",
+    )
+    return sum(read for _, read in data) / (p.tp_size * time)
+
+
+def placement_time(data, tiers, *, overlap: bool) -> float:
+    """Least streaming time over all placements: a linear program in the shares of each kind."""
+    data = [(stored, read) for stored, read in data if stored > 0]
+    stored = sum(s for s, _ in data)
+    scale = sum(read for _, read in data) / min(rate for _, rate in tiers)
+    shares = len(data) * len(tiers)
+    cost, above, most = np.zeros(shares + 1), [], []
+    for k, (size, rate) in enumerate(tiers):
+        row = np.zeros(shares + 1)
+        row[k : shares : len(tiers)] = [s / stored for s, _ in data]
+        above.append(row)
+        most.append(size / stored)
+        streams = np.zeros(shares + 1)
+        streams[k : shares : len(tiers)] = [read / rate / scale for _, read in data]
+        if overlap:
+            streams[-1] = -1.0
+            above.append(streams)
+            most.append(0.0)
+        else:
+            cost += streams
+    if overlap:
+        cost[-1] = 1.0
+    whole = np.zeros((len(data), shares + 1))
+    for i in range(len(data)):
+        whole[i, i * len(tiers) : (i + 1) * len(tiers)] = 1.0
+    found = linprog(cost, A_ub=above, b_ub=most, A_eq=whole, b_eq=np.ones(len(data)))
+    return found.fun * scale if found.status == 0 else math.nan
+
+
+def gathered_bandwidth(
+    p: Point, work: dict[str, Work], bandwidth: float, times: float = 1.0
+) -> float:
+    """Bandwidth of one chip where the other replicas' weights come over its links."""
+    if p.weight_placement == "resident":
+        return bandwidth
+    _, streaming, _ = stage_times(p, work, bandwidth)
+    missing = stored_bytes(p)[0] * (p.dp_size - 1) / p.dp_size
+    return bandwidth * min(1.0, streaming / (times * missing / p.tp_size / p.link_bw or 1e-300))
+
+
+def whole_step(p: Point) -> dict[str, float]:
+    """Times and volumes of one decode step: the model's pass, then those of the draft."""
+    passes = [(p, 1.0)]
+    if drafted(p):
+        verifying = p.but(query_tokens=p.query_tokens + p.draft_length)
+        passes = [(verifying, 1.0), (proposing(p), p.draft_length)]
+    work = [pass_work(q) for q, _ in passes]
+    data = []
+    for (q, times), one in zip(passes, work, strict=True):
+        data += kinds_of_data(q, one, times)
+    bandwidth = effective_bandwidth(p, data)
+    names = ("compute", "memory", "sync", "latency", "payload", "step", "weights", "kv", "flops")
+    total = dict.fromkeys(names, 0.0)
+    for (q, times), one in zip(passes, work, strict=True):
+        rate = bandwidth if q is not passes[0][0] else gathered_bandwidth(q, one, bandwidth)
+        compute, memory, overlap = stage_times(q, one, rate)
+        sync, latency, payload = pass_sync(q)
+        parts = {"compute": compute, "memory": memory, "step": overlap + sync}
+        parts |= {"sync": sync, "latency": latency, "payload": payload}
+        parts["weights"] = sum(w.weights + w.beside for w in one.values()) * q.weight_bits / 8
+        parts["kv"] = sum(w.kv for w in one.values())
+        parts["flops"] = sum(w.tensor for w in one.values())
+        total = {name: value + times * parts[name] for name, value in total.items()}
+    return total
+
+
+def whole_stored(p: Point) -> tuple[float, float]:
+    """Weights of a replica and bytes of a sequence, the draft's with them."""
+    weights, sequence = stored_bytes(p)
+    if p.weight_placement == "sharded":
+        weights = weights / p.dp_size + (p.dp_size - 1) / p.dp_size * 2 * weights / p.num_layers
+    if not drafted(p):
+        return weights, sequence
+    more, also = pass_stored(proposing(p))
+    return weights + more, sequence + also
+
+
+def prefill_seconds(p: Point) -> float:
+    """The whole prefill on all stages in turn, chunk by chunk and layer by layer."""
+    chunk = p.prefill_chunk or p.input_len
+    chunks = round(p.input_len / chunk)
+    q = p.but(batch_size=p.prefill_batch, query_tokens=chunk, seq_len=p.input_len)
+    work = step_work(q)
+    tokens = q.batch_size * p.input_len
+    for name, one in work.items():
+        one.kv = 0.0
+        if name == "lm_head":
+            one.tensor, one.vector = one.tensor / chunk, one.vector / chunk
+            one.beside = tokens * p.hidden_size if p.accounting == "full" else 0.0
+            continue
+        for volume in ("weights", "beside", "tensor", "vector"):
+            setattr(one, volume, chunks * getattr(one, volume))
+    for name in ("attention", "indexer"):
+        work[name].tensor = work[name].vector = 0.0
+    for kind, (_, _, sparse, _) in zip(layer_kinds(q), q.layers(), strict=True):
+        add_causal_attention(q, work["attention"], kind)
+        if sparse:
+            add_index_scores(q, work["indexer"])
+    bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
+    _, _, overlap = stage_times(q, work, gathered_bandwidth(q, work, bandwidth, chunks))
+    return overlap + chunks * sync_seconds(q)
+
+
+def add_causal_attention(q: Point, work: Work, kind: str) -> None:
+    """Scores and values of the prompts in one layer, each chunk's reads one by one."""
+    prompts, chunk = q.batch_size, q.query_tokens
+    pairs = prompts * causal_pairs(q, kind)
+    each = 4 * q.num_heads * q.head_dim
+    if q.is_mla:
+        each = 2 * q.num_heads * (q.qk_nope_head_dim + q.qk_rope_head_dim + q.v_head_dim)
+        if q.mla_weights == "absorbed":
+            heads = q.num_heads * (q.qk_nope_head_dim + q.v_head_dim)
+            work.tensor += prompts * q.input_len * 2 * q.kv_lora_rank * heads
+    work.tensor += pairs * each
+    if q.vector_work == "on":
+        work.vector += pairs * 5 * q.num_heads
+    ends = range(1, round(q.input_len / chunk) + 1)
+    cached = sum(chunk_span(q, kind, j * chunk) for j in ends)
+    work.kv += prompts * cached * kv_bytes_per_token(q)
+
+
+def add_index_scores(q: Point, work: Work) -> None:
+    """Scores of the prompts against the keys so far in one sparse layer."""
+    square = q.batch_size * q.input_len**2 / 2
+    work.tensor += square * 2 * q.index_n_heads * q.index_head_dim
+    if q.vector_work == "on":
+        work.vector += square * (3 * q.index_n_heads + 1)
+    ends = range(1, round(q.input_len / q.query_tokens) + 1)
+    keys = sum(j * q.query_tokens for j in ends)
+    work.kv += q.batch_size * keys * index_bytes_per_token(q)
+
+
+def layer_kinds(p: Point) -> list[str]:
+    """What each layer attends to."""
+    kinds = []
+    for i in range(int(p.num_layers)):
+        kind = "full"
+        if p.attention_span == "model" and i >= p.num_layers - p.num_sparse_layers:
+            kind = "sparse"
+        elif p.attention_span == "model" and i < p.num_windowed_layers:
+            kind = "window"
+        elif p.attention_span == "model" and i < p.num_windowed_layers + p.num_chunked_layers:
+            kind = "chunk"
+        kinds.append(kind)
+    return kinds
+
+
+def causal_pairs(p: Point, kind: str) -> float:
+    """Area under what each position of the prompt attends to."""
+    length = p.input_len
+    if kind == "chunk":
+        size = p.attention_chunk_size
+        return (length // size) * size**2 / 2 + (length % size) ** 2 / 2
+    window = {"window": p.sliding_window, "sparse": p.index_topk}.get(kind, length)
+    ramp = min(window, length)
+    return ramp**2 / 2 + (length - ramp) * window
+
+
+def chunk_span(p: Point, kind: str, so_far: float) -> float:
+    """Cached tokens that the chunk which ends at a position reads in one layer."""
+    if kind == "window":
+        return min(so_far, p.sliding_window + p.query_tokens)
+    if kind == "chunk":
+        return (max(min(p.attention_chunk_size, p.input_len), p.query_tokens) + p.query_tokens) / 2
+    return so_far
+
+
+def request_metrics(p: Point, room: float, dollars_per_second: float) -> dict[str, float]:
+    """Metrics of a request, NaN where none is stated or where it does not fit."""
+    if not p.input_len:
+        return dict.fromkeys(REQUESTED, math.nan)
+    weights, sequence = whole_stored(p.but(seq_len=p.input_len + p.output_len))
+    if weights + p.pp_size * p.batch_size * sequence > room:
+        return dict.fromkeys(REQUESTED, math.nan)
+    mean = p.but(seq_len=p.input_len + p.output_len / 2)
+    decode = (p.output_len - 1) * whole_step(mean)["step"] / tokens_of_a_step(p)
+    prefill = prefill_seconds(p)
+    chunks = round(p.input_len / (p.prefill_chunk or p.input_len))
+    ttft = prefill / p.pp_size / chunks * (chunks + p.pp_size - 1)
+    users = p.dp_size * p.pp_size * p.batch_size
+    latency = ttft + decode * max(1.0, p.calls_per_answer / users)
+    each = prefill / p.prefill_batch + decode * p.calls_per_answer / p.batch_size
+    rate = p.dp_size * p.pp_size / each
+    return {
+        "ttft": ttft,
+        "request_latency": latency,
+        "prefill_share": ttft / latency,
+        "request_rate": rate,
+        "dollars_per_request": dollars_per_second / (p.utilisation * rate),
+    }
+
+
+def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict[str, float]:
+    """Return every metric of one point."""
+    p = Point(numbers, switches)
+    stored, sequence = whole_stored(p)
     stored_kv = p.pp_size * p.batch_size * sequence
-    room = p.tp_size * p.pp_size * p.mem_capacity * p.usable_fraction
+    chip_room = p.mem_capacity * p.usable_fraction + p.sram_capacity + p.lpddr_capacity
+    room = p.tp_size * p.pp_size * chip_room
     feasible = stored + stored_kv <= room
     if sequence > 0:
         filled = max(0.0, (room - stored) / (p.pp_size * sequence))
@@ -421,14 +718,18 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     else:
         filled = largest = math.inf if stored <= room else 0.0
 
-    compute, memory, overlap = stage_times(p, work)
-    sync, sync_latency, sync_payload = sync_parts(p)
-    step = overlap + sync
-    stps = p.dp_size * p.pp_size * p.batch_size / step
+    step_parts = whole_step(p)
+    compute, memory, sync = (step_parts[name] for name in ("compute", "memory", "sync"))
+    sync_latency, sync_payload = (step_parts[name] for name in ("latency", "payload"))
+    step, tokens = step_parts["step"], tokens_of_a_step(p)
+    stps = p.dp_size * p.pp_size * p.batch_size * tokens / step
     ratio = {4.0: p.flops_ratio_4bit, 8.0: 1.0, 16.0: p.flops_ratio_16bit}[p.compute_bits]
-    weight_traffic = sum(one.weights + one.beside for one in work.values()) * p.weight_bits / 8
-    kv_traffic = sum(one.kv for one in work.values())
-    flops = sum(one.tensor for one in work.values())
+    weight_traffic, kv_traffic, flops = (step_parts[n] for n in ("weights", "kv", "flops"))
+    streams = p.mem_bw + sum(
+        rate
+        for size, rate in ((p.sram_capacity, p.sram_bw), (p.lpddr_capacity, p.lpddr_bw))
+        if size > 0
+    )
     chip_power = (
         p.base_power
         + p.die_area * p.power_density
@@ -454,9 +755,9 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "t_sync_latency": sync_latency,
         "t_sync_payload": sync_payload,
         "t_step": step,
-        "utps": 1 / step,
+        "utps": tokens / step,
         "stps": stps,
-        "tpot": step,
+        "tpot": step / tokens,
         "weight_bytes": stored,
         "kv_bytes": stored_kv,
         "bytes_per_chip": (stored + stored_kv) / (p.tp_size * p.pp_size),
@@ -473,7 +774,7 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "compute_to_memory": compute / memory,
         "sync_to_work": sync / max(compute, memory),
         "capacity_utilisation": (stored + stored_kv) / room,
-        "bandwidth_utilisation": (weight_traffic + kv_traffic) / (p.tp_size * p.mem_bw * step),
+        "bandwidth_utilisation": (weight_traffic + kv_traffic) / (p.tp_size * streams * step),
         "flops_utilisation": flops / (p.tp_size * p.peak_flops * ratio * step),
         "power": power,
         "energy_per_token": power / stps,
@@ -485,4 +786,4 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     }
     if not feasible:
         metrics |= dict.fromkeys(VOID_IF_INFEASIBLE, math.nan)
-    return metrics
+    return metrics | request_metrics(p, room, dollars_per_second)

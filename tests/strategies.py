@@ -4,7 +4,7 @@ import math
 
 from hypothesis import strategies as st
 
-from tests.helpers import COMBINATIONS, Scenario, make_scenario
+from tests.helpers import COMBINATIONS, EXTENDED, Scenario, make_scenario
 from tests.reference import reference
 
 ARCHITECTURES = ("dense", "windowed", "moe", "chunked_moe", "mla_moe", "mla_sparse_moe")
@@ -166,22 +166,58 @@ def site_numbers(draw) -> dict[str, float]:
 
 
 @st.composite
+def request_numbers(draw) -> dict[str, float]:
+    """Fields of a request whose prompt is a whole number of chunks."""
+    chunk, chunks = draw(counts(1, 5000)), draw(counts(1, 40))
+    return {
+        "input_len": chunk * chunks,
+        "output_len": draw(counts(1, 5000)),
+        "prefill_chunk": 0.0 if chunks == 1.0 else chunk,
+        "prefill_batch": draw(counts(1, 8)),
+        "calls_per_answer": draw(st.one_of(st.just(1.0), counts(1, 500))),
+    }
+
+
+@st.composite
 def scenarios(
     draw,
     *,
     combinations=tuple(COMBINATIONS),
     architectures=ARCHITECTURES,
     feasible: bool | None = True,
+    requested: bool = False,
+    tiered: bool = False,
     **fixed: float,
 ) -> Scenario:
-    """Draw a scenario: a point that fits by at least 1 %, one that does not, or (None) either."""
-    chosen = COMBINATIONS[draw(st.sampled_from(combinations))]
+    """Draw a scenario: a point that fits by at least 1 %, one that does not, or (None) either.
+
+    ``requested`` adds a request, which may be longer than the context and then not fit; ``tiered``
+    divides the memory among three tiers.
+    """
+    chosen = {**COMBINATIONS, **EXTENDED}[draw(st.sampled_from(combinations))]
     numbers = draw(llm_numbers(architectures))
     numbers |= draw(chip_numbers()) | draw(deployment_numbers(numbers.get("num_experts", 0.0)))
     numbers |= draw(site_numbers())
+    if requested:
+        numbers |= draw(request_numbers())
+    if chosen["speculation"] != "off":
+        numbers |= {f"draft_{name}": value for name, value in draw(llm_numbers()).items()}
+        numbers["draft_length"] = draw(counts(0, 8))
+        numbers["acceptance"] = draw(st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0.0, 1.0)))
+    if chosen["weight_placement"] == "sharded":
+        numbers["ep_size"] = 1.0
     numbers |= fixed
     fits = draw(st.booleans()) if feasible is None else feasible
     fill = draw(st.floats(0.01, 0.99) if fits else st.floats(1.01, 10.0))
     scenario = make_scenario(numbers | {"mem_capacity": 1.0}, chosen)
     needed = reference(scenario.numbers, scenario.switches)["bytes_per_chip"]
-    return scenario.but(mem_capacity=needed / (fill * scenario["usable_fraction"]))
+    if not tiered:
+        return scenario.but(mem_capacity=needed / (fill * scenario["usable_fraction"]))
+    sram, lpddr = (draw(st.one_of(st.just(0.0), st.floats(1e-3, 0.45))) for _ in range(2))
+    return scenario.but(
+        mem_capacity=(1.0 - sram - lpddr) * needed / (fill * scenario["usable_fraction"]),
+        sram_capacity=sram * needed / fill,
+        sram_bw=scenario["mem_bw"] * draw(logs(0.1, 100.0)),
+        lpddr_capacity=lpddr * needed / fill,
+        lpddr_bw=scenario["mem_bw"] * draw(logs(0.01, 10.0)),
+    )

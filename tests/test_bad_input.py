@@ -88,6 +88,25 @@ GRIDS = {
     "a use beyond all time": given("utilisation=1.1", "utilisation", "'1.1'", "at most 1"),
     "no years to pay in": given("depreciation_time=0 year", "'0 year'", "above 0"),
     "an unknown algorithm": base("collective_algorithm = 'rings'", "'rings'", "'ring'"),
+    "an acceptance above 1": given("acceptance=1.1", "acceptance", "'1.1'", "at most 1"),
+    "an acceptance below 0": given("acceptance=-0.1", "acceptance", "at least 0"),
+    "a draft that is not named": base(
+        "speculation = 'draft'", "needs a draft", "draft = 'llama3-8b'"
+    ),
+    "an unknown draft": base("draft = 'llama3-7b'", "base: draft", "did you mean", "llama3-8b"),
+    "a draft larger than its model": base(
+        "speculation = 'draft'\ndraft = 'llama3-405b'",
+        "larger than its model",
+        "4.05e+11",
+        "smaller",
+    ),
+    "a tier without its bandwidth": base("sram_capacity = '1 GB'", "SRAM needs a bandwidth"),
+    "a request's metric without a request": Case(
+        "outputs = ['ttft']\n" + GOOD, ["outputs", "'ttft'", "needs a request", "input_len"]
+    ),
+    "sharded weights beside placed experts": Case(
+        f"{MOE}ep_size = 8\nweight_placement = 'sharded'\n{AXES}", ["ep_size = 8", "exclude"]
+    ),
     "a fraction for a whole number": axes("batch_size = [1.5]", "1.5", "whole"),
     "a fraction in text": given("seq_len=10.5", "seq_len", "'10.5'", "whole"),
     "TP over 65,536": given("tp_size=65537", "tp_size", "'65537'", "65536"),

@@ -20,7 +20,14 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.llm import LLM
-from jaxlimits.schema import FIELDS, OVERLAID, RECORDS, record_defaults
+from jaxlimits.schema import (
+    FIELDS,
+    OVERLAID,
+    RECORDS,
+    entry_kind,
+    field_names,
+    record_defaults,
+)
 from jaxlimits.values import parse_number
 
 VECTOR_SHARE = 1.0 / 30.0
@@ -86,14 +93,17 @@ class Catalog:
         Parameters
         ----------
         record
-            ``"llm"``, ``"chip"``, ``"fabric"``, ``"calibration"``, or ``"interconnect"``, which is
-            a part of a chip.
+            ``"llm"``, ``"chip"``, ``"fabric"``, ``"calibration"``; ``"draft"``: an LLM whose fields
+            have other names; or ``"interconnect"``, which is a part of a chip.
         name
             Name of the entry.
         **place
             ``where`` and ``key`` for the error of an unknown name.
         """
-        return entry_values(find_entry(self.entries, f"{record}s", name, **place))
+        values = entry_values(find_entry(self.entries, entry_kind(record), name, **place))
+        if record in OVERLAID:
+            return values
+        return {field: values[own] for own, field in field_names(record).items()}
 
 
 def load_catalog(*files: str | Path) -> Catalog:

@@ -1,6 +1,7 @@
 """``jaxlimits point``: one point as a readable table."""
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,6 +70,7 @@ def point(
 
 
 def _print_table(metrics: "Metrics") -> None:
+    from jaxlimits.model.metrics import REQUESTED
     from jaxlimits.schema import CALIBRATED, OUTPUTS
     from jaxlimits.units import show
 
@@ -85,11 +87,8 @@ def _print_table(metrics: "Metrics") -> None:
     else:
         over = metrics.capacity_utilisation
         typer.echo(f"does not fit: needs {over:.2f}× the usable memory; times are not defined")
-    if not math.isnan(metrics.calibrated_t_step):
-        typer.echo("\ncalibrated: a prediction of an engine, not the limit")
-        for name in CALIBRATED:
-            text = show(getattr(metrics, name), OUTPUTS[name].unit)
-            typer.echo(_row(name, text, OUTPUTS[name].meaning))
+    _print_group("calibrated: a prediction of an engine, not the limit", CALIBRATED, metrics)
+    _print_group("a request", REQUESTED, metrics)
     typer.echo("\nhow full")
     for name in _SHARES:
         share = getattr(metrics, name)
@@ -97,10 +96,20 @@ def _print_table(metrics: "Metrics") -> None:
             bar = "█" * round(_BAR_WIDTH * min(share, 1.0))
             typer.echo(_row(name, f"{share:.1%}", bar))
     for title, names in _GROUPS.items():
-        typer.echo(f"\n{title}")
-        for name in names:
-            text = show(getattr(metrics, name), OUTPUTS[name].unit)
-            typer.echo(_row(name, text, OUTPUTS[name].meaning))
+        _print_group(title, names, metrics)
+
+
+def _print_group(title: str, names: Iterable[str], metrics: "Metrics") -> None:
+    """Print some metrics under a title; nothing where none of them says anything."""
+    from jaxlimits.schema import OUTPUTS
+    from jaxlimits.units import show
+
+    told = {name: getattr(metrics, name) for name in names}
+    if title not in _GROUPS and all(math.isnan(value) for value in told.values()):
+        return
+    typer.echo(f"\n{title}")
+    for name, value in told.items():
+        typer.echo(_row(name, show(value, OUTPUTS[name].unit), OUTPUTS[name].meaning))
 
 
 def _row(name: str, value: str, remark: str) -> str:

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlimits.grid.requirements import REASONS, Requirement
-from jaxlimits.model.metrics import Limit, Metrics
+from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
 
 Trial = Callable[[jax.Array], tuple[jax.Array, Metrics, jax.Array]]
 """What has a target, the point's metrics, and whether its other fields admit a value."""
@@ -90,11 +90,13 @@ def answer(asked: Requirement, trial: Trial, *, here: jax.Array) -> Answer:
 
     def at(value: jax.Array) -> Tried:
         metric, metrics, allowed = trial(value)
-        metric = jnp.where(metrics.feasible & allowed, metric, jnp.nan)
+        fits = jnp.asarray(metrics.feasible)
+        if asked.metric in REQUESTED:  # a request may not fit where the step's context does
+            fits = fits & ~jnp.isnan(metric)
+        metric = jnp.where(fits & allowed, metric, jnp.nan)
         sign = 1.0 if asked.at_least else -1.0
         met = sign * metric >= sign * asked.target
-        codes = (jnp.asarray(metrics.feasible), jnp.asarray(metrics.limit))
-        return Tried(value, metric, sign * metric, met, allowed, *codes)
+        return Tried(value, metric, sign * metric, met, allowed, fits, jnp.asarray(metrics.limit))
 
     if asked.candidates:
         return _by_trial(asked, at, here.dtype)

@@ -18,9 +18,15 @@ from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.grid.scenario import PROMISES
 from jaxlimits.model.evaluate import evaluate
-from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Metrics
-from jaxlimits.schema import RECORDS, SCALE_SUFFIX, Sensitivity, sensitivity
+from jaxlimits.schema import (
+    FIELDS,
+    RECORDS,
+    SCALE_SUFFIX,
+    Sensitivity,
+    field_names,
+    sensitivity,
+)
 
 Values = Mapping[str, jax.Array]
 Static = tuple[tuple[str, str | bool], ...]
@@ -67,7 +73,7 @@ def outputs_at(
 
 def solve(asked: Requirement, fields: Values, static: Static) -> dict[str, jax.Array]:
     """Solve a requirement at one point; its variables by their names."""
-    spared = {flag for flag, (field, _) in PROMISES.items() if field == asked.field}
+    spared = {flag for flag, (fields_of, _) in PROMISES.items() if asked.field in fields_of}
     general = tuple((name, name in spared or choice) for name, choice in static)
     rules = [
         rule.holds
@@ -93,7 +99,7 @@ def solve(asked: Requirement, fields: Values, static: Static) -> dict[str, jax.A
 
 def effective_fields(values: Values) -> dict[str, jax.Array]:
     """Return every field with its scale factor applied."""
-    scaled = {name: values.get(f"{name}{SCALE_SUFFIX}") for name in _field_names()}
+    scaled = {name: values.get(f"{name}{SCALE_SUFFIX}") for name in FIELDS}
     return {
         name: values[name] if scale is None else values[name] * scale
         for name, scale in scaled.items()
@@ -103,8 +109,8 @@ def effective_fields(values: Values) -> dict[str, jax.Array]:
 def assemble(fields: Values, static: Static) -> tuple[Any, ...]:
     """Build the records of one point, in the model's order, from the values of their fields."""
     records: dict[str, dict[str, Any]] = {
-        record: {name: fields[name] for name in quantities(kind)}
-        for record, kind in RECORDS.items()
+        record: {name: fields[field] for name, field in field_names(record).items()}
+        for record in RECORDS
     }
     records["deployment"] |= dict(static)
     return tuple(kind(**records[record]) for record, kind in RECORDS.items())
@@ -155,7 +161,3 @@ def _along(function: Function, field: str, *, relative: bool) -> Function:
         return jax.jvp(lambda v: function({**fields, field: v}), (value,), (step,))[1]
 
     return change
-
-
-def _field_names() -> list[str]:
-    return [name for kind in RECORDS.values() for name in quantities(kind)]

@@ -54,6 +54,18 @@ def _without_path(algorithm: str, topology: str) -> Constraint:
     )
 
 
+def _is_no_larger(f: Arrays) -> Any:
+    """Whether a draft has no more parameters than its model, by their names' totals.
+
+    Where one states none, layers times the square of the width stand for them.
+    """
+    stated = (f["draft_nominal_params"] > 0.0) & (f["nominal_params"] > 0.0)
+    by_name = f["draft_nominal_params"] <= f["nominal_params"]
+    draft = f["draft_num_layers"] * f["draft_hidden_size"] ** 2
+    by_shape = draft <= f["num_layers"] * f["hidden_size"] ** 2
+    return (stated & by_name) | (~stated & by_shape)
+
+
 CONSTRAINTS = (
     *(
         _without_path(algorithm, topology)
@@ -131,5 +143,42 @@ CONSTRAINTS = (
         says="the experts in use hold more than the nominal active total",
         remedy="raise nominal_active_params, or choose accounting = 'full'",
         needs={"accounting": "nominal"},
+    ),
+    Constraint(
+        fields=("draft_num_layers",),
+        holds=lambda f: f["draft_num_layers"] >= 1.0,
+        says="speculation = 'draft' needs a draft",
+        remedy="name an LLM of the catalog, as draft = 'llama3-8b', or choose speculation = 'mtp'",
+        needs={"speculation": "draft"},
+    ),
+    Constraint(
+        fields=(
+            *("draft_nominal_params", "draft_num_layers", "draft_hidden_size"),
+            *("nominal_params", "num_layers", "hidden_size"),
+        ),
+        holds=_is_no_larger,
+        says="a draft must not be larger than its model",
+        remedy="name a smaller draft, or link the axes of llm and draft",
+        needs={"speculation": "draft"},
+        ordered=False,
+    ),
+    Constraint(
+        fields=("ep_size",),
+        holds=lambda f: f["ep_size"] == 1.0,
+        says="sharded weights and expert parallelism exclude each other",
+        remedy="set ep_size = 1, or choose weight_placement = 'resident'",
+        needs={"weight_placement": "sharded"},
+    ),
+    Constraint(
+        fields=("sram_bw", "sram_capacity"),
+        holds=lambda f: (f["sram_bw"] > 0.0) | (f["sram_capacity"] == 0.0),
+        says="a tier of SRAM needs a bandwidth",
+        remedy="state sram_bw, as '20 TB/s'",
+    ),
+    Constraint(
+        fields=("lpddr_bw", "lpddr_capacity"),
+        holds=lambda f: (f["lpddr_bw"] > 0.0) | (f["lpddr_capacity"] == 0.0),
+        says="a tier of LPDDR needs a bandwidth",
+        remedy="state lpddr_bw, as '500 GB/s'",
     ),
 )

@@ -21,11 +21,14 @@ Columns = Mapping[str, np.ndarray]
 """Values of each field along one axis, by the field's name."""
 
 
-PROMISES: Mapping[str, tuple[str, float]] = {
-    "expert_parallel": ("ep_size", 1.0),
-    "sparse_attention": ("num_sparse_layers", 0.0),
+PROMISES: Mapping[str, tuple[tuple[str, ...], float]] = {
+    "expert_parallel": (("ep_size",), 1.0),
+    "sparse_attention": (("num_sparse_layers", "draft_num_sparse_layers"), 0.0),
+    "sram_tier": (("sram_capacity",), 0.0),
+    "lpddr_tier": (("lpddr_capacity",), 0.0),
+    "requests": (("input_len",), 0.0),
 }
-"""Flags of the deployment that spare terms where a field nowhere exceeds a value."""
+"""Flags of the deployment that spare terms where no field of some exceeds a value anywhere."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +74,10 @@ class Scenario:
 
     def fixed_static(self) -> dict[str, str | bool]:
         """Return every static field of the deployment but the switches that vary."""
-        needed = {flag: self.reaches(name, above=x) for flag, (name, x) in PROMISES.items()}
+        needed = {
+            flag: any(self.reaches(name, above=least) for name in names)
+            for flag, (names, least) in PROMISES.items()
+        }
         return {**self.switches, **needed}
 
     def choice_at(self, key: tuple[int, ...]) -> dict[str, str]:

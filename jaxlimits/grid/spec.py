@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from jaxlimits import schema
@@ -121,19 +121,17 @@ def build_spec(
     _refuse_twice(axes, settings, file=file, overridden=overrides)
     _require_names(axes, settings, where=where)
     catalog = with_models(catalog, _llms(axes, settings), where=where, folder=file.folder)
-    calibrated = _is_calibrated(axes, settings)
+    unstated = schema.unstated_metrics(_named(axes, settings))
     requirements = _requirements(tables, axes, where=where)
-    outputs = _outputs(tables, requirements, calibrated=calibrated, where=where)
+    outputs = _outputs(tables, requirements, unstated=unstated, where=where)
     reductions = tuple(
         read_reduction(name, table, axes, requirements, where=where)
         for name, table in tables.reduce.items()
     )
     refuse_same_variables(reductions, outputs, where=where)
-    if not calibrated:
-        for reduction in reductions:
-            _refuse_calibrated(
-                (*reduction.of, *reduction.also), where=where, key=f"reduce.{reduction.name}"
-            )
+    for reduction in reductions:
+        reduced = (*reduction.of, *reduction.also)
+        _refuse_unstated(reduced, unstated, where=where, key=f"reduce.{reduction.name}")
     return GridSpec(
         file=file,
         overrides={name: str(raw) for name, raw in overrides.items()},
@@ -241,30 +239,38 @@ def _require_names(axes: Iterable[Axis], settings: Mapping[str, object], *, wher
 
 
 def _llms(axes: Iterable[Axis], settings: Mapping[str, object]) -> list[str]:
-    """Every model that a grid names."""
-    given = [{axis.name: axis.values, **axis.linked}.get("llm", ()) for axis in axes]
-    fixed = [settings["llm"]] if "llm" in settings else []
-    return [str(name) for name in itertools.chain(fixed, *given)]
+    """Every model that a grid names, drafts too."""
+    along = {name: column for axis in axes for name, column in _columns_of(axis).items()}
+    fixed = {name: (settings[name],) for name in ("llm", "draft") if name in settings}
+    columns = [{**along, **fixed}.get(name, ()) for name in ("llm", "draft")]
+    return [str(name) for column in columns for name in column]
 
 
-def _fixed_switches(axes: Iterable[Axis], settings: Mapping[str, float | str]) -> dict[str, str]:
-    chosen = {name: str(settings[name]) for name in schema.SWITCHES if name in settings}
-    varying = {axis.name for axis in axes}
-    every = {**schema.switch_defaults(), **chosen}
-    return {name: choice for name, choice in every.items() if name not in varying}
+def _columns_of(axis: Axis) -> dict[str, tuple]:
+    return {axis.name: axis.values, **axis.linked}
 
 
-def _is_calibrated(axes: Iterable[Axis], settings: Mapping[str, object]) -> bool:
-    """Whether a calibration is named."""
-    varying = {name for axis in axes for name in (axis.name, *axis.linked)}
-    return "calibration" in varying | set(settings)
+def _named(axes: Iterable[Axis], settings: Mapping[str, object]) -> set[str]:
+    """Every name that the grid sets."""
+    return {name for axis in axes for name in (axis.name, *axis.linked)} | set(settings)
 
 
-def _refuse_calibrated(metrics: Iterable[str], *, where: str, key: str) -> None:
-    for name in metrics:
-        if name in schema.CALIBRATED:
-            remedy = 'write calibration = "vllm" or another in [base], or make it an axis'
-            raise InputError("needs a calibration", where=where, key=key, value=name, remedy=remedy)
+_CALLS_FOR = {
+    "calibration": ("a calibration", 'calibration = "vllm" or another'),
+    "input_len": ("a request", "input_len = 4096 or another length"),
+}
+"""What metrics need, by the name to set, and how it is written."""
+
+
+def _refuse_unstated(
+    metrics: Iterable[str], unstated: Collection[str], *, where: str, key: str
+) -> None:
+    for name in unstated:
+        if name in metrics:
+            setting = next(s for s, found in schema.CONDITIONAL.items() if name in found)
+            needed, example = _CALLS_FOR[setting]
+            remedy = f"write {example} in [base], or make it an axis"
+            raise InputError(f"needs {needed}", where=where, key=key, value=name, remedy=remedy)
 
 
 def _requirements(
@@ -279,13 +285,18 @@ def _requirements(
 
 
 def _outputs(
-    tables: GridTables, requirements: Iterable[Requirement], *, calibrated: bool, where: str
+    tables: GridTables,
+    requirements: Iterable[Requirement],
+    *,
+    unstated: Collection[str],
+    where: str,
 ) -> tuple[str, ...]:
     """Outputs to keep whole: metrics in the model's order, sensitivities, requirements.
 
     Where something is reduced or required only what is named, else all metrics by default; with
     sensitivities comes ``limit``, which says on which side of a kink a point lies. Calibrated
-    metrics are there where a calibration is named, and only there.
+    metrics are there where a calibration is named, those of a request where one is stated, and
+    only there.
     """
     sensitivities = list(_sensitivities(tables, where=where))
     kept = [asked for asked in requirements if tables.require[asked.name].keep]
@@ -293,14 +304,13 @@ def _outputs(
     if outputs is None and (tables.reduce or sensitivities or tables.require):
         outputs = []
     elif outputs is None or outputs == "all":
-        outputs = list(schema.OUTPUTS if calibrated else schema.OF_THE_LIMIT)
+        outputs = [name for name in schema.OUTPUTS if name not in unstated]
     elif not (outputs or tables.reduce or sensitivities or kept):
         raise InputError("is empty", where=where, key="outputs", remedy="leave it out to keep all")
     for name in outputs:
         if not schema.is_output(name):
             raise unknown_name("output", name, schema.OUTPUTS, where=where, key="outputs")
-    if not calibrated:
-        _refuse_calibrated(outputs, where=where, key="outputs")
+    _refuse_unstated(outputs, unstated, where=where, key="outputs")
     if len(set(outputs)) != len(outputs):
         raise InputError("has a name twice", where=where, key="outputs", value=outputs)
     asked = dict.fromkeys([name for name in outputs if name not in schema.OUTPUTS] + sensitivities)

@@ -31,6 +31,9 @@ class Chip(eqx.Module):
     Dense tensor rates at 16- and 4-bit operands follow from ``peak_flops`` by two ratios, so that
     one number is the chip's compute in every width.
 
+    ``sram_*`` and ``lpddr_*`` are further tiers of memory beside the one that ``mem_*`` states; by
+    default there are none. See :mod:`jaxlimits.model.tiers` (ours).
+
     ``link_bw`` counts only where ``collective_algorithm`` moves a payload; its default is ours, an
     H100's NVLink. So do ``router_latency``, in a mesh or a torus alone, and the ``scale_*`` fields,
     under ``topology`` ``rail`` alone; their defaults are ours: eight chips, each with a port of 400
@@ -51,6 +54,14 @@ class Chip(eqx.Module):
     )
     mem_bw: Scalar = quantity("B/s", "memory bandwidth", display="TB/s", positive=True)
     mem_capacity: Scalar = quantity("B", "memory capacity", display="GB", positive=True)
+    sram_capacity: Scalar = quantity(
+        "B", "capacity of a tier of SRAM beside the memory", display="MB", default=0.0
+    )
+    sram_bw: Scalar = quantity("B/s", "bandwidth of that SRAM", display="TB/s", default=0.0)
+    lpddr_capacity: Scalar = quantity(
+        "B", "capacity of a tier of LPDDR beside the memory", display="GB", default=0.0
+    )
+    lpddr_bw: Scalar = quantity("B/s", "bandwidth of that LPDDR", display="GB/s", default=0.0)
     flops_ratio_16bit: Scalar = quantity(
         "1", "tensor rate at 16-bit operands over the 8-bit rate", default=0.5, positive=True
     )

@@ -19,9 +19,10 @@ class Deployment(eqx.Module):
 
     ``tp_size * pp_size * dp_size`` chips in all. The static fields choose between conventions; the
     defaults are those for real hardware, and the paper's are in ``grids/paper.toml``.
-    Two flags spare terms that are not needed; the engine sets them, users do not:
-    ``expert_parallel`` false promises that ``ep_size`` is 1, ``sparse_attention`` false that the
-    model has no sparse layer.
+    Flags spare terms that are not needed; the engine sets them, users do not: ``expert_parallel``
+    false promises that ``ep_size`` is 1, ``sparse_attention`` false that the model has no sparse
+    layer, ``sram_tier`` and ``lpddr_tier`` false that chips have no such memory, ``requests`` false
+    that no request is stated.
     """
 
     tp_size: Scalar = _size("chips that split every operator (tensor parallel)")
@@ -70,6 +71,12 @@ class Deployment(eqx.Module):
         whole=True,
         upper=256.0,
     )
+    draft_length: Scalar = quantity(
+        "token", "tokens that a draft proposes in one step", default=4.0, whole=True
+    )
+    acceptance: Scalar = quantity(
+        "1", "probability that a proposed token is accepted", default=0.8, upper=1.0
+    )
     accounting: str = switch("which weights count", "full", "layers", "nominal")
     roofline: str = switch("where compute and memory overlap", "step", "operator")
     kv_sharding: str = switch("how the KV cache divides over TP chips", "split", "heads")
@@ -87,9 +94,19 @@ class Deployment(eqx.Module):
         "best",
     )
     topology: str = switch("how chips are joined where they exchange a payload", *ALGORITHMS_ON)
+    weight_placement: str = switch(
+        "whether each replica keeps all weights, or a share of each layer", "resident", "sharded"
+    )
+    speculation: str = switch("what proposes tokens to be verified", "off", "draft", "mtp")
+    memory_tiers: str = switch(
+        "whether several kinds of memory stream at once or in turn", "overlap", "add"
+    )
 
     expert_parallel: bool = eqx.field(static=True, default=True)
     sparse_attention: bool = eqx.field(static=True, default=True)
+    sram_tier: bool = eqx.field(static=True, default=True)
+    lpddr_tier: bool = eqx.field(static=True, default=True)
+    requests: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds, and algorithms without a path."""

@@ -1,4 +1,4 @@
-"""The model's one entry point: chip, LLM, deployment and site in, one record out.
+"""The model's one entry point: chip, LLM, deployment, site and request in, one record out.
 
 Evaluation has two halves. :func:`step_terms` is nearly all the arithmetic, but its terms depend on
 few fields each; :func:`metrics_of` is a handful of operations on these terms. A grid computes the
@@ -17,12 +17,25 @@ from jaxlimits.model.communication import Exchanges, exchanges
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.metrics import Metrics
-from jaxlimits.model.operators import step_operators
-from jaxlimits.model.overlay import overlay_times
+from jaxlimits.model.metrics import REQUESTED, Metrics
 from jaxlimits.model.power import system_power
-from jaxlimits.model.roofline import StepTimes, step_times, tensor_rate
+from jaxlimits.model.request import NO_REQUEST, Request
+from jaxlimits.model.roofline import StepTimes, tensor_rate
+from jaxlimits.model.serving import (
+    RequestTerms,
+    at_context,
+    mean_context,
+    request_kv_bytes,
+    request_terms,
+)
 from jaxlimits.model.site import DEFAULT_SITE, Site
+from jaxlimits.model.speculation import (
+    stored_sequence_bytes,
+    stored_weight_bytes,
+    tokens_per_step,
+)
+from jaxlimits.model.step import decode_step, prefill_time
+from jaxlimits.model.tiers import peak_bandwidth
 
 INTERVAL = 1.96
 """Standard deviations to either side that hold 95 % of a normal variable."""
@@ -46,8 +59,8 @@ class StepTerms(eqx.Module):
         Collectives of one step, and the bytes that they send for a token.
     batch_capacity, max_batch_size
         Micro-batch that fills the memory, and the largest whole one that fits [1].
-    replica_chips, step_tokens
-        Chips of one replica; tokens that the whole system gives in one step [1].
+    replica_chips, user_tokens, step_tokens
+        Chips of one replica; tokens that one user, and the whole system, gets in one step [1].
     stage_bw, stage_flops
         Bandwidth and tensor rate of the chips that share a stage [B/s, FLOP/s].
     power
@@ -58,6 +71,8 @@ class StepTerms(eqx.Module):
         Time of one step that the calibration predicts, whether or not it fits [s].
     calibrated_factor
         By which the ends of the prediction's 95 % interval differ from it [1].
+    request
+        What a request takes; nothing where none is stated.
     """
 
     times: StepTimes
@@ -71,6 +86,7 @@ class StepTerms(eqx.Module):
     batch_capacity: Scalar
     max_batch_size: Scalar
     replica_chips: Scalar
+    user_tokens: Scalar
     step_tokens: Scalar
     stage_bw: Scalar
     stage_flops: Scalar
@@ -80,6 +96,7 @@ class StepTerms(eqx.Module):
     serving_cost: Scalar
     calibrated_t_step: Scalar
     calibrated_factor: Scalar
+    request: RequestTerms | None
 
 
 def step_terms(
@@ -87,42 +104,69 @@ def step_terms(
     llm: LLM,
     deployment: Deployment,
     site: Site,
+    request: Request,
+    draft: LLM | None,
     calibration: Calibration,
     fabric: Fabric,
 ) -> StepTerms:
     """Compute the terms of one point; each rests on few of the fields."""
-    operators = step_operators(llm, deployment)
-    records = (operators, chip, llm, deployment)
-    calibrated = overlay_times(*records, calibration=calibration, fabric=fabric)
+    step = decode_step(chip, llm, draft, deployment, calibration, fabric)
+    weights = stored_weight_bytes(llm, draft, deployment)
+    sequence = stored_sequence_bytes(llm, draft, deployment)
+    room = capacity.replica_capacity(chip, deployment)
+    filled = capacity.batch_capacity(deployment, capacity=room, weights=weights, sequence=sequence)
+    tokens = tokens_per_step(deployment)
+    sequences = deployment.dp_size * deployment.pp_size * deployment.batch_size
     return StepTerms(
-        times=step_times(operators, chip, llm, deployment),
-        weight_bytes=capacity.weight_bytes(llm, deployment),
-        kv_bytes=capacity.kv_bytes(llm, deployment),
-        capacity=capacity.replica_capacity(chip, deployment),
-        weight_traffic=operators.total("weight_traffic"),
-        kv_traffic=operators.total("kv_traffic"),
-        flops=operators.total("tensor_flops"),
+        times=step.times,
+        weight_bytes=weights,
+        kv_bytes=capacity.kv_bytes(deployment, sequence=sequence),
+        capacity=room,
+        weight_traffic=step.weight_traffic,
+        kv_traffic=step.kv_traffic,
+        flops=step.flops,
         exchanges=exchanges(llm, deployment),
-        batch_capacity=capacity.batch_capacity(chip, llm, deployment),
-        max_batch_size=capacity.max_batch_size(chip, llm, deployment),
+        batch_capacity=filled,
+        max_batch_size=jnp.floor(filled),
         replica_chips=deployment.tp_size * deployment.pp_size,
-        step_tokens=deployment.dp_size * deployment.pp_size * deployment.batch_size,
-        stage_bw=deployment.tp_size * chip.mem_bw,
+        user_tokens=tokens,
+        step_tokens=sequences * tokens,
+        stage_bw=deployment.tp_size * peak_bandwidth(chip, deployment),
         stage_flops=deployment.tp_size * tensor_rate(chip, deployment),
         power=system_power(chip, deployment),
         capital_cost=cost.capital_cost(chip, deployment),
         cost_rate=cost.cost_rate(chip, deployment, site),
         serving_cost=cost.serving_cost(chip, deployment, site),
-        calibrated_t_step=calibrated.t_step,
+        calibrated_t_step=step.calibrated_t_step,
         calibrated_factor=jnp.exp(INTERVAL * calibration.spread),
+        request=_request_terms(chip, llm, deployment, request, draft)
+        if deployment.requests
+        else None,
+    )
+
+
+def _request_terms(
+    chip: Chip, llm: LLM, deployment: Deployment, request: Request, draft: LLM | None
+) -> RequestTerms:
+    """Prefill a prompt, and decode at its mean context."""
+    mean = at_context(deployment, mean_context(request))
+    step = decode_step(chip, llm, draft, mean, _NEUTRAL, _UNMEASURED)
+    return request_terms(
+        deployment,
+        request,
+        kv_bytes=request_kv_bytes(llm, draft, deployment, request),
+        prefill=prefill_time(chip, llm, deployment, request),
+        token=step.times.t_step / tokens_per_step(deployment),
     )
 
 
 def metrics_of(terms: StepTerms) -> Metrics:
     r"""Combine the terms of a point.
 
-    .. math:: \mathrm{utps} = 1/t_\mathrm{step},
-              \qquad \mathrm{stps} = \mathrm{dp}\,\mathrm{pp}\,B/t_\mathrm{step}
+    .. math:: \mathrm{utps} = n/t_\mathrm{step},
+              \qquad \mathrm{stps} = \mathrm{dp}\,\mathrm{pp}\,B\,n/t_\mathrm{step}
+
+    with :math:`n` tokens of one user a step, 1 without speculation.
 
     Utilisations are means over a step with every stage of the pipeline busy.
     """
@@ -132,7 +176,7 @@ def metrics_of(terms: StepTerms) -> Metrics:
     stps = terms.step_tokens / possible.t_step
     traffic = terms.weight_traffic + terms.kv_traffic
     calibrated_t_step = jnp.where(feasible, terms.calibrated_t_step, jnp.nan)
-    calibrated_utps = 1.0 / calibrated_t_step
+    calibrated_utps = terms.user_tokens / calibrated_t_step
     return Metrics(
         t_compute=possible.t_compute,
         t_mem=possible.t_mem,
@@ -140,9 +184,9 @@ def metrics_of(terms: StepTerms) -> Metrics:
         t_sync_latency=possible.t_sync_latency,
         t_sync_payload=possible.t_sync_payload,
         t_step=possible.t_step,
-        utps=1.0 / possible.t_step,
+        utps=terms.user_tokens / possible.t_step,
         stps=stps,
-        tpot=possible.t_step,
+        tpot=possible.t_step / terms.user_tokens,
         weight_bytes=terms.weight_bytes,
         kv_bytes=terms.kv_bytes,
         bytes_per_chip=stored / terms.replica_chips,
@@ -177,7 +221,8 @@ def metrics_of(terms: StepTerms) -> Metrics:
         calibrated_utps=calibrated_utps,
         calibrated_utps_lower=calibrated_utps / terms.calibrated_factor,
         calibrated_utps_upper=calibrated_utps * terms.calibrated_factor,
-        calibrated_stps=terms.step_tokens * calibrated_utps,
+        calibrated_stps=terms.step_tokens / calibrated_t_step,
+        **_request_metrics(terms),
     )
 
 
@@ -186,6 +231,8 @@ def evaluate(
     llm: LLM,
     deployment: Deployment,
     site: Site = DEFAULT_SITE,
+    request: Request = NO_REQUEST,
+    draft: LLM | None = None,
     calibration: Calibration = _NEUTRAL,
     fabric: Fabric = _UNMEASURED,
 ) -> Metrics:
@@ -201,6 +248,10 @@ def evaluate(
         What one chip offers, what runs, and how. Scalars in SI units.
     site
         What years and electricity cost; metrics in dollars alone rest on it.
+    request
+        What a user asks; the metrics of a request are NaN where none is stated.
+    draft
+        The model that proposes tokens where ``speculation`` is ``draft``.
     calibration, fabric
         An engine's constants and measured collectives, for the ``calibrated_*`` metrics alone; the
         limit itself by default.
@@ -215,7 +266,28 @@ def evaluate(
     ----------
     arXiv:2507.14397, step time (published).
     """
-    return metrics_of(step_terms(chip, llm, deployment, site, calibration, fabric))
+    terms = step_terms(chip, llm, deployment, site, request, draft, calibration, fabric)
+    return metrics_of(terms)
+
+
+def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:
+    """The metrics of a request: NaN where none is stated, or its whole length does not fit."""
+    request = terms.request
+    if request is None:
+        nothing = jnp.full_like(terms.times.t_step, jnp.nan)
+        return dict.fromkeys(REQUESTED, nothing)
+    fits = terms.weight_bytes + request.kv_bytes <= terms.capacity
+    served = fits & request.stated
+    ttft, latency, rate = (
+        jnp.where(served, value, jnp.nan) for value in (request.ttft, request.latency, request.rate)
+    )
+    return {
+        "ttft": ttft,
+        "request_latency": latency,
+        "prefill_share": ttft / latency,
+        "request_rate": rate,
+        "dollars_per_request": terms.serving_cost / rate,
+    }
 
 
 def _nan_unless(feasible: Flag, times: StepTimes) -> StepTimes:

@@ -18,6 +18,10 @@ class Limit(enum.IntEnum):
     CAPACITY = 3
 
 
+REQUESTED = ("ttft", "request_latency", "prefill_share", "request_rate", "dollars_per_request")
+"""Metrics of a request; they say nothing where none is stated."""
+
+
 def _priced(meaning: str) -> str:
     """A meaning that owns up to its prices."""
     return f"{meaning}, at prices that are illustrative unless set"
@@ -86,6 +90,11 @@ class Metrics(eqx.Module):
     stps_per_dollar: Scalar = quantity(
         "token/USD", _priced("tokens for a dollar"), display="Mtoken/USD"
     )
+    ttft: Scalar = quantity("s", "time to a request's first token", display="ms")
+    request_latency: Scalar = quantity("s", "time to the last token of a request")
+    prefill_share: Scalar = quantity("1", "share of a request's time until its first token")
+    request_rate: Scalar = quantity("Hz", "requests that the system completes by time")
+    dollars_per_request: Scalar = quantity("USD", _priced("cost of a request"))
     calibrated_t_step: Scalar = quantity(
         "s", "time of one decode step that a calibration predicts", display="ms"
     )

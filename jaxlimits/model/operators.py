@@ -98,7 +98,7 @@ def step_operators(llm: LLM, deployment: Deployment) -> Operators:
         """An operator whose weights every token uses; norms and biases are read beside them."""
         return Operator(
             tensor_flops=2.0 * tokens * elements,
-            vector_flops=_counted(deployment, tokens * vector_flops),
+            vector_flops=counted_vector_flops(deployment, tokens * vector_flops),
             weight_traffic=(elements + extras) * byte,
         )
 
@@ -114,11 +114,11 @@ def step_operators(llm: LLM, deployment: Deployment) -> Operators:
         router=dense(weights.router, llm.num_moe_layers * vector.router_vector_flops(llm)),
         experts=_routed_experts(llm, deployment, weights),
         ffn=dense(weights.ffn, vector.ffn_vector_flops(llm)),
-        lm_head=_lm_head(llm, deployment, weights),
+        lm_head=head_operator(llm, deployment, weights, scored=tokens, embedded=tokens),
     )
 
 
-def _counted(deployment: Deployment, vector_flops: Scalar) -> Scalar:
+def counted_vector_flops(deployment: Deployment, vector_flops: Scalar) -> Scalar:
     """Vector work, or zero where the deployment leaves it out."""
     return vector_flops if deployment.vector_work == "on" else 0.0
 
@@ -129,7 +129,7 @@ def _indexer(llm: LLM, deployment: Deployment) -> Operator:
     pairs = batch * deployment.query_tokens * index_span(llm, deployment)
     return Operator(
         tensor_flops=pairs * index_flops_per_span(llm),
-        vector_flops=_counted(deployment, pairs * vector.index_score_vector_flops(llm)),
+        vector_flops=counted_vector_flops(deployment, pairs * vector.index_score_vector_flops(llm)),
         weight_traffic=0.0,
         kv_traffic=batch * index_bytes(llm, deployment),
     )
@@ -141,7 +141,7 @@ def _attention(llm: LLM, deployment: Deployment) -> Operator:
     pairs = deployment.batch_size * deployment.query_tokens * span
     return Operator(
         tensor_flops=pairs * attention_flops_per_span(llm),
-        vector_flops=_counted(deployment, pairs * vector.score_vector_flops(llm)),
+        vector_flops=counted_vector_flops(deployment, pairs * vector.score_vector_flops(llm)),
         weight_traffic=0.0,
         kv_traffic=deployment.batch_size * span * kv_bytes_per_span(llm, deployment),
     )
@@ -154,7 +154,7 @@ def _routed_experts(llm: LLM, deployment: Deployment, weights: Weights) -> Opera
     share = touched_experts(llm, tokens=routed) / expert_replicas(deployment)
     return Operator(
         tensor_flops=2.0 * tokens * llm.experts_per_token * weights.expert,
-        vector_flops=_counted(deployment, tokens * vector.expert_vector_flops(llm)),
+        vector_flops=counted_vector_flops(deployment, tokens * vector.expert_vector_flops(llm)),
         weight_traffic=share * weights.expert * (deployment.weight_bits / 8.0),
         compute_pace=_pace(routed_imbalance, llm, deployment, routed),
         traffic_pace=_pace(touched_imbalance, llm, deployment, routed),
@@ -174,17 +174,23 @@ def _pace(imbalance, llm: LLM, deployment: Deployment, tokens: Scalar) -> Scalar
     return jnp.where(is_expert_parallel(deployment), factor, 1.0)
 
 
-def _lm_head(llm: LLM, deployment: Deployment, weights: Weights) -> Operator:
-    """LM head, read whole, and the rows of the embedding that the step looks up.
+def head_operator(
+    llm: LLM, deployment: Deployment, weights: Weights, *, scored: Scalar, embedded: Scalar
+) -> Operator:
+    """LM head, read whole, and the rows of the embedding that are looked up.
 
     Absent in ``layers`` and ``nominal`` accounting, where its weights are zero.
+
+    Parameters
+    ----------
+    scored, embedded
+        Tokens that the head works on, and that the embedding is read for [token].
     """
-    tokens = deployment.batch_size * deployment.query_tokens
-    rows = tokens * llm.hidden_size if deployment.accounting == "full" else 0.0
-    vector_flops = tokens * vector.head_vector_flops(llm)
+    rows = embedded * llm.hidden_size if deployment.accounting == "full" else 0.0
+    vector_flops = scored * vector.head_vector_flops(llm)
     counted = deployment.accounting == "full"
     return Operator(
-        tensor_flops=2.0 * tokens * weights.lm_head,
-        vector_flops=_counted(deployment, vector_flops) if counted else 0.0,
+        tensor_flops=2.0 * scored * weights.lm_head,
+        vector_flops=counted_vector_flops(deployment, vector_flops) if counted else 0.0,
         weight_traffic=(weights.lm_head + rows) * (deployment.weight_bits / 8.0),
     )

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from jaxlimits import schema
 from jaxlimits.catalog.entries import KINDS, Entry, collect_entries
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import OtherVersionWarning, ResultError
@@ -101,11 +102,11 @@ def _used_entries(spec: GridSpec) -> dict[str, dict[str, Any]]:
     """The catalog entries that a grid names, in the form of a catalog file."""
     named: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for record, name in spec.names.items():
-        named[f"{record}s"].append(name)
+        named[schema.entry_kind(record)].append(name)
     for axis in spec.axes:
         for field, values in {axis.name: axis.values, **axis.linked}.items():
-            if f"{field}s" in named:
-                named[f"{field}s"] += [str(value) for value in values]
+            if field in schema.NAMED:
+                named[schema.entry_kind(field)] += [str(value) for value in values]
     entries = spec.catalog.entries
     return {kind: {n: _table(entries[kind][n]) for n in names} for kind, names in named.items()}
 

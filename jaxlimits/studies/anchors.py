@@ -109,7 +109,7 @@ def check_anchors(settings: Settings | None = None) -> Iterator[Anchor]:
     yield from _sync_latencies(ask)
 
 
-def _anchor(  # noqa: PLR0917
+def _anchor(
     name: str, unit: str, status: str, stated: float, value: float, holds: bool, remark: str
 ) -> Anchor:
     verdict = "ok" if holds else "OFF"
@@ -129,7 +129,7 @@ def _rounded(name: str, unit: str, stated: int, value: float, remark: str) -> An
     return _anchor(name, unit, "published", float(stated), value, round(value) == stated, remark)
 
 
-def _near(  # noqa: PLR0917
+def _near(
     name: str, unit: str, status: str, stated: float, value: float, tolerance: float, remark: str
 ) -> Anchor:
     """A figure met when the value lies within a tolerance."""

@@ -74,6 +74,7 @@ PAPER_NAMES = {
 # Parameters in units of 1e9 as the model's page states them: the card's own figure, or the size
 # that Hugging Face counts in the checkpoint where the card only rounds.
 CARD_TOTALS = {
+    "llama2-7b": 6.74,  # Hugging Face, meta-llama/Llama-2-7b-hf
     "llama3-8b": 8.03,  # Hugging Face, meta-llama/Llama-3.1-8B
     "llama3-70b": 70.6,  # Hugging Face, meta-llama/Llama-3.1-70B
     "llama3-405b": 405.9,  # Hugging Face, meta-llama/Llama-3.1-405B (prints 406B)
@@ -156,8 +157,8 @@ def recomputed(kind: str, name: str) -> float:
     return layer_params(LLMS[name], absorbed=True, active=active) / 1e9
 
 
-def test_the_llms_are_the_papers_twelve_and_one_with_sparse_attention():
-    assert set(LLMS) == set(PAPER_NAMES.values()) | {"deepseek-v3.2"}
+def test_the_llms_are_the_papers_twelve_one_with_sparse_attention_and_one_of_an_fpga():
+    assert set(LLMS) == set(PAPER_NAMES.values()) | {"deepseek-v3.2", "llama2-7b"}
 
 
 def test_the_chips_are_the_papers_five_and_twelve_real_ones():

@@ -12,6 +12,7 @@ import pytest
 import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.catalog.loader import load_catalog
+from jaxlimits.model.metrics import REQUESTED
 from tests.command_line import run, run_anew
 
 COMMANDS = ("sweep", "point", "catalog", "info", "export", "validate")
@@ -170,7 +171,7 @@ def test_point_agrees_with_evaluate():
     for name in schema.OF_THE_LIMIT:
         if name not in {"limit", "next_limit"}:
             assert facts[name] == getattr(point, name), name
-    assert all(facts[name] is None for name in schema.CALIBRATED)
+    assert all(facts[name] is None for name in (*schema.CALIBRATED, *REQUESTED))
     assert facts["limit"] == jl.Limit(point.limit).name.lower() == "memory"
     assert facts["feasible"] is True
     assert facts["point"] == {

@@ -24,7 +24,13 @@ def test_the_shipped_grids_are_found_by_name():
     assert {"smoke", "paper", "bandwidth_sync", "collectives"} <= set(shipped_grids())
 
 
-@pytest.mark.parametrize("name", ["smoke", "paper", "bandwidth_sync"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("smoke", "paper", "bandwidth_sync", "requests", "speculation", "tiers"),
+        *("fsdp", "kv260", "tokens_by_dollar"),
+    ],
+)
 def test_a_shipped_grid_says_what_it_is_for(name):
     tables = read_grid(name).tables
     assert tables.title

@@ -136,6 +136,23 @@ def test_terms_are_spared_where_nothing_reaches_them(sweep_of, axes, overrides, 
     assert (static["expert_parallel"], static["sparse_attention"]) == needed
 
 
+@pytest.mark.parametrize(
+    ("axes", "flag"),
+    [
+        ("input_len = [0, 1]", "requests"),
+        (
+            "sram_capacity = ['0 B', '1 GB']\nsram_bw = ['9 TB/s']",
+            "sram_tier",
+        ),
+        ("lpddr_capacity_scale = [1, 2]\nlpddr_capacity = ['1 GB']", "lpddr_tier"),
+        ("draft = ['llama3-8b', 'deepseek-v3.2']", "sparse_attention"),
+    ],
+)
+def test_a_term_is_kept_where_something_reaches_it(sweep_of, axes, flag):
+    assert not bind(sweep_of("batch_size = [1]")).fixed_static()[flag]
+    assert bind(sweep_of(axes)).fixed_static()[flag]
+
+
 def test_two_switch_axes_give_every_pair(sweep_of):
     axes = "roofline = ['step', 'operator']\naccounting = ['full', 'layers', 'nominal']"
     pairs = [

@@ -24,7 +24,10 @@ def refused(resolve, text, **overrides):
 def test_a_grid_keeps_every_output_unless_it_names_some(resolve):
     assert resolve(BASE + AXES).outputs == schema.OF_THE_LIMIT
     named = 'calibration = "vllm"\n'
-    assert resolve(BASE + named + AXES).outputs == tuple(schema.OUTPUTS)
+    calibrated = {*schema.OF_THE_LIMIT, *schema.CALIBRATED}
+    assert set(resolve(BASE + named + AXES).outputs) == calibrated
+    both = f"{named}input_len = 100\n"
+    assert resolve(BASE + both + AXES).outputs == tuple(schema.OUTPUTS)
 
 
 def test_outputs_are_kept_in_the_models_order(resolve):

@@ -1,6 +1,5 @@
 """Derivatives against central finite differences, in double precision."""
 
-import dataclasses
 import functools
 import math
 
@@ -24,6 +23,7 @@ OUTPUTS = (
     *("capacity_utilisation", "bandwidth_utilisation", "flops_utilisation"),
     *("cost_rate", "dollars_per_token"),
 )
+OF_REQUESTS = ("ttft", "request_latency", "request_rate", "dollars_per_request")
 DISCRETE = {"compute_bits"}
 """A choice of three rates, not a continuum."""
 
@@ -83,6 +83,42 @@ POINTS = {
         ),
         {"ep_size"},
     ),
+    "a request, with a draft": (
+        named_scenario(
+            "llama3-70b",
+            "h100",
+            tp_size=16.0,
+            pp_size=2.0,
+            batch_size=7.0,
+            input_len=3000.0,
+            output_len=500.0,
+            prefill_chunk=700.0,
+            prefill_batch=2.0,
+            calls_per_answer=30.0,
+            speculation="draft",
+            acceptance=0.7,
+        ),
+        {"ep_size"},
+    ),
+    "a request of experts, with a proposing layer": (
+        named_scenario(
+            "gpt-oss-120b",
+            "h200",
+            tp_size=3.0,
+            dp_size=5.0,
+            batch_size=200.0,
+            input_len=1500.0,
+            output_len=30.0,
+            prefill_chunk=410.0,
+            speculation="mtp",
+            acceptance=0.45,
+            sram_capacity=1e9,
+            sram_bw=1e13,
+            lpddr_capacity=1e9,
+            lpddr_bw=1e12,
+        ),
+        {"ep_size"},
+    ),
     "paper": (
         named_scenario(
             "qwen3-235b", "xpu-hbm3", tp_size=32.0, batch_size=3.0, **COMBINATIONS["paper"]
@@ -96,7 +132,7 @@ POINTS = {
 def _forward():
     def outputs(scenario):
         metrics = evaluate(*scenario)
-        return {name: getattr(metrics, name) for name in OUTPUTS}
+        return {name: getattr(metrics, name) for name in (*OUTPUTS, *OF_REQUESTS)}
 
     return jax.jit(lambda point, direction: jax.jvp(outputs, (point,), (direction,)))
 
@@ -116,9 +152,7 @@ def along(scenario: Scenario, field: str, step: float) -> tuple[dict[str, float]
 
 def refilled(scenario: Scenario, numbers: dict[str, float]) -> Scenario:
     """Put any numbers in the place of a scenario's fields, unchecked."""
-    fields = [dataclasses.fields(record) for record in scenario]
-    leaves = [numbers[field.name] for own in fields for field in own if field.name in NUMBERS]
-    return jax.tree.unflatten(jax.tree.structure(scenario), leaves)
+    return jax.tree.unflatten(jax.tree.structure(scenario), [numbers[name] for name in NUMBERS])
 
 
 def slopes(scenario: Scenario, field: str) -> dict[str, float]:
@@ -134,7 +168,7 @@ def test_derivatives_equal_difference_quotients(scenario, jumps):
         step = scenario[field] or 1.0
         here, slope = along(scenario, field, 0.0)
         above, below = along(scenario, field, high * step)[0], along(scenario, field, low * step)[0]
-        for output in OUTPUTS:
+        for output in (*OUTPUTS, *(OF_REQUESTS if scenario["input_len"] else ())):
             quotient = (above[output] - below[output]) / ((high - low) * step)
             near = pytest.approx(quotient, rel=1e-4, abs=1e-9 * here[output] / step)
             assert slope[output] == near, (output, field)

@@ -13,10 +13,19 @@ from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import Quantity, defaults, quantities, switches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
+from jaxlimits.model.request import Request
 from jaxlimits.model.site import Site
-from tests.helpers import ALGORITHMS, COMBINATIONS, DEFAULT, NUMBERS, ON_TOPOLOGIES, named_scenario
+from tests.helpers import (
+    ALGORITHMS,
+    COMBINATIONS,
+    DEFAULT,
+    EXTENDED,
+    NUMBERS,
+    ON_TOPOLOGIES,
+    named_scenario,
+)
 
-RECORDS = [Chip, LLM, Deployment, Calibration, Fabric, Metrics]
+RECORDS = [Chip, LLM, Deployment, Request, Calibration, Fabric, Metrics]
 ANY = Quantity(unit="1", display="1", meaning="anything from 0")
 POSITIVE = Quantity(unit="B/s", display="TB/s", meaning="a rate", positive=True)
 SHARE = Quantity(unit="1", display="1", meaning="a share", positive=True, upper=1.0)
@@ -96,7 +105,7 @@ def test_every_default_is_a_value_that_its_field_takes(record):
 
 
 def test_one_name_belongs_to_one_record():
-    total = sum(len(quantities(record)) for record in (Chip, LLM, Deployment, Site))
+    total = sum(len(quantities(record)) for record in (Chip, LLM, LLM, Deployment, Site, Request))
     assert len(NUMBERS) == total
     assert not set(NUMBERS) & set(quantities(Metrics))
 
@@ -109,7 +118,8 @@ def test_a_switch_defaults_to_its_first_choice():
 
 def test_the_tests_use_every_choice_of_every_switch():
     for name, info in switches(Deployment).items():
-        used = {combination[name] for combination in COMBINATIONS.values()}
+        combinations = [*COMBINATIONS.values(), *EXTENDED.values()]
+        used = {combination[name] for combination in combinations}
         if name == "collective_algorithm":
             used |= set(ALGORITHMS)
         if name == "topology":

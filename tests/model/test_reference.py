@@ -5,14 +5,14 @@ import math
 import jax
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.model.collectives import sync
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Metrics
-from jaxlimits.schema import CALIBRATED, FLAGS, OF_THE_LIMIT
+from jaxlimits.schema import CALIBRATED, FLAGS, OUTPUTS
 from tests.helpers import (
     ALGORITHMS,
     COMBINATIONS,
@@ -54,6 +54,22 @@ def test_the_model_equals_an_independent_one(name, data):
     assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
 
 
+@pytest.mark.parametrize("name", ["default", "engine", "draft", "mtp", "mtp, nominal", "sharded"])
+@settings(max_examples=50)
+@given(data=st.data())
+def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, data):
+    scenario = data.draw(scenarios(combinations=(name,), requested=True, feasible=None))
+    assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+
+
+@pytest.mark.parametrize("name", ["default", "derived", "draft"])
+@settings(max_examples=25)
+@given(data=st.data())
+def test_the_model_equals_an_independent_one_with_several_tiers(name, data):
+    scenario = data.draw(scenarios(combinations=(name,), tiered=True))
+    assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+
+
 @pytest.mark.parametrize("combination", COMBINATIONS.values(), ids=COMBINATIONS)
 @pytest.mark.parametrize("llm", load_catalog().llms)
 def test_the_model_equals_an_independent_one_on_every_llm_of_the_catalog(llm, combination):
@@ -87,7 +103,7 @@ def test_synchronisation_equals_an_independent_one_on_every_topology(topology, a
 
 def test_the_reference_names_every_metric_of_the_limit():
     scenario = named_scenario("llama3-8b", "h100")
-    assert set(reference(scenario.numbers, scenario.switches)) == set(OF_THE_LIMIT)
+    assert set(reference(scenario.numbers, scenario.switches)) == set(OUTPUTS) - set(CALIBRATED)
 
 
 def tie_distance(exact: Metrics) -> float:

@@ -1,0 +1,116 @@
+r"""Serving: what a request takes, from its prompt to its last token.
+
+The prefill gives the first token of an answer; :math:`O - 1` more come of decode steps, whose
+contexts run from :math:`I + 1` to :math:`I + O - 1` tokens: :math:`I + O/2` in the mean. Since a
+step's volumes grow linearly with the context, but for windows, steps at the mean context stand for
+all. Ours.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from jaxlimits._types import Flag, Scalar
+from jaxlimits.model import capacity
+from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.prefill import num_chunks
+from jaxlimits.model.request import Request
+from jaxlimits.model.speculation import stored_sequence_bytes
+
+
+class RequestTerms(eqx.Module):
+    """What the metrics of a request are made of, whether or not it fits.
+
+    Parameters
+    ----------
+    kv_bytes
+        KV cache of one replica when every answer is at its last token [B].
+    ttft, latency
+        Time to the first token, and to the last one, with no wait for other requests [s].
+    rate
+        Requests that the system completes in a second [1/s].
+    stated
+        Whether there is a request at all.
+    """
+
+    kv_bytes: Scalar
+    ttft: Scalar
+    latency: Scalar
+    rate: Scalar
+    stated: Flag
+
+
+def at_context(deployment: Deployment, seq_len: Scalar) -> Deployment:
+    """The deployment at another context, which may be a fraction of a token."""
+    return eqx.tree_at(lambda d: d.seq_len, deployment, seq_len)
+
+
+def mean_context(request: Request) -> Scalar:
+    """Context of a request's decode steps in the mean: :math:`I + O/2` [token]."""
+    return request.input_len + 0.5 * request.output_len
+
+
+def request_kv_bytes(
+    llm: LLM, draft: LLM | None, deployment: Deployment, request: Request
+) -> Scalar:
+    """KV cache of one replica with every sequence at its full length :math:`I + O` [B]."""
+    longest = at_context(deployment, request.input_len + request.output_len)
+    sequence = stored_sequence_bytes(llm, draft, longest)
+    return capacity.kv_bytes(longest, sequence=sequence)
+
+
+def first_token_time(deployment: Deployment, request: Request, *, prefill: Scalar) -> Scalar:
+    r"""Time to the first token [s].
+
+    .. math:: t \cdot \frac{n + \mathrm{pp} - 1}{n\,\mathrm{pp}}
+
+    The chunks of a prompt follow each other through the stages of a pipeline; a prompt in one
+    chunk passes all of them in turn.
+
+    Parameters
+    ----------
+    prefill
+        Time for all stages in turn [s].
+    """
+    chunks, stages = jnp.maximum(num_chunks(request), 1.0), deployment.pp_size
+    return prefill * (chunks + stages - 1.0) / (chunks * stages)
+
+
+def request_terms(
+    deployment: Deployment,
+    request: Request,
+    *,
+    kv_bytes: Scalar,
+    prefill: Scalar,
+    token: Scalar,
+) -> RequestTerms:
+    r"""Latency and rate of requests on machines that prefill and decode in turn.
+
+    .. math::
+        t = t_\mathrm{first} + \max\!\left(1, \frac{N}{\mathrm{dp\,pp}\,B}\right)(O - 1)\,\tau,
+        \qquad
+        r = \frac{\mathrm{dp}\,\mathrm{pp}}{t_\mathrm{prefill}/b + N (O - 1)\,\tau / B}
+
+    with :math:`\tau` the time of one token. All :math:`N` answers of a request are decoded at once
+    where the batch has room, from one prefill; the cache of the prompt is kept for each of them.
+
+    Parameters
+    ----------
+    kv_bytes
+        Cache of one replica at full length [B].
+    prefill, token
+        Time of the prefill on all stages in turn, and of one more token of an answer [s].
+    """
+    ttft = first_token_time(deployment, request, prefill=prefill)
+    decode = (request.output_len - 1.0) * token
+    lanes = deployment.dp_size * deployment.pp_size
+    rounds = jnp.maximum(request.calls_per_answer / (lanes * deployment.batch_size), 1.0)
+    share = request.calls_per_answer / deployment.batch_size
+    busy = prefill / request.prefill_batch + share * decode
+    return RequestTerms(
+        kv_bytes=kv_bytes,
+        ttft=ttft,
+        latency=ttft + rounds * decode,
+        rate=lanes / jnp.where(busy > 0.0, busy, 1.0),
+        stated=request.input_len > 0.0,
+    )

@@ -1,0 +1,124 @@
+r"""Speculation: a draft proposes tokens, and one step of the model verifies them all.
+
+.. math::
+    n = \frac{1 - a^{\gamma + 1}}{1 - a}, \qquad
+    t_\mathrm{step} = t_\mathrm{verify}(q + \gamma) + \gamma\,t_\mathrm{draft}
+
+tokens come of a step, with draft length :math:`\gamma`, acceptance :math:`a` of each proposed token
+and :math:`q` query tokens, 1 in plain decode. The draft is never free: it is the same model applied
+to another LLM, on the same chips, or to one layer and the LM head of this one (``mtp``).
+
+References
+----------
+Leviathan et al., arXiv:2211.17192, equation 1 (published). Its place in the limit model is ours.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from jaxlimits._types import Scalar
+from jaxlimits.model import capacity
+from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.kv_cache import sequence_bytes
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.sharded import kept_bytes
+
+_LAYER_COUNTS = (
+    "num_layers",
+    "num_windowed_layers",
+    "num_chunked_layers",
+    "num_sparse_layers",
+    "num_moe_layers",
+    "nominal_params",
+    "nominal_active_params",
+)
+"""Fields of a model that its layers share."""
+
+
+def is_speculative(deployment: Deployment) -> bool:
+    """Whether a draft proposes tokens."""
+    return deployment.speculation != "off"
+
+
+def verifying(deployment: Deployment) -> Deployment:
+    """The deployment while the model verifies: the draft's tokens come beside its own."""
+    if not is_speculative(deployment):
+        return deployment
+    tokens = deployment.query_tokens + deployment.draft_length
+    return eqx.tree_at(lambda d: d.query_tokens, deployment, tokens)
+
+
+def draft_model(llm: LLM, draft: LLM | None, deployment: Deployment) -> LLM:
+    """The model that proposes: the named one, or one mean layer of the model with its LM head."""
+    if deployment.speculation == "mtp":
+        return mean_layer(llm)
+    if draft is None:
+        raise ValueError("speculation = 'draft' needs the record of a draft")
+    return draft
+
+
+def mean_layer(llm: LLM) -> LLM:
+    """One layer of a model, with every kind of layer in its share."""
+    share = 1.0 / llm.num_layers
+
+    def shared(model: LLM) -> tuple[Any, ...]:
+        return tuple(getattr(model, name) for name in _LAYER_COUNTS)
+
+    return eqx.tree_at(shared, llm, tuple(count * share for count in shared(llm)))
+
+
+def tokens_per_step(deployment: Deployment) -> Scalar:
+    r"""Tokens that one step gives to a user in the mean [token].
+
+    .. math:: \sum_{j=0}^{\gamma} a^j = \frac{1 - a^{\gamma+1}}{1 - a}
+
+    Each proposed token is accepted with the same probability, if all before it are; one more comes
+    from the verification itself. :math:`\gamma + 1` at :math:`a = 1`, with the derivative
+    :math:`\gamma(\gamma+1)/2`: above one half it is computed as :math:`\phi((\gamma+1)\ln a) /
+    \phi(\ln a) \cdot (\gamma + 1)` with :math:`\phi(x) = (e^x - 1)/x`, which is smooth there. 1
+    without speculation.
+    """
+    if not is_speculative(deployment):
+        return 1.0
+    count, acceptance = deployment.draft_length + 1.0, deployment.acceptance
+    high = acceptance > 0.5
+    low = jnp.where(high, 0.25, acceptance)
+    direct = (1.0 - low**count) / (1.0 - low)
+    log = jnp.log(jnp.where(high, acceptance, 1.0))
+    smooth = count * _relative_growth(count * log) / _relative_growth(log)
+    return jnp.where(high, smooth, direct)
+
+
+def _relative_growth(x: Scalar) -> Scalar:
+    r""":math:`(e^x - 1)/x`, by its series where the quotient would lose digits."""
+    small = jnp.abs(x) < 0.1
+    away = jnp.where(small, 1.0, x)
+    near = jnp.where(small, x, 0.0)
+    series = 1.0
+    for divisor in (10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0):
+        series = 1.0 + near / divisor * series
+    return jnp.where(small, series, jnp.expm1(away) / away)
+
+
+def stored_weight_bytes(llm: LLM, draft: LLM | None, deployment: Deployment) -> Scalar:
+    """Weights that one replica stores, the draft's too [B].
+
+    An MTP layer shares the embedding and the LM head of its model. A draft is never sharded.
+    """
+    whole = capacity.weight_bytes(llm, deployment)
+    own = kept_bytes(llm, deployment, weights=whole)
+    if not is_speculative(deployment):
+        return own
+    proposing = draft_model(llm, draft, deployment)
+    tables = deployment.speculation == "draft"
+    return own + capacity.weight_bytes(proposing, deployment, tables=tables)
+
+
+def stored_sequence_bytes(llm: LLM, draft: LLM | None, deployment: Deployment) -> Scalar:
+    """KV cache and index keys that one sequence stores, the draft's too [B]."""
+    own = sequence_bytes(llm, deployment)
+    if not is_speculative(deployment):
+        return own
+    return own + sequence_bytes(draft_model(llm, draft, deployment), deployment)

@@ -1,0 +1,204 @@
+r"""Tiers: where weights and KV cache lie in several kinds of memory, and how fast they then stream.
+
+Data of kind :math:`i` are stored in :math:`s_i` bytes, of which a step reads :math:`v_i`; tier
+:math:`k` holds :math:`C_k` bytes and streams :math:`W_k` bytes a second. Data may be divided. Which
+traffic vectors :math:`(x_k)` do the placements reach? Let :math:`R(c)` be the least traffic that is
+left when :math:`c` bytes of the data, the most often read, are taken away:
+
+.. math::
+    R(c) = \max_{\lambda \in \{0,\, v_i/s_i\}} \sum_i \min(v_i, \lambda s_i) - \lambda c
+
+(the dual of the fractional knapsack). The tiers in a set :math:`A` carry at least :math:`g(A) =
+R(C(\bar A))`, since the others hold no more than :math:`C(\bar A)` bytes. R is convex, so g is
+supermodular, and the placements reach exactly the vectors with :math:`x(A) \ge g(A)` for all sets
+and equality for the whole. Hence, both optimal:
+
+.. math::
+    t_\text{overlap} = \max_{A \ne \emptyset} \frac{g(A)}{W(A)}, \qquad
+    t_\text{add} = \sum_k \frac{R(C_1 + \dots + C_{k-1}) - R(C_1 + \dots + C_k)}{W_k}
+
+the first because a vector of such a polyhedron lies below :math:`T\,W` if and only if every set
+allows it, the second because the greedy vector minimises a linear cost: the hottest data in the
+fastest tier. In the slowest tier what is left takes its whole rest, whether or not it fits. Ours;
+the polyhedron is Shapley's (the core of a convex game).
+"""
+
+import functools
+import itertools
+from collections.abc import Iterable, Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from jaxlimits._types import Scalar
+from jaxlimits.model.chip import Chip
+from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.experts import expert_replicas
+from jaxlimits.model.kv_cache import sequence_bytes
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.operators import Operators
+from jaxlimits.model.weights import count_weights
+
+
+class Data(eqx.Module):
+    """One kind of data: bytes that a replica stores, and those of them that a step reads [B]."""
+
+    stored: Scalar
+    traffic: Scalar
+
+
+class Tier(eqx.Module):
+    """One kind of memory of the chips of a replica: bytes, and bytes a second of one stage."""
+
+    capacity: Scalar
+    bandwidth: Scalar
+
+
+def has_tiers(deployment: Deployment) -> bool:
+    """Whether chips have memory beside that of ``mem_*``."""
+    return deployment.sram_tier or deployment.lpddr_tier
+
+
+def beside_capacity(chip: Chip, deployment: Deployment) -> Scalar:
+    """Capacity of one chip's further tiers [B]."""
+    sram = chip.sram_capacity if deployment.sram_tier else 0.0
+    return sram + chip.lpddr_capacity if deployment.lpddr_tier else sram
+
+
+def peak_bandwidth(chip: Chip, deployment: Deployment) -> Scalar:
+    """Bandwidth of all tiers of one chip together [B/s]."""
+    sram = chip.mem_bw + chip.sram_bw if deployment.sram_tier else chip.mem_bw
+    return sram + chip.lpddr_bw if deployment.lpddr_tier else sram
+
+
+def replica_tiers(chip: Chip, deployment: Deployment) -> tuple[Tier, ...]:
+    """The tiers of one replica: the memory, then what lies beside it."""
+    own = [(chip.mem_capacity * chip.usable_fraction, chip.mem_bw)]
+    if deployment.sram_tier:
+        own.append((chip.sram_capacity, chip.sram_bw))
+    if deployment.lpddr_tier:
+        own.append((chip.lpddr_capacity, chip.lpddr_bw))
+    chips = deployment.tp_size * deployment.pp_size
+    return tuple(
+        Tier(capacity=chips * size, bandwidth=deployment.tp_size * rate) for size, rate in own
+    )
+
+
+def model_data(
+    llm: LLM,
+    deployment: Deployment,
+    operators: Operators,
+    *,
+    sequences: Scalar,
+    times: Scalar = 1.0,
+    tables: bool = True,
+) -> tuple[Data, ...]:
+    """Kinds of data of one model that stream with different frequency.
+
+    Embedding, all other weights but routed experts, routed experts, KV cache with index keys.
+    Traffic is at the pace of the slowest rank.
+
+    Parameters
+    ----------
+    operators
+        What one pass of the model reads.
+    sequences
+        Sequences that a replica holds [1].
+    times
+        Passes in one step [1].
+    tables
+        Whether the model stores its own embedding and LM head.
+    """
+    weights, byte = count_weights(llm, deployment), deployment.weight_bits / 8.0
+    experts = operators.experts.weight_traffic
+    dense = operators.total("weight_traffic") - experts
+    common = weights.common if tables else weights.common - weights.lm_head
+    data = (
+        (common * byte, dense),
+        (
+            llm.num_experts / expert_replicas(deployment) * weights.expert * byte,
+            experts * operators.experts.traffic_pace,
+        ),
+        (sequences * sequence_bytes(llm, deployment), operators.total("kv_traffic")),
+    )
+    found = tuple(Data(stored=stored, traffic=times * traffic) for stored, traffic in data)
+    if not tables:
+        return found
+    return (*found, Data(stored=weights.embedding * byte, traffic=0.0 * dense))
+
+
+def remaining_traffic(data: Sequence[Data], taken: Scalar) -> Scalar:
+    """Least traffic that is left when some bytes, the most often read, are taken away [B].
+
+    At a kink, where a kind of data is just taken, the derivative is the mean of both sides.
+    """
+    left = jnp.zeros_like(data[0].traffic)
+    for one in data:
+        some = one.stored > 0.0
+        heat = jnp.where(some, one.traffic / jnp.where(some, one.stored, 1.0), 0.0)
+        kept = sum((jnp.minimum(d.traffic, heat * d.stored) for d in data), start=0.0)
+        left = jnp.maximum(left, kept - heat * taken)
+    return left
+
+
+def streaming_time(data: Sequence[Data], tiers: Sequence[Tier], *, overlap: bool) -> Scalar:
+    """Least time to stream the data of one step, wherever they lie [s].
+
+    Parameters
+    ----------
+    data, tiers
+        What is stored and read, and where it may lie.
+    overlap
+        Whether the tiers stream at once; one after another otherwise.
+    """
+    return _overlapped(data, tiers) if overlap else _in_turn(data, tiers)
+
+
+def _overlapped(data: Sequence[Data], tiers: Sequence[Tier]) -> Scalar:
+    times = []
+    for count in range(1, len(tiers) + 1):
+        for chosen in itertools.combinations(range(len(tiers)), count):
+            inside = [tiers[i] for i in chosen]
+            others = [tier for i, tier in enumerate(tiers) if i not in chosen]
+            least = remaining_traffic(data, _sum(tier.capacity for tier in others))
+            rate = _sum(tier.bandwidth for tier in inside)
+            some = rate > 0.0  # a tier without bandwidth has no capacity either
+            times.append(jnp.where(some, least / jnp.where(some, rate, 1.0), 0.0))
+    return functools.reduce(jnp.maximum, times)
+
+
+def _in_turn(data: Sequence[Data], tiers: Sequence[Tier]) -> Scalar:
+    """The fastest tier first; ties in either order take the same time."""
+    rates = jnp.stack([tier.bandwidth for tier in tiers])
+    sizes = jnp.stack([tier.capacity for tier in tiers])
+    order = jnp.argsort(-rates)
+    rates, sizes = rates[order], sizes[order]
+    present = rates > 0.0
+    slowness = jnp.where(present, 1.0 / jnp.where(present, rates, 1.0), 0.0)
+    # Summed by parts: what is left behind a tier pays the step in slowness to the next that exists.
+    time = remaining_traffic(data, jnp.zeros_like(sizes[0])) * slowness[0]
+    taken = sizes[0]
+    for place in range(1, len(tiers)):
+        step = jnp.where(present[place], slowness[place] - slowness[place - 1], 0.0)
+        time = time + remaining_traffic(data, taken) * step
+        taken = taken + sizes[place]
+    return time
+
+
+def streaming_chip(chip: Chip, deployment: Deployment, data: Sequence[Data]) -> Chip:
+    """The chip with the one bandwidth at which a step's data stream from its tiers in the mean.
+
+    Whatever is read of one kind of data comes from the tiers in that kind's shares; under the
+    ``operator`` roofline every operator streams at the mean of the step (ours).
+    """
+    if not has_tiers(deployment):
+        return chip
+    overlap = deployment.memory_tiers == "overlap"
+    time = streaming_time(data, replica_tiers(chip, deployment), overlap=overlap)
+    traffic = _sum(one.traffic for one in data)
+    rate = traffic / (deployment.tp_size * time)
+    return eqx.tree_at(lambda c: c.mem_bw, chip, rate)
+
+
+def _sum(values: Iterable[Scalar]) -> Scalar:
+    return sum(values, start=0.0)

@@ -1,0 +1,192 @@
+"""Prefill and requests: hand-worked numbers, closed forms against loops, and what must hold."""
+
+import math
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.metrics import REQUESTED
+from jaxlimits.model.prefill import cached_span, causal_pairs, prefill_operators
+from tests.helpers import (
+    PAPER,
+    Scenario,
+    elasticities,
+    evaluate_x64,
+    gradient_x64,
+    named_scenario,
+)
+from tests.model.test_invariants import LATENCIES, RATES, never_less
+from tests.strategies import scenarios
+
+PLAIN = {**PAPER, "accounting": "layers"}
+
+
+@pytest.fixture(autouse=True)
+def in_float64(x64):
+    """Compute in float64."""
+
+
+def prompt(llm: str, *, chunk: float = 0.0, length: float = 8192.0, **values) -> Scenario:
+    return named_scenario(llm, "h100", input_len=length, prefill_chunk=chunk, **{**PLAIN, **values})
+
+
+def volumes(scenario: Scenario):
+    """Volumes of a prefill of one prompt, whole or in chunks."""
+    length = scenario["input_len"]
+    chunk = scenario["prefill_chunk"] or length
+    sizes = {"seq_len": length, "query_tokens": chunk}
+    return prefill_operators(scenario.llm, scenario.but(**sizes).deployment)
+
+
+def test_a_dense_prompt_works_through_all_weights_and_half_the_square():
+    # Llama3-8B, 8192 tokens: 32 x (41943040 + 176160768) = 6979321856 elements of the layers;
+    # 2 x 8192 x 6979321856 = 1.14349e14, and 4 x 32 x 128 x 32 layers x 8192^2 / 2 = 1.75922e13.
+    whole = volumes(prompt("llama3-8b"))
+    assert whole.total("tensor_flops") == 2 * 8192 * 6_979_321_856 + 4 * 32 * 128 * 32 * 8192**2 / 2
+    assert whole.total("weight_traffic") == 6_979_321_856
+    assert whole.total("kv_traffic") == 8192 * 32 * 2 * 8 * 128
+
+
+def test_each_chunk_reads_the_weights_and_the_cache_so_far():
+    # 4 chunks of 2048: weights 4 times; cache 2048 + 4096 + 6144 + 8192 = 20480 tokens.
+    chunked = volumes(prompt("llama3-8b", chunk=2048.0))
+    whole = volumes(prompt("llama3-8b"))
+    assert chunked.total("weight_traffic") == 4 * 6_979_321_856
+    assert chunked.total("kv_traffic") == 20_480 * 32 * 2 * 8 * 128
+    assert chunked.total("tensor_flops") == whole.total("tensor_flops")
+
+
+def test_latent_attention_prefills_decompressed():
+    # DeepSeek-V3, 61 layers, 128 heads: 2 x 128 x (128 + 64 + 128) a pair; absorbed weights come
+    # with one decompression of 2 x 512 x 128 x (128 + 128) a token, stored ones hold it.
+    pairs = 61 * 8192**2 / 2
+    absorbed = volumes(prompt("deepseek-v3")).attention.tensor_flops
+    stored = volumes(prompt("deepseek-v3", mla_weights="stored")).attention.tensor_flops
+    assert stored == 2 * 128 * 320 * pairs
+    assert absorbed - stored == 61 * 8192 * 2 * 512 * 128 * 256
+
+
+def test_the_head_works_on_the_last_position_alone():
+    whole = volumes(prompt("llama3-8b", chunk=1024.0, accounting="full")).lm_head
+    # One head of 128256 x 4096, and 8192 rows of the embedding.
+    assert whole.tensor_flops == 2 * 128_256 * 4096
+    assert whole.weight_traffic == (128_256 + 8192) * 4096
+
+
+def test_ttft_is_the_work_over_the_rate_where_compute_binds():
+    # 8 H100 of 1.9789e15 FLOP/s, no sync: (1.14349e14 + 1.75922e13) / 1.58312e16 = 8.334 ms.
+    scenario = prompt("llama3-8b", tp_size=8.0, sync_latency=0.0, output_len=1.0)
+    point = evaluate_x64(*scenario)
+    flops = 2 * 8192 * 6_979_321_856 + 4 * 32 * 128 * 32 * 8192**2 / 2
+    assert point.ttft == pytest.approx(flops / (8 * scenario["peak_flops"]), rel=1e-12)
+    assert round(1e3 * point.ttft, 3) == 8.334
+    assert (point.request_latency, point.prefill_share) == (point.ttft, 1.0)
+
+
+def test_an_answer_is_decoded_at_its_mean_context():
+    scenario = prompt("llama3-8b", output_len=1001.0, length=4000.0)
+    point = evaluate_x64(*scenario)
+    # 1000 steps at contexts of 4001 to 5000 tokens; the model is linear in the context.
+    steps = [
+        evaluate_x64(*scenario.but(seq_len=float(length), input_len=0.0)).t_step
+        for length in (4001, 5000)
+    ]
+    decode = 1000 * sum(steps) / 2
+    assert point.request_latency - point.ttft == pytest.approx(decode, rel=1e-12)
+
+
+def test_a_system_that_serves_requests_in_turn():
+    # Two replicas of 16 sequences: each request takes its prefill, and a sixteenth of 99 steps.
+    scenario = prompt("llama3-8b", output_len=100.0, batch_size=16.0, dp_size=2.0)
+    point = evaluate_x64(*scenario)
+    decode = point.request_latency - point.ttft
+    assert point.request_rate == pytest.approx(2.0 / (point.ttft + decode / 16), rel=1e-12)
+    per_second = point.dollars_per_token * point.stps
+    assert point.dollars_per_request == pytest.approx(per_second / point.request_rate, rel=1e-12)
+
+
+def test_chunks_follow_each_other_through_a_pipeline():
+    # 8 chunks in 4 stages: 11 places of 32 instead of all.
+    scenario = prompt("llama3-8b", chunk=1024.0, pp_size=4.0, hop_latency=0.0)
+    through = evaluate_x64(*scenario)
+    alone = evaluate_x64(*scenario.but(pp_size=1.0))
+    assert through.ttft == pytest.approx(alone.ttft * 11 / 32, rel=1e-12)
+    whole = scenario.but(prefill_chunk=0.0)
+    same = evaluate_x64(*whole.but(pp_size=1.0)).ttft
+    assert evaluate_x64(*whole).ttft == pytest.approx(same, rel=1e-12)
+
+
+@pytest.mark.parametrize(("window", "chunk", "length"), [(3, 2, 12), (4, 2, 12), (20, 4, 12)])
+def test_a_window_reads_and_attends_as_counted_one_by_one(window, chunk, length):
+    scenario = named_scenario("gpt-oss-20b", "h100", sliding_window=float(window))
+    layers = scenario["num_windowed_layers"]
+    deployment = Deployment(seq_len=float(length), query_tokens=float(chunk))
+    full = (24 - layers) * length**2 / 2
+    # The area under min(x, w), which is what x tokens attend to in the continuum.
+    area = sum(min((x + 0.5) / 1000, window) for x in range(1000 * length)) / 1000
+    assert causal_pairs(scenario.llm, deployment) == pytest.approx(full + layers * area, rel=1e-9)
+    ends = range(chunk, length + 1, chunk)
+    read = layers * sum(min(end, window + chunk) for end in ends) + (24 - layers) * sum(ends)
+    assert cached_span(scenario.llm, deployment) == read
+
+
+def test_chunked_attention_reads_its_chunk_so_far():
+    # Maverick: 36 of 48 layers attend within 8192 tokens. 4 x 8192 tokens in chunks of 2048: each
+    # of them reads 2048, 4096, 6144 or 8192 tokens of its chunk, 16 times 5120 in the mean.
+    llm = named_scenario("llama4-maverick", "h100").llm
+    deployment = Deployment(seq_len=32768.0, query_tokens=2048.0)
+    full = 12 * sum(range(2048, 32769, 2048))
+    assert cached_span(llm, deployment) == full + 36 * 16 * 5120
+    assert causal_pairs(llm, deployment) == 12 * 32768**2 / 2 + 36 * 4 * 8192**2 / 2
+
+
+def test_without_a_request_its_metrics_are_nan():
+    point = evaluate_x64(*named_scenario("llama3-8b", "h100"))
+    assert all(math.isnan(getattr(point, name)) for name in REQUESTED)
+    point = evaluate_x64(*named_scenario("llama3-8b", "h100", input_len=1e7))
+    assert point.feasible
+    assert all(math.isnan(getattr(point, name)) for name in REQUESTED)
+
+
+@settings(max_examples=30)
+@given(scenario=scenarios(requested=True), more=st.integers(1, 10_000))
+def test_a_longer_prompt_never_shortens_ttft(scenario, more):
+    short = evaluate_x64(*scenario)
+    assume(not math.isnan(short.ttft))
+    long = evaluate_x64(*scenario.but(input_len=scenario["input_len"] + more, mem_capacity=1e15))
+    assert never_less(long.ttft, short.ttft)
+    assert never_less(long.request_latency, short.request_latency)
+
+
+@settings(max_examples=30)
+@given(scenario=scenarios(requested=True, pp_size=1.0), parts=st.integers(2, 10))
+def test_smaller_chunks_never_save_time(scenario, parts):
+    whole = scenario.but(prefill_chunk=0.0)
+    size = max(scenario["input_len"] // parts, 1.0)
+    once, often = evaluate_x64(*whole), evaluate_x64(*whole.but(prefill_chunk=size))
+    assert never_less(often.ttft, once.ttft) or math.isnan(once.ttft)
+
+
+@settings(max_examples=30)
+@given(scenario=scenarios(requested=True), more=st.integers(1, 100))
+def test_more_calls_never_save_time_or_dollars(scenario, more):
+    one = evaluate_x64(*scenario)
+    several = evaluate_x64(*scenario.but(calls_per_answer=scenario["calls_per_answer"] + more))
+    assume(not math.isnan(one.ttft))
+    assert several.ttft == one.ttft
+    assert never_less(several.request_latency, one.request_latency)
+    assert never_less(one.request_rate, several.request_rate)
+    assert never_less(several.dollars_per_request, one.dollars_per_request)
+
+
+@settings(max_examples=30)
+@given(scenario=scenarios(requested=True))
+def test_a_request_scales_with_all_rates_and_latencies(scenario):
+    assume(not math.isnan(evaluate_x64(*scenario).ttft))
+    for metric in ("ttft", "request_latency"):
+        shares = elasticities(scenario, [*RATES, *LATENCIES], metric)
+        rates, latencies = shares[: len(RATES)], shares[len(RATES) :]
+        assert sum(latencies) - sum(rates) == pytest.approx(1.0, rel=1e-5)
+        assert all(math.isfinite(slope) for slope in gradient_x64(scenario, metric).values())

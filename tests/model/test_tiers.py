@@ -1,0 +1,124 @@
+"""Tiers of memory: the closed forms against linear programs, and against plain reasoning."""
+
+import math
+
+import jax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxlimits.model.tiers import Data, Tier, remaining_traffic, streaming_time
+from tests.helpers import evaluate_x64, gradient_x64, named_scenario
+from tests.model.test_invariants import never_less
+from tests.reference import placement_time
+from tests.strategies import logs, scenarios
+
+HIERARCHY = {
+    "sram_capacity": 2e9,
+    "sram_bw": 100e12,
+    "lpddr_capacity": 500e9,
+    "lpddr_bw": 0.5e12,
+}
+
+
+@pytest.fixture(autouse=True)
+def in_float64(x64):
+    """Compute in float64."""
+
+
+@st.composite
+def hierarchies(draw):
+    """Data and tiers in which they fit, with room to spare or none."""
+    kinds = draw(st.lists(st.tuples(logs(1e-3, 1.0), logs(1e-4, 10.0)), min_size=1, max_size=4))
+    tiers = draw(st.lists(st.tuples(logs(1e-3, 1.0), logs(1e-2, 1e2)), min_size=1, max_size=3))
+    stored = sum(size for size, _ in kinds)
+    room = sum(size for size, _ in tiers)
+    spare = draw(st.one_of(st.just(1.0), st.floats(1.0, 20.0))) * (1.0 + 1e-9)
+    tiers = [(size * spare * stored / room, rate) for size, rate in tiers]
+    return [(size, size * heat) for size, heat in kinds], tiers
+
+
+@settings(max_examples=200)
+@given(case=hierarchies(), overlap=st.booleans())
+def test_the_closed_form_is_the_optimum_of_the_linear_program(case, overlap):
+    kinds, tiers = case
+    data = [Data(stored=jax.numpy.asarray(s), traffic=jax.numpy.asarray(v)) for s, v in kinds]
+    places = [Tier(capacity=c, bandwidth=w) for c, w in tiers]
+    found = float(streaming_time(data, places, overlap=overlap))
+    assert found == pytest.approx(placement_time(kinds, tiers, overlap=overlap), rel=1e-6)
+
+
+def test_what_is_left_is_the_coldest():
+    # 10 B read 20 times over, 30 B read once, 5 B never: taking 15 B leaves 25 B of the second.
+    data = [Data(stored=s, traffic=jax.numpy.asarray(v)) for s, v in ((10, 200.0), (30, 30.0))]
+    data.append(Data(stored=5, traffic=jax.numpy.asarray(0.0)))
+    left = [float(remaining_traffic(data, taken)) for taken in (0.0, 4.0, 15.0, 40.0, 99.0)]
+    assert left == [230.0, 150.0, 25.0, 0.0, 0.0]
+
+
+def test_tiers_that_stream_at_once_share_the_traffic():
+    # Llama3-8B whole in both tiers: 3.35 + 100 TB/s, of which SRAM holds 2 GB of 8.03 + 0.27 GB:
+    # HBM streams the other 6.3 GB in 1.88 ms, SRAM its 2 GB in 0.02 ms.
+    scenario = named_scenario("llama3-8b", "h100", sram_capacity=2e9, sram_bw=100e12)
+    plain, point = evaluate_x64(*scenario.but(sram_capacity=0.0)), evaluate_x64(*scenario)
+    read = plain.weight_traffic + plain.kv_traffic
+    assert point.t_mem == pytest.approx((read - 2e9) / 3.35e12, rel=1e-12)
+    turn = evaluate_x64(*scenario.but(memory_tiers="add"))
+    assert turn.t_mem == pytest.approx((read - 2e9) / 3.35e12 + 2e9 / 100e12, rel=1e-12)
+
+
+def test_a_large_slow_tier_holds_what_does_not_fit():
+    # Llama3-70B on one H100 of 80 GB with LPDDR: the rest beyond 80 GB streams at 0.5 TB/s.
+    scenario = named_scenario("llama3-70b", "h100", lpddr_capacity=500e9, lpddr_bw=0.5e12)
+    scenario = scenario.but(weight_bits=16.0)
+    assert not evaluate_x64(*scenario.but(lpddr_capacity=0.0)).feasible
+    point = evaluate_x64(*scenario)
+    assert point.feasible
+    embedding = 128_256 * 8192 * 2.0
+    slow = point.weight_bytes + point.kv_bytes - scenario["mem_capacity"] - embedding
+    rows = 8192 * 2.0  # read, but not beside the embedding
+    assert point.t_mem == pytest.approx(slow / 0.5e12, rel=2 * rows / slow)
+
+
+def test_capacity_zero_is_no_tier_at_all():
+    scenario = named_scenario("deepseek-v3", "h200", tp_size=8.0, sram_bw=1e15, lpddr_bw=1e15)
+    bare = named_scenario("deepseek-v3", "h200", tp_size=8.0)
+    for name in ("t_mem", "t_step", "utps", "bandwidth_utilisation", "capacity_utilisation"):
+        same = getattr(evaluate_x64(*bare), name)
+        assert getattr(evaluate_x64(*scenario), name) == same or math.isnan(same)
+
+
+@settings(max_examples=30)
+@given(scenario=scenarios(tiered=True), factor=st.floats(1.0, 100.0))
+def test_more_of_a_tier_never_hurts(scenario, factor):
+    here = evaluate_x64(*scenario)
+    for name in ("sram_capacity", "sram_bw", "lpddr_capacity", "lpddr_bw", "mem_bw"):
+        more = evaluate_x64(*scenario.scaled(factor, [name]))
+        assert more.utps >= here.utps * (1.0 - 1e-9), name
+        assert never_less(more.max_batch_size, here.max_batch_size)
+
+
+@settings(max_examples=30)
+@given(scenario=scenarios(tiered=True))
+def test_tiers_in_turn_are_never_faster_than_at_once(scenario):
+    once = evaluate_x64(*scenario.but(memory_tiers="overlap"))
+    turn = evaluate_x64(*scenario.but(memory_tiers="add"))
+    assert turn.t_mem >= once.t_mem * (1.0 - 1e-9)
+
+
+@settings(max_examples=30)
+@given(scenario=scenarios(tiered=True))
+def test_slopes_with_tiers_are_finite(scenario):
+    assert all(math.isfinite(slope) for slope in gradient_x64(scenario).values())
+
+
+def test_slopes_by_a_tier_are_difference_quotients():
+    scenario = named_scenario("deepseek-v3", "h200", tp_size=8.0, batch_size=8.0, **HIERARCHY)
+    for tiers in ("overlap", "add"):
+        point = scenario.but(memory_tiers=tiers)
+        slopes = gradient_x64(point)
+        for name in ("sram_capacity", "sram_bw", "mem_bw", "mem_capacity", "lpddr_bw"):
+            ends = [evaluate_x64(*point.scaled(1.0 + h, [name])).utps for h in (1e-6, -1e-6)]
+            quotient = (ends[0] - ends[1]) / (2e-6 * point[name])
+            size = 1e-6 * evaluate_x64(*point).utps / point[name]
+            assert slopes[name] == pytest.approx(quotient, rel=1e-5, abs=size), (tiers, name)
