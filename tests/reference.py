@@ -612,7 +612,7 @@ def prefill_seconds(p: Point) -> float:
             add_index_scores(q, work["indexer"])
     bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
     _, _, overlap = stage_times(q, work, gathered_bandwidth(q, work, bandwidth, chunks))
-    return overlap + chunks * sync_seconds(q)
+    return overlap + chunks * sync_parts(q)[0]
 
 
 def add_causal_attention(q: Point, work: Work, kind: str) -> None:

@@ -250,6 +250,13 @@ def _columns_of(axis: Axis) -> dict[str, tuple]:
     return {axis.name: axis.values, **axis.linked}
 
 
+def _fixed_switches(axes: Iterable[Axis], settings: Mapping[str, float | str]) -> dict[str, str]:
+    chosen = {name: str(settings[name]) for name in schema.SWITCHES if name in settings}
+    varying = {axis.name for axis in axes}
+    every = {**schema.switch_defaults(), **chosen}
+    return {name: choice for name, choice in every.items() if name not in varying}
+
+
 def _named(axes: Iterable[Axis], settings: Mapping[str, object]) -> set[str]:
     """Every name that the grid sets."""
     return {name for axis in axes for name in (axis.name, *axis.linked)} | set(settings)
