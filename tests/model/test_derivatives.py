@@ -107,7 +107,7 @@ POINTS = {
             "h200",
             tp_size=3.0,
             dp_size=5.0,
-            batch_size=200.0,
+            batch_size=20.0,
             input_len=1500.0,
             output_len=30.0,
             prefill_chunk=410.0,

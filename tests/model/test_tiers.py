@@ -113,13 +113,13 @@ def test_slopes_with_tiers_are_finite(scenario):
     assert all(math.isfinite(slope) for slope in gradient_x64(scenario).values())
 
 
-def test_slopes_by_a_tier_are_difference_quotients():
+@pytest.mark.parametrize("tiers", ["overlap", "add"])
+def test_slopes_by_a_tier_are_difference_quotients(tiers):
     scenario = named_scenario("deepseek-v3", "h200", tp_size=8.0, batch_size=8.0, **HIERARCHY)
-    for tiers in ("overlap", "add"):
-        point = scenario.but(memory_tiers=tiers)
-        slopes = gradient_x64(point)
-        for name in ("sram_capacity", "sram_bw", "mem_bw", "mem_capacity", "lpddr_bw"):
-            ends = [evaluate_x64(*point.scaled(1.0 + h, [name])).utps for h in (1e-6, -1e-6)]
-            quotient = (ends[0] - ends[1]) / (2e-6 * point[name])
-            size = 1e-6 * evaluate_x64(*point).utps / point[name]
-            assert slopes[name] == pytest.approx(quotient, rel=1e-5, abs=size), (tiers, name)
+    point = scenario.but(memory_tiers=tiers)
+    slopes = gradient_x64(point)
+    for name in ("sram_capacity", "sram_bw", "mem_bw", "mem_capacity", "lpddr_bw"):
+        ends = [evaluate_x64(*point.scaled(1.0 + h, [name])).utps for h in (1e-6, -1e-6)]
+        quotient = (ends[0] - ends[1]) / (2e-6 * point[name])
+        size = 1e-6 * evaluate_x64(*point).utps / point[name]
+        assert slopes[name] == pytest.approx(quotient, rel=1e-5, abs=size), (tiers, name)
