@@ -29,7 +29,8 @@ DISCRETE = {"compute_bits"}
 
 # Points away from kinks and jumps, but for the fields in braces: expert parallelism sets in where
 # ``ep_size`` exceeds 1, and the imbalance it brings has a kink where a rank holds a whole number of
-# experts, as it always does; operator by operator, an indexer without heads has a kink at no layer.
+# experts, as it always does; operator by operator or with tiers of memory,
+# an indexer without heads has a kink at no layer.
 POINTS = {
     "memory bound": (
         named_scenario("llama3-70b", "h100", tp_size=16.0, pp_size=2.0, batch_size=7.0),
@@ -106,7 +107,7 @@ POINTS = {
             "h200",
             tp_size=3.0,
             dp_size=5.0,
-            batch_size=200.0,
+            batch_size=20.0,
             input_len=1500.0,
             output_len=30.0,
             prefill_chunk=410.0,
@@ -117,7 +118,7 @@ POINTS = {
             lpddr_capacity=1e9,
             lpddr_bw=1e12,
         ),
-        {"ep_size"},
+        {"ep_size", "num_sparse_layers"},
     ),
     "paper": (
         named_scenario(
