@@ -34,17 +34,17 @@ CONTINUOUS = [
 compiled_sync = jax.jit(sync)
 
 
-def assert_same(metrics: Metrics, expected: dict[str, float]) -> None:
+def assert_same(metrics: Metrics, expected: dict[str, float], *, rel: float = 1e-9) -> None:
     for name in set(CONTINUOUS) - set(CALIBRATED):
-        assert getattr(metrics, name) == pytest.approx(expected[name], rel=1e-9, nan_ok=True), name
+        assert getattr(metrics, name) == pytest.approx(expected[name], rel=rel, nan_ok=True), name
     assert metrics.feasible == expected["feasible"]
     assert metrics.batch_capacity == pytest.approx(expected["batch_capacity"], rel=1e-9, abs=1e-6)
-    assert metrics.limit_factor == pytest.approx(expected["limit_factor"], rel=1e-9)
+    assert metrics.limit_factor == pytest.approx(expected["limit_factor"], rel=rel)
     # A quotient on a whole number may be floored to either side.
     assert metrics.max_batch_size == pytest.approx(expected["max_batch_size"], rel=1e-9, abs=1.0)
     if metrics.limit != expected["limit"]:
         shares = sorted(expected[name] for name in ("t_mem", "t_compute", "t_sync"))
-        assert shares[1] == pytest.approx(shares[2], rel=1e-9)
+        assert shares[1] == pytest.approx(shares[2], rel=rel)
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
@@ -67,7 +67,8 @@ def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, data
 @given(data=st.data())
 def test_the_model_equals_an_independent_one_with_several_tiers(name, data):
     scenario = data.draw(scenarios(combinations=(name,), tiered=True))
-    assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+    expected = reference(scenario.numbers, scenario.switches)
+    assert_same(evaluate_x64(*scenario), expected, rel=1e-6)  # as far as the linear program goes
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS.values(), ids=COMBINATIONS)
