@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -223,7 +224,8 @@ def test_a_split_within_the_heads_needs_no_copies(scenario):
     heads = scenario["num_kv_heads"]
     within = scenario.but(tp_size=min(scenario["tp_size"], heads), dp_size=1.0, ep_size=1.0)
     split, copied = within.but(kv_sharding="split"), within.but(kv_sharding="heads")
-    assert evaluate_x64(*split) == evaluate_x64(*copied) or not evaluate_x64(*split).feasible
+    assume(evaluate_x64(*split).feasible)
+    np.testing.assert_equal(vars(evaluate_x64(*split)), vars(evaluate_x64(*copied)))
 
 
 @given(scenario=scenarios(architectures=("moe", "mla_moe"), feasible=None, dp_size=1.0))
