@@ -33,6 +33,12 @@ THRESHOLDS = {"library_bytes": 1024.0, "one_shot_bytes": 4096.0}
 # are as far apart as one row of four.
 THRESHOLDS |= {"scale_up_size": 7.0, "mesh_rows": 4.0}
 
+# Each field is a program of its own: the ordinary suite compiles every third, `-m slow` the others.
+FIELDS = [
+    pytest.param(name, marks=[pytest.mark.slow] if place % 3 else [])
+    for place, name in enumerate(TESTED)
+]
+
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory):
@@ -46,7 +52,7 @@ def evaluated(catalog, **settings):
     return jl.evaluate("everything", "everything", catalog=catalog, x64=True, **point)
 
 
-@pytest.mark.parametrize("name", TESTED)
+@pytest.mark.parametrize("name", FIELDS)
 def test_a_field_is_found_from_a_metric_that_depends_on_it(name, catalog):
     here = value_of(name, catalog)
     other, wanted = VALUES.get(name, (here, 2.0 * here))
