@@ -21,6 +21,7 @@ from jaxlimits.cli import (
     info,
     optimise,
     pack,
+    plot,
     point,
     solve,
     study,
@@ -52,6 +53,7 @@ app.command("study")(study.study)
 app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)
+app.command("plot")(plot.plot)
 app.command("pack")(pack.pack)
 app.command("calibrate")(calibrate.calibrate)
 app.command("compare")(compare.compare)

@@ -13,7 +13,10 @@ from jaxlimits.model.llm import LLM
 
 
 class Exchanges(eqx.Module):
-    """Collectives of one step [1], and what all chips of a replica send for one token [B/token]."""
+    """Collectives of one step [1], and what all chips of a replica send for one token [B/token].
+
+    Those of the model's own pass: what a draft exchanges comes on top.
+    """
 
     tp_collectives: Scalar
     ep_collectives: Scalar
