@@ -84,10 +84,10 @@ def _report(outcome: "Outcome", target: Path, seconds: float, *, as_json: bool) 
     from jaxlimits.studies.runner import FINDINGS, finding_facts
 
     if as_json:
-        findings = [finding_facts(claim, outcome) for claim in outcome.study.claims]
+        findings = [finding_facts(claim, outcome) for claim in outcome.claims]
         print_json({"output": str(target), "seconds": round(seconds, 3), "findings": findings})
         return
-    for claim in outcome.study.claims:
+    for claim in outcome.claims:
         finding = outcome.findings[claim.name]
         typer.echo(f"{finding.verdict!s:<22} {claim.statement}")
         typer.echo(f"{'':<22} {finding.sentence}\n")

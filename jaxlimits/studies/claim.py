@@ -118,6 +118,8 @@ class Claim:
         Tests the claim.
     pictures
         Figures.
+    is_long
+        Whether a quick run leaves it out.
     """
 
     name: str
@@ -127,6 +129,7 @@ class Claim:
     grids: tuple[str, ...]
     find: Callable[[Results], Finding]
     pictures: tuple[Picture, ...] = ()
+    is_long: bool = False
 
 
 def at_stated_prices(result: xr.Dataset) -> xr.Dataset:

@@ -10,6 +10,7 @@ from jaxlimits.studies.claims import (
     plateau,
     speed,
     sync,
+    ways,
 )
 from jaxlimits.studies.families import FAMILIES
 from jaxlimits.studies.study import Study
@@ -32,6 +33,7 @@ PAPER = Study(
         four_times.CLAIM,
         eight_times.CLAIM,
         plateau.CLAIM,
+        ways.CLAIM,
     ),
     families=FAMILIES,
 )

@@ -51,7 +51,7 @@ def _content(outcome: "Outcome", results: Mapping[str, xr.Dataset], folder: Path
     families = () if outcome.quick else outcome.study.families
     return {
         "study": outcome.study,
-        "claims": [_claim(claim, outcome, folder) for claim in outcome.study.claims],
+        "claims": [_claim(claim, outcome, folder) for claim in outcome.claims],
         "families": [
             {
                 "family": family,

@@ -77,6 +77,11 @@ class Outcome:
     quick: bool
     seconds: float
 
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Claims that were tested."""
+        return self.study.tested(quick=self.quick)
+
 
 def find_study(name: str) -> Study:
     """Return a study by its name, or raise ``InputError`` with those there are."""
@@ -145,7 +150,7 @@ def evaluate_study(
     quick: bool = False,
 ) -> Outcome:
     """Test every claim on what its grids gave, and tabulate the families."""
-    findings = {claim.name: _tested(claim, results) for claim in study.claims}
+    findings = {claim.name: _tested(claim, results) for claim in study.tested(quick=quick)}
     tables = {name: finding.table for name, finding in findings.items()}
     if not quick:
         for family in study.families:
@@ -232,7 +237,7 @@ def _write_tables(outcome: Outcome, folder: Path) -> None:
 
 def study_pictures(study: Study, *, quick: bool) -> Iterator[Picture]:
     """Yield every figure of a run."""
-    for part in (*study.claims, *(() if quick else study.families)):
+    for part in (*study.tested(quick=quick), *(() if quick else study.families)):
         yield from part.pictures
 
 
@@ -248,7 +253,7 @@ def _draw_all(
 
 def findings_json(outcome: Outcome) -> str:
     """Return every finding as strict JSON: a list, in the order of the study."""
-    listed = [finding_facts(claim, outcome) for claim in outcome.study.claims]
+    listed = [finding_facts(claim, outcome) for claim in outcome.claims]
     return json.dumps(strict(listed), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

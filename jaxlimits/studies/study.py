@@ -24,9 +24,13 @@ class Study:
     claims: tuple[Claim, ...]
     families: tuple[Family, ...]
 
+    def tested(self, *, quick: bool = False) -> tuple[Claim, ...]:
+        """Claims of a run: all, or those that are quick to test."""
+        return tuple(claim for claim in self.claims if not (quick and claim.is_long))
+
     def grids(self, *, quick: bool = False) -> tuple[str, ...]:
         """Names of the grids that it sweeps: those of claims, and of families unless quick."""
-        needed = [grid for claim in self.claims for grid in claim.grids]
+        needed = [grid for claim in self.tested(quick=quick) for grid in claim.grids]
         if not quick:
             needed += [family.grid for family in self.families]
         return tuple(dict.fromkeys(needed))

@@ -8,7 +8,16 @@ import xarray as xr
 
 import jaxlimits as jl
 from jaxlimits.studies.claim import Verdict, judge, judge_cases
-from jaxlimits.studies.claims import bandwidth, dram, eight_times, hbm3_limit, plateau, speed, sync
+from jaxlimits.studies.claims import (
+    bandwidth,
+    dram,
+    eight_times,
+    hbm3_limit,
+    plateau,
+    speed,
+    sync,
+    ways,
+)
 from jaxlimits.studies.claims.knee import at_crossing, crossing
 from jaxlimits.studies.paper import PAPER
 from jaxlimits.studies.runner import sweep_study
@@ -150,3 +159,35 @@ def test_10000_needs_the_latency_that_memory_leaves():
     found = speed.latency_for_hard(jl.sweep("better_collectives"))
     by_hand = (1e-4 - memory_time("xpu-3d-dram")) / (3 * 126)
     assert float(found.sel(llm="llama3-405b")) == pytest.approx(by_hand, rel=3e-2)
+
+
+def way(needed, utps, **chosen):
+    """One model, machine and context, in which each set of measures gives the same but some."""
+    axes = {axis: [0, 1] for axis in ways.MEASURES}
+    shape = (2,) * len(axes)
+    here = xr.Dataset(
+        {
+            "needed_latency": (tuple(axes), np.full(shape, needed)),
+            "utps": (tuple(axes), np.full(shape, 100.0)),
+        },
+        coords=axes,
+    )
+    here.utps.loc[{axis: int(axis in chosen) for axis in ways.MEASURES}] = utps
+    return here
+
+
+def test_the_least_set_is_the_smallest_that_reaches_the_target():
+    measures, _ = ways.least_measures(way(np.nan, 1e4, speculation=1, sram_capacity=1))
+    assert measures == [ways.MEASURES["speculation"], ways.MEASURES["sram_capacity"]]
+
+
+def test_a_machine_that_reaches_it_needs_no_measure():
+    assert ways.least_measures(way(2e-6, 1e4)) == ([], 2e-6)
+
+
+def test_quicker_collectives_alone_are_one_measure_if_they_can_be_built():
+    assert ways.least_measures(way(0.2e-6, 1e4, weight_bits=1, speculation=1)) == (
+        [ways.COLLECTIVES],
+        0.2e-6,
+    )
+    assert ways.least_measures(way(0.05e-6, 100.0)) is None
