@@ -165,6 +165,11 @@ TESTED = [
     for name in schema.FIELDS
     if not name.startswith("draft_") or name.removeprefix("draft_") in (*SOME, "length")
 ]
+# Each field compiles programs of its own: the ordinary suite tests a third, `-m slow` the others.
+EVERY_THIRD = [
+    pytest.param(name, marks=[] if place % 3 == 1 else [pytest.mark.slow])
+    for place, name in enumerate(TESTED)
+]
 # Where twice and half the value are not values of the field.
 VALUES = {"ep_size": (2.0, 4.0), "tied_embeddings": (0.0, 1.0), "utilisation": (0.5, 1.0)}
 VALUES |= {"mesh_rows": (1.0, 2.0)}
@@ -202,7 +207,7 @@ def swept(folder, catalog):
     return functools.partial(_swept, folder)
 
 
-@pytest.mark.parametrize("name", TESTED)
+@pytest.mark.parametrize("name", EVERY_THIRD)
 def test_a_field_works_as_an_axis_an_override_and_a_scale_factor(name, swept, point, catalog):
     here = value_of(name, catalog)
     values = VALUES.get(name, (here, 2.0 * here))
