@@ -6,6 +6,7 @@ import shutil
 import tempfile
 
 import jax
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -25,6 +26,9 @@ jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_compilation_cache_max_size", 8 << 30)
 
+MOST_BYTES = 3 << 30
+"""Memory of a worker from which on it forgets what it compiled."""
+
 settings.register_profile(
     "quick",
     deadline=None,  # the first example of a combination of switches compiles
@@ -38,6 +42,14 @@ settings.load_profile("ci" if os.environ.get("CI") else "quick")
 def pytest_configure(config):
     # Records are built inside strategies, and beartype picks the items that it checks at random.
     config.addinivalue_line("filterwarnings", "ignore:Do not use the `random` module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bounded_memory():
+    """Forget programs once they fill memory: thousands of them take gigabytes."""
+    yield
+    if psutil.Process().memory_info().rss > MOST_BYTES:
+        jax.clear_caches()
 
 
 @pytest.fixture

@@ -197,7 +197,7 @@ def _find(grid: str | Path) -> Path:
         return shipped[str(grid)]
     if path.suffix or len(path.parts) > 1 or path.is_dir():
         what = "is a folder" if path.is_dir() else "no such file"
-        remedy = f"or name a shipped grid: {', '.join(shipped)}"
+        remedy = "or name a shipped grid, as paper or smoke; grids/README.md shows them all"
         raise InputError(what, where=str(grid), remedy=remedy)
     raise unknown_name("grid", str(grid), shipped)
 

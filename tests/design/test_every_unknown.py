@@ -92,8 +92,9 @@ def test_a_field_that_does_not_count_is_met_everywhere_or_unreachable(name, cata
     point = ("everything", "everything")
     easy = f"utps={now.utps / 2}"
     hard = f"utps={now.utps * 2}"
-    met = jl.solve(*point, solve_for=name, target=easy, catalog=catalog, **BASE)
-    unmet = jl.solve(*point, solve_for=name, target=hard, catalog=catalog, **BASE)
+    settings = {"catalog": catalog, **BASE, **OVERLAY}
+    met = jl.solve(*point, solve_for=name, target=easy, **settings)
+    unmet = jl.solve(*point, solve_for=name, target=hard, **settings)
     assert (met.reason, met.reached) == ("met_everywhere", now.utps)
     limit = jl.Limit(now.limit).name.lower()
     assert (unmet.reason, unmet.reached) == (f"unreachable_{limit}", now.utps)

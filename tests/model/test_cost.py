@@ -90,4 +90,6 @@ def test_every_output_in_dollars_owns_up_to_its_prices(name):
 
 def test_every_other_output_is_free_of_prices():
     priced = {name for name, info in quantities(Metrics).items() if "USD" in info.unit}
-    assert priced == {"capital_cost", "cost_rate", "dollars_per_token", "stps_per_dollar"}
+    assert priced == {"capital_cost", "cost_rate", "dollars_per_token", "stps_per_dollar"} | {
+        "dollars_per_request"
+    }

@@ -69,6 +69,7 @@ POINTS = {
             ep_size=16.0,
             batch_size=333.0,
             seq_len=20_000.0,
+            scale_up_size=9.0,  # 32 chips in 3.6 domains: no whole number, at which one more begins
             **COMBINATIONS["engine"],
         ),
         {"ep_size", "num_experts", "num_sparse_layers"},

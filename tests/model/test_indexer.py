@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from jaxlimits.model import indexer, kv_cache, vector, weights
@@ -104,7 +105,7 @@ def test_vector_work_of_an_indexer():
 def test_the_papers_reading_has_no_indexer():
     full = sparse(attention_span="full", qk_norm_params=2048.0)
     v3 = named_scenario("deepseek-v3", "h200", tp_size=8.0, attention_span="full", **LONG)
-    assert evaluate_x64(*full) == evaluate_x64(*v3)
+    np.testing.assert_equal(vars(evaluate_x64(*full)), vars(evaluate_x64(*v3)))
 
 
 def test_an_indexer_pays_only_in_long_contexts():
