@@ -95,16 +95,16 @@ def elasticities_of(scenario, fields):
 
         def log_speed(logs, values):
             changed = {**values, **{name: jax.numpy.exp(log) for name, log in logs.items()}}
-            return jax.numpy.log(
-                evaluate(*assemble(effective_fields({**scenario.base, **changed}), static)).utps
-            )
+            return jax.numpy.log(evaluate(*assemble(effective_fields(changed), static)).utps)
 
-        def at(values):
-            whole = {**scenario.base, **values}
+        def at(base, values):
+            whole = {**base, **values}
             logs = {name: jax.numpy.log(jax.numpy.asarray(whole[name])) for name in fields}
-            return jax.grad(log_speed)(logs, values)
+            return jax.grad(log_speed)(logs, whole)
 
-        found = jax.jit(jax.vmap(at))(varying)
+        # Traced, the base too: a draft that is not there has fields that no draft could have.
+        base = {name: np.float64(value) for name, value in scenario.base.items()}
+        found = jax.jit(jax.vmap(at, in_axes=(None, 0)))(base, varying)
     return {name: np.asarray(values) for name, values in found.items()}
 
 
