@@ -49,5 +49,8 @@ def build_reduction(  # noqa: PLR0911  (one return an operation)
 
 
 def _is_complete(spec: ReductionSpec) -> bool:
-    """Whether a metric has a value wherever a point is usable."""
-    return spec.of[0] in schema.OUTPUTS
+    """Whether a metric has a value wherever a point is usable.
+
+    The limit's have; a request may not fit in memory where a step does.
+    """
+    return spec.of[0] in schema.OF_THE_LIMIT

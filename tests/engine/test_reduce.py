@@ -215,6 +215,37 @@ def test_a_metric_counts_as_often_as_there_are_points_with_its_value(memory):
             assert np.isnan(winner[~some]).all()
 
 
+REQUESTS = """
+outputs = ["ttft", "feasible"]
+[base]
+llm = "llama3-70b"
+chip = "h100"
+tp_size = 1
+seq_len = 64
+[axes]
+input_len = [1024, 65536]
+batch_size = [1, 8, 32]
+[reduce.average]
+op = "mean"
+of = "ttft"
+[reduce.longest]
+op = "max"
+of = "ttft"
+"""
+
+
+def test_a_request_that_does_not_fit_where_its_step_does_is_left_out():
+    file = parse_grid(REQUESTS, where="test", stem="test", folder=Path())
+    spec = build_spec(file, grid_catalog(file))
+    job = spec_job(spec, bind(spec))
+    arrays, states = collect(job)
+    found = {f.name: f.values for f in findings_of(spec.reductions, job, states)}
+    ttft = arrays["ttft"].astype(np.float64)
+    assert (np.isnan(ttft) & (arrays["feasible"] == 1)).any()
+    assert found["average"] == pytest.approx(np.nanmean(ttft), rel=2e-6)
+    assert found["longest"] == pytest.approx(np.nanmax(ttft), rel=1e-6)
+
+
 def brute_force_frontier(points):
     kept = []
     for i, point in enumerate(points):
