@@ -25,7 +25,7 @@ from jaxlimits.grid.reductions import ReductionSpec
 from jaxlimits.grid.requirements import read_target
 from jaxlimits.grid.rules import Budget, Rules
 from jaxlimits.grid.scenario import bind
-from jaxlimits.grid.spec import GridSpec
+from jaxlimits.grid.spec import GridSpec, refuse_unstated
 from jaxlimits.model.metrics import Limit
 from jaxlimits.pipeline import load_grid
 from jaxlimits.store.results import open_result
@@ -225,6 +225,7 @@ def _of_grid(
     **options: Any,
 ) -> list[Row]:
     """Reduce a grid to points, within the targets."""
+    refuse_unstated(spec, question.metrics, where=spec.file.where, key="best")
     names = [axis.name for axis in spec.axes]
     rules = Rules(budgets=question.targets)
     scenario = dataclasses.replace(bind(spec), rules=rules)

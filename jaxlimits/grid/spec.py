@@ -269,6 +269,18 @@ _CALLS_FOR = {
 """What metrics need, by the name to set, and how it is written."""
 
 
+def refuse_unstated(spec: GridSpec, metrics: Iterable[str], *, where: str, key: str) -> None:
+    """Raise where a metric says nothing because of what a grid does not name.
+
+    Raises
+    ------
+    InputError
+        A calibrated metric without a calibration, one of a request without a request.
+    """
+    named = _named(spec.axes, {**spec.base, **spec.names})
+    _refuse_unstated(list(metrics), schema.unstated_metrics(named), where=where, key=key)
+
+
 def _refuse_unstated(
     metrics: Iterable[str], unstated: Collection[str], *, where: str, key: str
 ) -> None:

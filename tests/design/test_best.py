@@ -150,3 +150,11 @@ def test_the_command_prints_points_and_json(made):
     assert (nothing.code, nothing.out) == (1, "no point keeps every target\n")
     front = run(*command, "--frontier", "--near", "1.2")
     assert front.code == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "needs"), [("calibrated_utps", "a calibration"), ("request_rate", "a request")]
+)
+def test_a_metric_that_says_nothing_is_refused_with_what_it_needs(made, metric, needs):
+    with pytest.raises(InputError, match=f"{metric}': needs {needs}"):
+        jl.best(made / "grid.toml", jl.ask(maximise=metric))
