@@ -63,6 +63,15 @@ main()
 """
 
 
+KILLED_AT_THE_INDEX = """
+import os, signal
+from jaxlimits.store import index
+
+index.replace_variable = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+"""Ends the process when all shards are there and the index is half written."""
+
+
 @dataclasses.dataclass
 class Killable:
     """A sweep in processes of its own, that can be killed at a share of its chunks."""
@@ -105,10 +114,10 @@ class Killable:
             and (not self.job.outputs or key in shards)
         }
 
-    def start(self, *options):
+    def start(self, *options, first=""):
         command = ["sweep", self.grid, "-o", self.output, "--memory", f"{MEMORY:.0f} B", *options]
         return subprocess.Popen(
-            [sys.executable, "-c", SWEEP, self.log, str(self.largest), *map(str, command)],
+            [sys.executable, "-c", first + SWEEP, self.log, str(self.largest), *map(str, command)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -169,6 +178,19 @@ def test_a_sweep_that_is_killed_twice_has_the_same_bits(tmp_path):
     drawn = random.Random(20240)
     moments = [(share, drawn.uniform(0.0, 0.02)) for share in (0.3, 0.8)]
     assert_nothing_is_lost(tmp_path, "file", moments)
+
+
+def test_a_kill_while_the_index_is_written_leaves_nothing_half_written(tmp_path):
+    sweep = Killable(tmp_path, *KINDS["dense"])
+    with sweep.start(first=KILLED_AT_THE_INDEX) as process:
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    begin = len(sweep.started())
+    assert begin == sweep.job.plan.num_chunks
+    sweep.finish()
+    assert len(sweep.started()) == begin
+    assert not list(tmp_path.rglob("*.partial"))
+    assert missing_shards(sweep.output, verify=True) == []
 
 
 @pytest.mark.slow

@@ -25,6 +25,11 @@ IN_FLIGHT = 2
 """Chunks under way on each device: one computing while the other's results are taken."""
 
 _POINTS_ON_CPU = 1 << 20
+"""Points whose metrics stay in the caches until the reductions have read them."""
+
+_BYTES_ON_CPU = 64 << 20
+"""Memory of a chunk that is only stored: larger ones start programs and files less often."""
+
 _SHARE_ON_ACCELERATOR = 0.05
 
 Progress = Callable[[str, float], None]
@@ -95,7 +100,7 @@ def point_bytes(
     return dense + reduced + searched + 4 * size
 
 
-def chunk_points(bytes_a_point: int, *, memory: float | None = None) -> int:
+def chunk_points(bytes_a_point: int, *, reduced: bool, memory: float | None = None) -> int:
     """Return how many points a chunk should have.
 
     On a CPU a chunk stays near the caches, which is where fresh memory stops being the cost; an
@@ -105,6 +110,8 @@ def chunk_points(bytes_a_point: int, *, memory: float | None = None) -> int:
     ----------
     bytes_a_point
         As :func:`point_bytes`.
+    reduced
+        Whether anything reads the metrics of a chunk again.
     memory
         Bytes that a chunk may take; found from the device where left out.
     """
@@ -112,7 +119,7 @@ def chunk_points(bytes_a_point: int, *, memory: float | None = None) -> int:
         return max(1, int(memory / (IN_FLIGHT * bytes_a_point)))
     device = jax.devices()[0]
     if device.platform == "cpu":
-        return _POINTS_ON_CPU
+        return _POINTS_ON_CPU if reduced else max(_POINTS_ON_CPU, _BYTES_ON_CPU // bytes_a_point)
     limit = (device.memory_stats() or {}).get("bytes_limit", 8 << 30)
     return max(1, int(_SHARE_ON_ACCELERATOR * limit / bytes_a_point))
 
@@ -128,7 +135,8 @@ def make_job(
     digits: int | None = None,
 ) -> Job:
     """Plan a sweep."""
-    points = chunk_points(point_bytes(outputs, reductions, precision, requirements), memory=memory)
+    bytes_a_point = point_bytes(outputs, reductions, precision, requirements)
+    points = chunk_points(bytes_a_point, reduced=bool(reductions), memory=memory)
     return Job(
         scenario=scenario,
         plan=make_plan(scenario, points=points, kept=_kept_axes(scenario, reductions)),

@@ -4,6 +4,7 @@ Compressing here and handing HDF5 finished chunks keeps every core busy; the lib
 runs on one. The bytes are the standard filters', so every reader opens them.
 """
 
+import functools
 import math
 from collections.abc import Collection, Iterator
 
@@ -67,10 +68,23 @@ def filtered_chunk(
         whole = np.full(chunk, fill, dtype=array.dtype)
         whole[tuple(slice(length) for length in part.shape)] = part
         part = whole
-    return isal_zlib.compress(_shuffled(part), DEFLATE_LEVEL)
+    words = np.ascontiguousarray(part).reshape(-1).view(f"u{part.dtype.itemsize}")
+    if _is_uniform(words):
+        return _uniform_chunk(words[0], words.size)
+    return _deflated(words)
 
 
-def _shuffled(part: np.ndarray) -> np.ndarray:
-    """All first bytes of the values, then all second bytes, and so on."""
-    rows = np.ascontiguousarray(part).reshape(-1).view(np.uint8).reshape(-1, part.dtype.itemsize)
-    return np.ascontiguousarray(rows.T)
+def _is_uniform(words: np.ndarray) -> bool:
+    """Whether all values have the same bits, as where nothing fits; the ends mostly tell."""
+    return bool(words[0] == words[-1]) and bool((words == words[0]).all())
+
+
+@functools.lru_cache(maxsize=16, typed=True)  # an 8-bit word may equal a 32-bit one
+def _uniform_chunk(word: np.unsignedinteger, size: int) -> bytes:
+    return _deflated(np.full(size, word))
+
+
+def _deflated(words: np.ndarray) -> bytes:
+    """All first bytes of the values, then all second bytes, and so on; deflated."""
+    rows = words.view(np.uint8).reshape(-1, words.dtype.itemsize)
+    return isal_zlib.compress(np.ascontiguousarray(rows.T), DEFLATE_LEVEL)

@@ -72,7 +72,8 @@ def write_index(path: Path, folder: Path, shards: Sequence[Shard], *, layout: La
     """
     place = os.path.relpath(folder, path.parent)
     template = layout.template.assign_attrs(_listed(shards, layout, place))
-    with renamed_when_whole(path, force=True) as partial:
+    # Made among the shards, where a kill leaves nothing that is not cleared away.
+    with renamed_when_whole(path, force=True, within=folder) as partial:
         lay_out(template, partial)
         fill(template.drop_vars(layout.outputs), partial)
         with h5py.File(partial, "r+", libver=LIBVER) as file:

@@ -130,9 +130,19 @@ def _coordinates(dataset: xr.Dataset, variable: xr.DataArray) -> str:
 
 
 @contextlib.contextmanager
-def renamed_when_whole(path: Path, *, force: bool) -> Iterator[Path]:
-    """Give a temporary name beside a path; take its place on success, vanish on failure."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+def renamed_when_whole(path: Path, *, force: bool, within: Path | None = None) -> Iterator[Path]:
+    """Give a temporary name beside a path; take its place on success, vanish on failure.
+
+    Parameters
+    ----------
+    path
+        What is to be written.
+    force
+        Replace what is there.
+    within
+        A folder on the same disk for the temporary file, as one that is cleared after a kill.
+    """
+    partial = (within or path.parent) / f".{path.name}.{secrets.token_hex(4)}.partial"
     try:
         yield partial
         check_target(path, force=force)

@@ -221,7 +221,9 @@ def test_a_layout_of_many_points_takes_no_memory(tmp_path):
     assert layout.template.utps.size == 10**9
     assert layout.block((1, 1, 0)).utps.shape == plan.block
     assert layout.block((1, 1, 0)).seq_len.values[0] == 101
-    write_index(tmp_path / "big.nc", tmp_path / "big.shards", [], layout=layout)
+    folder = tmp_path / "big.shards"
+    folder.mkdir()
+    write_index(tmp_path / "big.nc", folder, [], layout=layout)
     with netCDF4.Dataset(tmp_path / "big.nc") as file:
         assert file["utps"].shape == (1000, 1000, 1000)
         assert file["utps"][5, 6, 7] is np.ma.masked
