@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxlimits as jl
+from jaxlimits.studies.prices import at_stated_prices
 from tests.helpers import evaluate_x64, named_scenario
 
 LENGTHS = {"input_len": 8192, "output_len": 1025}
@@ -180,7 +181,7 @@ def test_a_judge_reads_every_candidate():
 
 
 def test_requests_by_grid_are_those_of_single_points(swept):
-    grid = swept("requests")
+    grid = at_stated_prices(swept("requests"))
     where = {"llm": "llama3-70b", "chip": "h200", "input_len": 8192, "output_len": 128}
     where |= {"prefill_chunk": 512, "calls_per_answer": 4}
     names = {name: where[name] for name in ("llm", "chip")}

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from jaxlimits.analysis import plots
-from jaxlimits.studies.claim import Picture, Results, at_stated_prices
+from jaxlimits.studies.claim import Picture, Results
 from jaxlimits.studies.family import Family
+from jaxlimits.studies.prices import at_stated_prices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

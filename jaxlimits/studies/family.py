@@ -7,7 +7,8 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.analysis.listing import Cell, Column, Table
-from jaxlimits.studies.claim import PRICES, Picture, at_stated_prices
+from jaxlimits.studies.claim import Picture
+from jaxlimits.studies.prices import PRICES, at_stated_prices, over_spread, price_columns
 from jaxlimits.units import show
 
 SIZES = ("tp_size", "pp_size", "dp_size", "ep_size", "batch_size")
@@ -19,10 +20,7 @@ _COLUMNS = (
     Column(label="there: chips", unit="1"),
     Column(label="there: binds"),
     Column(label="best throughput per watt", unit="token/J"),
-    *(
-        Column(label=f"cheapest tokens, {prices}", unit="USD/token", display="USD/Mtoken")
-        for prices in ("half the prices", "stated prices (illustrative)", "twice the prices")
-    ),
+    *price_columns("cheapest tokens", unit="USD/token", display="USD/Mtoken"),
 )
 
 
@@ -78,7 +76,7 @@ def _row(dataset: xr.Dataset, kept: list[str], case: xr.Dataset) -> tuple[Cell, 
         float(chips.flat[best]),
         _limit_name(stated.limit, best),
         float(stated.stps_per_watt.max()),
-        *map(float, case.dollars_per_token.min([d for d in case.utps.dims if d != PRICES])),
+        *over_spread(case.dollars_per_token.min([d for d in case.utps.dims if d != PRICES])),
     )
 
 

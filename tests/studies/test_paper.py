@@ -7,9 +7,9 @@ import pytest
 
 import jaxlimits as jl
 from jaxlimits.grid.file import shipped_grids
-from jaxlimits.studies.claim import at_stated_prices
 from jaxlimits.studies.family import family_table
 from jaxlimits.studies.paper import PAPER
+from jaxlimits.studies.prices import at_stated_prices
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = {family.name: family for family in PAPER.families}
