@@ -1,7 +1,6 @@
 """A family of systems: its grid, and what the grid says of it in one table."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
@@ -88,13 +87,10 @@ def _cell(coordinate: xr.DataArray, value: Cell) -> Cell:
 def _chips(case: xr.Dataset) -> xr.DataArray:
     """Chips of the whole system, over the dimensions that are searched, in their order."""
     product = xr.ones_like(case.utps)
-    for size in _present(case, ("tp_size", "pp_size", "dp_size")):
-        product = product * case[size]
+    for size in ("tp_size", "pp_size", "dp_size"):
+        if size in case.coords:  # searched, or linked to what makes the rows
+            product = product * case[size]
     return product.transpose(*case.utps.dims)
-
-
-def _present(case: xr.Dataset, sizes: tuple[str, ...]) -> Iterator[str]:
-    yield from (size for size in sizes if size in case.dims)
 
 
 def _limit_name(limit: xr.DataArray, place: int) -> str:
