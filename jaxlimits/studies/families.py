@@ -65,12 +65,14 @@ def _throughput_by_experts(results: Results) -> "Figure":
         llm="deepseek-v3", chip="xpu-hbm3", tp_size=8, dp_size=32, seq_len=4096
     )
     chosen = chosen.sel(interconnect="nvlink5-xdr")
-    title = "DeepSeek-V3, 32 replicas of 8 HBM3 chips, 72 in a domain, 4 Ki"
+    title = "DeepSeek-V3, 32 replicas of 8 HBM3, 72 in a domain, 4 Ki tokens"
     return plots.lines(chosen, x="batch_size", y="stps", by="ep_size", title=title)
 
 
 def _times_on_a_wafer(results: Results) -> "Figure":
-    chosen = at_stated_prices(results["wafer_mesh"]).sel(chip="xpu-cows-die", pp_size=64, **_ALONE)
+    chosen = at_stated_prices(results["wafer_mesh"]).sel(
+        {"chip": "xpu-cows-die", "pp_size": 64, **_ALONE}
+    )
     title = "One user on 64 wafers of 25 dies as stages, 4 Ki tokens"
     return _breakdown(chosen, along="llm", title=title)
 
