@@ -86,6 +86,8 @@ EXTENDED = {
     "mtp": PAPER | {"speculation": "mtp", "roofline": "operator", "accounting": "full"},
     "mtp, nominal": PAPER | {"speculation": "mtp"},
     "sharded": DEFAULT | {"weight_placement": "sharded"},
+    "sharded on a torus": DEFAULT
+    | {"weight_placement": "sharded", "collective_algorithm": "best", "topology": "torus-3d"},
 }
 """Combinations with a draft or sharded weights, beside those above that have neither."""
 

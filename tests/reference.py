@@ -21,7 +21,7 @@ from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 OPERATORS = ("projections", "indexer", "attention", "output", "router", "experts", "ffn", "lm_head")
 CODES = {"memory": 0, "compute": 1, "sync": 2, "capacity": 3}
 ALGORITHMS = ("one-shot", "two-shot", "ring", "tree", "in-network")
-IN_TWO_DIMENSIONS = ("mesh-2d", "torus-2d", "wafer-mesh")
+DIMENSIONS = {"mesh-2d": 2, "torus-2d": 2, "torus-3d": 3, "wafer-mesh": 2}
 VOID_IF_INFEASIBLE = (
     *("t_compute", "t_mem", "t_sync", "t_sync_latency", "t_sync_payload", "t_step"),
     *("utps", "stps", "tpot"),
@@ -235,18 +235,23 @@ def sides(p: Point, *, size: float, chips: float, alpha: float) -> list[Side]:
             Side(domains, "switch", p.scale_out_latency, 0.0, p.scale_out_bw),
         ]
     else:
-        kind = "loop" if p.topology == "torus-2d" else "line"
-        rows = shape_rows(p, int(size))
-        both = (size // rows, rows)
-        found = [Side(n, kind, alpha, p.router_latency, p.link_bw / 4) for n in both]
+        kind = "loop" if p.topology.startswith("torus") else "line"
+        rate = p.link_bw / (2 * DIMENSIONS[p.topology])
+        found = [Side(n, kind, alpha, p.router_latency, rate) for n in shape_of(p, int(size))]
     return [side for side in found if side.size > 1]
 
 
-def shape_rows(p: Point, size: int) -> int:
-    """Rows of a mesh: as asked for, or the nearest to a square by powers of two."""
-    if p.mesh_rows and size % p.mesh_rows == 0:
-        return int(p.mesh_rows)
-    return max(2**k for k in range(9) if size % 2**k == 0 and 4**k <= size)
+def shape_of(p: Point, size: int) -> list[int]:
+    """Sides of a mesh: rows as asked for, the rest as nearly equal as powers of two make them."""
+    found, left = [], size
+    for order in range(DIMENSIONS[p.topology], 1, -1):
+        if not found and p.mesh_rows and size % p.mesh_rows == 0:
+            side = int(p.mesh_rows)
+        else:
+            side = max(2**k for k in range(9) if left % 2**k == 0 and 2 ** (order * k) <= left)
+        found.append(side)
+        left //= side
+    return [left, *found]
 
 
 def farthest(side: Side) -> float:
@@ -306,10 +311,9 @@ def hop_seconds(p: Point, stage: int, payload: float) -> float:
         stages = -(-p.tp_size * p.pp_size // p.scale_up_size)
         if stage < min(p.pp_size - 1, stages - 1):
             return p.scale_out_latency + payload / p.scale_out_bw
-    if p.topology in IN_TWO_DIMENSIONS:
-        rows = shape_rows(p, int(p.tp_size))
-        passed = min(rows, p.tp_size // rows)
-        each = 4 * payload / p.link_bw
+    if p.topology in DIMENSIONS:
+        passed = min(shape_of(p, int(p.tp_size)))
+        each = 2 * DIMENSIONS[p.topology] * payload / p.link_bw
         return p.hop_latency + (passed - 1) * p.router_latency + passed * each
     return p.hop_latency + payload / p.link_bw
 
@@ -319,7 +323,7 @@ def sync_parts(p: Point) -> tuple[float, float, float]:
     resolved, silent = copy.copy(p), copy.copy(p)
     if p.collective_algorithm == "best":
         payload = p.tokens * p.hidden_size * p.activation_bits / 8
-        sums_on_the_way = p.topology not in {"mesh-2d", "torus-2d"}
+        sums_on_the_way = p.topology not in {"mesh-2d", "torus-2d", "torus-3d"}
         names = [name for name in ALGORITHMS if name != "in-network" or sums_on_the_way]
         best = min(names, key=lambda name: all_reduce_seconds(p, name, payload))
         resolved.collective_algorithm = silent.collective_algorithm = best
@@ -351,16 +355,27 @@ def collectives_of(p: Point, *, moe: bool) -> float:
 
 
 def exchanged(p: Point) -> dict[str, float]:
-    """Collectives of one step, and the bytes that all chips send for one token, layer by layer."""
-    a, found = p.hidden_size * p.activation_bits / 8, Counter()
+    """Collectives of one step, and the bytes that all chips send for one token of a user."""
+    verified, tokens = p.query_tokens + (p.draft_length if drafted(p) else 0.0), tokens_of_a_step(p)
+    found = Counter(pass_exchanged(p, passes=1.0, tokens=verified / tokens))
+    if drafted(p):
+        proposed = p.draft_length * p.query_tokens / tokens
+        found.update(pass_exchanged(proposing(p), passes=p.draft_length, tokens=proposed))
+    return found
+
+
+def pass_exchanged(p: Point, *, passes: float, tokens: float) -> dict[str, float]:
+    """Those of so many passes over so many tokens, layer by layer."""
+    a, found = tokens * p.hidden_size * p.activation_bits / 8, Counter()
+    share = p.num_layers if isinstance(p, MeanLayer) else 1.0
     for _, _, _, moe in p.layers():
         if p.tp_size > 1:
-            found["tp_collectives"] += collectives_of(p, moe=moe)
-        found["ep_collectives"] += 2 if moe and p.is_ep else 0
+            found["tp_collectives"] += collectives_of(p, moe=moe) / share
+        found["ep_collectives"] += (2 if moe and p.is_ep else 0) / share
     return {
-        "tp_collectives": found["tp_collectives"],
-        "ep_collectives": found["ep_collectives"],
-        "pp_hops": p.pp_size - 1,
+        "tp_collectives": passes * found["tp_collectives"],
+        "ep_collectives": passes * found["ep_collectives"],
+        "pp_hops": passes * (p.pp_size - 1),
         # Each of tp chips sends (tp - 1)/tp of the activations twice.
         "tp_volume": found["tp_collectives"] * p.tp_size * 2 * (p.tp_size - 1) / p.tp_size * a,
         "ep_volume": found["ep_collectives"] * p.experts_per_token * (1 - 1 / p.ep_size) * a,
@@ -548,8 +563,34 @@ def gathered_bandwidth(
     if p.weight_placement == "resident":
         return bandwidth
     _, streaming, _ = stage_times(p, work, bandwidth)
-    missing = stored_bytes(p)[0] * (p.dp_size - 1) / p.dp_size
-    return bandwidth * min(1.0, streaming / (times * missing / p.tp_size / p.link_bw or 1e-300))
+    return bandwidth * min(1.0, streaming / (times * gathered_seconds(p) or 1e-300))
+
+
+def gathered_seconds(p: Point) -> float:
+    """All-gathers of every layer among the replicas, one after another."""
+    layer = stored_bytes(p)[0] / p.tp_size / p.num_layers
+    if p.collective_algorithm == "constant":
+        return p.num_layers * layer * (p.dp_size - 1) / p.dp_size / p.link_bw
+    tree = p.topology in {"switched", "rail"}
+    names = ["one-shot", "ring", *(["tree"] if tree else [])]
+    if p.collective_algorithm != "best":
+        names = [p.collective_algorithm if p.collective_algorithm in names else "one-shot"]
+    return p.num_layers * min(all_gather_seconds(p, name, layer) for name in names)
+
+
+def all_gather_seconds(p: Point, algorithm: str, payload: float) -> float:
+    """One all-gather among replicas that ends with so many bytes."""
+    seconds = 0.0
+    for side in sides(p, size=p.dp_size, chips=p.tp_size * p.dp_size, alpha=p.sync_latency):
+        hops, n = farthest(side), side.size
+        seconds += {
+            "one-shot": side.alpha + (hops - 1) * side.rho,
+            "ring": (hops if side.kind == "loop" else n - 1) * side.alpha,
+            "tree": (math.ceil(n) - 1).bit_length() * side.alpha,
+        }[algorithm]
+        seconds += carried(side) / n * payload / side.rate
+        payload /= n
+    return seconds
 
 
 def whole_step(p: Point) -> dict[str, float]:

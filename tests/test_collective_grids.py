@@ -36,6 +36,14 @@ def test_across_a_torus_it_grows_with_the_side(swept):
     np.testing.assert_allclose(sides, 378 * np.array([4, 8, 16, 32]) * 1e-6, rtol=1e-6)
 
 
+def test_across_a_torus_in_three_dimensions_it_grows_with_the_cube_root(swept):
+    at = {"collective_algorithm": "one-shot", "batch_size": 1, "interconnect": "tpu-ici-v5p"}
+    torus = swept.t_sync_latency.sel(topology="torus-3d", **at)
+    # 3 * 126 collectives; cubes of 4 and 8: half of a side each way, three times, at 1 us a hop
+    cubes = torus.sel(tp_size=[64, 512])
+    np.testing.assert_allclose(cubes, 378 * np.array([6, 12]) * 1e-6, rtol=1e-6)
+
+
 def test_synchronisation_binds_where_chips_are_many(swept):
     one_user = swept.limit.sel(batch_size=1, tp_size=1024, collective_algorithm="best")
     assert (one_user == Limit.SYNC).all()

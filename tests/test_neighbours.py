@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import jaxlimits as jl
+from jaxlimits.model.sharded import gather_time
+from jaxlimits.studies.prices import at_stated_prices
 from tests.helpers import evaluate_x64, named_scenario
 
 LENGTHS = {"input_len": 8192, "output_len": 1025}
@@ -62,6 +64,45 @@ def test_sharded_weights_are_kept_in_shares_and_come_over_the_links():
     assert shared.weight_bytes == pytest.approx(weights * (1 / 8 + 7 / 8 * 2 / 80), rel=1e-12)
     assert shared.t_mem == pytest.approx(7 / 8 * weights / 450e9, rel=1e-12)
     assert round(1e3 * shared.t_mem) == 274
+
+
+@pytest.mark.parametrize(
+    ("values", "microseconds"),
+    [
+        # One message takes 3 us; a share of one layer, an eighth, 1 us of a chip's links.
+        ({"topology": "switched", "collective_algorithm": "one-shot"}, 3 + 7),
+        ({"topology": "switched", "collective_algorithm": "two-shot"}, 3 + 7),
+        ({"topology": "switched", "collective_algorithm": "ring"}, 7 * 3 + 7),
+        ({"topology": "switched", "collective_algorithm": "tree"}, 3 * 3 + 7),
+        ({"topology": "switched", "collective_algorithm": "best"}, 3 + 7),
+        # Loops of 4 and of 2, links of a quarter: 3/2 of a fourth, two shares, in 2 hops, the
+        # second 1 us later; then half of a half of a fourth.
+        ({"topology": "torus-2d", "collective_algorithm": "one-shot"}, 3 + 1 + 3 + 4 * (3 + 0.5)),
+        # 2 x 2 x 2 with links of a sixth: half a part of 4, of 2, and of 1.
+        ({"topology": "torus-3d", "collective_algorithm": "tree"}, 3 * 3 + 6 * 3.5),
+        # Two domains of four: three of a part of two, then one over a port of a ninth.
+        ({"topology": "rail", "collective_algorithm": "ring", "scale_up_size": 4.0}, 9 + 6 + 5 + 9),
+    ],
+)
+def test_a_gather_takes_as_long_as_its_algorithm_needs_where_chips_are_joined(values, microseconds):
+    # Links at which one chip's share of a layer takes a microsecond.
+    weights = 80 * 8 * 1e6
+    links = {"link_bw": 1e12, "sync_latency": 3e-6, "router_latency": 1e-6}
+    links |= {"scale_out_bw": 1e12 / 9, "scale_out_latency": 5e-6}
+    point = named_scenario("llama3-70b", "h100", dp_size=8.0, **links, **values)
+    seconds = gather_time(point.chip, point.llm, point.deployment, weights=weights)
+    assert float(seconds) == pytest.approx(80 * microseconds * 1e-6, rel=1e-6)
+
+
+def test_only_what_memory_does_not_hide_of_a_gather_is_exposed():
+    scenario = named_scenario("llama3-8b", "h100", dp_size=8.0)
+    resident = evaluate_x64(*scenario).t_mem
+    shared = scenario.but(weight_placement="sharded")
+    # 7/8 of what memory reads in t comes over links of x times its rate in 7 t / (8 x).
+    half, double = (evaluate_x64(*shared.but(link_bw=x * 3.35e12)).t_mem for x in (0.5, 2.0))
+    weights = evaluate_x64(*scenario).weight_bytes
+    assert double == pytest.approx(resident, rel=1e-12)
+    assert half == pytest.approx(7 / 8 * weights / (0.5 * 3.35e12), rel=1e-12)
 
 
 def test_one_replica_has_nothing_to_gather():
@@ -180,7 +221,7 @@ def test_a_judge_reads_every_candidate():
 
 
 def test_requests_by_grid_are_those_of_single_points(swept):
-    grid = swept("requests")
+    grid = at_stated_prices(swept("requests"))
     where = {"llm": "llama3-70b", "chip": "h200", "input_len": 8192, "output_len": 128}
     where |= {"prefill_chunk": 512, "calls_per_answer": 4}
     names = {name: where[name] for name in ("llm", "chip")}

@@ -225,7 +225,7 @@ def _of_grid(
     **options: Any,
 ) -> list[Row]:
     """Reduce a grid to points, within the targets."""
-    refuse_unstated(spec, question.metrics, where=spec.file.where, key="best")
+    refuse_unstated(question.metrics, spec.named, where=spec.file.where, key="best")
     names = [axis.name for axis in spec.axes]
     rules = Rules(budgets=question.targets)
     scenario = dataclasses.replace(bind(spec), rules=rules)

@@ -21,7 +21,7 @@ from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import AxisTable, GridFile, GridTables
 from jaxlimits.grid.rules import Budget, Price, Rules, Term
 from jaxlimits.grid.scenario import Scenario, bind
-from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
+from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog, refuse_unstated
 from jaxlimits.model.fields import Quantity
 from jaxlimits.values import parse_number
 
@@ -123,6 +123,8 @@ def build_problem(file: ProblemFile, *catalog: str | Path) -> Problem:
     swept = _swept([values for _, values in limits], budgets, where=where)
     _refuse_same(budgets, where=where)
     objective, maximise = _read_objective(file, prices)
+    for key, name in (("objective", objective), *((f"budget.{b.of}", b.of) for b in budgets)):
+        refuse_unstated([name], spec.named, where=where, key=key)
     check_scenario(scenario)
     return Problem(
         file=file,

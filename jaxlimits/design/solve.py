@@ -15,6 +15,7 @@ from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Raw, RequirementTable
 from jaxlimits.grid.requirements import REASONS, Requirement, check_metric, read_requirement
 from jaxlimits.grid.scenario import Scenario
+from jaxlimits.grid.spec import refuse_unstated
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Limit, Metrics
@@ -120,6 +121,7 @@ def solve(
     ends = {"from": low, "to": high, "among": None if among is None else list(among)}
     table = RequirementTable.model_validate({"for": solve_for, "of": metric, side: value, **ends})
     asked = read_requirement(_NAME, table, where=where)
+    refuse_unstated([metric], {*settings, asked.field}, where=where, key="target")
     scenario = point_scenario(llm, chip, dict(settings), catalog=catalog, where=where)
     check_scenario(scenario)
     found = _solved(scenario, asked)

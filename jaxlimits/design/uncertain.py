@@ -181,7 +181,13 @@ def load_uncertain(
         if getattr(tables, key):
             raise InputError("belongs to a grid that is swept", where=where, key=key)
     found = grid_catalog(file, *catalog)
-    spec = build_spec(file, found, overrides=overrides, precision=precision, point=True)
+    spec = build_spec(
+        *(file, found),
+        overrides=overrides,
+        precision=precision,
+        point=True,
+        beside=tables.uncertain,
+    )
     inputs = {
         name: read_distribution(name, table, where=where)
         for name, table in tables.uncertain.items()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON, ALL_REDUCES
+from jaxlimits.model.topology import DIMENSIONS
 
 Arrays = Mapping[str, Any]
 """Values of fields by name: arrays of numpy, or traced ones."""
@@ -35,10 +36,6 @@ class Constraint:
     remedy: str
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ordered: bool = True
-
-
-_SIDES = ("mesh-2d", "torus-2d", "wafer-mesh")
-"""Topologies with rows and columns."""
 
 
 def _without_path(algorithm: str, topology: str) -> Constraint:
@@ -82,7 +79,7 @@ CONSTRAINTS = (
             needs={"topology": topology},
             ordered=False,
         )
-        for topology in _SIDES
+        for topology in DIMENSIONS
     ),
     Constraint(
         fields=("ep_size", "tp_size", "dp_size"),

@@ -81,6 +81,11 @@ class GridSpec:
         """Number of points of the grid."""
         return math.prod(self.shape)
 
+    @property
+    def named(self) -> set[str]:
+        """Every name that the grid sets or varies."""
+        return _named(self.axes, {**self.base, **self.names})
+
 
 def build_spec(
     file: GridFile,
@@ -89,6 +94,7 @@ def build_spec(
     overrides: Mapping[str, str] | None = None,
     precision: Precision | None = None,
     point: bool = False,
+    beside: Collection[str] = (),
 ) -> GridSpec:
     """Resolve a grid file.
 
@@ -104,6 +110,8 @@ def build_spec(
         Takes precedence over the file's.
     point
         Whether a grid without axes will do.
+    beside
+        Names that something else than the grid varies.
 
     Raises
     ------
@@ -121,9 +129,12 @@ def build_spec(
     _refuse_twice(axes, settings, file=file, overridden=overrides)
     _require_names(axes, settings, where=where)
     catalog = with_models(catalog, _llms(axes, settings), where=where, folder=file.folder)
-    unstated = schema.unstated_metrics(_named(axes, settings))
+    named = _named(axes, settings) | set(beside)
     requirements = _requirements(tables, axes, where=where)
-    outputs = _outputs(tables, requirements, unstated=unstated, where=where)
+    for asked in requirements:
+        key = f"require.{asked.name}"
+        refuse_unstated([asked.metric], named | {asked.field}, where=where, key=key)
+    outputs = _outputs(tables, requirements, named=named, where=where)
     reductions = tuple(
         read_reduction(name, table, axes, requirements, where=where)
         for name, table in tables.reduce.items()
@@ -131,7 +142,7 @@ def build_spec(
     refuse_same_variables(reductions, outputs, where=where)
     for reduction in reductions:
         reduced = (*reduction.of, *reduction.also)
-        _refuse_unstated(reduced, unstated, where=where, key=f"reduce.{reduction.name}")
+        refuse_unstated(reduced, named, where=where, key=f"reduce.{reduction.name}")
     return GridSpec(
         file=file,
         overrides={name: str(raw) for name, raw in overrides.items()},
@@ -269,26 +280,33 @@ _CALLS_FOR = {
 """What metrics need, by the name to set, and how it is written."""
 
 
-def refuse_unstated(spec: GridSpec, metrics: Iterable[str], *, where: str, key: str) -> None:
-    """Raise where a metric says nothing because of what a grid does not name.
+def refuse_unstated(
+    metrics: Iterable[str], named: Collection[str], *, where: str, key: str
+) -> None:
+    """Raise where a metric, or one that a sensitivity is of, says nothing for lack of a setting.
+
+    Parameters
+    ----------
+    metrics
+        Metrics, sensitivities of metrics, or anything else, which is passed over.
+    named
+        Every name that is set, varied or solved for.
+    where, key
+        What to name in an error.
 
     Raises
     ------
     InputError
         A calibrated metric without a calibration, one of a request without a request.
     """
-    named = _named(spec.axes, {**spec.base, **spec.names})
-    _refuse_unstated(list(metrics), schema.unstated_metrics(named), where=where, key=key)
-
-
-def _refuse_unstated(
-    metrics: Iterable[str], unstated: Collection[str], *, where: str, key: str
-) -> None:
-    for name in unstated:
-        if name in metrics:
-            setting = next(s for s, found in schema.CONDITIONAL.items() if name in found)
+    unstated = schema.unstated_metrics(named)
+    for name in metrics:
+        asked = schema.sensitivity(name)
+        metric = name if asked is None else asked.metric
+        if metric in unstated:
+            setting = next(s for s, found in schema.CONDITIONAL.items() if metric in found)
             needed, example = _CALLS_FOR[setting]
-            remedy = f"write {example} in [base], or make it an axis"
+            remedy = f"state {example}, in [base], as an axis or by --set"
             raise InputError(f"needs {needed}", where=where, key=key, value=name, remedy=remedy)
 
 
@@ -307,7 +325,7 @@ def _outputs(
     tables: GridTables,
     requirements: Iterable[Requirement],
     *,
-    unstated: Collection[str],
+    named: Collection[str],
     where: str,
 ) -> tuple[str, ...]:
     """Outputs to keep whole: metrics in the model's order, sensitivities, requirements.
@@ -323,13 +341,14 @@ def _outputs(
     if outputs is None and (tables.reduce or sensitivities or tables.require):
         outputs = []
     elif outputs is None or outputs == "all":
+        unstated = schema.unstated_metrics(named)
         outputs = [name for name in schema.OUTPUTS if name not in unstated]
     elif not (outputs or tables.reduce or sensitivities or kept):
         raise InputError("is empty", where=where, key="outputs", remedy="leave it out to keep all")
     for name in outputs:
         if not schema.is_output(name):
             raise unknown_name("output", name, schema.OUTPUTS, where=where, key="outputs")
-    _refuse_unstated(outputs, unstated, where=where, key="outputs")
+    refuse_unstated([*outputs, *sensitivities], named, where=where, key="outputs")
     if len(set(outputs)) != len(outputs):
         raise InputError("has a name twice", where=where, key="outputs", value=outputs)
     asked = dict.fromkeys([name for name in outputs if name not in schema.OUTPUTS] + sensitivities)

@@ -215,6 +215,7 @@ ALGORITHMS_ON: Mapping[str, tuple[str, ...]] = {
     "switched": tuple(ALL_REDUCES),
     "mesh-2d": _ON_A_MESH,
     "torus-2d": _ON_A_MESH,
+    "torus-3d": _ON_A_MESH,
     "wafer-mesh": (*_ON_A_MESH, "in-network"),
     "rail": tuple(ALL_REDUCES),
 }
@@ -228,7 +229,13 @@ ALL_GATHERS: Mapping[str, Callable[[Group, Scalar], Scalar]] = {
     "ring": ring_all_gather,
     "tree": tree_all_gather,
 }
-"""Algorithms of an all-gather by name; the tree behind a switch alone."""
+"""Algorithms of an all-gather by name."""
+
+ALL_GATHERS_ON: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(ALGORITHMS_ON, ("one-shot", "ring")),
+    **dict.fromkeys(("switched", "rail"), tuple(ALL_GATHERS)),
+}
+"""Topologies, and the algorithms of an all-gather there; the tree behind switches alone."""
 
 ALL_TO_ALLS: Mapping[str, Callable[[Group, Scalar], Scalar]] = {
     "one-shot": all_to_all,

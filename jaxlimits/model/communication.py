@@ -4,18 +4,22 @@ Counts and volumes rest on the parallelism and on the model's shape alone, whate
 its algorithms (ours; the closed forms are the usual ones of distributed inference).
 """
 
+import operator
+
 import equinox as eqx
+import jax
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.collectives import ep_collectives, tp_collectives
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.speculation import draft_model, is_speculative, tokens_per_step, verifying
 
 
 class Exchanges(eqx.Module):
     """Collectives of one step [1], and what all chips of a replica send for one token [B/token].
 
-    Those of the model's own pass: what a draft exchanges comes on top.
+    The draft's are among them.
     """
 
     tp_collectives: Scalar
@@ -26,8 +30,34 @@ class Exchanges(eqx.Module):
     pp_volume: Scalar
 
 
-def exchanges(llm: LLM, deployment: Deployment) -> Exchanges:
-    r"""Count the exchanges of one step of one replica, and what they send for a token.
+def exchanges(llm: LLM, draft: LLM | None, deployment: Deployment) -> Exchanges:
+    r"""Count the exchanges of one step of one replica, and what they send for a token of a user.
+
+    .. math:: N = N_\mathrm{model} + \gamma\,N_\mathrm{draft}, \qquad
+              V = \frac{(q + \gamma)\,V_\mathrm{model} + \gamma\,q\,V_\mathrm{draft}}{n}
+
+    One pass of the model over its :math:`q` query tokens and the :math:`\gamma` that the draft
+    proposes in as many passes, for the :math:`n` tokens that a user gets of it: what is sent for
+    tokens that are not accepted counts. Plain decode has :math:`q = n = 1` and :math:`\gamma = 0`.
+
+    Parameters
+    ----------
+    draft
+        The named draft; unused unless ``speculation`` is ``draft``.
+    """
+    n = tokens_per_step(deployment)
+    own = _passes(llm, deployment, times=1.0, tokens=verifying(deployment).query_tokens / n)
+    if not is_speculative(deployment):
+        return own
+    times = deployment.draft_length
+    small = draft_model(llm, draft, deployment)
+    tokens = times * deployment.query_tokens / n
+    proposals = _passes(small, deployment, times=times, tokens=tokens)
+    return jax.tree.map(operator.add, own, proposals)
+
+
+def _passes(llm: LLM, deployment: Deployment, *, times: Scalar, tokens: Scalar) -> Exchanges:
+    r"""Exchanges of so many passes of a model, over so many of its tokens for one of a user.
 
     .. math:: V_\mathrm{TP} = 2\,(\mathrm{tp} - 1)\,n_\mathrm{TP}\,a, \qquad
               V_\mathrm{EP} = k\,\frac{\mathrm{ep} - 1}{\mathrm{ep}}\,n_\mathrm{EP}\,a, \qquad
@@ -38,14 +68,14 @@ def exchanges(llm: LLM, deployment: Deployment) -> Exchanges:
     even routing keeps each rank's own share; at a hop each chip sends the activations whole to its
     like. The volumes of a token are the same for every batch.
     """
-    a = llm.hidden_size * (deployment.activation_bits / 8.0)
+    a = tokens * llm.hidden_size * (deployment.activation_bits / 8.0)
     tensor, expert = tp_collectives(llm, deployment), ep_collectives(llm, deployment)
     hops = deployment.pp_size - 1.0
     elsewhere = (deployment.ep_size - 1.0) / deployment.ep_size
     return Exchanges(
-        tp_collectives=tensor,
-        ep_collectives=expert,
-        pp_hops=hops,
+        tp_collectives=times * tensor,
+        ep_collectives=times * expert,
+        pp_hops=times * hops,
         tp_volume=2.0 * (deployment.tp_size - 1.0) * tensor * a,
         ep_volume=llm.experts_per_token * elsewhere * expert * a,
         pp_volume=hops * deployment.tp_size * a,

@@ -125,7 +125,7 @@ def step_terms(
         weight_traffic=step.weight_traffic,
         kv_traffic=step.kv_traffic,
         flops=step.flops,
-        exchanges=exchanges(llm, deployment),
+        exchanges=exchanges(llm, draft, deployment),
         batch_capacity=filled,
         max_batch_size=jnp.floor(filled),
         replica_chips=deployment.tp_size * deployment.pp_size,

@@ -3,12 +3,12 @@ r"""Sharded weights: every replica keeps a share, and gathers each layer before 
 .. math::
     W_\mathrm{replica} = \frac{W}{\mathrm{dp}}
     + \left(1 - \frac{1}{\mathrm{dp}}\right) \frac{2 W}{L}, \qquad
-    t_\mathrm{gather} = \left(1 - \frac{1}{\mathrm{dp}}\right) \frac{W}{\mathrm{tp}\,w}
+    t_\mathrm{gather} = L\, t_\mathrm{AG}\!\left(\frac{W}{\mathrm{tp}\,L}\right)
 
-Two layers are whole at any time: the one in use and the one that arrives. With perfect prefetch a
-step takes at least as long to gather as its links of rate :math:`w` need, however fast the memory:
-:math:`t_\mathrm{mem}` is the longer of the two. Whole layers are gathered, with all their experts.
-The latencies of the gathers are hidden (a bound).
+Two layers are whole at any time: the one in use and the one that arrives, by one all-gather among
+the replicas. With perfect prefetch a gather hides behind the work of the layer before it, and only
+what is longer is exposed: :math:`t_\mathrm{mem}` is the time of the memory or that of all gathers,
+whichever is longer. Whole layers are gathered, with all their experts.
 
 References
 ----------
@@ -16,9 +16,11 @@ FSDP: Zhao et al., arXiv:2304.11277 (published). These limits are ours.
 """
 
 from jaxlimits._types import Scalar
+from jaxlimits.model.alpha_beta import ALL_GATHERS_ON
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.topology import collective_time, group_levels, least
 
 
 def is_sharded(deployment: Deployment) -> bool:
@@ -45,13 +47,30 @@ def kept_bytes(llm: LLM, deployment: Deployment, *, weights: Scalar) -> Scalar:
     return weights / deployment.dp_size + buffers
 
 
-def gather_time(chip: Chip, deployment: Deployment, *, weights: Scalar) -> Scalar:
-    """Time in which one chip receives what it lacks of every layer [s].
+def gather_time(chip: Chip, llm: LLM, deployment: Deployment, *, weights: Scalar) -> Scalar:
+    r"""Time in which one chip receives what it lacks of every layer, all gathers together [s].
+
+    An all-gather a layer among the ``dp_size`` chips that hold its shares, by
+    ``collective_algorithm`` over ``topology``, one after another: latencies and payload. An
+    algorithm that no all-gather has is sent straight (as two shots do second). ``constant``:
+    :math:`(1 - 1/\mathrm{dp})\,W/(\mathrm{tp}\,w)`, the payload alone, over links of rate
+    :math:`w`; the paper's constant is that of an all-reduce.
 
     Parameters
     ----------
     weights
         Bytes of the whole model [B].
     """
-    received = others_share(deployment) * weights / deployment.tp_size
-    return received / chip.link_bw
+    part = weights / deployment.tp_size
+    algorithm = deployment.collective_algorithm
+    if algorithm == "constant":
+        return others_share(deployment) * part / chip.link_bw
+    known = ALL_GATHERS_ON[deployment.topology]
+    asked = (algorithm if algorithm in known else "one-shot",)
+    size, latency = deployment.dp_size, chip.sync_latency
+    chips = deployment.tp_size * size
+    levels = group_levels(chip, deployment, size=size, chips=chips, latency=latency)
+    layer = part / llm.num_layers
+    names = known if algorithm == "best" else asked
+    quickest = least([collective_time("all-gather", name, levels, layer) for name in names])
+    return llm.num_layers * quickest.total

@@ -118,7 +118,7 @@ def _gathering(
     weights = capacity.weight_bytes(llm, deployment)
     whole = merged(operators)
     streaming = mem_time(whole, chip, deployment)
-    gathering = times * gather_time(chip, deployment, weights=weights)
+    gathering = times * gather_time(chip, llm, deployment, weights=weights)
     rate = chip.mem_bw * streaming / jnp.maximum(streaming, gathering)
     return eqx.tree_at(lambda c: c.mem_bw, chip, rate)
 

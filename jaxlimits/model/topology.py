@@ -1,8 +1,9 @@
 r"""Topology: how the chips of a collective are joined, and how long it then takes.
 
-A topology is one or two levels, each a :class:`~jaxlimits.model.alpha_beta.Group`: a mesh or a
-torus its columns and its rows, a rail-optimised cluster its scale-up domains and the rails.
-A collective goes through the levels one after another. Where it begins with a reduce-scatter (or
+A topology is one to three levels, each a :class:`~jaxlimits.model.alpha_beta.Group`: a mesh or a
+torus its columns, its rows and in three dimensions its planes, a rail-optimised cluster its
+scale-up domains and the rails. A collective goes through the levels one after another: in a mesh or
+a torus dimension by dimension. Where it begins with a reduce-scatter (or
 ends with an all-gather) each chip has only its part of the payload at the next level.
 
 All of it is ours, beside the paper's constant; see :mod:`jaxlimits.model.alpha_beta`.
@@ -23,8 +24,9 @@ from jaxlimits.model.alpha_beta import Group
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 
-LINKS_OF_A_MESH = 4.0
-"""Links among which a chip's ``link_bw`` divides in two dimensions; at an edge some lie idle."""
+DIMENSIONS = {"mesh-2d": 2, "torus-2d": 2, "torus-3d": 3, "wafer-mesh": 2}
+"""Topologies with sides, and how many. A chip has two links in each dimension, among which its
+``link_bw`` divides; at an edge some lie idle."""
 
 _SIDES = tuple(2.0**exponent for exponent in range(9))
 """Numbers of rows that a mesh is given by itself, up to 256 x 256 chips."""
@@ -68,8 +70,8 @@ def group_levels(
 
     ``switched``: one level. ``rail``: the fewest domains of ``scale_up_size`` chips that hold the
     group, members spread evenly, and the rails that join each chip with its likes in the other
-    domains. ``mesh-2d``, ``wafer-mesh``, ``torus-2d``: lines, or loops, along the columns and then
-    along the rows.
+    domains. ``mesh-2d``, ``wafer-mesh``, ``torus-2d``, ``torus-3d``: lines, or loops, along each of
+    :func:`mesh_sides` in turn.
 
     Parameters
     ----------
@@ -83,33 +85,41 @@ def group_levels(
         inside = Group(size=size / domains, latency=latency, link_bw=chip.link_bw)
         rails = Group(size=domains, latency=chip.scale_out_latency, link_bw=chip.scale_out_bw)
         return inside, rails
-    rows = mesh_rows(deployment, size=size)
-    return tuple(
-        _side(chip, deployment, size=side, latency=latency) for side in (size / rows, rows)
-    )
+    sides = mesh_sides(deployment, size=size)
+    return tuple(_side(chip, deployment, size=side, latency=latency) for side in sides)
 
 
-def mesh_rows(deployment: Deployment, *, size: Scalar) -> Scalar:
-    r"""Rows in which a group lies in a mesh or a torus [1].
+def mesh_sides(deployment: Deployment, *, size: Scalar) -> tuple[Scalar, ...]:
+    r"""Columns, rows and in three dimensions planes in which a group lies in a mesh or torus [1].
 
-    The field ``mesh_rows`` where it is set (and divides the size); otherwise the largest power of
-    two that divides the size and is at most its root: 2 x 2, 2 x 4, 4 x 4, 1 x 7.
+    Rows are the field ``mesh_rows`` where it is set (and divides the size); otherwise the largest
+    power of two that divides the size and is at most its root, in three dimensions its cube root:
+    2 x 2, 2 x 4, 4 x 4, 1 x 7; 2 x 2 x 2, 4 x 4 x 4. What is left over lies as near to a square.
     """
-    sides = jnp.array(_SIDES)
-    near_square = jnp.max(
-        jnp.where((jnp.mod(size, sides) == 0.0) & (sides * sides <= size), sides, 1.0)
-    )
+    dimensions = DIMENSIONS[deployment.topology]
     asked = jnp.maximum(deployment.mesh_rows, 1.0)
-    given = (deployment.mesh_rows > 0.0) & _divides(asked, size)
-    return jnp.where(given, asked, near_square)
+    given = (deployment.mesh_rows > 0.0) & (jnp.mod(size, asked) == 0.0)
+    rows = jnp.where(given, asked, _even_side(size, dimensions))
+    rest = size / rows
+    if dimensions == 2:
+        return rest, rows
+    planes = _even_side(rest, 2)
+    return rest / planes, rows, planes
+
+
+def _even_side(size: Scalar, dimensions: int) -> Scalar:
+    """The largest power of two that divides a size and is at most its root of that order [1]."""
+    sides = jnp.array(_SIDES)
+    fits = (jnp.mod(size, sides) == 0.0) & (sides**dimensions <= size)
+    return jnp.max(jnp.where(fits, sides, 1.0))
 
 
 def hops_between_stages(chip: Chip, deployment: Deployment, payload: Scalar) -> Exposed:
     """Time of all hops of a step between pipeline stages, by topology [s].
 
     Each chip sends to its like in the next stage: through the switch; over the rails where the
-    stages lie in different domains; in a mesh past as many chips as a stage's shorter side has, for
-    stages lie side by side.
+    stages lie in different domains; in a mesh past as many chips as a stage's shortest side has,
+    for stages lie side by side.
     """
     hops = deployment.pp_size - 1.0
     pair = Group(size=2.0, latency=chip.hop_latency, link_bw=chip.link_bw)
@@ -122,10 +132,10 @@ def hops_between_stages(chip: Chip, deployment: Deployment, payload: Scalar) -> 
         ports = Group(size=2.0, latency=chip.scale_out_latency, link_bw=chip.scale_out_bw)
         outside = exposed(alpha_beta.point_to_point, ports, payload)
         return inside.times(hops - across) + outside.times(across)
-    rows = mesh_rows(deployment, size=deployment.tp_size)
-    shorter = jnp.minimum(rows, deployment.tp_size / rows)
+    sides = mesh_sides(deployment, size=deployment.tp_size)
+    shortest = functools.reduce(jnp.minimum, sides)
     line = _side(chip, deployment, size=2.0, latency=chip.hop_latency)
-    return exposed(functools.partial(alpha_beta.shift, hops=shorter), line, payload).times(hops)
+    return exposed(functools.partial(alpha_beta.shift, hops=shortest), line, payload).times(hops)
 
 
 def collective_time(
@@ -178,11 +188,7 @@ def _side(chip: Chip, deployment: Deployment, *, size: Scalar, latency: Scalar) 
     return Group(
         size=size,
         latency=latency,
-        link_bw=chip.link_bw / LINKS_OF_A_MESH,
+        link_bw=chip.link_bw / (2.0 * DIMENSIONS[deployment.topology]),
         router_latency=chip.router_latency,
-        shape="loop" if deployment.topology == "torus-2d" else "line",
+        shape="loop" if deployment.topology in ("torus-2d", "torus-3d") else "line",
     )
-
-
-def _divides(part: Scalar, whole: Scalar) -> Flag:
-    return jnp.mod(whole, part) == 0.0

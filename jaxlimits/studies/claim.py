@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 Results = Mapping[str, xr.Dataset]
 """What grids gave, by the grid's name."""
 
-PRICES = "chip_price_scale"
-"""Axis over which grids spread their prices, all of them together."""
-
 MOST, HARDLY_ANY = 0.95, 0.05
 """Shares of the cases from which a claim holds, and below which it is not reproduced (ours)."""
 
@@ -130,11 +127,6 @@ class Claim:
     find: Callable[[Results], Finding]
     pictures: tuple[Picture, ...] = ()
     is_long: bool = False
-
-
-def at_stated_prices(result: xr.Dataset) -> xr.Dataset:
-    """Return what a grid gives at prices as they are stated."""
-    return result.sel({PRICES: 1.0}, drop=True)
 
 
 def judge(held: xr.DataArray, *, among: xr.DataArray | None = None) -> tuple[float, int, Verdict]:

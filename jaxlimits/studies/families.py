@@ -2,9 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+import xarray as xr
+
 from jaxlimits.analysis import plots
-from jaxlimits.studies.claim import Picture, Results, at_stated_prices
+from jaxlimits.studies.claim import Picture, Results
 from jaxlimits.studies.family import Family
+from jaxlimits.studies.prices import at_stated_prices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,25 +45,48 @@ def _speed_by_latency(results: Results) -> "Figure":
 
 def _times_by_chips(results: Results) -> "Figure":
     chosen = at_stated_prices(results["cluster"]).sel(
-        {"llm": "llama3-405b", "chip": "xpu-hbm3", "pp_size": 1, **_ALONE}
+        {"llm": "llama3-405b", "chip": "xpu-hbm4", "pp_size": 1, **_ALONE}
     )
-    beyond = (chosen.t_compute - chosen.t_mem).clip(0.0).assign_attrs(chosen.t_compute.attrs)
-    parts = {
-        "memory": "t_mem",
-        "compute beyond memory": "beyond",
-        "synchronisation": "t_sync",
-    }
-    chosen = chosen.assign(beyond=beyond).sel(tp_size=slice(8, None))
-    title = "Llama 3.1 405B over HBM3 chips in one stage, 4 Ki tokens, one user"
-    return plots.breakdown(chosen, along="tp_size", parts=parts, title=title)
+    chosen = chosen.sel(interconnect="nvlink5-xdr", tp_size=slice(4, None))
+    title = "Llama 3.1 405B on HBM4, 72 in a domain, 4 Ki tokens, one user"
+    return _breakdown(chosen, along="tp_size", title=title)
+
+
+def _speed_by_interconnect(results: Results) -> "Figure":
+    chosen = at_stated_prices(results["cluster"]).sel(
+        {"llm": "llama3-405b", "chip": "xpu-hbm4", "pp_size": 1, **_ALONE}
+    )
+    title = "Llama 3.1 405B on HBM4 in one stage, 4 Ki tokens, one user"
+    return plots.lines(chosen, x="tp_size", y="utps", by="interconnect", title=title)
 
 
 def _throughput_by_experts(results: Results) -> "Figure":
     chosen = at_stated_prices(results["cluster_experts"]).sel(
         llm="deepseek-v3", chip="xpu-hbm3", tp_size=8, dp_size=32, seq_len=4096
     )
-    title = "DeepSeek-V3 on 256 HBM3 chips: 32 replicas of 8, 4 Ki tokens"
+    chosen = chosen.sel(interconnect="nvlink5-xdr")
+    title = "DeepSeek-V3, 32 replicas of 8 HBM3, 72 in a domain, 4 Ki tokens"
     return plots.lines(chosen, x="batch_size", y="stps", by="ep_size", title=title)
+
+
+def _times_on_a_wafer(results: Results) -> "Figure":
+    chosen = at_stated_prices(results["wafer_mesh"]).sel(
+        {"chip": "xpu-cows-die", "pp_size": 64, **_ALONE}
+    )
+    title = "One user on 64 wafers of 25 dies as stages, 4 Ki tokens"
+    return _breakdown(chosen, along="llm", title=title)
+
+
+def _breakdown(chosen: xr.Dataset, *, along: str, title: str) -> "Figure":
+    """What a step is made of, its synchronisation in latency and payload."""
+    beyond = (chosen.t_compute - chosen.t_mem).clip(0.0).assign_attrs(chosen.t_compute.attrs)
+    parts = {
+        "memory": "t_mem",
+        "compute beyond memory": "beyond",
+        "latency of collectives": "t_sync_latency",
+        "their payload": "t_sync_payload",
+    }
+    return plots.breakdown(chosen.assign(beyond=beyond), along=along, parts=parts, title=title)
 
 
 FAMILIES = (
@@ -116,9 +142,16 @@ FAMILIES = (
         grid="cluster",
         remark=(
             "1 to 1,024 chips inside one scale-up domain and across several, by up to 16 stages. "
-            "Latencies inside are inferred from the paper, across domains ours (5 µs)."
+            "The domains that the chips span set the time of a collective, by the quickest "
+            "algorithm (α–β model, ours), over three interconnects: latencies that fit the paper's "
+            "results (inferred), and two that one can buy (measured inside a domain, ours across)."
         ),
         pictures=(
+            Picture(
+                name="cluster_speeds",
+                caption="Speed of one user over the number of chips, by how they are joined.",
+                draw=_speed_by_interconnect,
+            ),
             Picture(
                 name="cluster_times",
                 caption="Time of one step over the chips that share it.",
@@ -130,7 +163,10 @@ FAMILIES = (
         name="cluster_experts",
         title="Clusters: expert parallelism over replicas",
         grid="cluster_experts",
-        remark="Experts split over each replica (ep_size 1), or placed on ranks across replicas.",
+        remark=(
+            "Experts split over each replica (ep_size 1), or placed on ranks across replicas. "
+            "All-to-alls take the time of the domains that the ranks span, as in the family above."
+        ),
         pictures=(
             Picture(
                 name="cluster_experts",
@@ -146,6 +182,23 @@ FAMILIES = (
         remark="One wafer is one chip: collectives inside it cost nothing, which flatters it.",
         pictures=(
             _frontier_of("wafer", "llama3-70b", "chip", "Llama 3.1 70B on wafers, 4 Ki tokens"),
+        ),
+    ),
+    Family(
+        name="wafer_mesh",
+        title="Wafer-scale integration, die by die",
+        grid="wafer_mesh",
+        remark=(
+            "The dies of one wafer share each stage over the wafer's mesh, whose routers sum on "
+            "the way (α–β model, ours); wafers are stages. What a collective takes inside a wafer "
+            "is what the family above leaves out. Chips are dies here."
+        ),
+        pictures=(
+            Picture(
+                name="wafer_mesh_times",
+                caption="Time of one step over one wafer's mesh a stage, by model.",
+                draw=_times_on_a_wafer,
+            ),
         ),
     ),
 )

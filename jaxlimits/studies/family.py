@@ -1,13 +1,13 @@
 """A family of systems: its grid, and what the grid says of it in one table."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits.analysis.listing import Cell, Column, Table
-from jaxlimits.studies.claim import PRICES, Picture, at_stated_prices
+from jaxlimits.studies.claim import Picture
+from jaxlimits.studies.prices import PRICES, at_stated_prices, over_spread, price_columns
 from jaxlimits.units import show
 
 SIZES = ("tp_size", "pp_size", "dp_size", "ep_size", "batch_size")
@@ -19,10 +19,7 @@ _COLUMNS = (
     Column(label="there: chips", unit="1"),
     Column(label="there: binds"),
     Column(label="best throughput per watt", unit="token/J"),
-    *(
-        Column(label=f"cheapest tokens, {prices}", unit="USD/token", display="USD/Mtoken")
-        for prices in ("half the prices", "stated prices (illustrative)", "twice the prices")
-    ),
+    *price_columns("cheapest tokens", unit="USD/token", display="USD/Mtoken"),
 )
 
 
@@ -78,7 +75,7 @@ def _row(dataset: xr.Dataset, kept: list[str], case: xr.Dataset) -> tuple[Cell, 
         float(chips.flat[best]),
         _limit_name(stated.limit, best),
         float(stated.stps_per_watt.max()),
-        *map(float, case.dollars_per_token.min([d for d in case.utps.dims if d != PRICES])),
+        *over_spread(case.dollars_per_token.min([d for d in case.utps.dims if d != PRICES])),
     )
 
 
@@ -90,13 +87,10 @@ def _cell(coordinate: xr.DataArray, value: Cell) -> Cell:
 def _chips(case: xr.Dataset) -> xr.DataArray:
     """Chips of the whole system, over the dimensions that are searched, in their order."""
     product = xr.ones_like(case.utps)
-    for size in _present(case, ("tp_size", "pp_size", "dp_size")):
-        product = product * case[size]
+    for size in ("tp_size", "pp_size", "dp_size"):
+        if size in case.coords:  # searched, or linked to what makes the rows
+            product = product * case[size]
     return product.transpose(*case.utps.dims)
-
-
-def _present(case: xr.Dataset, sizes: tuple[str, ...]) -> Iterator[str]:
-    yield from (size for size in sizes if size in case.dims)
 
 
 def _limit_name(limit: xr.DataArray, place: int) -> str:

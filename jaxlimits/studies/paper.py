@@ -21,7 +21,8 @@ PAPER = Study(
     summary=(
         "The claims of arXiv:2507.14397 put to the test by the numbers of this build. Machines, "
         "their bandwidth, compute and capacity are published; latencies of collectives are "
-        "inferred from published results; die areas, prices and thresholds are ours."
+        "inferred from published results, their times in clusters and on wafers follow an α–β "
+        "model (ours); die areas, prices and thresholds are ours."
     ),
     claims=(
         capacity.CLAIM,

@@ -9,6 +9,7 @@ import xarray as xr
 from jaxlimits.analysis.listing import Table
 from jaxlimits.errors import InputError
 from jaxlimits.studies.claim import Number, Picture, Verdict
+from jaxlimits.studies.prices import NOTE
 from jaxlimits.units import show
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ _TEMPLATE = "report.html.j2"
 
 _SIGNS = {Verdict.HOLDS: "✓", Verdict.CONDITIONS: "◐", Verdict.NOT_REPRODUCED: "✗"}
 _CLASSES = {Verdict.HOLDS: "holds", Verdict.CONDITIONS: "conditions", Verdict.NOT_REPRODUCED: "not"}
-
-PRICED = "Rests on illustrative prices (ours)."
-"""What every part of the report that rests on prices says."""
 
 
 def require_template_engine() -> None:
@@ -63,7 +61,7 @@ def _content(outcome: "Outcome", results: Mapping[str, xr.Dataset], folder: Path
         "grids": [_grid(name, result) for name, result in results.items()],
         "overrides": outcome.overrides,
         "quick": outcome.quick,
-        "priced": PRICED,
+        "priced": NOTE,
         "version": next(iter(results.values())).attrs["jaxlimits_version"],
     }
 

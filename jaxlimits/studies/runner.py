@@ -27,6 +27,7 @@ from jaxlimits.store.netcdf import write_dataset
 from jaxlimits.studies.claim import Claim, Finding, Picture
 from jaxlimits.studies.family import family_table
 from jaxlimits.studies.paper import STUDIES
+from jaxlimits.studies.prices import NOTE, SPREAD
 from jaxlimits.studies.report import require_template_engine, write_report
 from jaxlimits.studies.study import Study
 
@@ -232,7 +233,8 @@ def _write_tables(outcome: Outcome, folder: Path) -> None:
     folder.mkdir()
     for name, table in outcome.tables.items():
         write_csv(table, folder / f"{name}.csv")
-        (folder / f"{name}.md").write_text(markdown(table), encoding="utf-8")
+        text = markdown(table) + (f"\n{NOTE}\n" if table.is_priced else "")
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
 
 
 def study_pictures(study: Study, *, quick: bool) -> Iterator[Picture]:
@@ -269,6 +271,7 @@ def finding_facts(claim: Claim, outcome: Outcome) -> dict[str, Any]:
         "verdict": str(finding.verdict),
         "sentence": finding.sentence,
         "rests_on_prices": finding.is_priced,
+        "price_spread": list(SPREAD) if finding.is_priced else None,
         "numbers": {name: dataclasses.asdict(n) for name, n in finding.numbers.items()},
         "overrides": dict(outcome.overrides),
     }

@@ -12,6 +12,7 @@ from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.model.chip import LINK_FIELDS, Chip
 from jaxlimits.model.fields import defaults, quantities
 from jaxlimits.model.llm import LLM
+from jaxlimits.point import evaluate
 
 _ROOT = Path(__file__).parents[2]
 _PUBLISHED = _ROOT / "tests" / "golden" / "published.csv"
@@ -214,11 +215,28 @@ def test_an_interconnect_states_links_in_order_and_where_they_come_from(name):
 
 @pytest.mark.parametrize(
     ("name", "chip"),
-    [("nvlink4", "h100"), ("nvlink5", "b200"), ("tpu-ici-v6e", "tpu-v6e")],
+    [
+        *(("nvlink4", "h100"), ("nvlink5", "b200"), ("tpu-ici-v5p", "tpu-v5p")),
+        *(("tpu-ici-v6e", "tpu-v6e"), ("tpu-ici-v7", "ironwood")),
+    ],
 )
 def test_an_interconnect_has_the_links_of_the_chip_it_belongs_to(name, chip):
     catalog = load_catalog()
     assert catalog.values("interconnect", name)["link_bw"] == catalog.chip(chip).link_bw
+
+
+@pytest.mark.parametrize(
+    ("tp_size", "microseconds"), [(2, 0.2), (8, 0.2), (16, 1.5), (32, 1.5), (128, 1.5)]
+)
+def test_the_papers_constant_is_one_shot_over_two_levels(tp_size, microseconds):
+    point = evaluate(
+        *("llama3-70b", "xpu-hbm3"),
+        interconnect="paper-fit",
+        topology="rail",
+        collective_algorithm="one-shot",
+        tp_size=tp_size,
+    )
+    assert point.t_sync_latency == pytest.approx(3 * 80 * microseconds * 1e-6, rel=1e-5)
 
 
 def test_networks_between_domains_leave_the_links_inside_alone():

@@ -1,10 +1,12 @@
 """``jaxlimits study``."""
 
 import json
+import re
 
 import pytest
 
 from jaxlimits.studies.paper import PAPER
+from jaxlimits.studies.prices import BARS, NOTE
 from tests.command_line import run, run_anew
 
 QUICK = PAPER.tested(quick=True)
@@ -40,7 +42,26 @@ def test_what_rests_on_prices_says_so(quick):
     folder, done = quick
     priced = [f["claim"] for f in done.json["findings"] if f["rests_on_prices"]]
     assert priced == ["dram"]
-    assert "illustrative" in (folder / "figures" / "dram_dollars.svg").read_text(encoding="utf-8")
+    spreads = {f["claim"]: f["price_spread"] for f in done.json["findings"]}
+    assert spreads["dram"] == [0.5, 1.0, 2.0]
+    assert {spread for claim, spread in spreads.items() if claim != "dram"} == {None}
+    for claim in QUICK:
+        text = (folder / "tables" / f"{claim.name}.md").read_text(encoding="utf-8")
+        assert (NOTE in text) == (claim.name == "dram") == ("illustrative" in text)
+
+
+def test_a_figure_in_dollars_says_so_and_has_its_range(quick):
+    folder, _ = quick
+    pictures = {picture.name: picture for claim in QUICK for picture in claim.pictures}
+    drawn = {name: (folder / "figures" / f"{name}.svg").read_text("utf-8") for name in pictures}
+    in_dollars = {name for name, text in drawn.items() if re.search("USD|dollar", text)}
+    assert in_dollars == {name for name, picture in pictures.items() if picture.priced}
+    assert in_dollars
+    for name in in_dollars:
+        assert BARS in drawn[name]
+        assert "illustrative" in drawn[name]
+        report = (folder / "report.html").read_text(encoding="utf-8")
+        assert f"{pictures[name].caption} {NOTE}" in report
 
 
 def test_a_folder_that_exists_is_refused_before_anything_is_computed(quick):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import jaxlimits as jl
+from jaxlimits.model.collectives import sync
 from jaxlimits.model.communication import exchanges
+from jaxlimits.model.speculation import draft_model, verifying
 from tests.helpers import named_scenario
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -12,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 def counted(name, **values):
     scenario = named_scenario(name, "h200", **values)
-    found = exchanges(scenario.llm, scenario.deployment)
+    found = exchanges(scenario.llm, scenario.draft, scenario.deployment)
     return {key: float(value) for key, value in vars(found).items()}
 
 
@@ -62,6 +64,44 @@ def test_the_volume_of_an_all_to_all_is_that_of_its_payload_on_the_links():
     sizes |= {"collective_algorithm": "ring"}
     point = jl.evaluate("deepseek-v3", "h200", x64=True, **sizes)
     assert point.t_sync_payload == pytest.approx(point.ep_volume * 4 / 450e9, rel=1e-12)
+
+
+def test_a_drafts_exchanges_count_with_its_models():
+    # DRAFT: 1 layer, 64 elements of 2 B. 3 proposals at an acceptance of 1/2: 1.875 tokens a step.
+    sizes = {"tp_size": 8.0, "pp_size": 2.0, "collectives_per_layer": 2.0}
+    drafted = {"speculation": "draft", "draft_length": 3.0, "acceptance": 0.5}
+    found = counted("llama3-70b", **sizes, **drafted)
+    assert found["tp_collectives"] == 160 + 3 * 2
+    assert found["pp_hops"] == 1 + 3
+    sent = 4 * 160 * 14 * 16_384 + 3 * 2 * 14 * 128
+    assert found["tp_volume"] == pytest.approx(sent / 1.875, rel=1e-12)
+    assert found["pp_volume"] == pytest.approx((4 * 8 * 16_384 + 3 * 8 * 128) / 1.875, rel=1e-12)
+
+
+def test_an_mtp_layer_exchanges_as_much_as_a_mean_layer():
+    # 61 layers, 58 of them with experts: each proposal has 3 - 58/61 all-reduces, 2 * 58/61 others.
+    sizes = {"tp_size": 4.0, "dp_size": 4.0, "ep_size": 16.0}
+    plain = counted("deepseek-v3", **sizes)
+    mtp = {"speculation": "mtp", "draft_length": 2.0, "acceptance": 1.0}
+    found = counted("deepseek-v3", **sizes, **mtp)
+    for name in ("tp_collectives", "ep_collectives"):
+        assert found[name] == pytest.approx(plain[name] * (1 + 2 / 61), rel=1e-12)
+    for name in ("tp_volume", "ep_volume"):  # 3 tokens verified, 2 of them proposed, all 3 accepted
+        assert found[name] == pytest.approx(plain[name] * (3 + 2 / 61) / 3, rel=1e-12)
+
+
+@pytest.mark.parametrize("speculation", ["draft", "mtp"])
+def test_volumes_are_what_a_step_moves_over_the_links(speculation):
+    # What one chip sends in a step is what two shots take beside their latency, the draft's too.
+    values = {"speculation": speculation, "draft_length": 2.0, "acceptance": 0.5}
+    values |= {"collective_algorithm": "two-shot", "batch_size": 32.0, "tp_size": 8.0}
+    point = named_scenario("llama3-70b", "h200", **values)
+    small = draft_model(point.llm, point.draft, point.deployment)
+    own = sync(point.chip, point.llm, verifying(point.deployment)).payload
+    proposals = 2 * sync(point.chip, small, point.deployment).payload
+    found = exchanges(point.llm, point.draft, point.deployment)
+    sent = found.tp_volume * 32 * (1 + 0.5 + 0.25) / 8
+    assert float(own + proposals) == pytest.approx(float(sent) / 450e9, rel=1e-9)
 
 
 def test_the_grid_of_communication_shows_the_closed_forms():

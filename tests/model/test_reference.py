@@ -54,7 +54,10 @@ def test_the_model_equals_an_independent_one(name, data):
     assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
 
 
-@pytest.mark.parametrize("name", ["default", "engine", "draft", "mtp", "mtp, nominal", "sharded"])
+@pytest.mark.parametrize(
+    "name",
+    ["default", "engine", "draft", "mtp", "mtp, nominal", "sharded", "sharded on a torus"],
+)
 @settings(max_examples=50)
 @given(data=st.data())
 def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, data):

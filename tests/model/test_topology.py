@@ -1,13 +1,14 @@
 """Collectives on every topology against the same algorithms played message by message."""
 
 import itertools
+import math
 
 import jax
 import numpy as np
 import pytest
 
 from jaxlimits.model import alpha_beta, topology
-from jaxlimits.model.alpha_beta import ALGORITHMS_ON, ALL_REDUCES, Group
+from jaxlimits.model.alpha_beta import ALGORITHMS_ON, ALL_GATHERS_ON, ALL_REDUCES, Group
 from jaxlimits.model.chip import LINK_LATENCIES
 from jaxlimits.model.collectives import activation_bytes, all_reduce, all_to_all, pp_sync, sync
 from jaxlimits.model.deployment import Deployment
@@ -32,16 +33,25 @@ NEAR, FAR = Times(2e-6, 3e-7, 3e9), Times(7e-6, 0.0, 5e8)
 """Links of a side or inside a domain, and those between domains."""
 PAYLOADS = [0.0, 16_384.0, 5e6]
 SIDES = [(1, 2), (1, 3), (1, 4), (1, 7), (2, 2), (2, 3), (2, 4), (4, 4), (3, 5), (4, 8), (1, 16)]
-SHAPES = {"mesh-2d": "line", "torus-2d": "loop", "wafer-mesh": "line"}
+CUBES = [(2, 2, 2), (2, 3, 1), (1, 1, 5), (3, 2, 4), (4, 4, 4)]
+SHAPES = {"mesh-2d": "line", "torus-2d": "loop", "torus-3d": "loop", "wafer-mesh": "line"}
+PLACED = [(name, shape) for name in SHAPES for shape in (CUBES if name == "torus-3d" else SIDES)]
 DOMAINS = [(2, 2), (4, 2), (8, 2), (3, 3), (8, 4), (1, 5), (8, 1)]
 
 
-def sides(rows, cols, name):
-    """Lines along the columns, then along the rows, where there is more than one chip."""
+def sides(shape, name):
+    """Lines along the columns, the rows, and the planes, where there is more than one chip.
+
+    A shape is (rows, columns), or (planes, rows, columns).
+    """
+    places = list(itertools.product(*map(range, shape)))
     closed = SHAPES[name] == "loop"
-    across = [Line([(r, c) for c in range(cols)], closed=closed) for r in range(rows)]
-    down = [Line([(r, c) for r in range(rows)], closed=closed) for c in range(cols)]
-    return [lines for lines in (across, down) if len(lines[0].nodes) > 1]
+    found = []
+    for along in reversed(range(len(shape))):
+        starts = [place for place in places if place[along] == 0]
+        lines = [[(*p[:along], i, *p[along + 1 :]) for i in range(shape[along])] for p in starts]
+        found.append([Line(nodes, closed=closed) for nodes in lines])
+    return [lines for lines in found if len(lines[0].nodes) > 1]
 
 
 def played_on_sides(name, lines_of, payload):
@@ -77,51 +87,48 @@ def streamed_sums(lines, payload):
     return stream(ends, NEAR)
 
 
-def levels_of_sides(rows, cols, name):
-    shape = SHAPES[name]
+def levels_of_sides(shape, name):
     return tuple(
-        Group(float(n), NEAR.alpha, NEAR.rate, router_latency=NEAR.rho, shape=shape)
-        for n in (cols, rows)
+        Group(float(n), NEAR.alpha, NEAR.rate, router_latency=NEAR.rho, shape=SHAPES[name])
+        for n in reversed(shape)
     )
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("shape", SIDES, ids=str)
 @pytest.mark.parametrize(
-    ("name", "algorithm"), [(t, a) for t in SHAPES for a in ALGORITHMS_ON[t]], ids=str
+    ("name", "shape", "algorithm"),
+    [(name, shape, a) for name, shape in PLACED for a in ALGORITHMS_ON[name]],
+    ids=str,
 )
-def test_an_all_reduce_in_two_dimensions_takes_as_long_as_its_messages(
-    name, algorithm, shape, payload
-):
-    end = played_on_sides(algorithm, sides(*shape, name), payload)
-    time = collective_time("all-reduce", algorithm, levels_of_sides(*shape, name), payload)
+def test_an_all_reduce_in_dimensions_takes_as_long_as_its_messages(name, shape, algorithm, payload):
+    end = played_on_sides(algorithm, sides(shape, name), payload)
+    time = collective_time("all-reduce", algorithm, levels_of_sides(shape, name), payload)
     assert float(time.total) == pytest.approx(end, rel=1e-12)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("shape", SIDES, ids=str)
-@pytest.mark.parametrize("name", SHAPES)
-def test_an_all_to_all_in_two_dimensions_takes_as_long_as_its_messages(name, shape, payload):
+@pytest.mark.parametrize(("name", "shape"), PLACED, ids=str)
+def test_an_all_to_all_in_dimensions_takes_as_long_as_its_messages(name, shape, payload):
     # First along the row to the column of the receiver, with all that is for that column.
     end = sum(
-        walk(exchange(lines, payload / len(lines[0].nodes)), NEAR) for lines in sides(*shape, name)
+        walk(exchange(lines, payload / len(lines[0].nodes)), NEAR) for lines in sides(shape, name)
     )
-    time = collective_time("all-to-all", "one-shot", levels_of_sides(*shape, name), payload)
+    time = collective_time("all-to-all", "one-shot", levels_of_sides(shape, name), payload)
     assert float(time.total) == pytest.approx(end, rel=1e-12)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("shape", SIDES, ids=str)
-@pytest.mark.parametrize("algorithm", ["one-shot", "ring"])
-@pytest.mark.parametrize("name", SHAPES)
-def test_an_all_gather_in_two_dimensions_takes_as_long_as_its_messages(
-    name, algorithm, shape, payload
-):
-    end, part = 0.0, payload / (shape[0] * shape[1])
-    for lines in reversed(sides(*shape, name)):  # each chip's part, then what its column has
+@pytest.mark.parametrize(
+    ("name", "shape", "algorithm"),
+    [(name, shape, a) for name, shape in PLACED for a in ALL_GATHERS_ON[name]],
+    ids=str,
+)
+def test_an_all_gather_in_dimensions_takes_as_long_as_its_messages(name, shape, algorithm, payload):
+    end, part = 0.0, payload / math.prod(shape)
+    for lines in reversed(sides(shape, name)):  # each chip's part, then what its column has
         end += walk(gather(lines, part), NEAR, summing=algorithm == "ring")
         part *= len(lines[0].nodes)
-    time = collective_time("all-gather", algorithm, levels_of_sides(*shape, name), payload)
+    time = collective_time("all-gather", algorithm, levels_of_sides(shape, name), payload)
     assert float(time.total) == pytest.approx(end, rel=1e-12)
 
 
@@ -196,11 +203,9 @@ def levels_of_rails(inside, domains):
     )
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("size", [2, 3, 4, 7, 8, 16])
-def test_a_tree_all_gather_doubles_what_chips_hold(size, payload):
-    held, seconds = [{chip} for chip in range(size)], 0.0
-    distance = 1
+def doubled(size, times, part):
+    """Seconds in which what a chip holds doubles in each round, until all have every part."""
+    held, seconds, distance = [{chip} for chip in range(size)], 0.0, 1
     while distance < size:
         lacking = min(distance, size - distance)  # parts that the partner does not have yet
         before = [set(parts) for parts in held]
@@ -209,12 +214,51 @@ def test_a_tree_all_gather_doubles_what_chips_hold(size, payload):
             ahead = {(source + step) % size for step in range(lacking)}
             assert ahead <= before[source]
             held[chip] |= ahead
-        pairs = [direct((c + distance) % size, c, lacking * payload / size) for c in range(size)]
-        seconds += walk(pairs, NEAR)
+        pairs = [direct((c + distance) % size, c, lacking * part) for c in range(size)]
+        seconds += walk(pairs, times)
         distance *= 2
     assert all(len(parts) == size for parts in held)
-    time = alpha_beta.tree_all_gather(Group(float(size), NEAR.alpha, NEAR.rate), payload)
-    assert float(time) == pytest.approx(seconds, rel=1e-12)
+    return seconds
+
+
+def passed_around(size, times, part):
+    """Seconds in which each part goes once around, from neighbour to neighbour."""
+    return (size - 1) * walk(ring_step(size, part), times)
+
+
+def sent_straight(size, times, part):
+    """Seconds in which every chip sends its part to each other one."""
+    return walk(switched(range(size), part), times)
+
+
+GATHERS = {"one-shot": sent_straight, "ring": passed_around, "tree": doubled}
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("size", [2, 3, 4, 7, 8, 16])
+@pytest.mark.parametrize("algorithm", ALL_GATHERS_ON["switched"])
+def test_an_all_gather_behind_a_switch_takes_as_long_as_its_messages(algorithm, size, payload):
+    end = GATHERS[algorithm](size, NEAR, payload / size)
+    alone = (Group(float(size), NEAR.alpha, NEAR.rate),)
+    time = collective_time("all-gather", algorithm, alone, payload)
+    assert float(time.total) == pytest.approx(end, rel=1e-12)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("shape", DOMAINS, ids=str)
+@pytest.mark.parametrize("algorithm", ALL_GATHERS_ON["rail"])
+def test_an_all_gather_over_rails_takes_as_long_as_its_messages(algorithm, shape, payload):
+    # Each chip's part over its rail to the other domains, then what the rail has inside the domain.
+    inside, domains = shape
+    end = GATHERS[algorithm](domains, FAR, payload / inside / domains) if domains > 1 else 0.0
+    end += GATHERS[algorithm](inside, NEAR, payload / inside) if inside > 1 else 0.0
+    time = collective_time("all-gather", algorithm, levels_of_rails(*shape), payload)
+    assert float(time.total) == pytest.approx(end, rel=1e-12)
+
+
+def test_every_all_gather_is_played_on_every_topology_that_has_it():
+    assert set(ALL_GATHERS_ON) == set(ALGORITHMS_ON) == {*SHAPES, "switched", "rail"}
+    assert set(GATHERS) == {a for known in ALL_GATHERS_ON.values() for a in known}
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -252,6 +296,10 @@ def by_hand(**values):
         ({"topology": "torus-2d", "collective_algorithm": "one-shot"}, 7.1 + 3),
         # Of 4: 2 * 2 + 3/4 * 4. Of 2, with a quarter of the payload: 2 * 1 + 1/2 * 1.
         ({"topology": "torus-2d", "collective_algorithm": "ring"}, 7 + 2.5),
+        # 2 x 2 x 2, a link has a sixth: 6 us for the payload, of which half a part each way: 1 + 3.
+        ({"topology": "torus-3d", "collective_algorithm": "one-shot"}, 3 * 4),
+        # 2 x 4 x 1: of 4, 1 + 0.1 + 3/2 * 6; of 2, 4.
+        ({"topology": "torus-3d", "collective_algorithm": "one-shot", "mesh_rows": 4.0}, 10.1 + 4),
         # Streams: 1 + 2 * 0.1 + 4, and 1 + 4.
         ({"topology": "wafer-mesh", "collective_algorithm": "in-network"}, 5.2 + 5),
         # Two domains of 4: 1 + 3 * 1 inside, 5 + 2 over the rails.
@@ -275,6 +323,8 @@ def test_an_all_reduce_of_eight_chips_by_hand(values, microseconds):
         ({"topology": "switched"}, 3 * (1 + 1)),
         # 2 x 4 chips a stage: 2 hops, 2 payloads on each link: 1 + 0.1 + 2 * 4.
         ({"topology": "mesh-2d"}, 3 * 9.1),
+        # 2 x 2 x 2: 2 payloads on each of links with a sixth of the rate: 1 + 0.1 + 2 * 6.
+        ({"topology": "torus-3d"}, 3 * 13.1),
         # 32 chips in domains of 16: one of three hops goes over the rails, 5 + 2.
         ({"topology": "rail", "scale_up_size": 16.0}, 2 * 2 + 7),
         ({"topology": "rail", "scale_up_size": 4.0}, 3 * 7),
@@ -300,17 +350,33 @@ def test_ranks_of_two_chips_share_domains(scale_up_size, inside, domains):
     assert [float(level.size) for level in levels] == [inside, domains]
 
 
+def shape_of(size, name, **rows):
+    deployment = Deployment(topology=name, collective_algorithm="ring", **rows)
+    return [float(side) for side in topology.mesh_sides(deployment, size=float(size))]
+
+
 @pytest.mark.parametrize(
     ("size", "rows"), [(1, 1), (2, 1), (3, 1), (4, 2), (7, 1), (8, 2), (12, 2), (16, 4), (1024, 32)]
 )
 def test_a_mesh_is_as_square_as_powers_of_two_make_it(size, rows):
-    assert float(topology.mesh_rows(Deployment(), size=float(size))) == rows
+    assert shape_of(size, "mesh-2d") == [size / rows, rows]
+
+
+@pytest.mark.parametrize(
+    ("size", "sides"),
+    [
+        *((1, [1, 1, 1]), (2, [2, 1, 1]), (4, [2, 1, 2]), (7, [7, 1, 1]), (8, [2, 2, 2])),
+        *((16, [4, 2, 2]), (64, [4, 4, 4]), (128, [8, 4, 4]), (4096, [16, 16, 16])),
+    ],
+)
+def test_a_torus_in_three_dimensions_is_as_even_as_powers_of_two_make_it(size, sides):
+    assert shape_of(size, "torus-3d") == sides
 
 
 def test_a_mesh_has_the_rows_that_are_asked_for_where_they_divide_it():
-    asked = Deployment(mesh_rows=3.0)
-    assert float(topology.mesh_rows(asked, size=12.0)) == 3
-    assert float(topology.mesh_rows(asked, size=16.0)) == 4
+    assert shape_of(12, "mesh-2d", mesh_rows=3.0) == [4, 3]
+    assert shape_of(16, "mesh-2d", mesh_rows=3.0) == [4, 4]
+    assert shape_of(48, "torus-3d", mesh_rows=3.0) == [4, 3, 4]
 
 
 # ------------------------------------------------------------------------------------- properties

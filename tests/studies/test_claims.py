@@ -102,6 +102,11 @@ def test_the_lead_per_dollar_is_given_over_the_spread_of_prices():
     assert worst < stated < best
     assert finding.is_priced
     assert "illustrative" in finding.sentence
+    costs = [finding.numbers[f"smallest_sram_system_{n}"] for n in ("worst", "stated", "best")]
+    low, middle, high = (number.value for number in costs)
+    # Electricity aside, a factor of 4 to either side: 2 on the one kind, 2 on the other.
+    assert middle / 4.0 < low < middle < high < middle * 4.0
+    assert all("illustrative prices" in number.meaning for number in costs)
 
 
 def test_the_gain_from_bandwidth_is_all_of_it_once_collectives_are_free():

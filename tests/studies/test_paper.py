@@ -7,9 +7,9 @@ import pytest
 
 import jaxlimits as jl
 from jaxlimits.grid.file import shipped_grids
-from jaxlimits.studies.claim import at_stated_prices
 from jaxlimits.studies.family import family_table
 from jaxlimits.studies.paper import PAPER
+from jaxlimits.studies.prices import at_stated_prices
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = {family.name: family for family in PAPER.families}
@@ -85,29 +85,62 @@ def test_one_wafer_serves_a_small_model_without_collectives():
     assert float(alone.t_mem.sel(batch_size=1)) == pytest.approx(2.93e-6, rel=2e-2)
 
 
-def test_a_pipeline_has_more_users_in_flight_and_none_faster():
-    dataset = at_stated_prices(jl.sweep("cluster")).sel(
-        llm="llama3-70b", chip="xpu-hbm3", tp_size=8, seq_len=4096
+@pytest.fixture(scope="module")
+def cluster():
+    return at_stated_prices(jl.sweep("cluster"))
+
+
+def test_a_pipeline_has_more_users_in_flight_and_none_faster(cluster):
+    dataset = cluster.sel(llm="llama3-70b", chip="xpu-hbm3", tp_size=8, seq_len=4096)
+    one, sixteen = (
+        dataset.sel(interconnect="nvlink4-ndr", pp_size=pp, batch_size=32) for pp in (1, 16)
     )
-    one, sixteen = (dataset.sel(pp_size=pp, batch_size=32) for pp in (1, 16))
-    hops = 15 * 1.5e-6
+    # A stage a domain: each hop takes 32 * 8192 * 2 B over a port of 50 GB/s, and 5 us.
+    hops = 15 * (32 * 8192 * 2 / 50e9 + 5e-6)
     assert float(sixteen.t_step) == pytest.approx(float(one.t_step) + hops, rel=1e-5)
     assert float(sixteen.stps / one.stps) == pytest.approx(16 / (1 + hops / float(one.t_step)))
 
 
-def test_leaving_the_scale_up_domain_slows_one_user():
-    dataset = at_stated_prices(jl.sweep("cluster")).sel(
-        llm="llama3-405b", chip="xpu-hbm3", pp_size=1, seq_len=4096
-    )
-    inside, across = (dataset.utps.sel(tp_size=tp, batch_size=1) for tp in (128, 256))
-    assert float(across) < float(inside)
+@pytest.mark.parametrize(("interconnect", "inside"), [("nvlink4-ndr", 8), ("nvlink5-xdr", 64)])
+def test_leaving_the_scale_up_domain_slows_one_user(cluster, interconnect, inside):
+    at = {"llm": "llama3-405b", "chip": "xpu-hbm4", "seq_len": 4096, "batch_size": 1}
+    found = cluster.sel(interconnect=interconnect, pp_size=1, **at)
+    within, across = (found.sel(tp_size=tp) for tp in (inside, 2 * inside))
+    assert float(across.utps) < float(within.utps)
+    # One message inside, one more over the rails: 5 us for each of 3 * 126 collectives.
+    added = across.t_sync_latency - within.t_sync_latency
+    assert float(added) == pytest.approx(378 * 5e-6, rel=1e-5)
 
 
-def test_placed_experts_raise_throughput():
+def test_the_number_of_chips_sets_the_time_of_a_collective(cluster):
+    at = {"llm": "llama3-405b", "chip": "xpu-hbm4", "seq_len": 4096, "batch_size": 1, "pp_size": 1}
+    sync = cluster.t_sync.sel(interconnect="nvlink5-xdr", **at).dropna("tp_size")
+    assert float(sync.sel(tp_size=2)) < float(sync.sel(tp_size=64)) < float(sync.sel(tp_size=1024))
+
+
+def test_placed_experts_raise_throughput_on_every_interconnect():
     dataset = at_stated_prices(jl.sweep("cluster_experts"))
     at = {"llm": "deepseek-v3", "chip": "xpu-hbm3", "tp_size": 8, "dp_size": 32, "seq_len": 4096}
     split, placed = (dataset.stps.sel(ep_size=ep, batch_size=64, **at) for ep in (1, 64))
-    assert float(placed) > 2.0 * float(split)
+    assert (placed > 1.2 * split).all()
+    assert float((placed / split).sel(interconnect="paper-fit")) > 2.0
+
+
+def test_the_mesh_inside_a_wafer_takes_its_time():
+    dataset = at_stated_prices(jl.sweep("wafer_mesh"))
+    at = {"llm": "llama3-8b", "seq_len": 4096, "batch_size": 1, "pp_size": 1}
+    # Sums stream through lines of 5 and 5 dies, or of 12 and 7: 0.2 us and 0.1 us a further router;
+    # 4096 activations of 2 B at 0.45 TB/s, along either side; 3 collectives in 32 layers.
+    routers = {"xpu-cows-die": 3 + 3, "wse-3-die": 10 + 5}
+    for chip, further in routers.items():
+        found = dataset.sel(chip=chip, **at)
+        assert float(found.t_sync_latency) == pytest.approx(96 * (0.4 + 0.1 * further) * 1e-6)
+        assert float(found.t_sync_payload) == pytest.approx(96 * 2 * 8192 / 0.45e12)
+    one = at_stated_prices(jl.sweep("wafer")).sel(chip="xpu-cows", tp_size=1, **at)
+    assert float(found.t_sync) > 0.0 == float(one.t_sync)
+    assert row("wafer_mesh", llm="llama3-8b", chip="wse-3-die", seq_len=4096)[
+        "chips, fewest that fit"
+    ] == pytest.approx(84)
 
 
 def test_a_family_gives_its_dollars_over_the_spread_of_prices():

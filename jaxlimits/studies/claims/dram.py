@@ -1,5 +1,6 @@
 """Designs with DRAM are ahead in throughput per watt and per dollar."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,16 +8,14 @@ import xarray as xr
 
 from jaxlimits.analysis import plots
 from jaxlimits.analysis.listing import Column, Table
-from jaxlimits.studies.claim import (
+from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases, of_cases
+from jaxlimits.studies.prices import (
+    BARS,
     PRICES,
-    Claim,
-    Finding,
-    Number,
-    Picture,
-    Results,
+    against,
     at_stated_prices,
-    judge_cases,
-    of_cases,
+    over_spread,
+    price_columns,
 )
 
 if TYPE_CHECKING:
@@ -27,24 +26,29 @@ DRAM = ("xpu-hbm3", "xpu-hbm4", "xpu-3d-dram")
 SRAM = ("xpu-sram", "xpu-cows")
 SEARCHED = ("tp_size", "pp_size", "batch_size")
 
+_PRICED_AT = {
+    "stated": "illustrative prices as stated",
+    "worst": "illustrative prices of DRAM machines doubled, of the others halved",
+    "best": "illustrative prices of DRAM machines halved, of the others doubled",
+}
+
 
 def lead(best: xr.DataArray) -> xr.DataArray:
     """The best machine with DRAM over the best without; NaN where either does not fit [1]."""
-    return best.sel(chip=list(DRAM)).max("chip") / best.sel(chip=list(SRAM)).max("chip")
+    return _with_dram(best) / _without(best)
 
 
-def price_leads(best: xr.DataArray) -> dict[str, xr.DataArray]:
-    """The lead per dollar at the stated prices, and at both ends of their spread."""
-    with_dram, without = (
-        best.sel(chip=list(DRAM)).max("chip"),
-        best.sel(chip=list(SRAM)).max("chip"),
-    )
-    low, high = float(best[PRICES].min()), float(best[PRICES].max())
-    pairs = {"stated": (1.0, 1.0), "worst": (high, low), "best": (low, high)}
-    return {
-        name: with_dram.sel({PRICES: ours}, drop=True) / without.sel({PRICES: theirs}, drop=True)
-        for name, (ours, theirs) in pairs.items()
-    }
+def price_leads(best: xr.DataArray) -> Mapping[str, xr.DataArray]:
+    """The lead at the stated prices, and at both ends of their spread: DRAM dear, DRAM cheap."""
+    return against(_with_dram(best), _without(best))
+
+
+def _with_dram(best: xr.DataArray) -> xr.DataArray:
+    return best.sel(chip=list(DRAM)).max("chip")
+
+
+def _without(best: xr.DataArray) -> xr.DataArray:
+    return best.sel(chip=list(SRAM)).max("chip")
 
 
 def find(results: Results) -> Finding:
@@ -63,8 +67,9 @@ def find(results: Results) -> Finding:
         f"{_span(per_watt)}. Per dollar at the stated prices: {ahead['stated']}, "
         f"{_span(per_dollar['stated'])}; with DRAM twice as dear and the others at half: "
         f"{ahead['worst']}, {_span(per_dollar['worst'])}. To serve Llama 3.1 405B at all, a system "
-        f"with SRAM alone costs {smallest:.0f} times as much by the hour: it needs the chips for "
-        "their memory. All prices are illustrative."
+        f"with SRAM alone costs {smallest['stated']:.0f} times as much by the hour at the stated "
+        f"prices, {smallest['worst']:.0f} to {smallest['best']:.0f} times over their spread: it "
+        "needs the chips for their memory. All prices are illustrative."
     )
     return Finding(
         share=share,
@@ -78,14 +83,20 @@ def find(results: Results) -> Finding:
             **{
                 f"lead_per_dollar_{name}": Number(
                     value=float(found.min()),
-                    meaning=f"least lead in throughput per dollar, {name} prices (illustrative)",
+                    meaning=f"least lead in throughput per dollar, {_PRICED_AT[name]}",
                 )
                 for name, found in per_dollar.items()
             },
-            "smallest_sram_system": Number(
-                value=smallest,
-                meaning="cost of the smallest SRAM system over the smallest DRAM one",
-            ),
+            **{
+                f"smallest_sram_system_{name}": Number(
+                    value=ratio,
+                    meaning=(
+                        "cost of the smallest SRAM system over the smallest DRAM one, "
+                        f"{_PRICED_AT[name]}"
+                    ),
+                )
+                for name, ratio in smallest.items()
+            },
         },
         table=_table(result),
     )
@@ -100,11 +111,11 @@ def _span(found: xr.DataArray) -> str:
     return f"by {float(found.min()):.2g} to {float(found.max()):.2g} times"
 
 
-def _smallest_system(result: xr.Dataset) -> float:
+def _smallest_system(result: xr.Dataset) -> dict[str, float]:
     """Cost by time of the cheapest system that holds Llama 3.1 405B, SRAM over DRAM."""
-    at = {"llm": "llama3-405b", "seq_len": 4096, PRICES: 1.0}
-    cost = result.cost_rate.where(result.utps.notnull()).sel(at).min(SEARCHED)
-    return float(cost.sel(chip=list(SRAM)).min() / cost.sel(chip=list(DRAM)).min())
+    cost = result.cost_rate.where(result.utps.notnull()).sel(llm="llama3-405b", seq_len=4096)
+    hours_by_dollar = 1.0 / cost.min(SEARCHED)
+    return {name: float(found) for name, found in price_leads(hours_by_dollar).items()}
 
 
 def _table(result: xr.Dataset) -> Table:
@@ -115,15 +126,12 @@ def _table(result: xr.Dataset) -> Table:
         Column(label="context", unit="token"),
         Column(label="machine"),
         Column(label="best throughput per watt", unit="token/J"),
-        *(
-            Column(label=label, unit="USD/token", display="USD/Mtoken")
-            for label in ("tokens, prices × 0.5", "stated prices (illustrative)", "prices × 2")
-        ),
+        *price_columns("cheapest tokens", unit="USD/token", display="USD/Mtoken"),
     )
     rows = tuple(
         (
             str(llm), int(seq), str(chip), float(watts.sel(llm=llm, seq_len=seq, chip=chip)),
-            *map(float, dollars.sel(llm=llm, seq_len=seq, chip=chip).values),
+            *over_spread(dollars.sel(llm=llm, seq_len=seq, chip=chip)),
         )
         for llm in result.llm.values
         for seq in result.seq_len.values
@@ -135,7 +143,7 @@ def _table(result: xr.Dataset) -> Table:
 
 def _dollars(results: Results) -> "Figure":
     best = results[GRID][["dollars_per_token"]].sel(seq_len=4096).min(SEARCHED, keep_attrs=True)
-    title = "Cheapest tokens at 4 Ki tokens; bars: prices halved and doubled"
+    title = f"Cheapest tokens at 4 Ki tokens; {BARS}"
     return plots.ranges(
         best, of="dollars_per_token", rows="llm", by="chip", spread=PRICES, title=title
     )

@@ -7,16 +7,8 @@ import xarray as xr
 
 from jaxlimits.analysis import plots
 from jaxlimits.analysis.listing import Column, Table
-from jaxlimits.studies.claim import (
-    Claim,
-    Finding,
-    Number,
-    Picture,
-    Results,
-    at_stated_prices,
-    judge,
-    of_cases,
-)
+from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
+from jaxlimits.studies.prices import at_stated_prices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
