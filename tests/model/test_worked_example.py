@@ -12,10 +12,11 @@ GIB, TIB = 2.0**30, 2.0**40
 HOURS = 4 * 365.25 * 24
 
 
-def by_hand():
-    """The figures of the README, each from the one before."""
+def by_hand(prices=1.0):
+    """The figures of the README, each from the one before, with a factor on all prices but power's."""
     watts = CHIPS * (800 * 1.1 + 30e-12 * 4 * TIB + 300 / 8)  # die, memory, share of the server
     dollars = CHIPS * (20_000 + 20 * 96 * GIB / 1e9 + 4_000 + 80_000 / 8)
+    dollars *= prices
     owning, powering = dollars / HOURS, watts / 1000 * 1.2 * 0.08
     read = 405e9 + 4096 * 258_048  # weights, and the KV cache of 126 layers of 2 * 8 * 128
     seconds = read / (CHIPS * 4 * TIB) + 126 * 3 * 0.2e-6
@@ -48,6 +49,7 @@ def test_the_example_to_the_cent():
     assert round(found["hourly"], 2) == 9.03
     assert round(found["rate"], 1) == 86.1
     assert round(found["million"], 2) == 29.15
+    assert [round(by_hand(prices)["million"], 2) for prices in (0.5, 2.0)] == [15.88, 55.70]
 
 
 def test_the_model_says_what_the_example_does():
