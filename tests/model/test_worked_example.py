@@ -13,7 +13,7 @@ HOURS = 4 * 365.25 * 24
 
 
 def by_hand(prices=1.0):
-    """The figures of the README, each from the one before, with a factor on all prices but power's."""
+    """The figures of the README, each from the one before; a factor on all prices but power's."""
     watts = CHIPS * (800 * 1.1 + 30e-12 * 4 * TIB + 300 / 8)  # die, memory, share of the server
     dollars = CHIPS * (20_000 + 20 * 96 * GIB / 1e9 + 4_000 + 80_000 / 8)
     dollars *= prices
