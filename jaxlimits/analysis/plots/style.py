@@ -1,5 +1,7 @@
 """What every figure shares: the backend, colours, scales, labels with units."""
 
+import functools
+import io
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +45,9 @@ _FEW = 11
 
 _TWO_DECADES = 300.0
 
+_FEW_IN_SMALL = 5
+"""Ticks along the horizontal axis of a small panel."""
+
 
 def require_backend() -> None:
     """Raise ``InputError`` unless figures can be drawn."""
@@ -54,8 +59,10 @@ def require_backend() -> None:
     mpl.rcParams["svg.hashsalt"] = "jaxlimits"  # the same figure has the same bytes
 
 
-def new_figure(*, width: float = 7.2, height: float = 4.4) -> tuple["Figure", "Axes"]:
-    """Return an empty figure with its axes [inch].
+def new_figure(
+    *, width: float = 7.2, height: float = 4.4, rows: int = 0, columns: int = 0
+) -> tuple["Figure", Any]:
+    """Return an empty figure with its axes, or an array of them on shared scales [inch].
 
     Raises
     ------
@@ -63,10 +70,24 @@ def new_figure(*, width: float = 7.2, height: float = 4.4) -> tuple["Figure", "A
         The figure backend is not installed.
     """
     require_backend()
+    figure = _figure_type()(figsize=(width, height), layout="constrained")
+    if not rows:
+        return figure, figure.subplots()
+    return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+
+
+@functools.cache
+def _figure_type() -> "type[Figure]":
+    """A figure that notebooks show, also where pyplot has set nothing up."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+    class Shown(Figure):
+        def _repr_png_(self) -> bytes:
+            picture = io.BytesIO()
+            self.savefig(picture, format="png", dpi=110)
+            return picture.getvalue()
+
+    return Shown
 
 
 def save(figure: "Figure", path: Path) -> None:
@@ -113,9 +134,14 @@ def typeset(unit: str) -> str:
 
 
 def is_geometric(values: np.ndarray) -> bool:
-    """Whether positive values have equal ratios, as a grid's geometric axis does."""
-    if values.dtype.kind not in "if" or len(values) < 3 or np.any(values <= 0):
+    """Whether positive values have equal ratios, as a grid's geometric axis does.
+
+    Of two values alone it is the ratio that says so.
+    """
+    if values.dtype.kind not in "if" or len(values) < 2 or np.any(values <= 0):
         return False
+    if len(values) == 2:
+        return bool(max(values) >= 4 * min(values))
     steps = np.diff(np.log(values))
     return bool(np.ptp(steps) <= _EVEN * np.abs(steps).max() * len(steps))
 
@@ -126,34 +152,45 @@ def spans_decades(values: np.ndarray) -> bool:
     return bool(len(finite) and finite.min() > 0 and finite.max() > _WIDE * finite.min())
 
 
-def scale_by_grid(axes: "Axes", which: Direction, values: np.ndarray) -> None:
+def scale_by_grid(
+    axes: "Axes", which: Direction, values: np.ndarray, *, small: bool = False
+) -> None:
     """Make an axis logarithmic where its grid is, with ticks at its values where they are few."""
     if not is_geometric(values):
         return
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    if len(values) <= _FEW:
-        axis.set_ticks(list(values), minor=False)
+    if len(values) <= _FEW and _are_round(values):
+        every = -(-len(values) // _FEW_IN_SMALL) if small and which == "x" else 1
+        axis.set_ticks(list(values[::every]), minor=False)
         axis.set_ticks([], minor=True)
     else:
-        _more_ticks(axis, values)
+        _more_ticks(axis, values, small=small)
     plain_numbers(axis)
 
 
-def scale_by_values(axes: "Axes", which: Direction, values: np.ndarray) -> None:
+def _are_round(values: np.ndarray) -> bool:
+    """Whether values are written in full by the few digits that a tick has."""
+    return all(np.isclose(float(f"{value:.3g}"), value) or value % 1 == 0 for value in values)
+
+
+def scale_by_values(
+    axes: "Axes", which: Direction, values: np.ndarray, *, small: bool = False
+) -> None:
     """Make an axis logarithmic where its values span decades."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     if spans_decades(values):
         axes.set(**{f"{which}scale": "log"})
-        _more_ticks(axis, values)
+        _more_ticks(axis, values, small=small)
     plain_numbers(axis)
 
 
-def _more_ticks(axis: "Axis", values: np.ndarray) -> None:
+def _more_ticks(axis: "Axis", values: np.ndarray, *, small: bool = False) -> None:
     """Give a logarithmic axis of few decades ticks at 1, 2 and 5 in each."""
     from matplotlib.ticker import LogLocator
 
-    if np.nanmax(values) < _TWO_DECADES * np.nanmin(values):
+    few = _TWO_DECADES / 10.0 if small else _TWO_DECADES
+    if np.nanmax(values) < few * np.nanmin(values):
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
 
 
@@ -181,9 +218,21 @@ def names(variable: xr.DataArray, *, bare: bool = False) -> list[str]:
         return [str(value) for value in variable.values]
     if bare:
         return [plain_number(float(value)) for value in shown(variable)]
-    unit = variable.attrs.get("display_unit", "1")
-    suffix = "" if unit in ("1", "token") else f" {typeset(unit)}"
-    return [f"{variable.name} {plain_number(float(value))}{suffix}" for value in shown(variable)]
+    return [f"{variable.name} {quantity(value, variable)}" for value in variable.values]
+
+
+def quantity(value: float, variable: xr.DataArray) -> str:
+    """Return one value of a variable with its unit and the prefix that suits it: ``4 TB/s``."""
+    unit = variable.attrs.get("si_unit", "1")
+    return plain_number(float(value)) if unit in ("1", "token") else units.show(value, unit)
+
+
+def words_by_fit(dataset: xr.Dataset, of: str, *, by: str) -> list[str]:
+    """Return the names of lines; those that have a point nowhere say so."""
+    others = [dim for dim in dataset[of].dims if dim != by]
+    fits = dataset[of].notnull().any(others).to_numpy()
+    named = zip(names(dataset[by]), fits, strict=True)
+    return [name if fit else f"{name}: {DOES_NOT_FIT}" for name, fit in named]
 
 
 def styles() -> Iterator[dict[str, Any]]:
@@ -215,19 +264,34 @@ def set_legend(axes: "Axes") -> None:
         axes.legend(frameon=False, fontsize=9, handlelength=2.6, **place)
 
 
-def hatch_where_nothing_fits(axes: "Axes", x: np.ndarray, fits: np.ndarray) -> None:
+def hatch_where_nothing_fits(
+    axes: "Axes", x: np.ndarray, fits: np.ndarray, *, size: int = 8
+) -> None:
     """Hatch the stretches of the horizontal axis in which no line has a point, and say so."""
-    if fits.all() or not fits.any():
+    if not fits.any():
+        say_nothing_fits(axes, size=size)
         return
     edges = cell_edges(x)
-    for first, last in _stretches(~fits):
+    for first, last in stretches(~fits):
         left, right = edges[first], edges[last + 1]
         axes.axvspan(left, right, facecolor="none", edgecolor="0.6", hatch="///", linewidth=0.0)
         middle = np.sqrt(left * right) if is_geometric(x) else (left + right) / 2
         place = axes.get_xaxis_transform()
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9}
-        style = {"rotation": 90, "ha": "center", "va": "center", "fontsize": 8, "bbox": box}
+        style = {"rotation": 90, "ha": "center", "va": "center", "fontsize": size, "bbox": box}
         axes.text(float(middle), 0.5, DOES_NOT_FIT, transform=place, **style)
+
+
+def say_nothing_fits(axes: "Axes", *, size: int = 9) -> None:
+    """Hatch a whole panel in which there is nothing to draw, and say so."""
+    from matplotlib.patches import Rectangle
+
+    area = {"facecolor": "0.95", "edgecolor": "0.6", "hatch": "///", "linewidth": 0.0}
+    whole = Rectangle((0.0, 0.0), 1.0, 1.0, transform=axes.transAxes, zorder=0.2, **area)
+    axes.add_patch(whole)
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 2.0, "alpha": 0.9}
+    place = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+    axes.text(0.5, 0.5, DOES_NOT_FIT, fontsize=size, bbox=box, **place)
 
 
 def cell_edges(x: np.ndarray) -> np.ndarray:
@@ -239,7 +303,7 @@ def cell_edges(x: np.ndarray) -> np.ndarray:
     return np.exp(edges) if is_geometric(x) else edges
 
 
-def _stretches(flags: np.ndarray) -> Iterator[tuple[int, int]]:
+def stretches(flags: np.ndarray) -> Iterator[tuple[int, int]]:
     """First and last places of each run of true flags."""
     padded = np.concatenate([[False], flags, [False]]).astype(int)
     changes = np.flatnonzero(np.diff(padded))
