@@ -10,6 +10,8 @@ from jaxlimits.on_import import when_imported
 
 if TYPE_CHECKING:
     from jaxlimits import plot as plot
+    from jaxlimits.anatomy import operators as operators
+    from jaxlimits.anatomy import operators_of as operators_of
     from jaxlimits.catalog.loader import Catalog as Catalog
     from jaxlimits.catalog.loader import load_catalog as load_catalog
     from jaxlimits.design.best import ask as ask
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from jaxlimits.model.metrics import Metrics as Metrics
     from jaxlimits.model.request import Request as Request
     from jaxlimits.model.site import Site as Site
-    from jaxlimits.operators import operators as operators
-    from jaxlimits.operators import operators_of as operators_of
     from jaxlimits.pipeline import sweep as sweep
     from jaxlimits.pipeline import sweep_again as sweep_again
     from jaxlimits.point import evaluate as evaluate
@@ -70,8 +70,8 @@ _PUBLIC = {
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
     "morris": ("jaxlimits.design.uncertainty", "morris"),
     "open": ("jaxlimits.store.results", "open_result"),
-    "operators": ("jaxlimits.operators", "operators"),
-    "operators_of": ("jaxlimits.operators", "operators_of"),
+    "operators": ("jaxlimits.anatomy", "operators"),
+    "operators_of": ("jaxlimits.anatomy", "operators_of"),
     "optimise": ("jaxlimits.design.optimise", "optimise"),
     "plot": ("jaxlimits.plot", ""),
     "sobol": ("jaxlimits.design.uncertainty", "sobol"),

@@ -186,7 +186,7 @@ class Limits:
         >>> str(parts.t_mem.idxmax("operator").item())
         'ffn'
         """
-        from jaxlimits.operators import operators_of
+        from jaxlimits.anatomy import operators_of
 
         return operators_of(self._dataset)
 

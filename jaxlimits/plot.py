@@ -16,7 +16,7 @@ import xarray as xr
 
 from jaxlimits.analysis import plots
 from jaxlimits.analysis.plots import kinds
-from jaxlimits.operators import operators_of
+from jaxlimits.anatomy import operators_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

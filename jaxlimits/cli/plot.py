@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jaxlimits.cli.options import Force
-from jaxlimits.errors import InputError
+from jaxlimits.cli.options import Force, check_picture
 
 
 def plot(
@@ -53,17 +52,10 @@ def plot(
     from jaxlimits.analysis import plots
     from jaxlimits.analysis.tables import selection
     from jaxlimits.plot import draw
-    from jaxlimits.store.netcdf import check_target
     from jaxlimits.store.results import open_result
 
-    plots.require_backend()
     target = output or result.with_suffix(".svg")
-    if target.suffix not in (".svg", ".png", ".pdf"):
-        remedy = "end its name in .svg, .png or .pdf"
-        raise InputError(
-            "is no kind of picture", where="--output", value=str(target), remedy=remedy
-        )
-    check_target(target, force=force)
+    check_picture(target, force=force, where="--output")
     request = {"x": x, "y": y, "of": of, "by": by, "levels": tuple(level or ()), "title": title}
     with open_result(result) as dataset:
         chosen = selection(dataset, select or [], ())

@@ -11,5 +11,6 @@ from jaxlimits.analysis.plots.heat_map import heat_map as heat_map
 from jaxlimits.analysis.plots.lines import lines as lines
 from jaxlimits.analysis.plots.ranges import ranges as ranges
 from jaxlimits.analysis.plots.roofline import roofline as roofline
+from jaxlimits.analysis.plots.strip import strip as strip
 from jaxlimits.analysis.plots.style import require_backend as require_backend
 from jaxlimits.analysis.plots.style import save as save

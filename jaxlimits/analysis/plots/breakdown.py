@@ -1,7 +1,7 @@
 """Stacked bars: what a whole is made of."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -55,7 +55,9 @@ def breakdown(
         if np.nanmax(style.shown(dataset[name]), initial=0.0) > 0.0
     }
     names = style.names(dataset[along], bare=True)
-    turned = {"rotation": 25, "ha": "right"} if max(map(len, names)) * len(names) > 60 else {}
+    turned: dict[str, Any] = (
+        {"rotation": 25, "ha": "right"} if max(map(len, names)) * len(names) > 60 else {}
+    )
     if panels.are_small and max(map(len, names)) * len(names) > 24:
         turned = {"rotation": 90}
     for axes, part in panels:

@@ -53,7 +53,9 @@ def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str =
         look = {"facecolor": "0.95", "edgecolor": "0.7", "hatch": "///", "linewidth": 0.0}
         axes.add_patch(Rectangle(corner, 1, 1, **look))
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        axes.text(column, row, style.DOES_NOT_FIT, ha="center", va="center", fontsize=7, bbox=box)
+        axes.text(
+            column, row, style.missing(dataset, of), ha="center", va="center", fontsize=7, bbox=box
+        )
     across = style.names(dataset[columns], bare=True)
     axes.set_xticks(range(len(across)), across)
     axes.set_yticks(range(dataset.sizes[rows]), style.names(dataset[rows]))

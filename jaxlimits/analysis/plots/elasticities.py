@@ -94,9 +94,7 @@ def _stacked(dataset: xr.Dataset, metric: str, by: Sequence[str]) -> xr.Dataset:
     fields = [dataset[f"{metric}{BETWEEN}{name}"] for name in by]
     named = [f"by {name} ({_sign(field)})" for name, field in zip(by, fields, strict=True)]
     along = xr.DataArray(named, dims="by", name="by")
-    size = xr.concat(
-        [np.abs(field) for field in fields], along, coords="minimal", compat="override"
-    )
+    size = xr.concat([abs(field) for field in fields], along, coords="minimal", compat="override")
     found = {"size": size.rename("size")}
     if all(f"{metric}{BETWEEN}{name}" in dataset for name in KNEE):
         gain, loss = (dataset[f"{metric}{BETWEEN}{name}"] for name in KNEE)

@@ -70,7 +70,9 @@ def heat_map(
         field = part[of].transpose(y, x)
         look = {"norm": norm, "colours": COLOURS, "small": panels.are_small}
         mesh, edges, values = paint(axes, field, **look)
-        named = hatch_misfits(axes, edges, np.isnan(values), size=size)
+        named = hatch_misfits(
+            axes, edges, np.isnan(values), size=size, words=style.missing(dataset, of)
+        )
         if limit in part:
             named += part_regions(axes, edges, part[limit].transpose(y, x), size=size)
         draw_levels(axes, field, levels, norm=norm, avoid=named, size=size)

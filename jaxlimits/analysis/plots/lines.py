@@ -85,7 +85,8 @@ def _draw(
     for name, row, look in zip(words, values, style.styles(), strict=False):
         axes.plot(across, row, label=name, markersize=4.5, markevery=every, **look)
     fits = np.asarray(np.isfinite(values).any(axis=1))
-    panels.say_what_is_missing(axes, style.names(dataset[by]), fits)
+    panels.say_what_is_missing(axes, style.names(dataset[by]), fits, style.missing(dataset, y))
     fitting = np.asarray(np.isfinite(values).any(axis=0))
-    style.hatch_where_nothing_fits(axes, across, fitting, size=size - 1)
+    words_missing = style.missing(dataset, y)
+    style.hatch_where_nothing_fits(axes, across, fitting, size=size - 1, words=words_missing)
     axes.grid(which="major", color="0.9", linewidth=0.6)

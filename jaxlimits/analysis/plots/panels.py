@@ -24,6 +24,8 @@ MOST_PANELS = 24
 
 _WIDE, _TALL = 7.2, 4.4
 _PANEL_WIDE, _PANEL_TALL = 2.75, 2.35
+_MORE = 1.25
+"""How much larger panels are that fill one row of up to three."""
 _CHARACTERS = 10.5
 """Characters of a label by inch."""
 
@@ -72,11 +74,13 @@ class Panels:
         """Words in lines that are no longer than the figure is high."""
         return textwrap.fill(words, int(_CHARACTERS * self.figure.get_figheight()))
 
-    def say_what_is_missing(self, axes: "Axes", names: list[str], fits: np.ndarray) -> None:
+    def say_what_is_missing(
+        self, axes: "Axes", names: list[str], fits: np.ndarray, why: str = style.DOES_NOT_FIT
+    ) -> None:
         """Name what has no point in one panel of several; the legend is of all of them."""
         missing = [name for name, fit in zip(names, fits, strict=True) if not fit]
         if self.are_small and missing and fits.any():
-            words = textwrap.fill(f"{style.DOES_NOT_FIT}: {', '.join(missing)}", 34)
+            words = textwrap.fill(f"{why}: {', '.join(missing)}", 34)
             look = {"fontsize": 6.5, "color": "0.3", "ha": "left", "va": "bottom"}
             axes.text(0.03, 0.03, words, transform=axes.transAxes, **look)
 
@@ -135,7 +139,11 @@ def new_panels(
         style.set_title(axes, title)
         return Panels(figure=figure, axes=(axes,), parts=(dataset,))
     across, down = _layout(dataset, rows, columns)
-    size = {"width": max(_WIDE, 1.6 + _PANEL_WIDE * across), "height": 1.0 + _PANEL_TALL * down}
+    more = _MORE if down == 1 and across <= 3 else 1.0
+    size = {
+        "width": max(_WIDE, 1.6 + more * _PANEL_WIDE * across),
+        "height": 1.0 + more * _PANEL_TALL * down,
+    }
     figure, grid = style.new_figure(**size, rows=down, columns=across)
     places = [
         dict(zip(named, place, strict=True))

@@ -23,7 +23,9 @@ _LEAST_SHARE = 0.02
 """Share of a small panel below which a region has no room for its name."""
 
 
-def hatch_misfits(axes: "Axes", edges: Edges, misfits: np.ndarray, *, size: int) -> list[Place]:
+def hatch_misfits(
+    axes: "Axes", edges: Edges, misfits: np.ndarray, *, size: int, words: str = style.DOES_NOT_FIT
+) -> list[Place]:
     """Hatch the cells that do not fit and say so; return where it is said."""
     if not misfits.any():
         return []
@@ -32,7 +34,7 @@ def hatch_misfits(axes: "Axes", edges: Edges, misfits: np.ndarray, *, size: int)
     here = np.ma.masked_where(~misfits, np.ones(misfits.shape))
     look = {"hatch": "///", "edgecolor": "0.6", "linewidth": 0.0}
     axes.pcolor(*edges, here, cmap=ListedColormap(["0.93"]), **look)
-    return _name_region(axes, edges, misfits, style.DOES_NOT_FIT, size=size)
+    return _name_region(axes, edges, misfits, words, size=size)
 
 
 def part_regions(axes: "Axes", edges: Edges, limit: xr.DataArray, *, size: int) -> list[Place]:

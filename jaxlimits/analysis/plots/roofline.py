@@ -181,11 +181,11 @@ def _labels(
         x, y = intensity[first], rate[first]
         same = [p for p in left if abs(np.log10(intensity[p] / x)) < _SAME
                 and abs(np.log10(rate[p] / y)) < _SAME]  # fmt: skip
-        words = "\n".join(f"{names[p]} {_percent(share[p])}" for p in same)
+        words = "\n".join(f"{names[p]} {_percent(float(share[p]))}" for p in same)
         labels.append(Label(words=words, x=float(x), y=float(y)))
         left = [p for p in left if p not in same]
     return labels
 
 
-def _percent(share: np.floating) -> str:
+def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.005 else "<1%"

@@ -31,6 +31,7 @@ DASHES = ("-", "--", "-.", ":")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\")
 
 DOES_NOT_FIT = "does not fit"
+OUT_OF_REACH = "out of reach"
 
 _EVEN = 1e-3
 """By how much the steps of a geometric axis may differ, relatively."""
@@ -227,12 +228,17 @@ def quantity(value: float, variable: xr.DataArray) -> str:
     return plain_number(float(value)) if unit in ("1", "token") else units.show(value, unit)
 
 
+def missing(dataset: xr.Dataset, of: str) -> str:
+    """Return what it means that a variable has no value: a requirement's is out of reach."""
+    return OUT_OF_REACH if f"{of}_reason" in dataset else DOES_NOT_FIT
+
+
 def words_by_fit(dataset: xr.Dataset, of: str, *, by: str) -> list[str]:
     """Return the names of lines; those that have a point nowhere say so."""
     others = [dim for dim in dataset[of].dims if dim != by]
     fits = dataset[of].notnull().any(others).to_numpy()
     named = zip(names(dataset[by]), fits, strict=True)
-    return [name if fit else f"{name}: {DOES_NOT_FIT}" for name, fit in named]
+    return [name if fit else f"{name}: {missing(dataset, of)}" for name, fit in named]
 
 
 def styles() -> Iterator[dict[str, Any]]:
@@ -241,7 +247,8 @@ def styles() -> Iterator[dict[str, Any]]:
     while True:
         colour = COLOURS[place % len(COLOURS)]
         marker = MARKERS[place % len(MARKERS)]
-        yield {"color": colour, "marker": marker, "linestyle": DASHES[place % len(DASHES)]}
+        dash = DASHES[(place + place // len(COLOURS)) % len(DASHES)]  # the ninth is no first
+        yield {"color": colour, "marker": marker, "linestyle": dash}
         place += 1
 
 
@@ -252,9 +259,9 @@ def number_colours(colours: "Colorbar", values: np.ndarray) -> None:
     plain_numbers(colours.ax.yaxis)
 
 
-def set_title(axes: "Axes", title: str) -> None:
+def set_title(axes: "Axes", title: str, *, pad: float | None = None) -> None:
     """Write a title above the axes, from their left edge."""
-    axes.set_title(textwrap.fill(title, _TITLE_WIDTH), loc="left", fontsize=11)
+    axes.set_title(textwrap.fill(title, _TITLE_WIDTH), loc="left", fontsize=11, pad=pad)
 
 
 def set_legend(axes: "Axes") -> None:
@@ -265,11 +272,11 @@ def set_legend(axes: "Axes") -> None:
 
 
 def hatch_where_nothing_fits(
-    axes: "Axes", x: np.ndarray, fits: np.ndarray, *, size: int = 8
+    axes: "Axes", x: np.ndarray, fits: np.ndarray, *, size: int = 8, words: str = DOES_NOT_FIT
 ) -> None:
     """Hatch the stretches of the horizontal axis in which no line has a point, and say so."""
     if not fits.any():
-        say_nothing_fits(axes, size=size)
+        say_nothing_fits(axes, size=size, words=words)
         return
     edges = cell_edges(x)
     for first, last in stretches(~fits):
@@ -279,10 +286,10 @@ def hatch_where_nothing_fits(
         place = axes.get_xaxis_transform()
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9}
         style = {"rotation": 90, "ha": "center", "va": "center", "fontsize": size, "bbox": box}
-        axes.text(float(middle), 0.5, DOES_NOT_FIT, transform=place, **style)
+        axes.text(float(middle), 0.5, words, transform=place, **style)
 
 
-def say_nothing_fits(axes: "Axes", *, size: int = 9) -> None:
+def say_nothing_fits(axes: "Axes", *, size: int = 9, words: str = DOES_NOT_FIT) -> None:
     """Hatch a whole panel in which there is nothing to draw, and say so."""
     from matplotlib.patches import Rectangle
 
@@ -291,7 +298,7 @@ def say_nothing_fits(axes: "Axes", *, size: int = 9) -> None:
     axes.add_patch(whole)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 2.0, "alpha": 0.9}
     place = {"transform": axes.transAxes, "ha": "center", "va": "center"}
-    axes.text(0.5, 0.5, DOES_NOT_FIT, fontsize=size, bbox=box, **place)
+    axes.text(0.5, 0.5, words, fontsize=size, bbox=box, **place)
 
 
 def cell_edges(x: np.ndarray) -> np.ndarray:

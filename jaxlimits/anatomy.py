@@ -97,6 +97,13 @@ def operators_of(result: xr.Dataset, *, where: str = "operators") -> xr.Dataset:
         An axis of its grid that the result lacks, or too many points.
     ResultError
         The result does not say how it was made.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> points = jl.sweep("smoke").sel(seq_len=4096, batch_size=[1, 64]).isel(mem_bw=0)
+    >>> dict(jl.operators_of(points.isel(sync_latency=0)).sizes)["batch_size"]
+    2
     """
     spec = recorded_spec(result.attrs, where=where)
     axes = [_kept(axis, result, where=where) for axis in spec.axes]

@@ -1,0 +1,63 @@
+"""Every kind of figure looks as it is stored; redraw with ``python -m tests.analysis.drawings``."""
+
+import subprocess
+import sys
+
+import pytest
+
+from jaxlimits.analysis.plots import style
+from tests.analysis.drawings import (
+    DRAWINGS,
+    FOLDER,
+    MOST_OTHER,
+    pixels,
+    share_of_others,
+    stored,
+)
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_figure_looks_as_it_is_stored(name, tmp_path):
+    drawn = DRAWINGS[name]()
+    others = share_of_others(pixels(drawn), stored(FOLDER / f"{name}.png"))
+    drawn.savefig(tmp_path / f"{name}.png", dpi=150)
+    assert others <= MOST_OTHER, f"{others:.2%} of the pixels differ; see {tmp_path}"
+
+
+def test_every_stored_picture_is_drawn():
+    assert {path.stem for path in FOLDER.glob("*.png")} == set(DRAWINGS)
+    assert sum(path.stat().st_size for path in FOLDER.glob("*.png")) < 400_000
+
+
+def test_a_line_of_another_colour_is_seen(monkeypatch):
+    monkeypatch.setattr(style, "COLOURS", (style.COLOURS[0], "#8A5A00", *style.COLOURS[2:]))
+    others = share_of_others(pixels(DRAWINGS["lines"]()), stored(FOLDER / "lines.png"))
+    assert others > MOST_OTHER
+
+
+def test_a_line_that_has_moved_is_seen():
+    figure = DRAWINGS["lines"]()
+    line = figure.axes[0].get_lines()[0]
+    line.set_ydata(1.1 * line.get_ydata())
+    assert share_of_others(pixels(figure), stored(FOLDER / "lines.png")) > MOST_OTHER
+
+
+def test_glyphs_that_are_drawn_otherwise_are_not():
+    figure = DRAWINGS["lines"]()
+    before = pixels(figure)
+    figure.axes[0].xaxis.label.set_y(figure.axes[0].xaxis.label.get_position()[1])
+    for label in figure.axes[0].get_yticklabels():
+        label.set_antialiased(False)
+    assert 0.0 <= share_of_others(pixels(figure), before) <= MOST_OTHER
+
+
+def test_no_display_is_needed(tmp_path):
+    parts = "jl.operators('llama3-8b', 'h100')"
+    script = f"import jaxlimits as jl; jl.plot.roofline({parts}).savefig('a.png')"
+    environment = {"PATH": "/usr/bin", "PYTHONPATH": ":".join(sys.path), "MPLBACKEND": ""}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.png").stat().st_size > 10_000
