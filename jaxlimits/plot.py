@@ -10,7 +10,7 @@ They need ``pip install 'jaxlimits[plot]'``; matplotlib is imported when one is 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import xarray as xr
 
@@ -65,7 +65,7 @@ def heat_map(
     of: str = "utps",
     x: str | None = None,
     y: str | None = None,
-    levels: Sequence[float] = (),
+    levels: Sequence[SupportsFloat] = (),
     rows: str | None = None,
     columns: str | None = None,
     title: str = "",
@@ -100,7 +100,7 @@ def heat_map(
     >>> figure.axes[0].get_title(loc="left")
     'batch_size 1'
     """
-    asked = {"of": of, "x": x, "y": y, "levels": tuple(levels)}
+    asked = {"of": of, "x": x, "y": y, "levels": tuple(map(float, levels))}
     return draw(dataset, "heat-map", **asked, rows=rows, columns=columns, title=title)
 
 
@@ -221,7 +221,7 @@ def capacity(
     *,
     x: str = "seq_len",
     y: str = "batch_size",
-    levels: Sequence[float] = (),
+    levels: Sequence[SupportsFloat] = (),
     rows: str | None = None,
     columns: str | None = None,
     title: str = "",
@@ -252,7 +252,7 @@ def capacity(
     >>> any(text.get_text() == "does not fit" for text in figure.axes[0].texts)
     True
     """
-    asked = {"x": x, "y": y, "levels": tuple(levels)}
+    asked = {"x": x, "y": y, "levels": tuple(map(float, levels))}
     return draw(dataset, "capacity", **asked, rows=rows, columns=columns, title=title)
 
 

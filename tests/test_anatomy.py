@@ -79,7 +79,7 @@ def test_a_stored_result_gives_them_too(result, tmp_path):
     with jl.open(path) as stored:
         parts = stored.sel(chip="h200", tp_size=8, batch_size=1).limits.operators()
     assert parts.t_step == pytest.approx(
-        result.t_step.sel(chip="h200", tp_size=8, batch_size=1), rel=1e-12
+        result.t_step.sel(chip="h200", tp_size=8, batch_size=1).item(), rel=1e-12
     )
 
 

@@ -45,7 +45,6 @@ def test_a_line_that_has_moved_is_seen():
 def test_glyphs_that_are_drawn_otherwise_are_not():
     figure = DRAWINGS["lines"]()
     before = pixels(figure)
-    figure.axes[0].xaxis.label.set_y(figure.axes[0].xaxis.label.get_position()[1])
     for label in figure.axes[0].get_yticklabels():
         label.set_antialiased(False)
     assert 0.0 <= share_of_others(pixels(figure), before) <= MOST_OTHER

@@ -39,7 +39,7 @@ def frontier(
         What is shown.
     """
     panels = new_panels(dataset, rows=rows, columns=columns, title=title)
-    words = style.words_by_fit(dataset, x, by=by)
+    words = style.words_by_fit(dataset, x, by=by, missing=style.DOES_NOT_FIT)
     everything = []
     for axes, part in panels:
         fronts = list(_fronts(part, x=x, y=y, by=by))

@@ -25,6 +25,7 @@ def lines(
     marks: dict[str, float] | None = None,
     rows: str | None = None,
     columns: str | None = None,
+    missing: str | None = None,
     title: str = "",
 ) -> "Figure":
     """Draw a quantity along an axis.
@@ -43,6 +44,8 @@ def lines(
         Levels of the quantity to mark, in the unit in which it is shown, by their names.
     rows, columns
         Further dimensions: a row or a column of panels for each of their values.
+    missing
+        What it means that there is no value; found from the result where left out.
     title
         What is shown.
 
@@ -52,9 +55,10 @@ def lines(
         Where no line fits in memory the axis is hatched and labelled.
     """
     panels = new_panels(dataset, rows=rows, columns=columns, title=title)
-    named = style.words_by_fit(dataset, y, by=by)
+    missing = missing or style.missing(dataset, y)
+    named = style.words_by_fit(dataset, y, by=by, missing=missing)
     for axes, part in panels:
-        _draw(axes, part, named, x=x, y=y, by=by, panels=panels)
+        _draw(axes, part, named, x=x, y=y, by=by, panels=panels, missing=missing)
         style.scale_by_grid(axes, "x", style.shown(dataset[x]), small=panels.are_small)
         everything = style.shown(dataset[y]).ravel()
         style.scale_by_values(axes, "y", everything, small=panels.are_small)
@@ -78,6 +82,7 @@ def _draw(
     y: str,
     by: str,
     panels: Panels,
+    missing: str,
 ) -> None:
     across, values = style.shown(dataset[x]), style.shown(dataset[y].transpose(by, x))
     every = 1 if len(across) <= _MARKED else max(1, len(across) // 8)
@@ -85,8 +90,7 @@ def _draw(
     for name, row, look in zip(words, values, style.styles(), strict=False):
         axes.plot(across, row, label=name, markersize=4.5, markevery=every, **look)
     fits = np.asarray(np.isfinite(values).any(axis=1))
-    panels.say_what_is_missing(axes, style.names(dataset[by]), fits, style.missing(dataset, y))
+    panels.say_what_is_missing(axes, style.names(dataset[by]), fits, missing)
     fitting = np.asarray(np.isfinite(values).any(axis=0))
-    words_missing = style.missing(dataset, y)
-    style.hatch_where_nothing_fits(axes, across, fitting, size=size - 1, words=words_missing)
+    style.hatch_where_nothing_fits(axes, across, fitting, size=size - 1, words=missing)
     axes.grid(which="major", color="0.9", linewidth=0.6)

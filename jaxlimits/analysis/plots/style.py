@@ -137,13 +137,15 @@ def typeset(unit: str) -> str:
 def is_geometric(values: np.ndarray) -> bool:
     """Whether positive values have equal ratios, as a grid's geometric axis does.
 
-    Of two values alone it is the ratio that says so.
+    Those that at least double each time count too; of two values, if they differ by four.
     """
     if values.dtype.kind not in "if" or len(values) < 2 or np.any(values <= 0):
         return False
     if len(values) == 2:
         return bool(max(values) >= 4 * min(values))
     steps = np.diff(np.log(values))
+    if np.all(steps >= np.log(2.0) - _EVEN):
+        return True
     return bool(np.ptp(steps) <= _EVEN * np.abs(steps).max() * len(steps))
 
 
@@ -157,10 +159,11 @@ def scale_by_grid(
     axes: "Axes", which: Direction, values: np.ndarray, *, small: bool = False
 ) -> None:
     """Make an axis logarithmic where its grid is, with ticks at its values where they are few."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
     if not is_geometric(values):
+        plain_numbers(axis)
         return
     axes.set(**{f"{which}scale": "log"})
-    axis = axes.xaxis if which == "x" else axes.yaxis
     if len(values) <= _FEW and _are_round(values):
         every = -(-len(values) // _FEW_IN_SMALL) if small and which == "x" else 1
         axis.set_ticks(list(values[::every]), minor=False)
@@ -219,7 +222,7 @@ def names(variable: xr.DataArray, *, bare: bool = False) -> list[str]:
         return [str(value) for value in variable.values]
     if bare:
         return [plain_number(float(value)) for value in shown(variable)]
-    return [f"{variable.name} {quantity(value, variable)}" for value in variable.values]
+    return [f"{variable.name} {quantity(float(value), variable)}" for value in variable.values]
 
 
 def quantity(value: float, variable: xr.DataArray) -> str:
@@ -233,12 +236,12 @@ def missing(dataset: xr.Dataset, of: str) -> str:
     return OUT_OF_REACH if f"{of}_reason" in dataset else DOES_NOT_FIT
 
 
-def words_by_fit(dataset: xr.Dataset, of: str, *, by: str) -> list[str]:
+def words_by_fit(dataset: xr.Dataset, of: str, *, by: str, missing: str) -> list[str]:
     """Return the names of lines; those that have a point nowhere say so."""
     others = [dim for dim in dataset[of].dims if dim != by]
     fits = dataset[of].notnull().any(others).to_numpy()
     named = zip(names(dataset[by]), fits, strict=True)
-    return [name if fit else f"{name}: {missing(dataset, of)}" for name, fit in named]
+    return [name if fit else f"{name}: {missing}" for name, fit in named]
 
 
 def styles() -> Iterator[dict[str, Any]]:

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xarray as xr
 
 from jaxlimits import plot
@@ -61,8 +60,8 @@ def _bandwidth_sync(ds: xr.Dataset) -> "Figure":
 
 def _bandwidth_sync_fine(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(seq_len=4096, batch_size=[1, 32, 512])
-    return plot.lines(
-        chosen, of="knee", x="sync_latency", by="llm", columns="batch_size",
+    return plots.lines(
+        chosen, y="knee", x="sync_latency", by="llm", columns="batch_size", missing="no knee here",
         title="The knee: bandwidth from which half of a step no longer answers to it",
     )  # fmt: skip
 
@@ -76,21 +75,12 @@ def _billion(ds: xr.Dataset) -> "Figure":
 
 
 def _billion_frontier(ds: xr.Dataset) -> "Figure":
-    names = ds["frontier_llm"].to_numpy().astype(str)
-    fronts = [
-        ds[["frontier_utps", "frontier_stps"]].isel(frontier=names == name).reset_coords(drop=True)
-        for name in dict.fromkeys(names.tolist())
-    ]
-    longest = max(front.sizes["frontier"] for front in fronts)
-    padded = [
-        front.drop_vars("frontier", errors="ignore").pad(
-            frontier=(0, longest - front.sizes["frontier"])
-        )
-        for front in fronts
-    ]
-    along = xr.DataArray(list(dict.fromkeys(names.tolist())), dims="llm", name="llm")
+    names = dict.fromkeys(ds["frontier_llm"].to_numpy().astype(str).tolist())
+    along = xr.DataArray(list(names), dims="llm", name="llm")
+    both = ds[["frontier_utps", "frontier_stps"]]
+    parted = xr.concat([both.where(ds["frontier_llm"] == name) for name in names], along)
     return plot.frontier(
-        xr.concat(padded, along), x="frontier_utps", y="frontier_stps", by="llm",
+        parted, x="frontier_utps", y="frontier_stps", by="llm",
         title="What no other of a billion designs beats",
     )  # fmt: skip
 
@@ -129,16 +119,16 @@ def _collectives(ds: xr.Dataset) -> "Figure":
 
 
 def _communication(ds: xr.Dataset) -> "Figure":
-    chosen = ds.sel(pp_size=1, ep_size=[1, 64])
+    chosen = ds.sel(pp_size=1, ep_size=[1, 64], tp_size=slice(2, None))
     title = "Bytes that tensor parallelism sends for a token, one stage"
     return plot.lines(chosen, of="tp_volume", x="tp_size", by="llm", columns="ep_size", title=title)
 
 
 def _fsdp(ds: xr.Dataset) -> "Figure":
-    chosen = ds.sel(dp_size=16, batch_size=1)
-    title = "Llama 3.1 70B in 16 bits, 16 replicas of one H100, one user each"
+    chosen = ds.sel(weight_placement="sharded", batch_size=1)
+    title = "Llama 3.1 70B in 16 bits, weights in shares over replicas of one H100 each"
     return plot.lines(
-        chosen, of="ttft", x="input_len", by="weight_placement", columns="link_bw", title=title
+        chosen, of="ttft", x="input_len", by="dp_size", columns="link_bw", title=title
     )
 
 
@@ -150,7 +140,7 @@ def _tokens_by_dollar(ds: xr.Dataset) -> "Figure":
     chosen = ds.isel(electricity_price=1).min("batch_size", keep_attrs=True)
     return plots.ranges(
         chosen[["dollars_per_token"]], of="dollars_per_token", rows="chip", by="llm",
-        spread="chip_price_scale", title="A token at the best batch; bars: price halved and doubled",
+        spread="chip_price_scale", title="A token at the best batch; bars: prices halved, doubled",
     )  # fmt: skip
 
 
@@ -263,7 +253,15 @@ def _better_collectives(ds: xr.Dataset) -> "Figure":
 
 
 def _uncertain_machine(ds: xr.Dataset) -> "Figure":
-    raise NotImplementedError(str(ds))
+    shares = xr.concat(
+        [ds.first_order, ds.total_order],
+        xr.DataArray(["alone", "with the others"], dims="share", name="share"),
+    ).sel(metric="utps", drop=True)
+    shown = shares.rename("variance").assign_attrs(long_name="share of the variance of utps")
+    title = "What the speed of DeepSeek-V3 on sixteen H200 hangs on"
+    return plots.cells(
+        shown.to_dataset(), of="variance", rows="input", columns="share", title=title
+    )
 
 
 ENTRIES: Mapping[str, Entry] = {
