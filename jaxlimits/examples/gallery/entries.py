@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import xarray as xr
 
 from jaxlimits import plot
@@ -75,14 +76,17 @@ def _billion(ds: xr.Dataset) -> "Figure":
 
 
 def _billion_frontier(ds: xr.Dataset) -> "Figure":
-    names = dict.fromkeys(ds["frontier_llm"].to_numpy().astype(str).tolist())
-    along = xr.DataArray(list(names), dims="llm", name="llm")
+    sizes = np.unique(ds["frontier_tp_size"])
+    along = xr.DataArray(sizes, dims="tp_size", name="tp_size")
     both = ds[["frontier_utps", "frontier_stps"]]
-    parted = xr.concat([both.where(ds["frontier_llm"] == name) for name in names], along)
-    return plot.frontier(
-        parted, x="frontier_utps", y="frontier_stps", by="llm",
-        title="What no other of a billion designs beats",
-    )  # fmt: skip
+    parted = xr.concat([both.where(ds["frontier_tp_size"] == size) for size in sizes], along)
+    return plots.frontier(
+        parted,
+        x="frontier_utps",
+        y="frontier_stps",
+        by="tp_size",
+        title="What no other of a billion designs beats, by its number of chips",
+    )
 
 
 def _billion_dense(ds: xr.Dataset) -> "Figure":
@@ -257,7 +261,12 @@ def _uncertain_machine(ds: xr.Dataset) -> "Figure":
         [ds.first_order, ds.total_order],
         xr.DataArray(["alone", "with the others"], dims="share", name="share"),
     ).sel(metric="utps", drop=True)
-    shown = shares.rename("variance").assign_attrs(long_name="share of the variance of utps")
+    shown = (
+        shares.clip(0.0)
+        .round(3)
+        .rename("variance")
+        .assign_attrs(long_name="share of the variance of utps")
+    )
     title = "What the speed of DeepSeek-V3 on sixteen H200 hangs on"
     return plots.cells(
         shown.to_dataset(), of="variance", rows="input", columns="share", title=title
