@@ -7,7 +7,6 @@ import pytest
 import xarray as xr
 
 import jaxlimits as jl
-
 from tests.command_line import run
 
 GRID = """
@@ -97,7 +96,7 @@ def test_a_figure_is_the_same_each_time_and_never_replaced_silently(result, fold
         (("capacity", *ONE, "-o", "figure.gif"), "end its name in .svg, .png or .pdf"),
         (("heat-map", "--columns", "lm"), "panels: unknown dimension 'lm'; did you mean llm"),
         (
-            ("lines", "--rows", "batch_size", "--columns", "seq_len", "--by", "llm"),
+            ("frontier", "--rows", "batch_size", "--columns", "seq_len", "--by", "llm"),
             "makes 63 panels; at most 24 can be read; keep fewer values, as --select batch_size=…",
         ),
         (("heat-map", "--rows", "llm", "--columns", "llm"), "is named for rows and for columns"),
