@@ -1,14 +1,15 @@
 """Doing something once another package is there, without importing it.
 
-What extends xarray must not cost the commands that never use it its second of import.
+What extends xarray must not cost the commands that never use it its second of import. Nothing is
+imported here but ``sys``: this runs whenever the package is.
 """
 
-import importlib.util
 import sys
 from collections.abc import Callable
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 
 def when_imported(package: str, action: Callable[[], None]) -> None:
@@ -27,36 +28,28 @@ def when_imported(package: str, action: Callable[[], None]) -> None:
         sys.meta_path.insert(0, _Watcher(package, action))
 
 
-class _Watcher(MetaPathFinder):
-    """Finds one package as the others would, once, and lets its loader end with an action."""
+class _Watcher:
+    """Finds one package once, as the other finders would, and acts when it is loaded."""
 
     def __init__(self, package: str, action: Callable[[], None]) -> None:
         self.package = package
         self.action = action
 
-    def find_spec(self, fullname: str, *_where: object) -> ModuleSpec | None:
-        if fullname != self.package or self not in sys.meta_path:
+    def find_spec(self, name: str, path: Any, target: Any = None) -> "ModuleSpec | None":
+        if name != self.package:
             return None
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        found = (finder.find_spec(name, path, target) for finder in sys.meta_path)
+        spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Then(spec.loader, self.action)
+            self._act_after(spec.loader)
         return spec
 
+    def _act_after(self, loader: Any) -> None:
+        load = loader.exec_module
 
-class _Then(Loader):
-    """Loads a package and then acts; all else is left to the loader that it wraps."""
+        def load_and_act(module: Any) -> None:
+            load(module)
+            self.action()
 
-    def __init__(self, loader: Loader, action: Callable[[], None]) -> None:
-        self.loader = loader
-        self.action = action
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self.loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__loader__ = self.loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self.loader
-        self.loader.exec_module(module)
-        self.action()
+        loader.exec_module = load_and_act  # of this loader, which loads this package alone

@@ -81,7 +81,8 @@ def heat_map(
     x, y
         Axes of the grid; its last two where left out.
     levels
-        Values at which iso-lines are drawn, in the unit in which the metric is shown.
+        Values at which iso-lines are drawn, in the unit in which the metric is shown; round ones
+        where left out.
     rows, columns, title
         As :mod:`jaxlimits.plot` says.
 

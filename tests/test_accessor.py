@@ -121,6 +121,12 @@ def test_an_unknown_figure_is_named_with_the_nearest(ds):
         ds.limits.plot.heatmap  # noqa: B018
 
 
+def test_a_missing_backend_names_the_extra(ds, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(jl.InputError, match=r"pip install 'jaxlimits\[plot\]'"):
+        ds.limits.plot.frontier()
+
+
 def test_a_dataset_that_is_no_result_says_so():
     with pytest.raises(jl.InputError, match="unknown variable 'limit'"):
         xr.Dataset({"a": 1}).limits.bottleneck()

@@ -25,7 +25,8 @@ def plot(
     of: Annotated[str | None, typer.Option(help="Metric that is drawn.")] = None,
     by: Annotated[str | None, typer.Option(help="Axis of which each value is a line.")] = None,
     level: Annotated[
-        list[float] | None, typer.Option(help="Draw an iso-line at this value. Repeatable.")
+        list[float] | None,
+        typer.Option(help="Draw an iso-line at this value, not at round ones. Repeatable."),
     ] = None,
     select: Annotated[
         list[str] | None,

@@ -146,6 +146,20 @@ def test_the_frontier_is_what_no_other_beats(x, y):
 
 
 @pytest.mark.parametrize(
+    ("values", "levels"),
+    [
+        ([1.0, 3.0], (1.5, 2.0, 2.5)),
+        ([15.0, 400.0], (20.0, 50.0, 100.0, 200.0)),
+        ([2.0, 3000.0], (10.0, 100.0, 1000.0)),
+        ([np.nan, np.nan], ()),
+        ([4.0, np.nan], ()),
+    ],
+)
+def test_iso_lines_lie_at_round_numbers(values, levels):
+    assert style.round_levels(np.array(values)) == pytest.approx(levels)
+
+
+@pytest.mark.parametrize(
     ("value", "written"),
     [(0.2, "0.2"), (1024.0, "1,024"), (131072.0, "128 Ki"), (50_000.0, "50,000"), (2.5e6, "2.5 M")],
 )

@@ -32,7 +32,8 @@ class Request:
     by
         Dimension of which each value is a line.
     levels
-        Values at which iso-lines are drawn, in the unit in which the metric is shown.
+        Values at which iso-lines are drawn, in the unit in which the metric is shown; round ones
+        where there is none.
     rows, columns
         Dimensions of which each value is a row or a column of panels.
     title
@@ -89,7 +90,9 @@ def draw(dataset: xr.Dataset, kind: str, request: Request) -> "Figure":
 def _heat_map(dataset: xr.Dataset, request: Request) -> "Figure":
     of = _variable(dataset, request.of or "utps")
     x, y = _dims(dataset[of], (request.x, request.y), request)
-    return heat_map(dataset, x=x, y=y, of=of, levels=request.levels, **request.panels)
+    is_code = "flag_values" in dataset[of].attrs
+    levels = request.levels or (() if is_code else style.round_levels(style.shown(dataset[of])))
+    return heat_map(dataset, x=x, y=y, of=of, levels=levels, **request.panels)
 
 
 def _capacity(dataset: xr.Dataset, request: Request) -> "Figure":

@@ -255,6 +255,22 @@ def styles() -> Iterator[dict[str, Any]]:
         place += 1
 
 
+def round_levels(values: np.ndarray) -> tuple[float, ...]:
+    """Return a few round numbers inside of the range of some values, for iso-lines."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    finite = values[np.isfinite(values)]
+    if not finite.size or finite.min() == finite.max():
+        return ()
+    low, high = float(finite.min()), float(finite.max())
+    if spans_decades(finite):
+        subs = (1.0, 2.0, 5.0) if high < _TWO_DECADES * low else (1.0,)
+        found = LogLocator(subs=subs).tick_values(low, high)
+    else:
+        found = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return tuple(float(each) for each in found if low < each < high)
+
+
 def number_colours(colours: "Colorbar", values: np.ndarray) -> None:
     """Number the colours of a scale as an axis is numbered."""
     if spans_decades(values):
