@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 from jaxlimits.analysis.plots.panels import new_panels
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def breakdown(
     for axes, part in panels:
         _stack(axes, part, shown, along=along, size=panels.text_size - 1)
         axes.set_xticks(np.arange(len(names)), names, fontsize=panels.text_size, **turned)
-        style.plain_numbers(axes.yaxis)
+        scales.plain_numbers(axes.yaxis)
         axes.grid(axis="y", color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
     unit = dataset[next(iter(parts.values()))].attrs.get("display_unit", "1")
@@ -94,7 +94,7 @@ def _stack(
     if np.isnan(bottom).all():
         style.say_nothing_fits(axes, size=size)
         return
-    for first, last in style.stretches(np.isnan(bottom)):
+    for first, last in scales.stretches(np.isnan(bottom)):
         area = {"facecolor": "0.96", "edgecolor": "0.7", "hatch": "///", "linewidth": 0.0}
         axes.axvspan(first - 0.4, last + 0.4, zorder=0.4, **area)
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.9}

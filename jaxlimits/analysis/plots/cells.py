@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.analysis.listing import written
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str =
     from matplotlib.patches import Rectangle
 
     values = style.shown(dataset[of].transpose(rows, columns))
-    norm = LogNorm() if style.spans_decades(values.ravel()) else None
+    norm = LogNorm() if scales.spans_decades(values.ravel()) else None
     image = axes.imshow(values, norm=norm, cmap="cividis", aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
@@ -65,5 +65,5 @@ def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str =
     colours = figure.colorbar(
         image, ax=axes, label=style.label(dataset[of], width=int(_CHARACTERS * height))
     )
-    style.number_colours(colours, values)
+    scales.number_colours(colours, values)
     return figure

@@ -21,7 +21,10 @@ BETWEEN = "_elasticity_"
 KNEE = ("mem_bw", "sync_latency")
 """Fields between which the knee lies: what is gained by the one is lost by the other."""
 
-_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
+_AT_KNEE = 0.5
+"""Size of both elasticities at the knee, wherever no third field has a part in it."""
+
+_LEVELS = (0.1, 0.25, _AT_KNEE, 0.75, 0.9)
 
 
 def fields_of(dataset: xr.Dataset, metric: str) -> list[str]:
@@ -80,7 +83,8 @@ def elasticities(
         look = {"norm": norm, "colours": COLOURS, "small": panels.are_small}
         mesh, edges, values = paint(axes, field, **look)
         named = hatch_misfits(axes, edges, np.isnan(values), size=size)
-        draw_levels(axes, field, _LEVELS, norm=norm, avoid=named, size=size)
+        levels = tuple(each for each in _LEVELS if each != _AT_KNEE or "knee" not in part)
+        draw_levels(axes, field, levels, norm=norm, avoid=named, size=size)
         if "knee" in part:
             _draw_knee(axes, part["knee"].transpose(y, x))
     panels.label(style.label(stacked[x]), style.label(stacked[y]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 from jaxlimits.analysis.plots.panels import new_panels
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def frontier(
         if not fits.any():
             style.say_nothing_fits(axes, size=panels.text_size)
     drawn = np.concatenate(everything)
-    style.scale_by_values(panels.axes[0], "x", drawn[:, 0], small=panels.are_small)
-    style.scale_by_values(panels.axes[0], "y", drawn[:, 1], small=panels.are_small)
+    scales.scale_by_values(panels.axes[0], "x", drawn[:, 0], small=panels.are_small)
+    scales.scale_by_values(panels.axes[0], "y", drawn[:, 1], small=panels.are_small)
     panels.label(style.label(dataset[x]), style.label(dataset[y]))
     panels.set_legend()
     return panels.figure

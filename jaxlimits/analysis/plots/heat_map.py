@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 from jaxlimits.analysis.plots.panels import new_panels
 from jaxlimits.analysis.plots.regions import Edges, Place, hatch_misfits, is_near, part_regions
 
@@ -63,7 +63,7 @@ def heat_map(
     everything = style.shown(dataset[of])
     finite = everything[np.isfinite(everything)]
     ends = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    norm = (LogNorm if style.spans_decades(everything.ravel()) else Normalize)(*ends)
+    norm = (LogNorm if scales.spans_decades(everything.ravel()) else Normalize)(*ends)
     size = panels.text_size
     mesh = None
     for axes, part in panels:
@@ -90,10 +90,10 @@ def paint(
     """
     up, across = (style.shown(field[dim]) for dim in field.dims)
     values = style.shown(field)
-    edges = (style.cell_edges(across), style.cell_edges(up))
+    edges = (scales.cell_edges(across), scales.cell_edges(up))
     mesh = axes.pcolormesh(*edges, values, norm=norm, cmap=colours, rasterized=True)
-    style.scale_by_grid(axes, "x", across, small=small)
-    style.scale_by_grid(axes, "y", up, small=small)
+    scales.scale_by_grid(axes, "x", across, small=small)
+    scales.scale_by_grid(axes, "y", up, small=small)
     return mesh, edges, values
 
 
@@ -115,6 +115,6 @@ def draw_levels(
         return
     tones = ["black" if float(norm(each)) > _BRIGHT else "white" for each in inside]
     lines = axes.contour(across, up, values, levels=inside, colors=tones, linewidths=1.0)
-    for label in axes.clabel(lines, fmt=style.plain_number, fontsize=size - 1):
+    for label in axes.clabel(lines, fmt=scales.plain_number, fontsize=size - 1):
         if is_near(axes, label.get_position(), avoid, size=size):
             label.remove()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 from jaxlimits.analysis.plots.breakdown import breakdown
 from jaxlimits.analysis.plots.elasticities import BETWEEN, elasticities, fields_of
 from jaxlimits.analysis.plots.frontier import frontier
@@ -91,7 +91,7 @@ def _heat_map(dataset: xr.Dataset, request: Request) -> "Figure":
     of = _variable(dataset, request.of or "utps")
     x, y = _dims(dataset[of], (request.x, request.y), request)
     is_code = "flag_values" in dataset[of].attrs
-    levels = request.levels or (() if is_code else style.round_levels(style.shown(dataset[of])))
+    levels = request.levels or (() if is_code else scales.round_levels(style.shown(dataset[of])))
     return heat_map(dataset, x=x, y=y, of=of, levels=levels, **request.panels)
 
 

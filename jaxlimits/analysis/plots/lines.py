@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 from jaxlimits.analysis.plots.panels import Panels, new_panels
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def lines(
     named = style.words_by_fit(dataset, y, by=by, missing=missing)
     for axes, part in panels:
         _draw(axes, part, named, x=x, y=y, by=by, panels=panels, missing=missing)
-        style.scale_by_grid(axes, "x", style.shown(dataset[x]), small=panels.are_small)
+        scales.scale_by_grid(axes, "x", style.shown(dataset[x]), small=panels.are_small)
         everything = style.shown(dataset[y]).ravel()
-        style.scale_by_values(axes, "y", everything, small=panels.are_small)
+        scales.scale_by_values(axes, "y", everything, small=panels.are_small)
         for words, level in (marks or {}).items():
             axes.axhline(level, color="0.35", linewidth=0.9, zorder=0.5)
             axes.text(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 from jaxlimits.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Panels:
         if self.are_small:
             label = self._upright(label.replace("\n", " "))
         colours = self.figure.colorbar(mappable, ax=list(self.axes), label=label, **look)
-        style.number_colours(colours, values)
+        scales.number_colours(colours, values)
 
 
 def new_panels(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,4 +101,4 @@ def _side(axes: "Axes", x: float, y: float) -> str:
 def _middle(edges: np.ndarray, place: np.intp) -> float:
     """Middle of a cell, as it is drawn."""
     low, high = edges[place], edges[place + 1]
-    return float(np.sqrt(low * high) if style.is_geometric(edges) else (low + high) / 2)
+    return float(np.sqrt(low * high) if scales.is_geometric(edges) else (low + high) / 2)

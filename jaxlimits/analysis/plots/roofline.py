@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits import units
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 from jaxlimits.analysis.plots.panels import new_panels
 from jaxlimits.analysis.plots.placing import Label, place_labels, settle
 
@@ -61,7 +61,7 @@ def roofline(
         _draw_roofs(axes, part, x_ends, size=panels.text_size - 1)
         axes.grid(which="major", color="0.92", linewidth=0.6)
     for axis in (panels.axes[0].xaxis, panels.axes[0].yaxis):
-        style.plain_numbers(axis)
+        scales.plain_numbers(axis)
     panels.label("arithmetic intensity [FLOP/B]", "tensor work by time, on one chip [TFLOP/s]")
     drawn = [_draw_operators(axes, part) for axes, part in panels]
     panels.set_legend()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ def strip(
     by: str,
     beside: str | None = None,
     reference: tuple[str, float] | None = None,
-    write: Callable[[float], str] = style.plain_number,
+    write: Callable[[float], str] = scales.plain_number,
     title: str = "",
 ) -> "Figure":
     """Draw every number of a table as a dot, in a row for each group.
@@ -62,7 +62,7 @@ def strip(
         axes.plot([middle], [place], label="median", **_MEDIAN)
         words = f"{write(middle)}  ({len(here)})"
         axes.text(1.01, place, words, transform=axes.get_yaxis_transform(), **_MARGIN)
-    style.scale_by_values(axes, "x", values)
+    scales.scale_by_values(axes, "x", values)
     if reference is not None:
         words, at = reference
         axes.axvline(at, color="black", linewidth=1.2, zorder=1)
