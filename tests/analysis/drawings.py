@@ -2,23 +2,27 @@
 
 Redraw the stored ones, and then look at them, with ``python -m tests.analysis.drawings``.
 
-Pictures are small, of fixed size, and set in DejaVu Sans, which matplotlib brings along. They are
-compared after a blur, which hides how another version of FreeType or Agg draws the edges of glyphs
-and lines, but neither a line of another colour nor one that has moved.
+Pictures are small, of fixed size, and set in DejaVu Sans, which matplotlib brings along. Where the
+axes lie stands in the file: the insides of axes are compared, brought to one size and blurred, so
+that another version of FreeType, whose glyphs differ by a pixel and move the axes by a few, changes
+little, and a line of another colour, or one that has moved, is seen.
 """
 
 import functools
 import io
+import json
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from scipy.ndimage import gaussian_filter
 
 import jaxlimits as jl
@@ -47,8 +51,11 @@ _BLUR = 2.0
 _SEEN = 25.0
 """Difference of a blurred channel, of 255, from which a pixel is another."""
 
-MOST_OTHER = 0.002
-"""Share of the pixels that may be others."""
+_MOVED = 12
+"""Pixels by which the edges of axes may move."""
+
+MOST_OTHER = 0.003
+"""Share of the pixels that may be others: some of those under words."""
 
 
 @functools.cache
@@ -125,33 +132,57 @@ DRAWINGS: dict[str, Callable[[], Figure]] = {
 }
 
 
-def pixels(figure: Figure) -> np.ndarray:
-    """A figure as red, green and blue."""
+class Picture(NamedTuple):
+    """A drawn figure, and where on it the axes lie: left, upper, right, lower [pixel]."""
+
+    image: Image.Image
+    boxes: list[list[int]]
+
+
+def drawn(figure: Figure) -> Picture:
     with mpl.rc_context({"font.family": "DejaVu Sans"}):
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=_DPI)
-    return stored(drawn)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=_DPI)
+    image = Image.open(file).convert("RGB")
+    shares = [axes.get_position().extents for axes in figure.axes]
+    wide, high = image.size
+    boxes = [[x0 * wide, (1 - y1) * high, x1 * wide, (1 - y0) * high] for x0, y0, x1, y1 in shares]
+    return Picture(image, [[round(end) for end in box] for box in boxes])
 
 
-def stored(file: Path | io.BytesIO) -> np.ndarray:
-    with Image.open(file) as image:
-        return np.asarray(image.convert("RGB"), dtype=float)
+def stored(path: Path) -> Picture:
+    with Image.open(path) as image:
+        return Picture(image.convert("RGB"), json.loads(image.info["axes"]))
 
 
-def share_of_others(one: np.ndarray, two: np.ndarray) -> float:
-    """Share of the pixels that differ once both pictures are blurred; all where sizes differ."""
-    if one.shape != two.shape:
+def share_of_others(one: Picture, two: Picture) -> float:
+    """Largest share of the pixels inside of any axes that differ; all where the axes do."""
+    if one.image.size != two.image.size or len(one.boxes) != len(two.boxes):
         return 1.0
-    soft = [gaussian_filter(each, (_BLUR, _BLUR, 0.0)) for each in (one, two)]
+    if np.abs(np.subtract(one.boxes, two.boxes)).max() > _MOVED:
+        return 1.0
+    pairs = zip(one.boxes, two.boxes, strict=True)
+    return max(_differing(one.image.crop(a), two.image.crop(b)) for a, b in pairs)
+
+
+def _differing(one: Image.Image, two: Image.Image) -> float:
+    soft = [
+        gaussian_filter(np.asarray(each.resize(one.size), float), (_BLUR, _BLUR, 0.0))
+        for each in (one, two)
+    ]
     return float((np.abs(soft[0] - soft[1]).max(axis=2) > _SEEN).mean())
 
 
 def redraw(*names: str) -> None:
     FOLDER.mkdir(exist_ok=True)
     for name in names or DRAWINGS:
-        image = Image.fromarray(pixels(DRAWINGS[name]()).astype(np.uint8))
-        few = image.quantize(128, dither=Image.Dither.NONE)
-        few.save(FOLDER / f"{name}.png", optimize=True)
+        write(drawn(DRAWINGS[name]()), FOLDER / f"{name}.png")
+
+
+def write(picture: Picture, path: Path) -> None:
+    facts = PngInfo()
+    facts.add_text("axes", json.dumps(picture.boxes))
+    picture.image.save(path, pnginfo=facts, optimize=True)
 
 
 if __name__ == "__main__":
