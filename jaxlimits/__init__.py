@@ -6,7 +6,12 @@ Names load on first use, so that the command line answers before jax is imported
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from jaxlimits.on_import import when_imported
+
 if TYPE_CHECKING:
+    from jaxlimits import plot as plot
+    from jaxlimits.anatomy import operators as operators
+    from jaxlimits.anatomy import operators_of as operators_of
     from jaxlimits.catalog.loader import Catalog as Catalog
     from jaxlimits.catalog.loader import load_catalog as load_catalog
     from jaxlimits.design.best import ask as ask
@@ -65,7 +70,10 @@ _PUBLIC = {
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
     "morris": ("jaxlimits.design.uncertainty", "morris"),
     "open": ("jaxlimits.store.results", "open_result"),
+    "operators": ("jaxlimits.anatomy", "operators"),
+    "operators_of": ("jaxlimits.anatomy", "operators_of"),
     "optimise": ("jaxlimits.design.optimise", "optimise"),
+    "plot": ("jaxlimits.plot", ""),
     "sobol": ("jaxlimits.design.uncertainty", "sobol"),
     "solve": ("jaxlimits.design.solve", "solve"),
     "sweep": ("jaxlimits.pipeline", "sweep"),
@@ -99,7 +107,10 @@ __all__ = [
     "load_catalog",
     "morris",
     "open",
+    "operators",
+    "operators_of",
     "optimise",
+    "plot",
     "sobol",
     "solve",
     "sweep",
@@ -111,9 +122,18 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'jaxlimits' has no attribute {name!r}")
-    module, attribute = _PUBLIC[name]
-    return getattr(importlib.import_module(module), attribute)
+    place, attribute = _PUBLIC[name]
+    module = importlib.import_module(place)
+    return getattr(module, attribute) if attribute else module
 
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_PUBLIC])
+
+
+def _extend_datasets() -> None:
+    """Give every dataset of xarray its ``limits``."""
+    importlib.import_module("jaxlimits.accessor")
+
+
+when_imported("xarray", _extend_datasets)

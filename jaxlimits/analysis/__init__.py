@@ -1,1 +1,1 @@
-"""What is done with a result: tables, later plots. Datasets in, no model and no jax."""
+"""What is done with a result: tables, figures, questions. Datasets in, no model and no jax."""

@@ -20,7 +20,8 @@ def selection(
     dataset
         A result.
     assignments
-        ``name=value``: names as they stand, numbers in SI units or with a unit of their own.
+        ``name=value``: names as they stand, numbers in SI units or with a unit of their own. An
+        axis that is named several times keeps each of its values.
     variables
         Names of variables; all where there is none.
 
@@ -29,8 +30,11 @@ def selection(
     InputError
         An unknown axis, variable or value.
     """
+    kept: dict[str, np.ndarray] = {}
     for assignment in assignments:
-        dataset = _select(dataset, assignment)
+        name, matches = _selected(dataset, assignment)
+        kept[name] = kept.get(name, False) | matches
+    dataset = dataset.isel(kept)
     names = list(variables)
     for name in names:
         if name not in dataset.data_vars:
@@ -62,7 +66,8 @@ def write_parquet(dataset: xr.Dataset, path: Path) -> int:
     return len(frame)
 
 
-def _select(dataset: xr.Dataset, assignment: str) -> xr.Dataset:
+def _selected(dataset: xr.Dataset, assignment: str) -> tuple[str, np.ndarray]:
+    """The axis that an assignment names, and where its values are the one that it gives."""
     name, equals, text = (part.strip() for part in assignment.partition("="))
     if not (equals and text):
         remedy = "write --select name=value"
@@ -77,7 +82,7 @@ def _select(dataset: xr.Dataset, assignment: str) -> xr.Dataset:
         raise InputError(
             problem, where="--select", key=name, value=text, remedy=f"there are {values}"
         )
-    return dataset.isel({name: matches})
+    return name, matches
 
 
 def _matches(coordinate: np.ndarray, text: str, *, unit: str | None, name: str) -> np.ndarray:

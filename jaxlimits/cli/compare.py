@@ -2,11 +2,12 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxlimits.cli.options import AsJson, Catalogs, print_json
+from jaxlimits.cli.options import AsJson, Catalogs, Force, check_picture, print_json
 from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,29 +24,40 @@ def compare(
     peers: Annotated[
         bool, typer.Option("--peers", help="Sixteen cases beside eleven other tools instead.")
     ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option("--plot", help="Draw the shares of the limit too: .svg, .png or .pdf."),
+    ] = None,
+    force: Force = False,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
     """Put the limit, a calibrated prediction and measured rates side by side.
 
     Examples: jaxlimits compare measured · jaxlimits compare rates.csv --calibration mine --catalog
-    mine.toml · jaxlimits compare --peers
+    mine.toml · jaxlimits compare --peers · jaxlimits compare measured --plot achieved.svg
     """
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.design import comparison
     from jaxlimits.design.tables import table_path
 
+    if picture is not None:
+        check_picture(picture, force=force, where="--plot")
     if peers:
         if table is not None:
             remedy = "leave one of them out"
             raise InputError("the cases are not of a table", where="--peers", remedy=remedy)
         found = comparison.peers()
+        if picture is not None:
+            _draw_peers(found, picture)
         print_json(dataclasses.asdict(found)) if as_json else _print_peers(found)
         return
     catalog = load_catalog(*(catalogs or []))
     path = table_path(table or "measured")
     rows, left_out = comparison.compare(path, catalog, calibration=calibration)
     summaries = comparison.summarise(rows)
+    if picture is not None:
+        _draw_rows(rows, calibration, picture)
     if as_json:
         print_json(
             {
@@ -64,6 +76,37 @@ def compare(
             f"  {each.achieved:>6.1%} {each.error:>8.1%}  {each.rows:>3} rows  "
             f"{each.system} {each.engine}".rstrip()
         )
+
+
+def _draw_rows(rows: "list[Comparison]", calibration: str, picture: Path) -> None:
+    from jaxlimits.analysis import plots
+    from jaxlimits.design.comparison import labelled_rows
+
+    figure = plots.strip(
+        labelled_rows(rows, calibration),
+        of="achieved",
+        by="group",
+        beside="predicted",
+        reference=("the limit", 1.0),
+        write="{:.0%}".format,
+        title="Measured decode rates as shares of the limit",
+    )
+    plots.save(figure, picture)
+
+
+def _draw_peers(found: "Peers", picture: Path) -> None:
+    from jaxlimits.analysis import plots
+    from jaxlimits.design.comparison import labelled_peers
+
+    figure = plots.strip(
+        labelled_peers(found),
+        of="ratio",
+        by="tool",
+        reference=("the limit", 1.0),
+        write="{:.2f} ×".format,
+        title=f"What other tools answer to {len(found.cases)} cases",
+    )
+    plots.save(figure, picture)
 
 
 def _print_rows(rows: "list[Comparison]", calibration: str) -> None:

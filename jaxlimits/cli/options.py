@@ -11,6 +11,9 @@ from jaxlimits.analysis.strict import strict
 
 Values = dict[str, Any]
 
+PICTURES = (".svg", ".png", ".pdf")
+"""How the names of pictures end."""
+
 Catalogs = Annotated[
     list[Path] | None,
     typer.Option("--catalog", help="TOML file with your own models and chips. Repeatable."),
@@ -46,6 +49,27 @@ def point_values(sizes: Mapping[str, str | None], settings: list[str], *, where:
     for name in overrides:
         check_name(name, where="--set", key=name)
     return {**given, **overrides}
+
+
+def check_picture(target: Path, *, force: bool, where: str) -> None:
+    """Raise unless a figure can be drawn and written to a path.
+
+    Raises
+    ------
+    InputError
+        No figure backend, or no kind of picture.
+    ResultError
+        The file is there already, and ``force`` is not given; or it cannot be written.
+    """
+    from jaxlimits.analysis.plots import require_backend
+    from jaxlimits.errors import InputError
+    from jaxlimits.store.netcdf import check_target
+
+    require_backend()
+    if target.suffix not in PICTURES:
+        remedy = f"end its name in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}"
+        raise InputError("is no kind of picture", where=where, value=str(target), remedy=remedy)
+    check_target(target, force=force)
 
 
 def print_json(value: Any) -> None:

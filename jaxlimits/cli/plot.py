@@ -5,14 +5,16 @@ from typing import Annotated
 
 import typer
 
-from jaxlimits.cli.options import Force
-from jaxlimits.errors import InputError
+from jaxlimits.cli.options import Force, check_picture
 
 
 def plot(
     result: Annotated[Path, typer.Argument(help="A file that `jaxlimits sweep` wrote.")],
     kind: Annotated[
-        str, typer.Argument(help="heat-map, lines, frontier, breakdown or capacity.")
+        str,
+        typer.Argument(
+            help="heat-map, lines, frontier, breakdown, capacity, elasticities or roofline."
+        ),
     ] = "heat-map",
     output: Annotated[
         Path | None,
@@ -23,11 +25,20 @@ def plot(
     of: Annotated[str | None, typer.Option(help="Metric that is drawn.")] = None,
     by: Annotated[str | None, typer.Option(help="Axis of which each value is a line.")] = None,
     level: Annotated[
-        list[float] | None, typer.Option(help="Draw an iso-line at this value. Repeatable.")
+        list[float] | None,
+        typer.Option(help="Draw an iso-line at this value, not at round ones. Repeatable."),
     ] = None,
     select: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Keep one value of an axis. Repeatable."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Keep one value of an axis, or several by repeating it."
+        ),
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="Axis of which each value is a row of panels.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Axis of which each value is a column of panels.")
     ] = None,
     title: Annotated[str, typer.Option(help="What is shown.")] = "",
     force: Force = False,
@@ -35,24 +46,20 @@ def plot(
     """Draw a result: axes with units, logarithmic where the grid is; what does not fit is hatched.
 
     Examples: jaxlimits plot smoke.nc heat-map --x mem_bw --y sync_latency --select seq_len=4096
-    --select batch_size=1 · jaxlimits plot paper.nc frontier --by chip --select llm=llama3-405b
+    --select batch_size=1 · jaxlimits plot paper.nc frontier --columns llm --select seq_len=4096 ·
+    jaxlimits plot smoke.nc roofline --select mem_bw="4 TB/s" --select sync_latency="10 us" --select
+    seq_len=4096 --columns batch_size
     """
     from jaxlimits.analysis import plots
-    from jaxlimits.analysis.plots.kinds import Request, draw
     from jaxlimits.analysis.tables import selection
-    from jaxlimits.store.netcdf import check_target
+    from jaxlimits.plot import draw
     from jaxlimits.store.results import open_result
 
-    plots.require_backend()
     target = output or result.with_suffix(".svg")
-    if target.suffix not in (".svg", ".png", ".pdf"):
-        remedy = "end its name in .svg, .png or .pdf"
-        raise InputError(
-            "is no kind of picture", where="--output", value=str(target), remedy=remedy
-        )
-    check_target(target, force=force)
-    request = Request(x=x, y=y, of=of, by=by, levels=tuple(level or ()), title=title)
+    check_picture(target, force=force, where="--output")
+    request = {"x": x, "y": y, "of": of, "by": by, "levels": tuple(level or ()), "title": title}
     with open_result(result) as dataset:
-        figure = draw(selection(dataset, select or [], ()), kind, request)
+        chosen = selection(dataset, select or [], ())
+        figure = draw(chosen, kind, where=str(result), rows=rows, columns=columns, **request)
         plots.save(figure, target)
     typer.echo(f"wrote {target}")

@@ -4,6 +4,7 @@ A grid of any size is streamed, and only the points that keep the targets enter 
 result the variables are read a slice at a time.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -117,7 +118,7 @@ def _budget(text: str, *, where: str) -> Budget:
 
 
 def best(
-    source: str | Path,
+    source: str | Path | xr.Dataset,
     question: Question,
     *,
     overrides: Mapping[str, str] | None = None,
@@ -128,7 +129,7 @@ def best(
     Parameters
     ----------
     source
-        A result (``.nc``), a grid file, or the name of a shipped grid.
+        A result (``.nc``, or opened), a grid file, or the name of a shipped grid.
     question
         As :func:`ask` makes it.
     overrides, catalog
@@ -147,16 +148,42 @@ def best(
     >>> point["batch_size"]
     128.0
     """
-    if _is_result(source):
+    if isinstance(source, xr.Dataset) or _is_file(source):
         with _opened(source, overrides, catalog) as dataset:
-            return _of_result(dataset, question, where=str(source))
+            return _of_result(dataset, question, where=_named_as(source))
     spec = load_grid(source, overrides=overrides, catalog=catalog)
     op: Op = "top" if question.maximise else "bottom"
     return _of_grid(spec, question, op=op, of=(question.objective,), k=question.count)
 
 
+def frontier(dataset: xr.Dataset, question: Question, *, against: str) -> list[Row]:
+    """Return the exact frontier of a metric, of which more is better, and the objective.
+
+    Parameters
+    ----------
+    dataset
+        A result.
+    question
+        As :func:`ask` makes it; its count does not matter.
+    against
+        The metric.
+
+    Returns
+    -------
+    list
+        Points that no other beats in both, in the order of the metric.
+    """
+    if against not in schema.CONTINUOUS:
+        raise unknown_name("metric", against, schema.CONTINUOUS, where="frontier")
+    asked = dataclasses.replace(question, also=(against, *question.also))
+    signs = np.array([1.0, 1.0 if question.maximise else -1.0])
+    metrics = (against, question.objective)
+    rows = _front_of_result(dataset, asked, metrics, signs, where="frontier")
+    return sorted(rows, key=lambda row: float(row[against]))
+
+
 def frontier_near(
-    source: str | Path,
+    source: str | Path | xr.Dataset,
     question: Question,
     *,
     factor: float = 2.0,
@@ -187,10 +214,10 @@ def frontier_near(
     near = [Budget(of=target.of, most=most, limit=ends[most]) for most in (False, True)]
     wide = dataclasses.replace(question, targets=(*near, *others))
     metrics = (target.of, question.objective)
-    if _is_result(source):
+    if isinstance(source, xr.Dataset) or _is_file(source):
         signs = np.array([-1.0 if target.most else 1.0, 1.0 if question.maximise else -1.0])
         with _opened(source, overrides, catalog) as dataset:
-            rows = _front_of_result(dataset, wide, metrics, signs, where=str(source))
+            rows = _front_of_result(dataset, wide, metrics, signs, where=_named_as(source))
     else:
         spec = load_grid(source, overrides=overrides, catalog=catalog)
         minimised = (*([target.of] if target.most else []), *_minimised(question))
@@ -198,17 +225,26 @@ def frontier_near(
     return sorted(rows, key=lambda row: float(row[target.of]))
 
 
-def _is_result(source: str | Path) -> bool:
+def _is_file(source: str | Path) -> bool:
+    """Whether a result is named, rather than a grid."""
     return Path(source).suffix == ".nc"
 
 
+def _named_as(source: str | Path | xr.Dataset) -> str:
+    """What a result is called in an error."""
+    return "best" if isinstance(source, xr.Dataset) else str(source)
+
+
 def _opened(
-    source: str | Path, overrides: Mapping[str, str] | None, catalog: tuple[str | Path, ...]
-) -> xr.Dataset:
+    source: str | Path | xr.Dataset,
+    overrides: Mapping[str, str] | None,
+    catalog: tuple[str | Path, ...],
+) -> contextlib.AbstractContextManager[xr.Dataset]:
+    """A result while it is read; one that is open already stays so."""
     if overrides or catalog:
         remedy = "ask its grid instead"
-        raise InputError("a result cannot be set otherwise", where=str(source), remedy=remedy)
-    return open_result(source)
+        raise InputError("a result cannot be set otherwise", where=_named_as(source), remedy=remedy)
+    return contextlib.nullcontext(source) if isinstance(source, xr.Dataset) else open_result(source)
 
 
 def _minimised(question: Question) -> list[str]:
@@ -302,6 +338,8 @@ def _slices(
         remedy = "sweep the grid again with it among the outputs, or ask the grid itself"
         raise InputError(f"has no {', '.join(missing)}", where=where, remedy=remedy)
     whole = dataset[question.objective].dims
+    if not whole:
+        raise InputError("is a single point", where=where, remedy="leave some axis whole")
     flat = [name for name in needed if dataset[name].dims != whole]
     if flat:
         problem = f"{flat[0]} does not lie along the axes of {question.objective}"

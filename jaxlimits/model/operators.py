@@ -61,11 +61,16 @@ class Operators(eqx.Module):
     lm_head: Operator
     indexer: Operator | None = None
 
+    def named(self) -> dict[str, Operator]:
+        """The operators in their order, by name."""
+        blocks = ("projections", "indexer", "attention", "output")
+        names = (*blocks, "router", "experts", "ffn", "lm_head")
+        found = {name: getattr(self, name) for name in names}
+        return {name: operator for name, operator in found.items() if operator is not None}
+
     def each(self) -> tuple[Operator, ...]:
         """The operators in their order."""
-        indexer = () if self.indexer is None else (self.indexer,)
-        blocks = (self.projections, *indexer, self.attention, self.output)
-        return (*blocks, self.router, self.experts, self.ffn, self.lm_head)
+        return tuple(self.named().values())
 
     def total(self, volume: str) -> Scalar:
         """Sum one volume over the operators, without the pace of the slowest rank."""

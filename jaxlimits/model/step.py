@@ -41,6 +41,42 @@ class Step(eqx.Module):
     calibrated_t_step: Scalar
 
 
+class Pass(eqx.Module):
+    """One pass of a model, or of its draft, through its operators.
+
+    Parameters
+    ----------
+    operators
+        Volumes.
+    chip
+        The chip with the bandwidth at which the data of this pass stream.
+    llm, deployment
+        Whose pass it is, and over which tokens.
+    """
+
+    operators: Operators
+    chip: Chip
+    llm: LLM
+    deployment: Deployment
+
+
+def decode_passes(
+    chip: Chip, llm: LLM, draft: LLM | None, deployment: Deployment
+) -> tuple[Pass, ...]:
+    """The model's pass, and under speculation one of the draft's; parameters as decode_step."""
+    verified = verifying(deployment)
+    operators = step_operators(llm, verified)
+    if not is_speculative(deployment):
+        chip = _gathering(_placed(chip, llm, deployment, operators), llm, deployment, operators)
+        return (Pass(operators, chip, llm, deployment),)
+    small = draft_model(llm, draft, deployment)
+    proposals = step_operators(small, deployment)
+    chip = _placed(chip, llm, deployment, operators, draft=(small, proposals))
+    gathering = _gathering(chip, llm, deployment, operators)
+    own = Pass(operators, gathering, llm, verified)
+    return own, Pass(proposals, chip, small, deployment)
+
+
 def decode_step(
     chip: Chip,
     llm: LLM,
@@ -56,18 +92,12 @@ def decode_step(
     draft
         The named draft; unused unless ``speculation`` is ``draft``.
     """
-    verified = verifying(deployment)
-    operators = step_operators(llm, verified)
-    if not is_speculative(deployment):
-        chip = _gathering(_placed(chip, llm, deployment, operators), llm, deployment, operators)
-        return _pass(operators, chip, llm, deployment, calibration, fabric)
-    small = draft_model(llm, draft, deployment)
-    proposals = step_operators(small, deployment)
-    chip = _placed(chip, llm, deployment, operators, draft=(small, proposals))
-    gathering = _gathering(chip, llm, deployment, operators)
-    own = _pass(operators, gathering, llm, verified, calibration, fabric)
-    proposal = _pass(proposals, chip, small, deployment, calibration, fabric)
-    return jax.tree.map(lambda v, d: v + deployment.draft_length * d, own, proposal)
+    own, *proposals = (
+        _pass(each, calibration, fabric) for each in decode_passes(chip, llm, draft, deployment)
+    )
+    if not proposals:
+        return own
+    return jax.tree.map(lambda v, d: v + deployment.draft_length * d, own, *proposals)
 
 
 def prefill_time(chip: Chip, llm: LLM, deployment: Deployment, request: Request) -> Scalar:
@@ -86,15 +116,9 @@ def prefill_time(chip: Chip, llm: LLM, deployment: Deployment, request: Request)
     return times.t_step + (num_chunks(request) - 1.0) * times.t_sync
 
 
-def _pass(
-    operators: Operators,
-    chip: Chip,
-    llm: LLM,
-    deployment: Deployment,
-    calibration: Calibration,
-    fabric: Fabric,
-) -> Step:
-    records = (operators, chip, llm, deployment)
+def _pass(each: Pass, calibration: Calibration, fabric: Fabric) -> Step:
+    operators = each.operators
+    records = (operators, each.chip, each.llm, each.deployment)
     return Step(
         times=step_times(*records),
         weight_traffic=operators.total("weight_traffic"),

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 
 import jaxlimits as jl
 from jaxlimits.analysis import plots
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales
 from jaxlimits.analysis.plots.frontier import undominated
 
 GRID = """
@@ -146,8 +146,22 @@ def test_the_frontier_is_what_no_other_beats(x, y):
 
 
 @pytest.mark.parametrize(
+    ("values", "levels"),
+    [
+        ([1.0, 3.0], (1.5, 2.0, 2.5)),
+        ([15.0, 400.0], (20.0, 50.0, 100.0, 200.0)),
+        ([2.0, 3000.0], (10.0, 100.0, 1000.0)),
+        ([np.nan, np.nan], ()),
+        ([4.0, np.nan], ()),
+    ],
+)
+def test_iso_lines_lie_at_round_numbers(values, levels):
+    assert scales.round_levels(np.array(values)) == pytest.approx(levels)
+
+
+@pytest.mark.parametrize(
     ("value", "written"),
     [(0.2, "0.2"), (1024.0, "1,024"), (131072.0, "128 Ki"), (50_000.0, "50,000"), (2.5e6, "2.5 M")],
 )
 def test_numbers_are_plain(value, written):
-    assert style.plain_number(value) == written
+    assert scales.plain_number(value) == written

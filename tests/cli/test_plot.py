@@ -2,11 +2,16 @@
 
 import sys
 
+import netCDF4
 import pytest
+import xarray as xr
 
+import jaxlimits as jl
 from tests.command_line import run
 
 GRID = """
+outputs = "all"
+elasticities = ["mem_bw", "sync_latency"]
 [base]
 chip = "h100"
 [axes]
@@ -32,6 +37,33 @@ def result(folder):
         ("lines", ("--x", "batch_size", "--by", "llm", "--select", "seq_len=1024"), "llama3-70b"),
         ("frontier", ("--by", "llm"), "llama3-70b"),
         ("breakdown", ("--x", "batch_size", "--select", "seq_len=1024", *ONE), "memory"),
+        ("elasticities", ("--x", "batch_size", *ONE), "by sync_latency"),
+        ("elasticities", ("--of", "utps_elasticity_mem_bw", *ONE), "size of the elasticity"),
+        ("roofline", ("--select", "batch_size=8", "--select", "seq_len=1024", *ONE), "memory: 3"),
+        (
+            "roofline",
+            ("--columns", "llm", "--select", "batch_size=8", "--select", "seq_len=1024"),
+            "llama3-70b",
+        ),
+        ("heat-map", ("--columns", "llm"), "llama3-70b"),
+        ("lines", ("--x", "batch_size", "--by", "llm", "--rows", "seq_len"), "seq_len 64 Ki"),
+        (
+            "lines",
+            (
+                "--by",
+                "llm",
+                "--select",
+                "seq_len=1024",
+                "--select",
+                "seq_len=2048",
+                "--columns",
+                "seq_len",
+            ),
+            "seq_len 2,048",
+        ),
+        ("frontier", ("--by", "llm", "--columns", "seq_len"), "llama3-70b"),
+        ("breakdown", ("--x", "batch_size", "--rows", "llm", "--columns", "seq_len"), "memory"),
+        ("capacity", ("--columns", "llm"), "does not fit"),
     ],
 )
 def test_every_kind_is_drawn(result, folder, kind, options, words):
@@ -62,6 +94,15 @@ def test_a_figure_is_the_same_each_time_and_never_replaced_silently(result, fold
         (("heat-map",), "utps also lies along llm; keep one value, as --select llm=…"),
         (("lines", "--select", "seq_len=1024", *ONE), "this figure needs 2"),
         (("capacity", *ONE, "-o", "figure.gif"), "end its name in .svg, .png or .pdf"),
+        (("heat-map", "--columns", "lm"), "panels: unknown dimension 'lm'; did you mean llm"),
+        (
+            ("frontier", "--rows", "batch_size", "--columns", "seq_len", "--by", "llm"),
+            "makes 63 panels; at most 24 can be read; keep fewer values, as --select batch_size=…",
+        ),
+        (("heat-map", "--rows", "llm", "--columns", "llm"), "is named for rows and for columns"),
+        (("elasticities", "--of", "stps", *ONE), "the result has no elasticity of stps"),
+        (("roofline", "--select", "batch_size=8", *ONE), "also lies along seq_len; keep one value"),
+        (("roofline", "--select", "batch_size=7", *ONE), "batch_size = '7': is not on this axis"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_with_what_can(result, folder, arguments, message):
@@ -76,3 +117,43 @@ def test_a_missing_backend_names_the_extra(result, monkeypatch):
     done = run("plot", result, "capacity", *ONE)
     assert done.code == 2
     assert "pip install 'jaxlimits[plot]'" in done.err
+
+
+def test_panels_share_their_scales_and_their_colours(result):
+    with jl.open(result) as ds:
+        figure = jl.plot.heat_map(ds, columns="llm")
+    first, second, colours = figure.axes
+    assert first.get_xlim() == second.get_xlim()
+    assert first.get_ylim() == second.get_ylim()
+    meshes = [axes.collections[0] for axes in (first, second)]
+    assert meshes[0].norm is meshes[1].norm
+    assert colours.get_ylabel().startswith("tokens per second of one user")
+
+
+def test_what_is_fixed_is_the_title_where_none_is_given(result):
+    with jl.open(result) as ds:
+        chosen = ds.sel(llm=["llama3-8b"], seq_len=[1024])
+        figure = jl.plot.breakdown(chosen)
+    assert figure.axes[0].get_title(loc="left") == "llama3-8b, seq_len 1,024"
+
+
+def test_a_file_that_is_no_result_is_refused(result, folder):
+    (folder / "words.nc").write_text("no result")
+    whole = (folder / result).read_bytes()
+    (folder / "half.nc").write_bytes(whole[: len(whole) // 2])
+    newer = folder / "newer.nc"
+    newer.write_bytes(whole)
+    with netCDF4.Dataset(newer, "a") as file:
+        file.format_version = 99
+    other = folder / "other.nc"
+    xr.Dataset({"a": 1}).to_netcdf(other)
+    for name, message in {
+        "words.nc": "is not a readable NetCDF file",
+        "half.nc": "is not a readable NetCDF file",
+        "newer.nc": "has format 99, newer than this package reads",
+        "other.nc": "is not a result of jaxlimits",
+        "none.nc": "no such file",
+    }.items():
+        done = run("plot", name, "capacity")
+        assert (done.code, message in done.err) == (1, True), done.err
+        assert not (folder / name).with_suffix(".svg").exists()

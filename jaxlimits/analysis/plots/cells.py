@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.analysis.listing import written
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str =
     from matplotlib.patches import Rectangle
 
     values = style.shown(dataset[of].transpose(rows, columns))
-    norm = LogNorm() if style.spans_decades(values.ravel()) else None
+    norm = LogNorm() if scales.spans_decades(values.ravel()) else None
     image = axes.imshow(values, norm=norm, cmap="cividis", aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
@@ -53,7 +53,9 @@ def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str =
         look = {"facecolor": "0.95", "edgecolor": "0.7", "hatch": "///", "linewidth": 0.0}
         axes.add_patch(Rectangle(corner, 1, 1, **look))
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        axes.text(column, row, style.DOES_NOT_FIT, ha="center", va="center", fontsize=7, bbox=box)
+        axes.text(
+            column, row, style.missing(dataset, of), ha="center", va="center", fontsize=7, bbox=box
+        )
     across = style.names(dataset[columns], bare=True)
     axes.set_xticks(range(len(across)), across)
     axes.set_yticks(range(dataset.sizes[rows]), style.names(dataset[rows]))
@@ -63,5 +65,5 @@ def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str =
     colours = figure.colorbar(
         image, ax=axes, label=style.label(dataset[of], width=int(_CHARACTERS * height))
     )
-    style.number_colours(colours, values)
+    scales.number_colours(colours, values)
     return figure

@@ -1,48 +1,69 @@
 """What can be had of two quantities at once, a line for each machine."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
+from jaxlimits.analysis.plots.panels import new_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def frontier(dataset: xr.Dataset, *, x: str, y: str, by: str, title: str = "") -> "Figure":
+def frontier(
+    dataset: xr.Dataset,
+    *,
+    x: str,
+    y: str,
+    by: str,
+    rows: str | None = None,
+    columns: str | None = None,
+    title: str = "",
+) -> "Figure":
     """Draw the points that no other beats in both of two quantities.
 
     Parameters
     ----------
     dataset
-        A result; every dimension but ``by`` is searched.
+        A result; every dimension but ``by`` and those of the panels is searched.
     x, y
         Quantities of which more is better.
     by
         One frontier for each of its values.
+    rows, columns
+        A row or a column of panels for each of their values.
     title
         What is shown.
     """
-    figure, axes = style.new_figure()
+    panels = new_panels(dataset, rows=rows, columns=columns, title=title)
+    words = style.words_by_fit(dataset, x, by=by, missing=style.DOES_NOT_FIT)
     everything = []
-    for name, place, look in zip(
-        style.names(dataset[by]), range(dataset.sizes[by]), style.styles(), strict=False
-    ):
-        here = dataset.isel({by: place})
-        points = undominated(style.shown(here[x]).ravel(), style.shown(here[y]).ravel())
-        everything.append(points)
-        words = name if len(points) else f"{name}: {style.DOES_NOT_FIT}"
-        axes.plot(points[:, 0], points[:, 1], label=words, markersize=4.0, **look)
+    for axes, part in panels:
+        fronts = list(_fronts(part, x=x, y=y, by=by))
+        everything += fronts
+        for name, points, look in zip(words, fronts, style.styles(), strict=False):
+            axes.plot(points[:, 0], points[:, 1], label=name, markersize=4.0, **look)
+        fits = np.array([len(points) > 0 for points in fronts])
+        panels.say_what_is_missing(axes, style.names(dataset[by]), fits)
+        axes.grid(which="major", color="0.9", linewidth=0.6)
+        if not fits.any():
+            style.say_nothing_fits(axes, size=panels.text_size)
     drawn = np.concatenate(everything)
-    style.scale_by_values(axes, "x", drawn[:, 0])
-    style.scale_by_values(axes, "y", drawn[:, 1])
-    axes.set(xlabel=style.label(dataset[x]), ylabel=style.label(dataset[y]))
-    style.set_title(axes, title)
-    axes.grid(which="major", color="0.9", linewidth=0.6)
-    style.set_legend(axes)
-    return figure
+    scales.scale_by_values(panels.axes[0], "x", drawn[:, 0], small=panels.are_small)
+    scales.scale_by_values(panels.axes[0], "y", drawn[:, 1], small=panels.are_small)
+    panels.label(style.label(dataset[x]), style.label(dataset[y]))
+    panels.set_legend()
+    return panels.figure
+
+
+def _fronts(dataset: xr.Dataset, *, x: str, y: str, by: str) -> Iterator[np.ndarray]:
+    """Yield the frontier of each value of ``by``."""
+    for place in range(dataset.sizes[by]):
+        here = dataset.isel({by: place})
+        yield undominated(style.shown(here[x]).ravel(), style.shown(here[y]).ravel())
 
 
 def undominated(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ def ranges(
         colour, marker = look["color"], look["marker"]
         axes.hlines(at, low, high, color=colour, linewidth=2.0, alpha=0.55)
         axes.plot(cells[:, middle], at, marker, color=colour, markersize=4.5, label=name)
-    style.scale_by_values(axes, "x", values.ravel())
+    scales.scale_by_values(axes, "x", values.ravel())
     axes.set_yticks(np.arange(dataset.sizes[rows]), style.names(dataset[rows]))
     axes.invert_yaxis()
     axes.set(xlabel=style.label(dataset[of]))

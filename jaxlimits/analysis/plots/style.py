@@ -1,23 +1,23 @@
-"""What every figure shares: the backend, colours, scales, labels with units."""
+"""What every figure shares: the backend, colours, words with units, what does not fit."""
 
+import functools
+import io
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits import units
+from jaxlimits.analysis.plots import scales
 from jaxlimits.errors import InputError, ResultError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
-    from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
 
-Direction = Literal["x", "y"]
 
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999",
@@ -29,19 +29,11 @@ DASHES = ("-", "--", "-.", ":")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\")
 
 DOES_NOT_FIT = "does not fit"
+OUT_OF_REACH = "out of reach"
 
-_EVEN = 1e-3
-"""By how much the steps of a geometric axis may differ, relatively."""
 
 _LABEL_WIDTH = 46
 _TITLE_WIDTH = 68
-_WIDE = 8.0
-"""Ratio of largest to smallest from which values are drawn on a logarithmic axis."""
-
-_FEW = 11
-"""Values of a grid up to which each has its tick."""
-
-_TWO_DECADES = 300.0
 
 
 def require_backend() -> None:
@@ -54,8 +46,10 @@ def require_backend() -> None:
     mpl.rcParams["svg.hashsalt"] = "jaxlimits"  # the same figure has the same bytes
 
 
-def new_figure(*, width: float = 7.2, height: float = 4.4) -> tuple["Figure", "Axes"]:
-    """Return an empty figure with its axes [inch].
+def new_figure(
+    *, width: float = 7.2, height: float = 4.4, rows: int = 0, columns: int = 0
+) -> tuple["Figure", Any]:
+    """Return an empty figure with its axes, or an array of them on shared scales [inch].
 
     Raises
     ------
@@ -63,10 +57,24 @@ def new_figure(*, width: float = 7.2, height: float = 4.4) -> tuple["Figure", "A
         The figure backend is not installed.
     """
     require_backend()
+    figure = _figure_type()(figsize=(width, height), layout="constrained")
+    if not rows:
+        return figure, figure.subplots()
+    return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+
+
+@functools.cache
+def _figure_type() -> "type[Figure]":
+    """A figure that notebooks show, also where pyplot has set nothing up."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+    class Shown(Figure):
+        def _repr_png_(self) -> bytes:
+            picture = io.BytesIO()
+            self.savefig(picture, format="png", dpi=110)
+            return picture.getvalue()
+
+    return Shown
 
 
 def save(figure: "Figure", path: Path) -> None:
@@ -112,78 +120,32 @@ def typeset(unit: str) -> str:
     return micro.replace("^2", "²")
 
 
-def is_geometric(values: np.ndarray) -> bool:
-    """Whether positive values have equal ratios, as a grid's geometric axis does."""
-    if values.dtype.kind not in "if" or len(values) < 3 or np.any(values <= 0):
-        return False
-    steps = np.diff(np.log(values))
-    return bool(np.ptp(steps) <= _EVEN * np.abs(steps).max() * len(steps))
-
-
-def spans_decades(values: np.ndarray) -> bool:
-    """Whether positive values differ so much that a linear axis would hide the small ones."""
-    finite = values[np.isfinite(values)]
-    return bool(len(finite) and finite.min() > 0 and finite.max() > _WIDE * finite.min())
-
-
-def scale_by_grid(axes: "Axes", which: Direction, values: np.ndarray) -> None:
-    """Make an axis logarithmic where its grid is, with ticks at its values where they are few."""
-    if not is_geometric(values):
-        return
-    axes.set(**{f"{which}scale": "log"})
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    if len(values) <= _FEW:
-        axis.set_ticks(list(values), minor=False)
-        axis.set_ticks([], minor=True)
-    else:
-        _more_ticks(axis, values)
-    plain_numbers(axis)
-
-
-def scale_by_values(axes: "Axes", which: Direction, values: np.ndarray) -> None:
-    """Make an axis logarithmic where its values span decades."""
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    if spans_decades(values):
-        axes.set(**{f"{which}scale": "log"})
-        _more_ticks(axis, values)
-    plain_numbers(axis)
-
-
-def _more_ticks(axis: "Axis", values: np.ndarray) -> None:
-    """Give a logarithmic axis of few decades ticks at 1, 2 and 5 in each."""
-    from matplotlib.ticker import LogLocator
-
-    if np.nanmax(values) < _TWO_DECADES * np.nanmin(values):
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-
-
-def plain_numbers(axis: "Axis") -> None:
-    """Write ticks as 1,000 and 0.01, not as powers of ten."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    axis.set_major_formatter(FuncFormatter(plain_number))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def plain_number(value: float, _place: object = None) -> str:
-    """Return a number with four digits at most: 131072 as 128 Ki, 2·10⁶ as 2 M."""
-    if value >= 4096 and value % 1024 == 0:
-        return f"{value / 1024:,.0f} Ki"
-    for power, prefix in ((9, "G"), (6, "M")):
-        if abs(value) >= 10**power:
-            return f"{value / 10**power:,.4g} {prefix}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
 def names(variable: xr.DataArray, *, bare: bool = False) -> list[str]:
     """Return the values of a coordinate as words: numbers with name and unit, unless ``bare``."""
     if not is_numeric(variable):
         return [str(value) for value in variable.values]
     if bare:
-        return [plain_number(float(value)) for value in shown(variable)]
-    unit = variable.attrs.get("display_unit", "1")
-    suffix = "" if unit in ("1", "token") else f" {typeset(unit)}"
-    return [f"{variable.name} {plain_number(float(value))}{suffix}" for value in shown(variable)]
+        return [scales.plain_number(float(value)) for value in shown(variable)]
+    return [f"{variable.name} {quantity(float(value), variable)}" for value in variable.values]
+
+
+def quantity(value: float, variable: xr.DataArray) -> str:
+    """Return one value of a variable with its unit and the prefix that suits it: ``4 TB/s``."""
+    unit = variable.attrs.get("si_unit", "1")
+    return scales.plain_number(float(value)) if unit in ("1", "token") else units.show(value, unit)
+
+
+def missing(dataset: xr.Dataset, of: str) -> str:
+    """Return what it means that a variable has no value: a requirement's is out of reach."""
+    return OUT_OF_REACH if f"{of}_reason" in dataset else DOES_NOT_FIT
+
+
+def words_by_fit(dataset: xr.Dataset, of: str, *, by: str, missing: str) -> list[str]:
+    """Return the names of lines; those that have a point nowhere say so."""
+    others = [dim for dim in dataset[of].dims if dim != by]
+    fits = dataset[of].notnull().any(others).to_numpy()
+    named = zip(names(dataset[by]), fits, strict=True)
+    return [name if fit else f"{name}: {missing}" for name, fit in named]
 
 
 def styles() -> Iterator[dict[str, Any]]:
@@ -192,20 +154,14 @@ def styles() -> Iterator[dict[str, Any]]:
     while True:
         colour = COLOURS[place % len(COLOURS)]
         marker = MARKERS[place % len(MARKERS)]
-        yield {"color": colour, "marker": marker, "linestyle": DASHES[place % len(DASHES)]}
+        dash = DASHES[(place + place // len(COLOURS)) % len(DASHES)]  # the ninth is no first
+        yield {"color": colour, "marker": marker, "linestyle": dash}
         place += 1
 
 
-def number_colours(colours: "Colorbar", values: np.ndarray) -> None:
-    """Number the colours of a scale as an axis is numbered."""
-    if spans_decades(values):
-        _more_ticks(colours.ax.yaxis, values)
-    plain_numbers(colours.ax.yaxis)
-
-
-def set_title(axes: "Axes", title: str) -> None:
+def set_title(axes: "Axes", title: str, *, pad: float | None = None) -> None:
     """Write a title above the axes, from their left edge."""
-    axes.set_title(textwrap.fill(title, _TITLE_WIDTH), loc="left", fontsize=11)
+    axes.set_title(textwrap.fill(title, _TITLE_WIDTH), loc="left", fontsize=11, pad=pad)
 
 
 def set_legend(axes: "Axes") -> None:
@@ -215,32 +171,31 @@ def set_legend(axes: "Axes") -> None:
         axes.legend(frameon=False, fontsize=9, handlelength=2.6, **place)
 
 
-def hatch_where_nothing_fits(axes: "Axes", x: np.ndarray, fits: np.ndarray) -> None:
+def hatch_where_nothing_fits(
+    axes: "Axes", x: np.ndarray, fits: np.ndarray, *, size: int = 8, words: str = DOES_NOT_FIT
+) -> None:
     """Hatch the stretches of the horizontal axis in which no line has a point, and say so."""
-    if fits.all() or not fits.any():
+    if not fits.any():
+        say_nothing_fits(axes, size=size, words=words)
         return
-    edges = cell_edges(x)
-    for first, last in _stretches(~fits):
+    edges = scales.cell_edges(x)
+    for first, last in scales.stretches(~fits):
         left, right = edges[first], edges[last + 1]
         axes.axvspan(left, right, facecolor="none", edgecolor="0.6", hatch="///", linewidth=0.0)
-        middle = np.sqrt(left * right) if is_geometric(x) else (left + right) / 2
+        middle = np.sqrt(left * right) if scales.is_geometric(x) else (left + right) / 2
         place = axes.get_xaxis_transform()
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9}
-        style = {"rotation": 90, "ha": "center", "va": "center", "fontsize": 8, "bbox": box}
-        axes.text(float(middle), 0.5, DOES_NOT_FIT, transform=place, **style)
+        style = {"rotation": 90, "ha": "center", "va": "center", "fontsize": size, "bbox": box}
+        axes.text(float(middle), 0.5, words, transform=place, **style)
 
 
-def cell_edges(x: np.ndarray) -> np.ndarray:
-    """Return the middles between neighbours, geometric ones where the axis is, and both ends."""
-    places = np.log(x) if is_geometric(x) else x.astype(float)
-    middles = (places[1:] + places[:-1]) / 2
-    first, last = 2 * places[0] - middles[0], 2 * places[-1] - middles[-1]
-    edges = np.concatenate([[first], middles, [last]])
-    return np.exp(edges) if is_geometric(x) else edges
+def say_nothing_fits(axes: "Axes", *, size: int = 9, words: str = DOES_NOT_FIT) -> None:
+    """Hatch a whole panel in which there is nothing to draw, and say so."""
+    from matplotlib.patches import Rectangle
 
-
-def _stretches(flags: np.ndarray) -> Iterator[tuple[int, int]]:
-    """First and last places of each run of true flags."""
-    padded = np.concatenate([[False], flags, [False]]).astype(int)
-    changes = np.flatnonzero(np.diff(padded))
-    yield from zip(changes[::2], changes[1::2] - 1, strict=True)
+    area = {"facecolor": "0.95", "edgecolor": "0.6", "hatch": "///", "linewidth": 0.0}
+    whole = Rectangle((0.0, 0.0), 1.0, 1.0, transform=axes.transAxes, zorder=0.2, **area)
+    axes.add_patch(whole)
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 2.0, "alpha": 0.9}
+    place = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+    axes.text(0.5, 0.5, words, fontsize=size, bbox=box, **place)

@@ -1,0 +1,241 @@
+"""``dataset.limits``: what can be asked of a result without leaving xarray.
+
+Registered with xarray as soon as both it and this package are imported.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from jaxlimits.design.best import Row
+
+
+@xr.register_dataset_accessor("limits")
+class Limits:
+    """Questions to a result.
+
+    Every answer is a dataset or a figure; the result stays as it is.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> ds = jl.sweep("smoke")
+    >>> float(ds.limits.best(maximise="stps", where="utps >= 100").batch_size.item())
+    128.0
+    """
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        self._dataset = dataset
+
+    def best(
+        self,
+        *,
+        maximise: str | None = None,
+        minimise: str | None = None,
+        where: str | Sequence[str] = (),
+        count: int = 1,
+        also: Sequence[str] = (),
+    ) -> xr.Dataset:
+        """Return the best points that keep service targets, best first.
+
+        Parameters
+        ----------
+        maximise, minimise
+            The metric; one of the two.
+        where
+            A target, or several: ``"utps >= 50"``, ``"tpot <= 20 ms/token"``.
+        count
+            How many points.
+        also
+            Further metrics of them.
+
+        Returns
+        -------
+        xarray.Dataset
+            Along ``point``: coordinates by the names of the axes, and the metrics. Empty where no
+            point keeps every target.
+
+        Raises
+        ------
+        InputError
+            As :func:`jaxlimits.best`.
+
+        Examples
+        --------
+        >>> import jaxlimits as jl
+        >>> ds = jl.sweep("paper")
+        >>> top = ds.limits.best(maximise="stps_per_watt", where="utps >= 100", count=3)
+        >>> top.sizes["point"], bool((top.utps >= 100).all())
+        (3, True)
+        """
+        from jaxlimits.design import best as design
+
+        targets = [where] if isinstance(where, str) else list(where)
+        question = design.ask(
+            maximise=maximise, minimise=minimise, targets=targets, count=count, also=also
+        )
+        return self._points(design.best(self._dataset, question))
+
+    def frontier(
+        self,
+        x: str = "utps",
+        y: str = "stps",
+        *,
+        where: str | Sequence[str] = (),
+        also: Sequence[str] = (),
+    ) -> xr.Dataset:
+        """Return every point that no other beats in two metrics of which more is better.
+
+        Parameters
+        ----------
+        x, y
+            The metrics.
+        where
+            Targets that points keep, as in :meth:`best`.
+        also
+            Further metrics of them.
+
+        Returns
+        -------
+        xarray.Dataset
+            Along ``point``, in the order of ``x``.
+
+        Raises
+        ------
+        InputError
+            An unknown metric, one that the result lacks, a target that cannot be read.
+
+        Examples
+        --------
+        >>> import jaxlimits as jl
+        >>> front = jl.sweep("smoke").limits.frontier()
+        >>> bool((front.utps.diff("point") > 0).all() and (front.stps.diff("point") < 0).all())
+        True
+        """
+        from jaxlimits.design import best as design
+
+        targets = [where] if isinstance(where, str) else list(where)
+        question = design.ask(maximise=y, targets=targets, also=also, where="frontier")
+        return self._points(design.frontier(self._dataset, question, against=x))
+
+    def bottleneck(self, *by: str) -> xr.DataArray:
+        """Return the share of points that memory, compute, sync and capacity bind.
+
+        Parameters
+        ----------
+        *by
+            Axes along which the shares are told apart.
+
+        Raises
+        ------
+        InputError
+            A result without ``limit``; an unknown axis.
+
+        Examples
+        --------
+        >>> import jaxlimits as jl
+        >>> shares = jl.sweep("smoke").limits.bottleneck("batch_size")
+        >>> float(shares.sel(limit="capacity", batch_size=1))
+        0.0
+        """
+        from jaxlimits.analysis.bottleneck import bottleneck
+
+        return bottleneck(self._dataset, by=by)
+
+    def nearest(self, **values: object) -> xr.Dataset:
+        """Return the stored point that is nearest to values of metrics and axes.
+
+        Parameters
+        ----------
+        **values
+            By their names: numbers in SI units, or text with a unit. Nearness is one of ratios.
+
+        Raises
+        ------
+        InputError
+            An unknown name, a value that cannot be read, nothing that fits.
+
+        Examples
+        --------
+        >>> import jaxlimits as jl
+        >>> point = jl.sweep("smoke").limits.nearest(utps=200, seq_len=4096, sync_latency="1 us")
+        >>> 180 < float(point.utps) < 220
+        True
+        """
+        from jaxlimits.analysis.nearest import nearest
+
+        return nearest(self._dataset, values)
+
+    def operators(self) -> xr.Dataset:
+        """Return the operators of the points, computed from the scenario in the attributes.
+
+        Raises
+        ------
+        InputError, ResultError
+            As :func:`jaxlimits.operators_of`.
+
+        Examples
+        --------
+        >>> import jaxlimits as jl
+        >>> point = jl.sweep("smoke").isel(mem_bw=0, sync_latency=0, seq_len=0, batch_size=0)
+        >>> parts = point.limits.operators()
+        >>> str(parts.t_mem.idxmax("operator").item())
+        'ffn'
+        """
+        from jaxlimits.anatomy import operators_of
+
+        return operators_of(self._dataset)
+
+    @property
+    def plot(self) -> "Plots":
+        """Figures of the result: the functions of :mod:`jaxlimits.plot`.
+
+        Examples
+        --------
+        >>> import jaxlimits as jl
+        >>> ds = jl.sweep("smoke").sel(seq_len=4096, batch_size=1)
+        >>> figure = ds.limits.plot.heat_map(x="mem_bw", y="sync_latency")
+        """
+        return Plots(self._dataset)
+
+    def _points(self, rows: "list[Row]") -> xr.Dataset:
+        """Rows as a dataset, with the attributes of what they come from."""
+        of = self._dataset
+        columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+        found = {
+            name: ("point", values, {} if isinstance(values[0], str) else of[name].attrs)
+            for name, values in columns.items()
+        }
+        axes = {name: found.pop(name) for name in list(found) if name in of.dims}
+        fixed = {name: value for name, value in of.coords.items() if value.ndim == 0}
+        return xr.Dataset(found or {"point": ("point", [])}, {**axes, **fixed}, attrs=of.attrs)
+
+
+class Plots:
+    """Figures of one result; ``dataset.limits.plot.heat_map(...)``."""
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        self._dataset = dataset
+
+    def __getattr__(self, name: str) -> Any:
+        from jaxlimits import plot
+        from jaxlimits.errors import suggestion
+
+        if name not in plot.NAMES:
+            remedy = suggestion(name, plot.NAMES)
+            raise AttributeError(f"there is no figure {name!r}; {remedy}")
+
+        def figure(**request: Any) -> "Figure":
+            return getattr(plot, name)(self._dataset, **request)
+
+        figure.__doc__ = getattr(plot, name).__doc__
+        return figure
+
+    def __dir__(self) -> list[str]:
+        from jaxlimits import plot
+
+        return sorted(plot.NAMES)

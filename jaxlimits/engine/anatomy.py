@@ -1,0 +1,42 @@
+"""One point taken apart: its operators and roofs beside its metrics, as numbers."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxlimits.engine.sensitivity import Static, Values, assemble, effective_fields
+from jaxlimits.grid.scenario import Scenario
+from jaxlimits.model.anatomy import Anatomy, step_anatomy
+from jaxlimits.model.evaluate import evaluate
+from jaxlimits.model.metrics import Metrics
+
+
+def take_apart(scenario: Scenario) -> tuple[Anatomy, Metrics]:
+    """Evaluate one point and its operators in float64.
+
+    Parameters
+    ----------
+    scenario
+        One point: every axis that it has is of one value.
+    """
+    along = {name: column for columns in scenario.columns for name, column in columns.items()}
+    values = {**scenario.base, **{name: column.item() for name, column in along.items()}}
+    static = {**scenario.fixed_static(), **scenario.choice_at((0,) * len(scenario.axes))}
+    with jax.enable_x64(True):
+        return jax.tree.map(np.float64, _taken_apart(_real(values), tuple(sorted(static.items()))))
+
+
+def _real(values: Mapping[str, Any]) -> dict[str, np.float64]:
+    return {name: np.float64(value) for name, value in values.items()}
+
+
+@functools.partial(jax.jit, static_argnames=("static",))
+def _taken_apart(values: Values, static: Static) -> tuple[Anatomy, Metrics]:
+    chip, llm, deployment, site, request, draft, calibration, fabric = assemble(
+        effective_fields(values), static
+    )
+    metrics = evaluate(chip, llm, deployment, site, request, draft, calibration, fabric)
+    return step_anatomy(chip, llm, draft, deployment), metrics

@@ -1,0 +1,46 @@
+"""Draw the gallery: ``python -m jaxlimits.examples.gallery FOLDER [GRID ...]``."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import xarray as xr
+
+import jaxlimits as jl
+from jaxlimits.errors import unknown_name
+from jaxlimits.examples.gallery.entries import ENTRIES
+from jaxlimits.grid.spec import GridSpec
+from jaxlimits.pipeline import load_grid, run_spec
+
+DPI = 88
+
+
+def thinned(spec: GridSpec, every: Mapping[str, int]) -> GridSpec:
+    """Keep every so many values of some axes of a grid."""
+    axes = tuple(
+        dataclasses.replace(axis, values=axis.values[:: every.get(axis.name, 1)])
+        for axis in spec.axes
+    )
+    return dataclasses.replace(spec, axes=axes)
+
+
+def result(name: str) -> xr.Dataset:
+    """What a shipped grid, or study of uncertain inputs, gives."""
+    if ENTRIES[name].is_uncertain:
+        return jl.sobol(name, samples=1024)
+    return run_spec(thinned(load_grid(name), ENTRIES[name].every)).load()
+
+
+def draw(folder: Path, *names: str) -> None:
+    """Draw some pictures, or all."""
+    for name in names or ENTRIES:
+        if name not in ENTRIES:
+            raise unknown_name("grid", name, ENTRIES, where="gallery")
+        figure = ENTRIES[name].draw(result(name))
+        figure.savefig(folder / f"{name}.png", dpi=DPI, pil_kwargs={"optimize": True})
+        print(folder / f"{name}.png")  # noqa: T201
+
+
+if __name__ == "__main__":
+    draw(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,0 +1,87 @@
+r"""The anatomy of a step: what each operator computes and reads, and how long each part takes.
+
+All figures are those of the chip that has most to do. Nothing here is new physics: volumes and
+times are those of :mod:`jaxlimits.model.roofline`, operator by operator.
+"""
+
+import equinox as eqx
+
+from jaxlimits._types import Scalar
+from jaxlimits.model.chip import Chip
+from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.fields import documented, quantity
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.operators import Operator
+from jaxlimits.model.roofline import mem_time, tensor_rate
+from jaxlimits.model.step import Pass, decode_passes
+
+DRAFT = "draft "
+"""Before the names of the draft's operators."""
+
+
+@documented
+class Part(eqx.Module):
+    """One operator in one step, on the chip that has most to do."""
+
+    tensor_flops: Scalar = quantity("FLOP", "tensor work of one chip in one step", display="GFLOP")
+    vector_flops: Scalar = quantity(
+        "FLOP", "work beside the tensor units of one chip in one step", display="GFLOP"
+    )
+    traffic: Scalar = quantity("B", "bytes that one chip reads in one step", display="GB")
+    t_tensor: Scalar = quantity("s", "time of the tensor work", display="us")
+    t_vector: Scalar = quantity("s", "time of the work beside the tensor units", display="us")
+    t_mem: Scalar = quantity("s", "time to stream the bytes", display="us")
+
+
+@documented
+class Roofs(eqx.Module):
+    """What one chip can do at most, as a step uses it."""
+
+    tensor_roof: Scalar = quantity("FLOP/s", "tensor rate of one chip", display="TFLOP/s")
+    vector_roof: Scalar = quantity(
+        "FLOP/s", "rate of one chip beside its tensor units", display="TFLOP/s"
+    )
+    memory_roof: Scalar = quantity("B/s", "rate at which one chip's bytes stream", display="TB/s")
+
+
+class Anatomy(eqx.Module):
+    """Every operator of a step with its name, and the roofs above them."""
+
+    parts: tuple[Part, ...]
+    roofs: Roofs
+    names: tuple[str, ...] = eqx.field(static=True)
+
+
+def step_anatomy(chip: Chip, llm: LLM, draft: LLM | None, deployment: Deployment) -> Anatomy:
+    """Take one decode step apart.
+
+    Under speculation the draft's operators, over all its passes, stand beside the model's. The
+    rate of memory is that of the model's pass: of all tiers, or of links where weights come over
+    them.
+    """
+    own, *proposals = decode_passes(chip, llm, draft, deployment)
+    parts = {name: _part(each, own) for name, each in own.operators.named().items()}
+    for proposal in proposals:
+        for name, each in proposal.operators.named().items():
+            parts[DRAFT + name] = _part(each, proposal, times=deployment.draft_length)
+    roofs = Roofs(
+        tensor_roof=tensor_rate(own.chip, own.deployment),
+        vector_roof=own.chip.peak_vector_flops,
+        memory_roof=own.chip.mem_bw,
+    )
+    return Anatomy(parts=tuple(parts.values()), roofs=roofs, names=tuple(parts))
+
+
+def _part(operator: Operator, of: Pass, *, times: Scalar = 1.0) -> Part:
+    share = times / of.deployment.tp_size
+    tensor = operator.tensor_flops * operator.compute_pace * share
+    beside = operator.vector_flops * operator.compute_pace * share
+    read = (operator.weight_traffic + operator.kv_traffic) * operator.traffic_pace * share
+    return Part(
+        tensor_flops=tensor,
+        vector_flops=beside,
+        traffic=read,
+        t_tensor=tensor / tensor_rate(of.chip, of.deployment),
+        t_vector=beside / of.chip.peak_vector_flops,
+        t_mem=mem_time(operator, of.chip, of.deployment) * times,
+    )

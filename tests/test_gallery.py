@@ -1,0 +1,76 @@
+"""The gallery: every shipped grid has its picture, and the text says what the numbers say."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxlimits as jl
+from jaxlimits.examples.gallery.__main__ import draw, result
+from jaxlimits.examples.gallery.entries import ENTRIES
+from jaxlimits.grid.spec import GridSpec
+from jaxlimits.pipeline import load_grid
+
+GRIDS = Path(__file__).parents[1] / "grids"
+PICTURES = GRIDS / "pictures" / "gallery"
+TEXT = (GRIDS / "README.md").read_text(encoding="utf-8")
+NAMES = sorted(path.stem for path in GRIDS.glob("*.toml"))
+
+
+def said_of(name):
+    (text,) = re.findall(rf"^### `{name}`\n(.*?)(?=^###|\Z)", TEXT, flags=re.DOTALL | re.MULTILINE)
+    return " ".join(text.split())
+
+
+def test_every_grid_has_its_entry():
+    assert sorted(ENTRIES) == NAMES
+    assert sorted(path.stem for path in PICTURES.iterdir()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_grid_has_its_picture_and_its_text(name):
+    said = said_of(name)
+    assert f"(pictures/gallery/{name}.png)" in said
+    assert (PICTURES / f"{name}.png").stat().st_size < 150_000
+    assert len(said) > 150
+
+
+def test_the_pictures_are_small():
+    assert sum(path.stat().st_size for path in PICTURES.iterdir()) < 3_000_000
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if ENTRIES[name].every])
+def test_grids_are_thinned_as_is_said(name):
+    assert "*Thinned" in said_of(name)
+    spec = load_grid(name)
+    assert isinstance(spec, GridSpec)
+    assert set(ENTRIES[name].every) <= {axis.name for axis in spec.axes}
+
+
+def test_the_command_draws_what_is_stored(tmp_path):
+    draw(tmp_path, "kv260")
+    sizes = []
+    for folder in (tmp_path, PICTURES):
+        with Image.open(folder / "kv260.png") as image:
+            sizes.append(image.size)
+    assert sizes[0] == sizes[1]
+    with pytest.raises(jl.InputError, match="did you mean kv260"):
+        draw(tmp_path, "kv261")
+
+
+def test_what_is_said_of_smoke_is_so():
+    ds = result("smoke")
+    speed = ds.utps.sel(seq_len=4096).sel(sync_latency=1e-6, method="nearest")
+    gains = (speed.isel(mem_bw=-1) / speed.isel(mem_bw=0)).sel(batch_size=[1, 128])
+    assert np.allclose(gains, [14.7, 9.5], atol=0.05)
+    fits = ds.utps.sel(seq_len=65536).notnull().all(["mem_bw", "sync_latency"])
+    assert ds.batch_size[fits.to_numpy()].max() == 8
+
+
+def test_what_is_said_of_the_top_speed_is_so():
+    best = result("top_speed").utps.max("tp_size").sel(seq_len=4096)
+    assert (int((best >= 2000).sum()), int(best.count()), int((best >= 1e4).sum())) == (48, 52, 17)
+    small = ["llama3-8b", "qwen3-4b", "qwen3-30b", "gpt-oss-20b"]
+    assert int((best.sel(llm=small) >= 1e4).sum()) == 13
