@@ -98,7 +98,7 @@ def _billion_dense(ds: xr.Dataset) -> "Figure":
 
 
 def _requests(ds: xr.Dataset) -> "Figure":
-    chosen = ds.sel(output_len=1024, prefill_chunk=0, calls_per_answer=1)
+    chosen = ds.sel(output_len=1024, prefill_chunk=0, calls_per_answer=1, chip_price_scale=1)
     title = "Time to the first token, prompts prefilled whole, eight chips, 16 at once"
     return plot.lines(chosen, of="ttft", x="input_len", by="chip", columns="llm", title=title)
 
@@ -174,13 +174,16 @@ def _sram(ds: xr.Dataset) -> "Figure":
 
 
 def _cluster(ds: xr.Dataset) -> "Figure":
-    chosen = ds.sel(**_LARGE, pp_size=1, chip_price_scale=1).sel(tp_size=slice(8, None))
-    title = "Llama 3.1 405B, one stage, one user, 4 Ki tokens"
-    return plot.breakdown(chosen, x="tp_size", columns="chip", title=title)
+    chosen = ds.sel(**_LARGE, chip="xpu-hbm4", pp_size=1, chip_price_scale=1)
+    title = "Llama 3.1 405B on HBM4, one stage, one user, 4 Ki tokens"
+    return plot.breakdown(
+        chosen.sel(tp_size=slice(8, None)), x="tp_size", columns="interconnect", title=title
+    )
 
 
 def _cluster_experts(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(chip="xpu-hbm3", tp_size=8, dp_size=32, seq_len=4096, chip_price_scale=1)
+    chosen = chosen.sel(interconnect="nvlink5-xdr")
     title = "Throughput of 256 HBM3 chips, 32 replicas of 8, 4 Ki tokens"
     return plot.lines(chosen, of="stps", x="batch_size", by="ep_size", columns="llm", title=title)
 
@@ -188,6 +191,12 @@ def _cluster_experts(ds: xr.Dataset) -> "Figure":
 def _wafer(ds: xr.Dataset) -> "Figure":
     title = "Wafers, 4 Ki tokens: wafers, stages and users free"
     return plot.frontier(ds.sel(seq_len=4096, chip_price_scale=1), columns="llm", title=title)
+
+
+def _wafer_mesh(ds: xr.Dataset) -> "Figure":
+    chosen = ds.sel(pp_size=64, seq_len=4096, batch_size=1, chip_price_scale=1)
+    title = "64 wafers as stages, one user, 4 Ki tokens: the mesh inside"
+    return plot.breakdown(chosen, x="llm", columns="chip", title=title)
 
 
 def _needed_capacity(ds: xr.Dataset) -> "Figure":
@@ -302,6 +311,7 @@ ENTRIES: Mapping[str, Entry] = {
     "cluster": Entry(draw=_cluster),
     "cluster_experts": Entry(draw=_cluster_experts),
     "wafer": Entry(draw=_wafer),
+    "wafer_mesh": Entry(draw=_wafer_mesh),
     "needed_capacity": Entry(draw=_needed_capacity),
     "drivers": Entry(draw=_drivers),
     "sync_knee": Entry(draw=_sync_knee),
