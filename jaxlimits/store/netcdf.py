@@ -94,6 +94,8 @@ def lay_out(dataset: xr.Dataset, path: Path) -> None:
     with netCDF4.Dataset(path, "a") as file:
         if "coordinates" in file.ncattrs():  # belongs to each variable, not to the file
             file.delncattr("coordinates")
+        for dim in set(map(str, dataset.sizes)) - set(file.dimensions):  # a rank of numbers alone
+            file.createDimension(dim, dataset.sizes[dim])
         for name in _numeric(dataset):
             output = dataset[name]
             beside = _coordinates(dataset, output)
