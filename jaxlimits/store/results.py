@@ -16,13 +16,15 @@ class IncompleteResultWarning(ResultWarning):
     """A sharded result lacks shards; their points read as not computed."""
 
 
-def open_result(path: str | Path) -> xr.Dataset:
+def open_result(path: str | Path, *, stored: bool = False) -> xr.Dataset:
     """Open a result as a labelled dataset, lazily.
 
     Parameters
     ----------
     path
         A file that this package wrote, or the index of a sharded result.
+    stored
+        Leave values as they are stored: what was not computed is the fill value and not NaN.
 
     Raises
     ------
@@ -35,7 +37,7 @@ def open_result(path: str | Path) -> xr.Dataset:
         Shards are missing or damaged; their points read as the fill value, which xarray shows as
         NaN. The codes tell them apart: ``limit`` is -1.
     """
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, stored=stored)
     listing = read_listing(dataset)
     if listing is not None:
         allow_open_files(listing.num_shards)
