@@ -29,7 +29,7 @@ def export(
     force: Force = False,
 ) -> None:
     """Write a result, or a selection of it, as a table of one row a point, or as a Zarr store."""
-    from jaxlimits.analysis.tables import selection, write_csv, write_parquet
+    from jaxlimits.analysis.tables import selection, table, write_csv, write_parquet
     from jaxlimits.store.netcdf import check_target, renamed_when_whole
     from jaxlimits.store.results import open_result
     from jaxlimits.store.zarr import check_store, write_zarr
@@ -52,7 +52,7 @@ def export(
     with open_result(result, stored=zarr) as dataset:
         chosen = selection(dataset, select or [], variables or [])
         if to_stdout:
-            typer.echo(chosen.to_dataframe().to_csv(), nl=False)
+            typer.echo(table(chosen).to_csv(), nl=False)
             return
         if zarr:
             write_zarr(chosen, target, force=force)

@@ -87,7 +87,7 @@ def _cut(variable: xr.Variable) -> xr.Variable:
 def _encoding(variable: xr.Variable) -> dict[str, object]:
     """How the store holds a variable: in the chunks in which it is read, no fill value added."""
     chunks = variable.chunksizes
-    cut = {"chunks": [chunks[dim][0] for dim in variable.dims]} if chunks else {}
+    cut: dict[str, object] = {"chunks": [chunks[dim][0] for dim in variable.dims]} if chunks else {}
     return cut if "_FillValue" in variable.attrs else {**cut, "_FillValue": None}
 
 
