@@ -45,6 +45,13 @@ class Solution:
     metrics, metrics_now
         Everything the model says with the value, and of the point as it is; the former is ``None``
         where there is no value.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> found = jl.solve("llama3-70b", "h100", solve_for="mem_bw", target="utps=100", tp_size=8)
+    >>> found.is_met, found.reason
+    (True, 'met')
     """
 
     asked: Requirement

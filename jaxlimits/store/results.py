@@ -13,7 +13,16 @@ _SHOWN = 3
 
 
 class IncompleteResultWarning(ResultWarning):
-    """A sharded result lacks shards; their points read as not computed."""
+    """A sharded result lacks shards; their points read as not computed.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import jaxlimits as jl
+    >>> with warnings.catch_warnings():  # take whole results only
+    ...     warnings.simplefilter("error", jl.IncompleteResultWarning)
+    ...     dataset = jl.open("smoke.nc")
+    """
 
 
 def open_result(path: str | Path, *, stored: bool = False) -> xr.Dataset:
@@ -36,6 +45,13 @@ def open_result(path: str | Path, *, stored: bool = False) -> xr.Dataset:
     IncompleteResultWarning
         Shards are missing or damaged; their points read as the fill value, which xarray shows as
         NaN. The codes tell them apart: ``limit`` is -1.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> with jl.open("smoke.nc") as dataset:
+    ...     dataset.utps.attrs["si_unit"]
+    'token/s'
     """
     dataset = open_dataset(path, stored=stored)
     listing = read_listing(dataset)

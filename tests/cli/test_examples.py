@@ -67,9 +67,9 @@ def sharded(tmp_path_factory):
 def test_every_example_runs_in_order(sharded, folder):
     shutil.copytree(sharded, folder, dirs_exist_ok=True)
     run_elsewhere = [shlex.split(line) for line in command_lines()]  # by the README's own test
-    for lines in EXAMPLES.values():
+    for name, lines in EXAMPLES.items():
         for line in lines:
-            if shlex.split(line) not in run_elsewhere:
+            if name == "sweep" or shlex.split(line) not in run_elsewhere:
                 assert do(line).out.strip()
     made = {path.name for path in folder.iterdir()}
     assert {"smoke.nc", "h200.nc", "smoke.svg", "smoke.csv", "smoke.zarr", "one_file.nc"} <= made
