@@ -44,7 +44,7 @@ def export(
     if to_stdout and not csv:
         problem = "only --csv is text"
         raise InputError(problem, where="export", remedy="name a file with -o")
-    target = output or result.with_suffix(f".{form}")
+    target = output or result.parent / f"{result.stem}.{form}"
     if zarr:
         check_store(target, force=force)
     elif not to_stdout:

@@ -20,8 +20,8 @@ def next_steps(dataset: "xr.Dataset", path: Path) -> list[str]:
 
 
 def rate(points: int, seconds: float) -> str:
-    """Return points per second in words, the time of compiling included."""
-    return f"{float(f'{points / seconds:.2g}'):,.0f} points a second with start-up"
+    """Return points per second in words, two digits of them."""
+    return f"{float(f'{points / seconds:.2g}'):,.0f} points a second"
 
 
 def _picture(dataset: "xr.Dataset", file: str) -> list[str]:

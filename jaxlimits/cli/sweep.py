@@ -107,7 +107,7 @@ def _welcome(facts: dict[str, Any], steps: list[str], *, here: bool, anew: bool)
 
     if anew:
         where = f" on {device_words()}" if here else ""
-        typer.echo(f"{rate(facts['points'], facts['seconds'])}{where}")
+        typer.echo(f"{rate(facts['points'], facts['seconds'])}{where}, compiling included")
     typer.echo("\n".join(["next:", *(f"  {step}" for step in steps)]))
 
 

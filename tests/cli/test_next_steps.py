@@ -79,7 +79,7 @@ def at_a_terminal(*args, cwd):
 def test_a_terminal_is_told_what_computed_how_fast_and_what_is_next(folder):
     shown = at_a_terminal("sweep", "smoke", cwd=folder)
     assert "wrote smoke.nc" in shown
-    assert "points a second with start-up on " in shown
+    assert "points a second on " in shown
     steps = shown.rpartition("next:\n")[2].splitlines()
     assert len(steps) == 3
     for step in steps:
