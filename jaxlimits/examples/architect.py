@@ -41,7 +41,7 @@ folder = Path(tempfile.mkdtemp())
 jl.sweep("smoke", folder / "smoke.nc")
 result = jl.open(folder / "smoke.nc")
 users = result.utps.sel(batch_size=1, seq_len=4096)
-users
+print(users)
 
 # %% [markdown]
 # What does twice the bandwidth buy? The grid goes from 1 to 16 TB/s in 24 equal factors;
@@ -54,8 +54,8 @@ fig, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for start, label in ((0, "1 → 2 TB/s"), (12, "4 → 8 TB/s"), (18, "8 → 16 TB/s")):
     axes.semilogx(latency, gain.isel(mem_bw=start), marker="o", label=label)
 axes.set(xlabel="exposed latency of one collective [µs]", ylabel="speed-up of one user")
-axes.grid(color="0.9")
 axes.legend(frameon=False)
+axes.grid(color="0.9")
 # %% [markdown]
 # The same as one number a bandwidth: the longest latency at which twice the bandwidth still buys
 # 1.5×, solved for exactly.
@@ -106,7 +106,7 @@ batch_size = { pow2 = [1, 1024] }
 machines = jl.sweep(folder / "machines.toml", folder / "machines.nc")
 question = jl.ask(minimise="dollars_per_token", targets=["utps >= 50"], also=["stps", "limit"])
 (best,) = jl.best(folder / "machines.nc", question)
-best
+print(best)
 
 # %%
 cost = machines.dollars_per_token.where(machines.utps >= 50) * 1e6

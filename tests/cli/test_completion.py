@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from jaxlimits.grid.file import shipped_grids
 from jaxlimits.schema import writable
 from tests.cli.test_startup import HEAVY
 
+ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import sys
 sys.argv[0] = "jaxlimits"
@@ -88,3 +91,26 @@ def test_the_script_of_a_shell_is_shown(shell):
         check=False,
     )
     assert "_JAXLIMITS_COMPLETE" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_once_completion_is_installed(tmp_path):
+    command = tmp_path / "bin" / "jaxlimits"
+    command.parent.mkdir()
+    command.write_text(f"#!{sys.executable}\nfrom jaxlimits.cli import main\nmain()\n")
+    command.chmod(0o755)
+    path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
+    script = (
+        "jaxlimits --install-completion >&2; source ~/.bash_completions/jaxlimits.sh;"
+        "COMP_WORDS=(jaxlimits point --llm llama3-4); COMP_CWORD=3;"
+        "$(complete -p jaxlimits | sed 's/.*-F \\([^ ]*\\) .*/\\1/') jaxlimits;"
+        "echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, "PATH": path, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["llama3-405b"], done.stderr
