@@ -49,9 +49,11 @@ class Solution:
     Examples
     --------
     >>> import jaxlimits as jl
-    >>> found = jl.solve("llama3-70b", "h100", solve_for="mem_bw", target="utps=100", tp_size=8)
-    >>> found.is_met, found.reason
-    (True, 'met')
+    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", mla_weights="absorbed")
+    >>> point = ("llama3-405b", "xpu-hbm4")
+    >>> found = jl.solve(*point, solve_for="sync_latency", target="utps=2000", **paper)
+    >>> found.is_met, found.value < found.now
+    (True, True)
     """
 
     asked: Requirement

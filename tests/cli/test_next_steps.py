@@ -12,7 +12,8 @@ import jaxlimits as jl
 from jaxlimits.cli.next_steps import next_steps
 from tests.command_line import run
 
-HEAD = '[base]\nllm = "llama3-8b"\nchip = "h100"\n'
+BASE = '[base]\nllm = "llama3-8b"\nchip = "h100"\n'
+HEAD = 'outputs = ["utps", "stps"]\n' + BASE
 GRIDS = {
     "four axes of numbers": (
         f"{HEAD}[axes]\nmem_bw = ['1 TB/s', '3.35 TB/s']\ntp_size = [1, 8]\nseq_len = [1, 2]\n"
@@ -20,18 +21,21 @@ GRIDS = {
         "heat-map",
     ),
     "names": (
-        '[base]\nchip = "h100"\n[axes]\nllm = ["llama3-8b", "llama3-70b"]\n'
+        'outputs = ["utps"]\n[base]\nchip = "h100"\n[axes]\nllm = ["llama3-8b", "llama3-70b"]\n'
         'roofline = ["step", "operator"]\nbatch_size = [1, 2]\n',
         "lines",
     ),
     "one axis": (f"{HEAD}[axes]\nbatch_size = [1, 2]\n", ""),
-    "names alone": ('[base]\nchip = "h100"\n[axes]\nllm = ["llama3-8b", "llama3-70b"]\n', ""),
+    "names alone": (
+        'outputs = ["utps"]\n[base]\nchip = "h100"\n[axes]\nllm = ["llama3-8b", "llama3-70b"]\n',
+        "",
+    ),
     "another metric": (
-        f"outputs = ['stps']\n{HEAD}[axes]\nbatch_size = [1, 2]\nseq_len = [1, 2]\n",
+        f"outputs = ['stps']\n{BASE}[axes]\nbatch_size = [1, 2]\nseq_len = [1, 2]\n",
         "heat-map --of stps",
     ),
     "one value alone": (
-        f"outputs = []\n{HEAD}[axes]\nbatch_size = [1, 2]\n"
+        f"outputs = []\n{BASE}[axes]\nbatch_size = [1, 2]\n"
         "[reduce.most]\nop = 'max'\nof = 'stps'\n",
         "",
     ),

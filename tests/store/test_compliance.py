@@ -12,7 +12,8 @@ import jaxlimits as jl
 EVERYTHING = """
 title = "Names, switches, linked fields, elasticities, reductions and requirements in float64"
 precision = "float64"
-elasticities = ["mem_bw", "sync_latency"]
+outputs = ["utps", "stps", "dollars_per_token", "limit"]
+elasticities = ["mem_bw"]
 [llms."modèle"]
 like = "llama3-8b"
 [base]
@@ -21,7 +22,7 @@ chip = "h100"
 llm = ["llama3-8b", "modèle", "llama3-405b"]
 accounting = ["full", "layers"]
 tp_size = { values = [8, 1], with = { sync_latency = ["1 us", "0 us"] } }
-batch_size = { pow2 = [1, 128] }
+batch_size = [1, 8, 64]
 [reduce.best]
 op = "argmax"
 of = "stps"
@@ -31,10 +32,6 @@ also = ["utps"]
 op = "top"
 of = "utps"
 k = 5
-[reduce.spread]
-op = "quantiles"
-of = "utps"
-at = [0.1, 0.9]
 [reduce.speeds]
 op = "histogram"
 of = "utps"
@@ -44,9 +41,6 @@ bins = 10
 [reduce.limits]
 op = "count"
 of = "limit"
-[reduce.front]
-op = "frontier"
-of = ["utps", "stps"]
 [require.least_bandwidth]
 for = "mem_bw"
 of = "utps"
