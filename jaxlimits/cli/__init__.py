@@ -79,6 +79,11 @@ def main() -> None:
         _fail(error, EXIT_INPUT)
     except ResultError as error:
         _fail(error, EXIT_OUTPUT)
+    except RuntimeError as error:
+        if not str(error).startswith("NetCDF:"):
+            raise
+        # The library meets damage only where it reads the values.
+        _fail(f"the result is damaged: its values cannot be read ({error})", EXIT_OUTPUT)
     except BrokenPipeError:  # the reader of a pipe has gone, as `| head` does
         _forget_output()
         sys.exit(EXIT_OUTPUT)

@@ -105,3 +105,21 @@ def test_a_missing_library_names_its_extra(form, missing, extra, made, folder, m
     assert done.code == 2
     assert f"pip install 'jaxlimits[{extra}]'" in done.err
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("reader", ["export", "zarr", "plot", "best"])
+def test_damaged_values(reader, made, folder):
+    import h5py
+
+    content = bytearray(made.read_bytes())
+    with h5py.File(made) as file:
+        for name in ("utps", "stps", "capacity_utilisation"):
+            chunk = file[name].id.get_chunk_info(0)
+            content[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
+    (folder / "bad.nc").write_bytes(content)
+    chosen = {"plot": ("--select", "llm=llama3-8b", "--x", "tp_size", "--y", "mem_bw")}
+    done = run(*(part.format("bad.nc") for part in READERS[reader]), *chosen.get(reader, ()))
+    assert (done.code, done.out) == (1, "")
+    assert len(done.err.splitlines()) == 1
+    assert "NetCDF: HDF error" in done.err
+    assert [path.name for path in folder.iterdir()] == ["bad.nc"]
