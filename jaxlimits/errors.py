@@ -24,6 +24,15 @@ class InputError(ValueError):
     ----------
     problem
         What is wrong with what, without its place.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> try:
+    ...     jl.evaluate("llama3-8b", "h10")
+    ... except jl.InputError as error:
+    ...     print(error)
+    evaluate: chip: unknown chip 'h10'; did you mean h100?
     """
 
     def __init__(
@@ -43,7 +52,17 @@ class InputError(ValueError):
 
 
 class ResultError(OSError):
-    """A result cannot be read or written: the command line exits with 1."""
+    """A result cannot be read or written: the command line exits with 1.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> try:
+    ...     jl.open("no_such.nc")
+    ... except jl.ResultError as error:
+    ...     print(error)
+    no_such.nc: no such file
+    """
 
 
 class ResultWarning(UserWarning):
@@ -51,11 +70,29 @@ class ResultWarning(UserWarning):
 
 
 class DamagedResultWarning(ResultWarning):
-    """Parts of an unfinished sweep are not what was written, and are computed again."""
+    """Parts of an unfinished sweep are not what was written, and are computed again.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import jaxlimits as jl
+    >>> with warnings.catch_warnings():  # stop rather than compute again what is damaged
+    ...     warnings.simplefilter("error", jl.DamagedResultWarning)
+    ...     dataset = jl.sweep("smoke", "resumed.nc", resume=True)
+    """
 
 
 class OtherVersionWarning(ResultWarning):
-    """A result was made by another version of this package, whose data may differ."""
+    """A result was made by another version of this package, whose data may differ.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import jaxlimits as jl
+    >>> with warnings.catch_warnings():  # the same bits or nothing
+    ...     warnings.simplefilter("error", jl.OtherVersionWarning)
+    ...     dataset = jl.sweep_again("smoke.nc")
+    """
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], **place: str) -> InputError:

@@ -115,6 +115,13 @@ def sweep(
         Something in the grid or the overrides cannot be used.
     ResultError
         The file cannot be written.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> dataset = jl.sweep("smoke", overrides={"chip": "h200"})
+    >>> dict(dataset.sizes)
+    {'mem_bw': 25, 'sync_latency': 10, 'seq_len': 5, 'batch_size': 8}
     """
     texts = {name: str(value) for name, value in (overrides or {}).items()}
     precision: Precision | None = "float64" if x64 else None
@@ -139,6 +146,13 @@ def sweep_again(
     -----
     OtherVersionWarning
         Another version of this package made it, whose data may differ.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> with jl.open("smoke.nc") as first:
+    ...     jl.sweep_again("smoke.nc").utps.identical(first.utps)
+    True
     """
     with open_dataset(result) as dataset:
         spec = recorded_spec(dataset.attrs, where=str(result))

@@ -46,6 +46,16 @@ class Disaggregated:
         Prefill systems that keep one decode system busy [1].
     dollars_per_request
         Cost with both kinds in that proportion, at prices that are illustrative unless set [USD].
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> machine = {"chip": "h100", "tp_size": 8}
+    >>> apart = jl.disaggregated(
+    ...     "llama3-8b", prefill=machine, decode=machine, input_len=1024, output_len=128
+    ... )
+    >>> apart.ttft < apart.request_latency
+    True
     """
 
     prefill: Metrics
@@ -76,6 +86,13 @@ class Answer:
         Answers in a second, with as many judges as it takes beside the machines that write [1/s].
     dollars_per_answer
         At prices that are illustrative unless set [USD].
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> answer = jl.best_of(4, "llama3-8b", "h100", input_len=1024, output_len=128)
+    >>> answer.latency > 0.0
+    True
     """
 
     generation: Metrics

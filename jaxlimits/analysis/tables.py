@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from jaxlimits import units
@@ -42,9 +43,14 @@ def selection(
     return dataset[names] if names else dataset
 
 
+def table(dataset: xr.Dataset) -> pd.DataFrame:
+    """Return a result as rows, one a point; a result without axes is a single row."""
+    return dataset.to_dataframe() if dataset.sizes else dataset.expand_dims("row").to_dataframe()
+
+
 def write_csv(dataset: xr.Dataset, path: Path) -> int:
     """Write comma-separated text; return the number of rows."""
-    frame = dataset.to_dataframe()
+    frame = table(dataset)
     frame.to_csv(path)
     return len(frame)
 
@@ -57,7 +63,7 @@ def write_parquet(dataset: xr.Dataset, path: Path) -> int:
     InputError
         The optional library for it is not installed.
     """
-    frame = dataset.to_dataframe().reset_index()
+    frame = table(dataset).reset_index()
     try:
         frame.to_parquet(path, index=False)
     except ImportError:

@@ -42,6 +42,13 @@ class Catalog:
     ----------
     entries
         Entries as written, by kind (``llms``, ``chips``, ...) and name.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> catalog = jl.load_catalog()
+    >>> float(catalog.chip("h100").mem_bw)
+    3350000000000.0
     """
 
     entries: Entries
@@ -119,6 +126,12 @@ def load_catalog(*files: str | Path) -> Catalog:
     InputError
         A file that cannot be read, malformed TOML, a name that is taken. Values are checked when an
         entry is used.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> "deepseek-v3" in jl.load_catalog().llms
+    True
     """
     paths = [Path(file) for file in files]
     return extended(Catalog(entries=shipped_entries()), ((str(p), read_toml(p)) for p in paths))

@@ -29,6 +29,7 @@ from jaxlimits.cli import (
     uncertainty,
     validate,
 )
+from jaxlimits.cli.examples import EXAMPLES, FIRST, shown
 from jaxlimits.errors import InputError, ResultError, ResultWarning
 
 EXIT_OUTPUT, EXIT_INPUT = 1, 2
@@ -39,6 +40,7 @@ _ENDED = {128 + signal.SIGINT: "interrupted", 128 + signal.SIGTERM: "terminated"
 app = typer.Typer(
     name="jaxlimits",
     help="What is the limit of this LLM inference hardware? One point, or millions at once.",
+    epilog=shown(FIRST, "To begin with:"),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -58,6 +60,8 @@ app.command("pack")(pack.pack)
 app.command("calibrate")(calibrate.calibrate)
 app.command("compare")(compare.compare)
 app.command("validate")(validate.validate)
+for registered in app.registered_commands:
+    registered.epilog = shown(EXAMPLES[str(registered.name)], "Examples:")
 
 
 def main() -> None:
@@ -75,6 +79,11 @@ def main() -> None:
         _fail(error, EXIT_INPUT)
     except ResultError as error:
         _fail(error, EXIT_OUTPUT)
+    except RuntimeError as error:
+        if not str(error).startswith("NetCDF:"):
+            raise
+        # The library meets damage only where it reads the values.
+        _fail(f"the result is damaged: its values cannot be read ({error})", EXIT_OUTPUT)
     except BrokenPipeError:  # the reader of a pipe has gone, as `| head` does
         _forget_output()
         sys.exit(EXIT_OUTPUT)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jaxlimits.cli import completion
 from jaxlimits.cli.options import AsJson, Catalogs, Settings, print_json
 
 if TYPE_CHECKING:
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def best(
-    source: Annotated[str, typer.Argument(help="A grid, or a result that is there.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A grid, or a result that is there.", autocompletion=completion.grids),
+    ],
     maximise: Annotated[str | None, typer.Option(help="Metric of which more is better.")] = None,
     minimise: Annotated[str | None, typer.Option(help="Metric of which less is better.")] = None,
     where: Annotated[
@@ -30,12 +34,7 @@ def best(
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the best point that keeps a service target, in a grid or in a result.
-
-    Examples: jaxlimits best paper --where "utps >= 50" --maximise stps_per_watt · jaxlimits best
-    out.nc --where "utps >= 50" --maximise stps --top 5 · jaxlimits best paper --where "utps >= 100"
-    --maximise stps --frontier
-    """
+    """Find the best point that keeps a service target, in a grid or in a result."""
     from jaxlimits.design import best as design
     from jaxlimits.grid.spec import parse_overrides
 
@@ -64,7 +63,7 @@ def _print_table(rows: "list[Row]") -> None:
         typer.echo("  ".join(f"{c:>{w}}" for c, w in zip(line, widths, strict=True)).rstrip())
 
 
-def _shown(name: str, value: float | str) -> str:
+def _shown(name: str, value: float | int | str) -> str:
     from jaxlimits.schema import FIELDS, OUTPUTS
     from jaxlimits.units import show
 

@@ -49,11 +49,7 @@ def calibrate(
     as_json: AsJson = False,
     force: Force = False,
 ) -> None:
-    """Fit constants of real engines to measured decode rates, with their error on unseen machines.
-
-    Examples: jaxlimits calibrate rates.csv --name mine -o mine.toml · jaxlimits calibrate rates.csv
-    --against vllm · jaxlimits calibrate times.csv --all-reduce -o fabrics.toml
-    """
+    """Fit constants of engines to measured decode rates, with their error on unseen machines."""
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.design.cases import choose_fabrics
     from jaxlimits.design.entries import check_name

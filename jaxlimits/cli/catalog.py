@@ -15,23 +15,23 @@ from jaxlimits.catalog.entries import (
     shipped_entries,
 )
 from jaxlimits.catalog.model_config import is_model_config, read_model_config
+from jaxlimits.cli import completion
 from jaxlimits.cli.options import AsJson, Catalogs, print_json
 from jaxlimits.errors import unknown_name
 
 
 def catalog(
     kind: Annotated[
-        str | None, typer.Argument(help=f"One of {', '.join(KINDS)}; all if left out.")
+        str | None,
+        typer.Argument(
+            help=f"One of {', '.join(KINDS)}; all if left out.", autocompletion=completion.kinds
+        ),
     ] = None,
     name: Annotated[str | None, typer.Argument(help="One entry, with all it states.")] = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """List models, chips, interconnects, fabrics and calibrations, or show one with its source.
-
-    Examples: jaxlimits catalog chips · jaxlimits catalog llms deepseek-v3 · jaxlimits catalog llms
-    path/to/config.json
-    """
+    """List models, chips, interconnects, fabrics and calibrations, or show one with its source."""
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of entry", kind, KINDS)
     entries = _all_entries(catalogs or [])

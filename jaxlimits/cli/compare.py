@@ -32,11 +32,7 @@ def compare(
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put the limit, a calibrated prediction and measured rates side by side.
-
-    Examples: jaxlimits compare measured · jaxlimits compare rates.csv --calibration mine --catalog
-    mine.toml · jaxlimits compare --peers · jaxlimits compare measured --plot achieved.svg
-    """
+    """Put the limit, a calibrated prediction and measured rates side by side."""
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.design import comparison
     from jaxlimits.design.tables import table_path

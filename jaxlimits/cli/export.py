@@ -1,4 +1,4 @@
-"""``jaxlimits export``: a selection of a result as a table."""
+"""``jaxlimits export``: a selection of a result as a table, or as a Zarr store."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,9 @@ def export(
     result: Annotated[Path, typer.Argument(help="A file that `jaxlimits sweep` wrote.")],
     csv: Annotated[bool, typer.Option("--csv", help="Write comma-separated text.")] = False,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write Parquet.")] = False,
+    zarr: Annotated[
+        bool, typer.Option("--zarr", help="Write a Zarr store, with all that the file says.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write; - for standard output.")
     ] = None,
@@ -25,27 +28,35 @@ def export(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Write a result, or a selection of it, as a table in SI units: one row a point.
-
-    Example: jaxlimits export paper.nc --csv --select chip=xpu-hbm3 --var utps --var limit
-    """
-    from jaxlimits.analysis.tables import selection, write_csv, write_parquet
+    """Write a result, or a selection of it, as a table of one row a point, or as a Zarr store."""
+    from jaxlimits.analysis.tables import selection, table, write_csv, write_parquet
     from jaxlimits.store.netcdf import check_target, renamed_when_whole
     from jaxlimits.store.results import open_result
+    from jaxlimits.store.zarr import check_store, write_zarr
 
-    if csv == parquet:
-        raise InputError("give the form of the table", where="export", remedy="--csv or --parquet")
-    suffix = ".csv" if csv else ".parquet"
+    asked = {"csv": csv, "parquet": parquet, "zarr": zarr}
+    forms = [name for name, chosen in asked.items() if chosen]
+    if len(forms) != 1:
+        remedy = "--csv, --parquet or --zarr"
+        raise InputError("give one form to write", where="export", remedy=remedy)
+    (form,) = forms
     to_stdout = output is not None and str(output) == "-"
-    if to_stdout and parquet:
-        raise InputError("Parquet is not text", where="export", remedy="name a file with -o")
-    target = output or result.with_suffix(suffix)
-    if not to_stdout:
+    if to_stdout and not csv:
+        problem = "only --csv is text"
+        raise InputError(problem, where="export", remedy="name a file with -o")
+    target = output or result.parent / f"{result.stem}.{form}"
+    if zarr:
+        check_store(target, force=force)
+    elif not to_stdout:
         check_target(target, force=force)
-    with open_result(result) as dataset:
+    with open_result(result, stored=zarr) as dataset:
         chosen = selection(dataset, select or [], variables or [])
         if to_stdout:
-            typer.echo(chosen.to_dataframe().to_csv(), nl=False)
+            typer.echo(table(chosen).to_csv(), nl=False)
+            return
+        if zarr:
+            write_zarr(chosen, target, force=force)
+            typer.echo(f"wrote {target} ({len(chosen.data_vars)} variables)")
             return
         with renamed_when_whole(target, force=force) as partial:
             rows = (write_csv if csv else write_parquet)(chosen, partial)

@@ -22,10 +22,7 @@ def info(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the axes and variables of a result, and what made it.
-
-    Example: jaxlimits info paper.nc
-    """
+    """Show the axes and variables of a result, and what made it."""
     from jaxlimits.store.index import lacking_words, missing_shards, read_listing
     from jaxlimits.store.netcdf import open_dataset
 

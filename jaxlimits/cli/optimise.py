@@ -51,9 +51,6 @@ def optimise(
     """Find the best design under budgets; exit with 1 where none meets them.
 
     A limit with commas, as power='5 kW,10 kW,20 kW', gives a frontier.
-
-    Examples: jaxlimits optimise speed_by_die · jaxlimits optimise my.toml -o best.nc --at-most
-    power='20 kW'
     """
     if problem is None and not (vary or maximise or minimise):
         from jaxlimits.design.problem_file import shipped_problems

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from jaxlimits.analysis.strict import strict
+from jaxlimits.cli import completion
 
 Values = dict[str, Any]
 
@@ -21,8 +22,19 @@ Catalogs = Annotated[
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="NAME=VALUE", help="Set any field, as mem_bw='8 TB/s'. Repeatable."
+        "--set",
+        metavar="NAME=VALUE",
+        help="Set any field, as mem_bw='8 TB/s'. Repeatable.",
+        autocompletion=completion.fields,
     ),
+]
+Model = Annotated[
+    str,
+    typer.Option(help="Model, by its name in the catalog.", autocompletion=completion.llms),
+]
+Machine = Annotated[
+    str,
+    typer.Option(help="Chip, by its name in the catalog.", autocompletion=completion.chips),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 X64 = Annotated[bool, typer.Option("--x64", help="Compute in float64.")]

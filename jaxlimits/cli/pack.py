@@ -13,10 +13,7 @@ def pack(
     output: Annotated[Path, typer.Argument(help="The file to write.")],
     force: Force = False,
 ) -> None:
-    """Write a sharded result as one standalone file; nothing is compressed again.
-
-    Example: jaxlimits pack billion_dense.nc one_file.nc
-    """
+    """Write a sharded result as one standalone file; nothing is compressed again."""
     from jaxlimits.store.pack import pack as pack_index
 
     pack_index(index, output, force=force)

@@ -43,19 +43,13 @@ def plot(
     title: Annotated[str, typer.Option(help="What is shown.")] = "",
     force: Force = False,
 ) -> None:
-    """Draw a result: axes with units, logarithmic where the grid is; what does not fit is hatched.
-
-    Examples: jaxlimits plot smoke.nc heat-map --x mem_bw --y sync_latency --select seq_len=4096
-    --select batch_size=1 · jaxlimits plot paper.nc frontier --columns llm --select seq_len=4096 ·
-    jaxlimits plot smoke.nc roofline --select mem_bw="4 TB/s" --select sync_latency="10 us" --select
-    seq_len=4096 --columns batch_size
-    """
+    """Draw a result: axes with units, logarithmic where the grid is; what does not fit is hatched."""
     from jaxlimits.analysis import plots
     from jaxlimits.analysis.tables import selection
     from jaxlimits.plot import draw
     from jaxlimits.store.results import open_result
 
-    target = output or result.with_suffix(".svg")
+    target = output or result.parent / f"{result.stem}.svg"
     check_picture(target, force=force, where="--output")
     request = {"x": x, "y": y, "of": of, "by": by, "levels": tuple(level or ()), "title": title}
     with open_result(result) as dataset:

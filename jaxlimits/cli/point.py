@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxlimits.cli.options import X64, AsJson, Catalogs, Settings, point_values, print_json
+from jaxlimits.cli.options import (
+    X64,
+    AsJson,
+    Catalogs,
+    Machine,
+    Model,
+    Settings,
+    point_values,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from jaxlimits.model.metrics import Metrics
@@ -28,8 +37,8 @@ _TIMES = ("t_mem", "t_compute", "t_sync")
 
 
 def point(
-    llm: Annotated[str, typer.Option(help="Model, by its name in the catalog.")],
-    chip: Annotated[str, typer.Option(help="Chip, by its name in the catalog.")],
+    llm: Model,
+    chip: Machine,
     tp_size: Annotated[str | None, typer.Option(help="Chips that split every operator.")] = None,
     pp_size: Annotated[str | None, typer.Option(help="Pipeline stages.")] = None,
     ep_size: Annotated[str | None, typer.Option(help="Expert-parallel ranks.")] = None,
@@ -41,10 +50,7 @@ def point(
     x64: X64 = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show one point: where the time goes, what binds, how full the memory is.
-
-    Example: jaxlimits point --llm llama3-405b --chip h200 --tp-size 8 --seq-len 32768
-    """
+    """Show one point: where the time goes, what binds, how full the memory is."""
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.point import evaluate
 

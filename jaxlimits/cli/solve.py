@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxlimits.cli.options import AsJson, Catalogs, Settings, Values, point_values, print_json
+from jaxlimits.cli.options import (
+    AsJson,
+    Catalogs,
+    Machine,
+    Model,
+    Settings,
+    Values,
+    point_values,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from jaxlimits.design.solve import Solution
@@ -19,8 +28,8 @@ def solve(
         str,
         typer.Option(help="Metric and value: utps=2000, or 'tpot<=20 ms/token', or 'power<=9 kW'."),
     ],
-    llm: Annotated[str, typer.Option(help="Model, by its name in the catalog.")],
-    chip: Annotated[str, typer.Option(help="Chip, by its name in the catalog.")],
+    llm: Model,
+    chip: Machine,
     low: Annotated[str | None, typer.Option("--from", help="Least value to consider.")] = None,
     high: Annotated[str | None, typer.Option("--to", help="Largest value to consider.")] = None,
     among: Annotated[
@@ -40,11 +49,6 @@ def solve(
 
     The answer is the least value where more of the field helps, else the largest. A grid file
     with a table require.NAME asks the same of every point of a grid: see `jaxlimits sweep`.
-
-    Examples: jaxlimits solve --for mem_bw --target utps=2000 --llm llama3-405b --chip h200
-    --tp-size 64 --set sync_latency='0.5 us' · jaxlimits solve --for batch_size --target
-    'tpot<=20 ms/token' --llm llama3-70b --chip h100 --tp-size 8 · jaxlimits solve --for tp_size
-    --among '8, 16, 32, 72' --target utps=100 --llm deepseek-v3 --chip b200
     """
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.design.solve import solve as solve_point

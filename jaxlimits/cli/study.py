@@ -31,11 +31,7 @@ def study(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Regenerate a study: data, findings with verdicts, tables, figures and one report.
-
-    Examples: jaxlimits study --list · jaxlimits study paper -o study · jaxlimits study paper -o
-    fast --quick --set sync_latency_scale=0.1
-    """
+    """Regenerate a study: data, findings with verdicts, tables, figures and one report."""
     if listed:
         _show_list(as_json=as_json)
         return

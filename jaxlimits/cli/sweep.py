@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jaxlimits.cli import completion
+from jaxlimits.cli.next_steps import next_steps, rate
 from jaxlimits.cli.options import X64, AsJson, Catalogs, Force, Settings, print_json
 from jaxlimits.errors import InputError
 
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
 def sweep(
     grid: Annotated[
-        str | None, typer.Argument(help="A grid file, or the name of a shipped grid.")
+        str | None,
+        typer.Argument(
+            help="A grid file, or the name of a shipped grid.", autocompletion=completion.grids
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="NetCDF file to write.")
@@ -57,10 +62,7 @@ def sweep(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate every point of a grid and write one labelled NetCDF file.
-
-    Examples: jaxlimits sweep paper · jaxlimits sweep my.toml -o out.nc --set mem_bw='8 TB/s'
-    """
+    """Evaluate every point of a grid and write one labelled NetCDF file."""
     if (grid is None) == (again is None):
         remedy = "write `jaxlimits sweep GRID` or `jaxlimits sweep --again OUT.nc`"
         raise InputError("give a grid, or a result to make again", remedy=remedy)
@@ -77,10 +79,7 @@ def sweep(
     else:
         spec = _resolved(str(grid), settings or [], catalogs or [], x64=x64)
         target = output or Path(f"{Path(str(grid)).stem}.nc")
-    if memory is not None:
-        spec = dataclasses.replace(spec, memory=_bytes(memory))
-    if digits is not None:
-        spec = dataclasses.replace(spec, digits=digits)
+    spec = _kept_to(spec, memory, digits)
     if plan:
         _show_plan(spec, target, as_json=as_json)
         return
@@ -94,10 +93,22 @@ def sweep(
             **_facts(spec, dataset, target, seconds),
             **({} if again is None else _comparison(dataset, again, earlier)),
         }
-    if as_json:
-        print_json(facts)
-        return
-    _report(facts, verb="complete:" if was_there else "wrote", repeats=again)
+        if as_json:
+            print_json(facts)
+            return
+        _report(facts, verb="complete:" if was_there else "wrote", repeats=again)
+        if sys.stdout.isatty():
+            _welcome(facts, next_steps(dataset, target), here=client is None, anew=not was_there)
+
+
+def _welcome(facts: dict[str, Any], steps: list[str], *, here: bool, anew: bool) -> None:
+    """Tell whoever sits at a terminal what computed, how fast, and what to do next."""
+    from jaxlimits.engine.hardware import device_words
+
+    if anew:
+        where = f" on {device_words()}" if here else ""
+        typer.echo(f"{rate(facts['points'], facts['seconds'])}{where}, compiling included")
+    typer.echo("\n".join(["next:", *(f"  {step}" for step in steps)]))
 
 
 def _resolved(grid: str, settings: list[str], catalogs: list[Path], *, x64: bool) -> "GridSpec":
@@ -118,6 +129,13 @@ def _recorded(result: Path) -> tuple["GridSpec", str]:
         warn_of_other_version(dataset.attrs, where=str(result))
         spec = recorded_spec(dataset.attrs, where=str(result))
         return spec, dataset.attrs["jaxlimits_version"]
+
+
+def _kept_to(spec: "GridSpec", memory: str | None, digits: int | None) -> "GridSpec":
+    """A grid with the memory and the digits that the command line gives."""
+    if memory is not None:
+        spec = dataclasses.replace(spec, memory=_bytes(memory))
+    return spec if digits is None else dataclasses.replace(spec, digits=digits)
 
 
 def _bytes(text: str) -> float:
@@ -231,7 +249,6 @@ def _report(facts: dict[str, Any], *, verb: str, repeats: Path | None) -> None:
     shards = f" and {facts['shards']:,} shards" if facts["shards"] else ""
     typer.echo(f"{verb} {target}{shards} ({facts['bytes'] / 1e6:.1f} MB)")
     if repeats is None:
-        typer.echo(f"next: jaxlimits info {target}   jaxlimits export {target} --csv")
         return
     differing, (then, now) = facts["differs"], facts["versions"]
     by = "" if then == now else f", which jaxlimits {then} made; this is {now}"

@@ -46,10 +46,7 @@ def uncertainty(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what uncertain inputs do to the outputs: bands, Sobol indices, elementary effects.
-
-    Example: jaxlimits uncertainty machine.toml --method sobol --samples 4096
-    """
+    """Show what uncertain inputs do to the outputs: bands, Sobol indices, elementary effects."""
     from jaxlimits.design.uncertain import load_uncertain
     from jaxlimits.design.uncertainty import run_uncertain
     from jaxlimits.grid.spec import parse_overrides

@@ -10,10 +10,7 @@ EXIT_OFF = 1
 
 
 def validate(settings: Settings = None, as_json: AsJson = False) -> None:
-    """Check this build against every published anchor; exit with 1 where one is off.
-
-    Examples: jaxlimits validate · jaxlimits validate --set mem_bw_scale=1.05
-    """
+    """Check this build against every published anchor; exit with 1 where one is off."""
     from jaxlimits.errors import InputError
     from jaxlimits.grid.axes import check_name
     from jaxlimits.grid.spec import parse_overrides

@@ -90,6 +90,13 @@ def ask(
     ------
     InputError
         Neither or both of the metrics, an unknown metric, a target that cannot be read.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> question = jl.ask(minimise="dollars_per_token", targets=["utps >= 50"], count=3)
+    >>> question.count
+    3
     """
     if (maximise is None) == (minimise is None):
         remedy = "give --maximise METRIC or --minimise METRIC"
@@ -203,6 +210,14 @@ def frontier_near(
     -------
     list
         Points that no other beats in both, in the order of the target's metric.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> question = jl.ask(maximise="stps", targets=["utps >= 50"])
+    >>> points = jl.frontier_near("smoke.nc", question, factor=1.2)
+    >>> all(50 / 1.2 <= point["utps"] <= 50 * 1.2 for point in points)
+    True
     """
     if not question.targets:
         remedy = "give --where, as --where 'utps >= 50'"

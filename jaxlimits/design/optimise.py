@@ -64,6 +64,18 @@ def optimise(
         Something in the problem cannot be used.
     ResultError
         The file cannot be written.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> design = jl.optimise(
+    ...     base={"llm": "llama3-8b", "chip": "h100"},
+    ...     vary={"batch_size": [1, 8, 64]},
+    ...     maximise="stps",
+    ...     at_least={"utps": "100 token/s"},
+    ... )
+    >>> int(design.batch_size)
+    64
     """
     target = None if output is None else Path(output)
     if target is not None:

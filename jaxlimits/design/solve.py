@@ -46,6 +46,15 @@ class Solution:
     metrics, metrics_now
         Everything the model says with the value, and of the point as it is; the former is ``None``
         where there is no value.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", mla_weights="absorbed")
+    >>> point = ("llama3-405b", "xpu-hbm4")
+    >>> found = jl.solve(*point, solve_for="sync_latency", target="utps=2000", **paper)
+    >>> found.is_met, found.value < found.now
+    (True, True)
     """
 
     asked: Requirement

@@ -44,6 +44,13 @@ def uncertainty(study: str | Path, output: str | Path | None = None, **settings:
         Something in the file cannot be used, or SALib is not installed.
     ResultError
         The file cannot be written.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> bands = jl.uncertainty("uncertain_machine", samples=64)
+    >>> bands.utps.dims
+    ('quantile',)
     """
     return _run("bands", study, output, **settings)
 
@@ -62,6 +69,13 @@ def sobol(study: str | Path, output: str | Path | None = None, **settings: Any) 
         ``first_order(metric, input)``, ``total_order(metric, input)``,
         ``second_order(metric, input, other_input)``, each with ``_conf``;
         ``share_dropped(metric)``.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> shares = jl.sobol("uncertain_machine", samples=64)
+    >>> shares.first_order.dims
+    ('metric', 'input')
     """
     return _run("sobol", study, output, **settings)
 
@@ -79,6 +93,13 @@ def morris(study: str | Path, output: str | Path | None = None, **settings: Any)
     xarray.Dataset
         ``utps_mu(input)``, ``utps_mu_star(input)``, ``utps_sigma(input)``,
         ``utps_mu_star_conf(input)``; ``share_dropped(metric)``.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> effects = jl.morris("uncertain_machine", samples=8)
+    >>> effects.utps_mu_star.dims
+    ('input',)
     """
     return _run("morris", study, output, **settings)
 

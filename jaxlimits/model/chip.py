@@ -38,6 +38,13 @@ class Chip(eqx.Module):
     H100's NVLink. So do ``router_latency``, in a mesh or a torus alone, and the ``scale_*`` fields,
     under ``topology`` ``rail`` alone; their defaults are ours: eight chips, each with a port of 400
     Gb/s. Prices are illustrative, here and in the catalog (ours).
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> chip = jl.Chip(peak_flops=1e15, peak_vector_flops=3e13, mem_bw=8e12, mem_capacity=192e9)
+    >>> f"{jl.evaluate('llama3-8b', chip).utps:.0f} token/s a user"
+    '1029 token/s a user'
     """
 
     peak_flops: Scalar = quantity(

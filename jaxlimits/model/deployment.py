@@ -23,6 +23,13 @@ class Deployment(eqx.Module):
     false promises that ``ep_size`` is 1, ``sparse_attention`` false that the model has no sparse
     layer, ``sram_tier`` and ``lpddr_tier`` false that chips have no such memory, ``requests`` false
     that no request is stated.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> deployment = jl.Deployment(tp_size=8.0, batch_size=16.0, roofline="operator")
+    >>> deployment.roofline
+    'operator'
     """
 
     tp_size: Scalar = _size("chips that split every operator (tensor parallel)")

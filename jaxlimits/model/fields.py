@@ -136,15 +136,17 @@ def check_record(record: Any) -> None:
 
 
 def documented(record: type[_T]) -> type[_T]:
-    """Append the fields, with units and meaning, to a record's docstring."""
-    lines = ["", "", "Attributes", "----------"]
+    """Add the fields, with units and meaning, to a record's docstring, before its examples."""
+    lines = ["Attributes", "----------"]
     for name, info in _infos(record):
         if isinstance(info, Switch):
             unit, choices = "static", f" One of {', '.join(info.choices)}."
         else:
             unit, choices = info.unit, ""
         lines += [name, f"    {info.meaning} [{unit}].{choices}"]
-    record.__doc__ = inspect.cleandoc(record.__doc__ or "") + "\n".join(lines) + "\n"
+    words, title, examples = inspect.cleandoc(record.__doc__ or "").partition("Examples\n---")
+    fields = "\n".join(lines)
+    record.__doc__ = f"{words.rstrip()}\n\n{fields}\n" + (title and f"\n{title}{examples}\n")
     return record
 
 

@@ -20,6 +20,13 @@ class LLM(eqx.Module):
     one axis and one trace serves them all. A grouped-query model has ``kv_lora_rank`` 0 and its
     heads in ``head_dim``; a multi-head latent (MLA) model has ``head_dim`` 0, its heads in the
     ``qk_*`` and ``v_head_dim`` fields, and ``num_kv_heads`` 1, because every head reads one latent.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> model = jl.load_catalog().llm("llama3-405b")
+    >>> float(model.num_layers)
+    126.0
     """
 
     num_layers: Scalar = _count("transformer layers", default=None, positive=True)

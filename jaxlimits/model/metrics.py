@@ -9,7 +9,15 @@ from jaxlimits.model.fields import documented, quantity
 
 
 class Limit(enum.IntEnum):
-    """What sets the time of a step; stored as int8 with CF flag meanings."""
+    """What sets the time of a step; stored as int8 with CF flag meanings.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> point = jl.evaluate("llama3-8b", "h100")
+    >>> jl.Limit(point.limit).name
+    'MEMORY'
+    """
 
     NOT_COMPUTED = -1
     MEMORY = 0
@@ -33,6 +41,13 @@ class Metrics(eqx.Module):
 
     Volumes are those of one replica; rates, power and cost those of the system. A point that does
     not fit in memory is data: its times, rates and per-token figures are NaN, the rest stands.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> point = jl.evaluate("llama3-8b", "h100")
+    >>> point.feasible, point.t_step > point.t_compute
+    (True, True)
     """
 
     t_compute: Scalar = quantity("s", "time of the arithmetic of one step", display="ms")

@@ -11,6 +11,13 @@ class Request(eqx.Module):
     """One request: a prompt that is prefilled, and an answer that is decoded token by token.
 
     ``input_len`` 0 states no request; the metrics of a request are then NaN. All of it is ours.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> request = jl.Request(input_len=2048.0, output_len=256.0)
+    >>> float(request.output_len)
+    256.0
     """
 
     input_len: Scalar = quantity(

@@ -11,7 +11,14 @@ _KILOWATT_HOUR = 3.6e6  # [J]
 
 @documented
 class Site(eqx.Module):
-    """Where and for how long a machine runs. All defaults are illustrative (ours)."""
+    """Where and for how long a machine runs. All defaults are illustrative (ours).
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> float(jl.Site(pue=1.1).pue)
+    1.1
+    """
 
     depreciation_time: Scalar = quantity(
         "s",

@@ -28,16 +28,21 @@ def check_target(path: Path, *, force: bool) -> None:
         A missing folder, a folder in its place, a file that is there already and ``force`` not
         given.
     """
+    check_folder(path)
+    if path.is_dir():
+        raise ResultError(f"{path}: is a folder; name a file in it")
+    if path.exists() and not force:
+        raise ResultError(f"{path}: exists; choose another name, or replace it with --force")
+
+
+def check_folder(path: Path) -> None:
+    """Raise ``ResultError`` unless the folder in which a path lies can be written to."""
     try:
         path.exists()
     except OSError as error:  # a name too long, or no name at all
         raise ResultError(f"{path}: {error.strerror}") from None
     if not path.parent.is_dir():
         raise ResultError(f"{path}: the folder {path.parent} does not exist; make it first")
-    if path.is_dir():
-        raise ResultError(f"{path}: is a folder; name a file in it")
-    if path.exists() and not force:
-        raise ResultError(f"{path}: exists; choose another name, or replace it with --force")
     if not os.access(path.parent, os.W_OK):
         raise ResultError(f"{path}: the folder {path.parent} is not writable")
 
@@ -56,13 +61,15 @@ def write_dataset(dataset: xr.Dataset, path: Path, *, force: bool = False) -> No
         fill(dataset, partial)
 
 
-def open_dataset(path: str | Path) -> xr.Dataset:
+def open_dataset(path: str | Path, *, stored: bool = False) -> xr.Dataset:
     """Open a result as a labelled dataset, lazily.
 
     Parameters
     ----------
     path
         A file that this package wrote.
+    stored
+        Leave values as they are stored: what was not computed is the fill value and not NaN.
 
     Raises
     ------
@@ -73,7 +80,7 @@ def open_dataset(path: str | Path) -> xr.Dataset:
         what = "is a folder" if Path(path).is_dir() else "no such file"
         raise ResultError(f"{path}: {what}")
     try:
-        dataset = xr.open_dataset(path, engine="netcdf4")
+        dataset = xr.open_dataset(path, engine="netcdf4", mask_and_scale=not stored)
     except (OSError, ValueError) as error:
         raise ResultError(f"{path}: is not a readable NetCDF file ({error})") from None
     found = dataset.attrs.get("format_version")
@@ -94,6 +101,8 @@ def lay_out(dataset: xr.Dataset, path: Path) -> None:
     with netCDF4.Dataset(path, "a") as file:
         if "coordinates" in file.ncattrs():  # belongs to each variable, not to the file
             file.delncattr("coordinates")
+        for dim in set(map(str, dataset.sizes)) - set(file.dimensions):  # a rank of numbers alone
+            file.createDimension(dim, dataset.sizes[dim])
         for name in _numeric(dataset):
             output = dataset[name]
             beside = _coordinates(dataset, output)
@@ -142,7 +151,7 @@ def renamed_when_whole(path: Path, *, force: bool, within: Path | None = None) -
     within
         A folder on the same disk for the temporary file, as one that is cleared after a kill.
     """
-    partial = (within or path.parent) / f".{path.name}.{secrets.token_hex(4)}.partial"
+    partial = temporary(path, within=within)
     try:
         yield partial
         check_target(path, force=force)
@@ -153,3 +162,8 @@ def renamed_when_whole(path: Path, *, force: bool, within: Path | None = None) -
         raise ResultError(f"{path}: cannot be written: {error}") from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def temporary(path: Path, *, within: Path | None = None) -> Path:
+    """Return a temporary name for a path, beside it where no other folder is given."""
+    return (within or path.parent) / f".{path.name}.{secrets.token_hex(4)}.partial"

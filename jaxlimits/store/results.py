@@ -13,16 +13,27 @@ _SHOWN = 3
 
 
 class IncompleteResultWarning(ResultWarning):
-    """A sharded result lacks shards; their points read as not computed."""
+    """A sharded result lacks shards; their points read as not computed.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import jaxlimits as jl
+    >>> with warnings.catch_warnings():  # take whole results only
+    ...     warnings.simplefilter("error", jl.IncompleteResultWarning)
+    ...     dataset = jl.open("smoke.nc")
+    """
 
 
-def open_result(path: str | Path) -> xr.Dataset:
+def open_result(path: str | Path, *, stored: bool = False) -> xr.Dataset:
     """Open a result as a labelled dataset, lazily.
 
     Parameters
     ----------
     path
         A file that this package wrote, or the index of a sharded result.
+    stored
+        Leave values as they are stored: what was not computed is the fill value and not NaN.
 
     Raises
     ------
@@ -34,8 +45,15 @@ def open_result(path: str | Path) -> xr.Dataset:
     IncompleteResultWarning
         Shards are missing or damaged; their points read as the fill value, which xarray shows as
         NaN. The codes tell them apart: ``limit`` is -1.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> with jl.open("smoke.nc") as dataset:
+    ...     dataset.utps.attrs["si_unit"]
+    'token/s'
     """
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, stored=stored)
     listing = read_listing(dataset)
     if listing is not None:
         allow_open_files(listing.num_shards)

@@ -3,6 +3,7 @@
 import pytest
 
 import jaxlimits as jl
+from jaxlimits import streamed
 
 
 @pytest.fixture(scope="session")
@@ -10,6 +11,16 @@ def smoke(tmp_path_factory):
     """Path of the smoke grid's result."""
     path = tmp_path_factory.mktemp("smoke") / "smoke.nc"
     jl.sweep("smoke", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def smoke_sharded(tmp_path_factory):
+    """Path of the index of the smoke grid's result in shards."""
+    path = tmp_path_factory.mktemp("sharded") / "smoke.nc"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streamed, "SINGLE_FILE_BYTES", 0)
+        jl.sweep("smoke", path, memory=2e5)
     return path
 
 

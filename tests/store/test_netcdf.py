@@ -308,3 +308,12 @@ def test_a_format_that_this_package_cannot_read_is_refused(tmp_path, version):
     dataset.to_netcdf(tmp_path / "new.nc")
     with pytest.raises(ResultError, match="format"):
         jl.open(tmp_path / "new.nc")
+
+
+def test_ranks_of_numbers_alone_are_written(tmp_path):
+    table = '[reduce.top]\nop = "top"\nk = 2\nof = "stps"\n'
+    (tmp_path / "grid.toml").write_text(f'outputs = ["utps"]\n{TEXT}{table}')
+    swept = jl.sweep(tmp_path / "grid.toml", tmp_path / "out.nc")
+    assert swept.sizes["top_rank"] == 2
+    with jl.open(tmp_path / "out.nc") as written:
+        assert written.top.values.tolist() == swept.top.values.tolist()

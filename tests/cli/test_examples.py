@@ -1,0 +1,75 @@
+"""Each command shows examples, and each of them runs as it stands."""
+
+import shlex
+import shutil
+
+import pytest
+
+from jaxlimits import streamed
+from jaxlimits.cli import app
+from jaxlimits.cli.examples import EXAMPLES, FIRST
+from tests.command_line import run
+from tests.test_readme import command_lines
+
+COMMANDS = [str(command.name) for command in app.registered_commands]
+
+
+def do(line):
+    words = shlex.split(line)
+    assert words[0] == "jaxlimits"
+    done = run(*words[1:])
+    assert done.code == 0, f"{line}\n{done.err}"
+    return done
+
+
+def test_every_command_has_an_example():
+    assert set(EXAMPLES) == set(COMMANDS)
+    assert all(
+        lines and all(line.startswith(f"jaxlimits {name}") for line in lines)
+        for name, lines in EXAMPLES.items()
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_the_examples_of(name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("TERMINAL_WIDTH", "300")
+    shown = run(name, "--help").out
+    for line in EXAMPLES[name]:
+        assert line in shown
+
+
+def test_nothing_but_the_name_shows_what_to_begin_with(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("TERMINAL_WIDTH", "300")
+    shown = run().out
+    assert all(line in shown for line in FIRST)
+    assert all(f" {name} " in shown for name in COMMANDS)
+
+
+def test_what_a_newcomer_begins_with_runs_in_order(folder):
+    for line in FIRST:
+        do(line)
+    assert {"smoke.nc", "smoke.svg"} <= {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory):
+    """A folder with a result in shards under the name that the example packs."""
+    folder = tmp_path_factory.mktemp("packed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streamed, "SINGLE_FILE_BYTES", 0)
+        target = folder / "billion_dense.nc"
+        assert run("sweep", "smoke", "-o", target, "--memory", "200 kB").code == 0
+    return folder
+
+
+def test_every_example_runs_in_order(sharded, folder):
+    shutil.copytree(sharded, folder, dirs_exist_ok=True)
+    run_elsewhere = [shlex.split(line) for line in command_lines()]  # by the README's own test
+    for name, lines in EXAMPLES.items():
+        for line in lines:
+            if name == "sweep" or shlex.split(line) not in run_elsewhere:
+                assert do(line).out.strip()
+    made = {path.name for path in folder.iterdir()}
+    assert {"smoke.nc", "h200.nc", "smoke.svg", "smoke.csv", "smoke.zarr", "one_file.nc"} <= made
