@@ -43,7 +43,7 @@ def plot(
     title: Annotated[str, typer.Option(help="What is shown.")] = "",
     force: Force = False,
 ) -> None:
-    """Draw a result: axes with units, logarithmic where the grid is; what does not fit is hatched."""
+    """Draw a result: axes with units, as the grid has them; what does not fit is hatched."""
     from jaxlimits.analysis import plots
     from jaxlimits.analysis.tables import selection
     from jaxlimits.plot import draw

@@ -8,7 +8,7 @@ import xarray as xr
 from jaxlimits.errors import InputError, ResultError
 from jaxlimits.store.chunks import chunk_shape
 from jaxlimits.store.index import INDEX_ATTRIBUTES
-from jaxlimits.store.netcdf import temporary, check_folder
+from jaxlimits.store.netcdf import check_folder, temporary
 
 _GROUP = ".zgroup"
 """The file by which a folder is known to be a store."""
