@@ -7,6 +7,12 @@ axes, of which each value is a row or a column of panels on shared scales; a tit
 says which values are fixed. An axis of one value needs no mention.
 
 They need ``pip install 'jaxlimits[plot]'``; matplotlib is imported when one is drawn.
+
+Examples
+--------
+>>> import jaxlimits as jl
+>>> ds = jl.sweep("smoke").sel(seq_len=4096, batch_size=1)
+>>> figure = jl.plot.heat_map(ds, x="mem_bw", y="sync_latency")
 """
 
 from collections.abc import Sequence
