@@ -17,6 +17,7 @@ from jaxlimits.cli import (
     calibrate,
     catalog,
     compare,
+    explore,
     export,
     info,
     optimise,
@@ -54,6 +55,7 @@ app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)
 app.command("plot")(plot.plot)
+app.command("explore")(explore.explore)
 app.command("pack")(pack.pack)
 app.command("calibrate")(calibrate.calibrate)
 app.command("compare")(compare.compare)

@@ -86,6 +86,15 @@ def scenario_of(state: State, side: Side, catalog: Catalog) -> Scenario:
     return dataclasses.replace(scenario, general=True)
 
 
+def values_of(state: State, side: Side, catalog: Catalog) -> dict[str, float]:
+    """Return every field's value [SI]; none where a name is not known."""
+    try:
+        scenario = scenario_of(state, side, catalog)
+    except InputError:
+        return {}
+    return {name: float(scenario.effective(name)) for name in schema.FIELDS}
+
+
 def point_of(state: State, side: Side, catalog: Catalog) -> Point:
     """Evaluate one machine; what cannot be is words, not an exception."""
     values: dict[str, float] = {}
