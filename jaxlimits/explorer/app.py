@@ -1,6 +1,7 @@
 """One tab: widgets wired to a session, figures that follow it."""
 
-from concurrent.futures import ThreadPoolExecutor
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,15 @@ from jaxlimits.explorer.views import machine_names, maps_data, shares_of
 
 LOOK = (Path(__file__).with_name("look.css")).read_text(encoding="utf-8")
 
+_HINT = (
+    '<p class="quiet">The circle is the point that the numbers are about: click on a map to move '
+    "it. Striped: does not fit, or cannot be. The address of this page brings all of it back.</p>"
+)
+
 _GATHER = 15
 """Milliseconds in which moves are gathered before the map follows."""
+
+_log = logging.getLogger("jaxlimits.explorer")
 
 _solver = ThreadPoolExecutor(1, thread_name_prefix="needs")
 """Finds what is needed beside the moves, for all tabs one after another: its first answer takes
@@ -77,10 +85,12 @@ class App:
         self.bars = Breakdown(list(machine_names(shown.state).values()), shares_of(shown.points))
         self.panes = {
             side: pn.pane.Bokeh(
-                figure.figure, sizing_mode="stretch_width", min_width=380, margin=(4, 10)
+                figure.figure, sizing_mode="stretch_width", margin=(4, 10)
             )
             for side, figure in self.maps.items()
         }
+
+        self.both = pn.GridBox(*self.panes.values(), ncols=2, sizing_mode="stretch_width")
 
     def page(self, template: Any) -> Any:
         """Lay everything out."""
@@ -93,13 +103,15 @@ class App:
                 self.edited,
                 *(card.view for card in self.cards),
                 *download_buttons(self.session, self._say),
+                self.map_controls.reset,
             ]
         )
         template.main.extend(
             [
                 self.notes,
                 self.tiles,
-                pn.FlexBox(*self.panes.values(), sizing_mode="stretch_width", flex_wrap="wrap"),
+                self.both,
+                pn.pane.HTML(_HINT, stylesheets=[LOOK], margin=(0, 14)),
                 pn.pane.Bokeh(self.bars.figure, sizing_mode="stretch_width", margin=(4, 10)),
                 self.needs,
                 pn.Card(
@@ -144,7 +156,9 @@ class App:
         points = texts.sides(names, shown.points)
         for side, data in maps_data(shown.state, shown.maps, shown.points).items():
             self.maps[side].show(data)
-        self.panes["b"].visible = shown.state.is_compared
+        if self.panes["b"].visible != shown.state.is_compared:
+            self.panes["b"].visible = shown.state.is_compared
+            self.both.ncols = 2 if shown.state.is_compared else 1
         self.bars.show(list(names.values()), shares_of(shown.points))
         tiles = "".join(texts.headline(name, point) for name, point in points.items())
         self.tiles.object = f'<div class="machines">{tiles}</div>'
@@ -192,7 +206,7 @@ class App:
             needs = self.session.needs()
             self.document.add_next_tick_callback(lambda: self._answered(number, needs))
 
-        _solver.submit(answer)
+        _solver.submit(answer).add_done_callback(_raised)
 
     def _answered(self, number: int, needs: Any) -> None:
         if number != self._asked:
@@ -200,3 +214,9 @@ class App:
         names = machine_names(self.session.state)
         listed = texts.needs_list({names[side]: each for side, each in needs.items()})
         self.needs.object = f"<h2>What it takes</h2><div class='two'>{listed}</div>"
+
+
+def _raised(answer: Future) -> None:
+    """Let what went wrong beside the moves be seen on the terminal, as what goes wrong in them."""
+    if (error := answer.exception()) is not None:
+        _log.error("what is needed could not be found", exc_info=error)

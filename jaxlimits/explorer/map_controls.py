@@ -45,6 +45,7 @@ class MapControls:
             margin=(3, 5),
             css_classes=["axes"],
         )
+        self.reset = pn.widgets.Button(name="Start again", width=_WIDTH, margin=(6, 10))
         self.target = pn.Row(self.aim_metric, self.aim_value, margin=0)
         self._wire()
 
@@ -65,6 +66,8 @@ class MapControls:
                         key, dataclasses.replace(getattr(session.state, key), **{part: new})
                     ),
                 )
+
+        self.reset.on_click(lambda _: (session.reset(), self._changed()))
 
     def _on(self, widget: Any, act: Callable[[Any], object]) -> None:
         def moved(event: Any) -> None:

@@ -12,6 +12,7 @@ from jaxlimits.explorer.state import WHERE, Side, State
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import RequirementTable
 from jaxlimits.grid.requirements import REASONS, Requirement, read_requirement
+from jaxlimits.grid.scenario import Scenario
 
 ASKED = (
     *("mem_bw", "peak_flops", "mem_capacity", "sync_latency"),
@@ -97,24 +98,26 @@ def needs_of(state: State, side: Side, catalog: Catalog) -> Needs:
     try:
         asked = requirements_of(state)
         target = _words(asked[0])
-        scenario = scenario_of(state, side, catalog)
+        # Every term for every field would take half a minute to compile.
+        scenario = dataclasses.replace(scenario_of(state, side, catalog), general=False)
         check_scenario(scenario)
     except InputError as error:
         return Needs(target=f"{state.aim} {state.target}", problem=str(error))
-    variables = tuple(name for each in asked for name in (each.name, each.reason))
-    arrays, _ = collect(
-        make_job(scenario, outputs=variables, requirements=asked, precision=PRECISION)
-    )
-    ways = [
-        Way(
-            field=each.field,
-            now=float(scenario.effective(each.field)),
-            needed=arrays[each.name].item(),
-            reason=_MEANINGS[arrays[each.reason].item()],
-        )
-        for each in asked
-    ]
+    ways = [_way(scenario, each) for each in asked]
     return Needs(target=target, ways=tuple(sorted(ways, key=lambda way: way.distance)))
+
+
+def _way(scenario: Scenario, asked: Requirement) -> Way:
+    """Solve for one field, in a program of its own: all in one would take longer to compile."""
+    variables = (asked.name, asked.reason)
+    job = make_job(scenario, outputs=variables, requirements=(asked,), precision=PRECISION)
+    arrays, _ = collect(job)
+    return Way(
+        field=asked.field,
+        now=float(scenario.effective(asked.field)),
+        needed=arrays[asked.name].item(),
+        reason=_MEANINGS[arrays[asked.reason].item()],
+    )
 
 
 def _words(asked: Requirement) -> str:

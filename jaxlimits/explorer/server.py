@@ -88,6 +88,12 @@ class TokenProvider(AuthProvider):
     logout_handler = None
 
 
+class Page(pn.template.VanillaTemplate):
+    """Panel's plain page, without the font that it would fetch from elsewhere."""
+
+    _resources = {"css": {}}  # noqa: RUF012  (as the class above declares it)
+
+
 def make_server(
     begun: Start,
     *,
@@ -121,11 +127,8 @@ def make_server(
     logging.getLogger("tornado.access").setLevel(logging.ERROR)  # a refusal is not worth a line
 
     def page() -> Any:
-        template = pn.template.VanillaTemplate(
-            title="jaxlimits explorer",
-            sidebar_width=350,
-            header_background="#123a5a",
-            favicon=None,
+        template = Page(
+            title="jaxlimits explorer", sidebar_width=350, header_background="#123a5a"
         )
         query = pn.state.location.search if pn.state.location is not None else ""
         return App(begun, query or "").page(template)

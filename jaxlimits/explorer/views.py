@@ -71,7 +71,9 @@ def _colour_ends(finite: np.ndarray) -> tuple[float, float]:
 def _title(state: State, side: Side) -> str:
     settings = state.of(side)
     letter = f"{side.upper()}: " if state.is_compared else ""
-    return f"{letter}{settings['llm']} on {settings['chip']}"
+    display = schema.OUTPUTS[state.metric].display
+    unit = "" if display == "1" else f" [{typeset(display)}]"
+    return f"{letter}{settings['llm']} on {settings['chip']} — {state.metric}{unit}"
 
 
 def machine_names(state: State) -> dict[Side, str]:

@@ -1,6 +1,7 @@
 """A heat map in the browser, whose numbers change while it stands."""
 
 import dataclasses
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from jaxlimits.analysis.web.ticks import Ticks
 
 if TYPE_CHECKING:
     from bokeh.models import CustomJSHover
+
+_LABEL_WIDTH = 44
+"""Characters of an axis' label in one line."""
 
 _AXIS_HOVER = """
 const along = axis.data[key], place = Math.round(value)
@@ -124,7 +128,7 @@ class HeatMap:
         self.figure.image("cover", source=self.cells, color_mapper=covers, **place)
         self._draw_names()
         self.ticker = FixedTicker()
-        self.colours = ColorBar(color_mapper=self.mapper, ticker=self.ticker, width=14)
+        self.colours = ColorBar(color_mapper=self.mapper, ticker=self.ticker, width=14, padding=6)
         self.figure.add_layout(self.colours, "right")
         self._add_hover(drawn)
         plain_look(self.figure)
@@ -142,12 +146,11 @@ class HeatMap:
         self.mapper.update(low=float(low), high=float(high))
         self.colours.update(major_label_overrides=data.ticks.overrides)
         self.ticker.ticks = data.ticks.places
-        self.colours.title = data.metric
         self.figure.title.text = data.title
         for drawn, axis in ((self.figure.xaxis[0], data.x), (self.figure.yaxis[0], data.y)):
             drawn.ticker = axis.ticks.places
             drawn.major_label_overrides = axis.ticks.overrides
-            drawn.axis_label = axis.title
+            drawn.axis_label = textwrap.fill(axis.title, _LABEL_WIDTH)
         self.hover.tooltips = [
             (data.x.title.partition(" (")[0], "$x{custom}"),
             (data.y.title.partition(" (")[0], "$y{custom}"),

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from jaxlimits import units
+from jaxlimits.analysis.plots.style import plain_number
 
 _MOST = 7
 """Labels along one axis, at most."""
@@ -75,5 +76,4 @@ def value_ticks(values: np.ndarray, *, log: bool, unit: str, display: str) -> Ti
     ends = units.convert(np.array([finite.min(), finite.max()], float), unit, display)
     shown = neat_values(float(ends[0]), float(ends[1]), geometric=log)
     places = np.log10(shown) if log else shown
-    labels = [units.show(v, unit) for v in units.convert(shown, display, unit)]
-    return Ticks(places=places.tolist(), labels=labels)
+    return Ticks(places=places.tolist(), labels=[plain_number(v) for v in shown])
