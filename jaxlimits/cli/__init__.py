@@ -24,6 +24,7 @@ from jaxlimits.cli import (
     pack,
     plot,
     point,
+    report,
     solve,
     study,
     sweep,
@@ -56,6 +57,7 @@ app.command("info")(info.info)
 app.command("export")(export.export)
 app.command("plot")(plot.plot)
 app.command("explore")(explore.explore)
+app.command("report")(report.report)
 app.command("pack")(pack.pack)
 app.command("calibrate")(calibrate.calibrate)
 app.command("compare")(compare.compare)

@@ -18,9 +18,12 @@ from jaxlimits.explorer.map_controls import MapControls
 from jaxlimits.explorer.session import Session, Shown
 from jaxlimits.explorer.start import Start
 from jaxlimits.explorer.state import Side
-from jaxlimits.explorer.views import machine_names, maps_data, shares_of
+from jaxlimits.explorer.views import bar_names, machine_names, maps_data, shares_of
 
 LOOK = (Path(__file__).with_name("look.css")).read_text(encoding="utf-8")
+
+_SIDE_BY_SIDE = ":host { flex: 1 1 440px !important; width: auto !important; min-width: 0; }"
+"""Two maps in a row where the page is wide enough for both."""
 
 _HINT = (
     '<p class="quiet">The circle is the point that the numbers are about: click on a map to move '
@@ -82,15 +85,18 @@ class App:
         }
         for side, figure in self.maps.items():
             figure.figure.on_event(Tap, lambda event, side=side: self._tapped(side, event))
-        self.bars = Breakdown(list(machine_names(shown.state).values()), shares_of(shown.points))
+        self.bars = Breakdown(bar_names(shown.state, shown.points), shares_of(shown.points))
         self.panes = {
             side: pn.pane.Bokeh(
-                figure.figure, sizing_mode="stretch_width", margin=(4, 10)
+                figure.figure,
+                sizing_mode="stretch_width",
+                margin=(4, 10),
+                stylesheets=[_SIDE_BY_SIDE],
             )
             for side, figure in self.maps.items()
         }
 
-        self.both = pn.GridBox(*self.panes.values(), ncols=2, sizing_mode="stretch_width")
+        self.both = pn.FlexBox(*self.panes.values(), sizing_mode="stretch_width")
 
     def page(self, template: Any) -> Any:
         """Lay everything out."""
@@ -158,8 +164,7 @@ class App:
             self.maps[side].show(data)
         if self.panes["b"].visible != shown.state.is_compared:
             self.panes["b"].visible = shown.state.is_compared
-            self.both.ncols = 2 if shown.state.is_compared else 1
-        self.bars.show(list(names.values()), shares_of(shown.points))
+        self.bars.show(bar_names(shown.state, shown.points), shares_of(shown.points))
         tiles = "".join(texts.headline(name, point) for name, point in points.items())
         self.tiles.object = f'<div class="machines">{tiles}</div>'
         self.table.object = texts.metrics_table(points)

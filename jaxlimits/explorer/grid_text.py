@@ -124,7 +124,7 @@ def _axes(state: State, catalog: Catalog) -> Iterator[str]:
             yield f"{span.name} = {_toml([_listed(span, value) for value in values])}"
 
 
-def _listed(span: Span, value: float) -> str | float:
+def _listed(span: Span, value: float) -> str | float | int:
     unit = schema.FIELDS[span.name].unit
     if unit not in ("1", "token"):
         return as_text(value, unit)

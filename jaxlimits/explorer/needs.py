@@ -7,7 +7,7 @@ from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.errors import InputError
-from jaxlimits.explorer.points import PRECISION, scenario_of
+from jaxlimits.explorer.points import PRECISION, point_of, scenario_of
 from jaxlimits.explorer.state import WHERE, Side, State
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import RequirementTable
@@ -71,12 +71,15 @@ class Needs:
         The target in words: ``utps ≥ 2,000 token/s``.
     ways
         One for each field.
+    reached
+        Whether the machine reaches the target as it is.
     problem
         Why there is no answer, in words.
     """
 
     target: str
     ways: tuple[Way, ...] = ()
+    reached: bool = False
     problem: str = ""
 
 
@@ -104,7 +107,14 @@ def needs_of(state: State, side: Side, catalog: Catalog) -> Needs:
     except InputError as error:
         return Needs(target=f"{state.aim} {state.target}", problem=str(error))
     ways = [_way(scenario, each) for each in asked]
-    return Needs(target=target, ways=tuple(sorted(ways, key=lambda way: way.distance)))
+    nearest = tuple(sorted(ways, key=lambda way: way.distance))
+    return Needs(target=target, ways=nearest, reached=_reaches(state, side, catalog, asked[0]))
+
+
+def _reaches(state: State, side: Side, catalog: Catalog, asked: Requirement) -> bool:
+    metrics = point_of(state, side, catalog).metrics
+    value = math.nan if metrics is None else float(getattr(metrics, asked.metric))
+    return value >= asked.target if asked.at_least else value <= asked.target
 
 
 def _way(scenario: Scenario, asked: Requirement) -> Way:

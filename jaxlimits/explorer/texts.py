@@ -1,7 +1,7 @@
 """What the explorer says in words and tables, as HTML of its own; names are escaped."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from jaxlimits import schema, units
@@ -22,7 +22,7 @@ HEADLINES: Mapping[str, str] = {
 _SHARES = ("capacity_utilisation", "bandwidth_utilisation", "flops_utilisation", "prefill_share")
 
 
-def shown(name: str, value: float) -> str:
+def shown(name: str, value: float | int) -> str:
     """Return a metric as people read it; codes in a word."""
     if name in schema.FLAGS:
         meanings = {code: word for word, code in schema.FLAGS[name].items()}
@@ -86,7 +86,7 @@ def metrics_table(points: Mapping[str, Point]) -> str:
     )
 
 
-def _row(metric: str, values: list[float]) -> str:
+def _row(metric: str, values: Sequence[float | int]) -> str:
     cells = "".join(f"<td>{shown(metric, value)}</td>" for value in values)
     if len(values) == 2:
         cells += f"<td>{_ratio(metric, *values)}</td>"
@@ -94,7 +94,7 @@ def _row(metric: str, values: list[float]) -> str:
     return f"<tr><th>{meaning} <code>{metric}</code></th>{cells}</tr>"
 
 
-def _ratio(metric: str, a: float, b: float) -> str:
+def _ratio(metric: str, a: float | int, b: float | int) -> str:
     if metric in schema.FLAGS or not (math.isfinite(a) and math.isfinite(b)) or a == 0.0:
         return ""
     return f"{b / a:.3g}×"
@@ -112,6 +112,8 @@ def _needs(name: str, needs: Needs) -> str:
     first, *rest = needs.ways
     lead = escape(sentence(first, needs.target)) if first.is_open else ""
     lead = lead or f"no one of these fields alone reaches {escape(needs.target)}"
+    if needs.reached:
+        lead = f"reaches {escape(needs.target)} as it is; at the edge: {lead}"
     others = rest if first.is_open else needs.ways
     items = "".join(f"<li>{escape(sentence(way, needs.target))}</li>" for way in others)
     return (

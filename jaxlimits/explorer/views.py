@@ -83,6 +83,24 @@ def machine_names(state: State) -> dict[Side, str]:
     return {side: f"{side.upper()}: {state.of(side)['chip']}" for side in ("a", "b")}
 
 
+def bar_names(state: State, points: Mapping[Side, Point]) -> list[str]:
+    """Return what stands beside the bars: why there is none, where there is none."""
+    return [
+        name if _has_time(points[side].metrics) else f"{name}\n{_without_time(points[side].metrics)}"
+        for side, name in machine_names(state).items()
+    ]
+
+
+def _has_time(metrics: Metrics | None) -> bool:
+    return metrics is not None and math.isfinite(metrics.t_step)
+
+
+def _without_time(metrics: Metrics | None) -> str:
+    if metrics is None:
+        return "cannot be"
+    return "has no end" if metrics.feasible else "does not fit"
+
+
 def _axis(span: Span) -> MapAxis:
     info = schema.FIELDS[span.name]
     first, last = ends(span)
@@ -132,7 +150,7 @@ def shares_of(points: Mapping[Side, Point]) -> dict[str, list[float]]:
 
 
 def _parts(metrics: Metrics | None) -> dict[str, float]:
-    if metrics is None or not math.isfinite(metrics.t_step):
+    if metrics is None or not _has_time(metrics):
         return dict.fromkeys(PARTS, 0.0)
     m = metrics
     parts = (m.t_mem, m.t_step - m.t_sync - m.t_mem, m.t_sync_latency, m.t_sync_payload)

@@ -29,7 +29,7 @@ class Breakdown:
         self.source = ColumnDataSource(_data(labels, shares))
         self.bars = FactorRange(factors=list(reversed(labels)))
         self.figure = figure(
-            height=210,
+            height=230,
             sizing_mode="stretch_width",
             y_range=self.bars,
             x_axis_label="time of one decode step [ms]",
@@ -55,7 +55,7 @@ class Breakdown:
             self.figure.add_tools(HoverTool(renderers=[drawn], tooltips=tips))
         legend = self.figure.legend[0]
         legend.update(orientation="horizontal", label_text_font_size="11px", border_line_width=0)
-        legend.update(padding=0, margin=4, spacing=12, glyph_width=16)
+        legend.update(padding=0, margin=4, spacing=4, glyph_width=16, ncols=2)
         self.figure.add_layout(legend, "above")
         plain_look(self.figure)
         self.figure.xgrid.visible = True

@@ -15,6 +15,9 @@ _STRIPES = 64
 _COARSE = 64
 """Cells to a side in which the middle of a region is looked for."""
 
+_EDGE = 0.11
+"""Share of a map's width that half a name takes."""
+
 _LEAST_SHARE = 0.004
 """Share of the map from which on a region is named."""
 
@@ -62,7 +65,12 @@ def names_of(codes: np.ndarray, words: Mapping[int, str]) -> list[Name]:
         here = codes == code
         if here.mean() >= _LEAST_SHARE:
             up, across = _deepest(here)
-            found.append(Name(across=across, up=up, words=word))
+            rows, columns = codes.shape
+            place = {  # words that stand at the very edge would be cut off
+                "across": min(max(across, _EDGE * columns), (1.0 - _EDGE) * columns),
+                "up": min(max(up, _EDGE / 2 * rows), (1.0 - _EDGE / 2) * rows),
+            }
+            found.append(Name(words=word, **place))
     return found
 
 

@@ -63,16 +63,11 @@ def sliced_map(data: xr.Dataset) -> Any:
     menu = Select(title="variable", options=_order(arrays), value=_order(arrays)[0], width=220)
     picks = [_pick(data, dim) for dim in others]
     rows, columns = data.sizes[up], data.sizes[across]
-    cells = ColumnDataSource(
-        {
-            key: [np.zeros((rows, columns), kind)]
-            for key, kind in (
-                ("image", np.float32), ("plain", np.float32), ("cover", np.uint8),
-                *([("limit", np.int8)] if "limit" in arrays else []),
-            )
-        }
-    )  # fmt: skip
+    begun = data.isel(dict.fromkeys(others, 0)).transpose(up, across)
+    cells = ColumnDataSource(_cells(begun, menu.value))
     figure, mapper, formatter = _map_figure(data, cells, up=up, across=across)
+    _colour(mapper, formatter, cells.data["plain"][0])
+    figure.title.text = style.label(arrays[menu.value], width=110)
     choose = CustomJS(
         args={
             "menu": menu, "picks": picks, "values": ColumnDataSource(flat), "cells": cells,
@@ -86,10 +81,33 @@ def sliced_map(data: xr.Dataset) -> Any:
     )  # fmt: skip
     for widget in (menu, *picks):
         widget.js_on_change("value", choose)
-    figure.js_on_event("document_ready", choose)
     return column(
         row(menu, *picks, styles={"flex-wrap": "wrap"}), figure, sizing_mode="stretch_width"
     )
+
+
+def _cells(begun: xr.Dataset, name: str) -> dict[str, list[np.ndarray]]:
+    """What the map shows first; in the browser each choice does the same."""
+    plain = _numbers(begun[name])
+    up, across = np.indices(plain.shape, sparse=True)
+    stripes = np.where((up + across) % 4 < 2, STRIPE, GREY)
+    image = np.log10(plain) if style.spans_decades(plain.ravel()) else plain
+    cells = {
+        "image": [image.astype(np.float32)],
+        "plain": [plain],
+        "cover": [np.where(np.isnan(plain), stripes, NOTHING).astype(np.uint8)],
+    }
+    return {**cells, **({"limit": [begun["limit"].to_numpy()]} if "limit" in begun else {})}
+
+
+def _colour(mapper: Any, formatter: Any, plain: np.ndarray) -> None:
+    log = style.spans_decades(plain.ravel())
+    finite = plain[np.isfinite(plain)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    mapper.low, mapper.high = (np.log10([low, high]) if log else (low, high))
+    if low == high:
+        mapper.high = mapper.low + 1e-9 + 1e-6 * abs(mapper.low)
+    formatter.args = {"log": log}
 
 
 def _map_axes(data: xr.Dataset) -> tuple[str, str]:

@@ -65,7 +65,9 @@ def even_ticks(
     scale = np.log if geometric else np.asarray
     span = float(scale(last) - scale(first)) or 1.0
     places = (scale(values) - scale(first)) / span * (length - 1)
-    return Ticks(places=places.tolist(), labels=[units.show(v, unit) for v in values])
+    plain = unit in ("1", "token")
+    labels = [plain_number(v) if plain else units.show(v, unit) for v in values]
+    return Ticks(places=places.tolist(), labels=labels)
 
 
 def value_ticks(values: np.ndarray, *, log: bool, unit: str, display: str) -> Ticks:
