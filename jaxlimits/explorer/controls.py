@@ -38,10 +38,10 @@ class FieldControl:
         info = schema.FIELDS[name]
         self.name, self._change, self._quiet = name, change, False
         self.text = pn.widgets.TextInput(
-            name=name, width=_WIDTH, margin=(6, 10, 0, 10), description=_described(name)
+            label=name, width=_WIDTH, margin=(6, 10, 0, 10), description=_described(name)
         )
         self.slider = pn.widgets.IntSlider(
-            name=info.meaning, show_value=False, start=0, end=1, width=_WIDTH,
+            label=info.meaning, show_value=False, start=0, end=1, width=_WIDTH,
             margin=(0, 10, 4, 10), css_classes=["field", f"field-{name}"],
         )  # fmt: skip
         self.scale = scale_of(name, 1.0)
@@ -58,7 +58,7 @@ class FieldControl:
             place, end = self.scale.nearest(value), len(self.scale.values) - 1
             self.slider.param.update(end=max(end, 1), value=place)
             self.text.value = text or as_text(value, unit)
-            self.text.name = f"{self.name} •" if text else self.name
+            self.text.label = f"{self.name} •" if text else self.name
         finally:
             self._quiet = False
 
@@ -80,7 +80,7 @@ class MenuControl:
         options = [*([_NONE] if optional else []), *choices]
         described = schema.SWITCHES[name].meaning if name in schema.SWITCHES else None
         self.menu = pn.widgets.Select(
-            name=name, options=options, width=_WIDTH, margin=(6, 10), description=described
+            label=name, options=options, width=_WIDTH, margin=(6, 10), description=described
         )
         self.menu.param.watch(self._chosen, "value")
         self.view = self.menu

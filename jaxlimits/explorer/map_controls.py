@@ -35,7 +35,7 @@ class MapControls:
         self.metric = _menu("Metric on the map", list(METRICS))
         self.axes = {key: _AxisRow(key) for key in ("x", "y")}
         self.aim_metric = _menu("Target: metric", list(METRICS), width=140)
-        self.aim_value = pn.widgets.TextInput(name="Target: value", width=140, margin=(6, 10))
+        self.aim_value = pn.widgets.TextInput(label="Target: value", width=140, margin=(6, 10))
         self.quick = [self.llm, self.chip, self.other, self.metric]
         self.card = pn.Card(
             *(row.view for row in self.axes.values()),
@@ -45,7 +45,7 @@ class MapControls:
             margin=(3, 5),
             css_classes=["axes"],
         )
-        self.reset = pn.widgets.Button(name="Start again", width=_WIDTH, margin=(6, 10))
+        self.reset = pn.widgets.Button(label="Start again", width=_WIDTH, margin=(6, 10))
         self.target = pn.Row(self.aim_metric, self.aim_value, margin=0)
         self._wire()
 
@@ -98,8 +98,8 @@ class _AxisRow:
 
     def __init__(self, key: str):
         self.name = _menu(f"{key.upper()} axis", list(schema.FIELDS))
-        self.first = pn.widgets.TextInput(name="from", width=130, margin=(2, 10))
-        self.last = pn.widgets.TextInput(name="to", width=130, margin=(2, 10))
+        self.first = pn.widgets.TextInput(label="from", width=130, margin=(2, 10))
+        self.last = pn.widgets.TextInput(label="to", width=130, margin=(2, 10))
         self.spacing = pn.widgets.RadioButtonGroup(
             options=list(SPACINGS), width=_WIDTH, margin=(2, 10, 8, 10)
         )
@@ -112,7 +112,7 @@ class _AxisRow:
 
 
 def _menu(name: str, options: list[str], *, width: int = _WIDTH) -> Any:
-    return pn.widgets.Select(name=name, options=options, width=width, margin=(6, 10))
+    return pn.widgets.Select(label=name, options=options, width=width, margin=(6, 10))
 
 
 def _choose(menu: Any, value: str) -> None:

@@ -5,6 +5,7 @@ from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 import jaxlimits as jl
 from jaxlimits.errors import InputError
@@ -13,10 +14,14 @@ from jaxlimits.explorer.start import start
 from jaxlimits.explorer.texts import shown
 from tests.explorer.conftest import Running
 
-_SLIDE = """
-const slider = [...arguments[0].shadowRoot.querySelectorAll(".noUi-target")][0].noUiSlider
-slider.set(arguments[1]); return true
-"""
+_HANDLE = "return arguments[0].shadowRoot.querySelector('.noUi-handle')"
+
+
+def slide(page, field, key):
+    """Press a key on the handle of a field's slider."""
+    slider = page.wait(lambda page: page.all(f".field-{field}"))[0]
+    handle = page.wait(lambda page: page.driver.execute_script(_HANDLE, slider))
+    handle.send_keys(key)
 
 
 def speeds(**settings):
@@ -49,10 +54,10 @@ def test_nothing_is_fetched_from_elsewhere(page, running):
 
 def test_a_slider_moves_the_numbers_and_the_link_restores_them(page, running):
     page.press("button.card-header", text="Chip")
-    slider = page.wait(lambda page: page.all(".field-mem_bw"))[0]
-    page.driver.execute_script(_SLIDE, slider, 96)
+    slide(page, "mem_bw", Keys.END)
     moved = page.wait(lambda page: page.metric()[0] != speeds()[0] and page.metric())
     query = page.wait(lambda page: parse_qs(urlparse(page.driver.current_url).query))
+    assert query["b.chip"] == ["b200"]
     bandwidth = query["mem_bw"][0]
     expected = jl.evaluate("llama3-405b", "h200", tp_size=8, batch_size=8, mem_bw=bandwidth)
     assert moved == [shown("utps", expected.utps), speeds()[1]]
@@ -64,11 +69,10 @@ def test_a_slider_moves_the_numbers_and_the_link_restores_them(page, running):
 
 def test_the_ends_of_a_slider_are_words_or_numbers(page):
     page.press("button.card-header", text="Deployment")
-    slider = page.wait(lambda page: page.all(".field-batch_size"))[0]
-    page.driver.execute_script(_SLIDE, slider, 10_000)
+    slide(page, "batch_size", Keys.END)
     page.wait(lambda page: any("does not fit" in words for words in page.text(".limit")))
     assert page.metric()[0] == "–"
-    page.driver.execute_script(_SLIDE, slider, 0)
+    slide(page, "batch_size", Keys.HOME)
     page.wait(lambda page: page.metric()[0] == speeds(batch_size=1)[0])
 
 
@@ -158,8 +162,7 @@ def test_a_token_lets_a_page_work_and_stays_in_its_link(browser):
     try:
         browser.open(f"{guarded.url}?token=secret").loaded()
         browser.press("button.card-header", text="Chip")
-        slider = browser.wait(lambda page: page.all(".field-mem_bw"))[0]
-        browser.driver.execute_script(_SLIDE, slider, 10)
+        slide(browser, "mem_bw", Keys.HOME)
         browser.wait(lambda page: "mem_bw=" in page.driver.current_url.partition("&x=")[0])
         assert "token=secret" in browser.driver.current_url
         assert browser.problems() == []
