@@ -40,13 +40,9 @@ def explore(
 
     serving.check_address(address, token)
     begun = start(source, *(catalogs or []))
-    server = serving.make_server(
-        begun, address=address, port=port, token=token, say=typer.echo
-    )
+    server = serving.make_server(begun, address=address, port=port, token=token, say=typer.echo)
     url = serving.address_of(server, address=address, token=token)
     typer.echo(f"exploring at {url} (Ctrl-C ends it)")
     if browser and not serving.open_browser(url):
         typer.echo("no browser to open: open that address in one")
     serving.run(server)
-
-

@@ -121,9 +121,7 @@ class RecordCard:
     def _open(self, event: Any) -> None:
         if event.new or self.fields:
             return
-        self.menus = [
-            menu_of(name, self._catalog, self._change) for name in names_in(self.record)
-        ]
+        self.menus = [menu_of(name, self._catalog, self._change) for name in names_in(self.record)]
         self.fields = [
             FieldControl(name, self._change) for name in schema.field_names(self.record).values()
         ]

@@ -10,6 +10,9 @@ from jaxlimits.errors import InputError, ResultError
 from jaxlimits.explorer.grid_text import NAME, grid_text, result_bytes
 from jaxlimits.explorer.session import Session
 
+_WHOLE_BUTTON = ".bk-btn a { display: block; margin: -6px -12px; padding: 6px 12px; }"
+"""Panel listens to the words alone; they are made as large as the button."""
+
 
 def download_buttons(session: Session, said: Callable[[str], None]) -> list[Any]:
     """Return the buttons; what cannot be taken away is said."""
@@ -33,7 +36,8 @@ def download_buttons(session: Session, said: Callable[[str], None]) -> list[Any]
     return [
         pn.widgets.FileDownload(
             callback=file_of(make), filename=f"{NAME}{suffix}", label=label, width=300,
-            margin=(6, 10), css_classes=[f"download{suffix.replace('.', '-')}"],
+            margin=(6, 10), stylesheets=[_WHOLE_BUTTON],
+            css_classes=[f"download{suffix.replace('.', '-')}"],
         )
         for make, suffix, label in (
             (as_grid, ".toml", "Grid file (.toml)"),

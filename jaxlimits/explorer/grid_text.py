@@ -175,5 +175,3 @@ def _key(name: str) -> str:
 def _toml(value: Any) -> str:
     """Text, numbers and lists of them as TOML, which reads JSON's as its own."""
     return json.dumps(value, ensure_ascii=False)
-
-

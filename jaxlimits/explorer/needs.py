@@ -132,7 +132,9 @@ def _way(scenario: Scenario, asked: Requirement) -> Way:
 
 def _words(asked: Requirement) -> str:
     relation = "≥" if asked.at_least else "≤"
-    return f"{asked.metric} {relation} {units.show(asked.target, schema.OUTPUTS[asked.metric].unit)}"
+    return (
+        f"{asked.metric} {relation} {units.show(asked.target, schema.OUTPUTS[asked.metric].unit)}"
+    )
 
 
 def sentence(way: Way, target: str) -> str:

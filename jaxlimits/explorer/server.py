@@ -6,6 +6,7 @@ import hmac
 import ipaddress
 import logging
 import os
+import socket
 import sys
 import webbrowser
 from collections.abc import Callable
@@ -27,7 +28,7 @@ _TRIED = 100
 """Ports tried one after another where the first is in use."""
 
 _LOST_AFTER = 15_000
-"""Milliseconds after which what a closed tab held is given up: a broken connection may come back."""
+"""Milliseconds after which what a closed tab held is given up; a broken connection comes back."""
 
 _LOOKED_EVERY = 2_000
 
@@ -127,36 +128,54 @@ def make_server(
     logging.getLogger("tornado.access").setLevel(logging.ERROR)  # a refusal is not worth a line
 
     def page() -> Any:
-        template = Page(
-            title="jaxlimits explorer", sidebar_width=350, header_background="#123a5a"
-        )
+        template = Page(title="jaxlimits explorer", sidebar_width=350, header_background="#123a5a")
         query = pn.state.location.search if pn.state.location is not None else ""
         return App(begun, query or "").page(template)
 
+    guard: dict[str, Any] = {"auth_provider": TokenProvider(token)} if token else {}
     for candidate in range(port, port + _TRIED):
+        if not _is_free(address, candidate):
+            continue
         try:
             server = pn.io.server.get_server(
                 {"/": page},
                 port=candidate,
                 address=address,
                 websocket_origin=_origins(address, candidate),
-                **({"auth_provider": TokenProvider(token)} if token else {}),
+                **guard,
                 title="jaxlimits explorer",
                 unused_session_lifetime_milliseconds=lost_after,
                 check_unused_sessions_milliseconds=min(_LOOKED_EVERY, lost_after),
             )
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise InputError(
-                    f"cannot be listened on: {error.strerror}", where="explore", key="--address",
-                    value=address, remedy="give an address of this machine",
-                ) from None  # fmt: skip
-            continue
+                raise _unusable(address, error) from None
+            continue  # another one took it in between
         if candidate != port:
             say(f"port {port} is in use; took {candidate}")
         return server
     problem = f"and the {_TRIED - 1} behind it are in use"
     raise InputError(problem, where="explore", key="--port", value=port, remedy="give another")
+
+
+def _is_free(address: str, port: int) -> bool:
+    """Whether nothing listens on a port; asked first, since a server that fails leaves a socket."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise _unusable(address, error) from None
+    return True
+
+
+def _unusable(address: str, error: OSError) -> InputError:
+    problem = f"cannot be listened on: {error.strerror or error}"
+    remedy = "give an address of this machine, or another port"
+    return InputError(problem, where="explore", key="--address", value=address, remedy=remedy)
 
 
 def _origins(address: str, port: int) -> list[str]:

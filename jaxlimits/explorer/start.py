@@ -10,7 +10,7 @@ import numpy as np
 from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog, load_catalog
 from jaxlimits.explorer.points import point_of
-from jaxlimits.explorer.state import Span, Spacing, State, as_text, check_state, is_hardware
+from jaxlimits.explorer.state import Spacing, Span, State, as_text, check_state, is_hardware
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.requirements import METRICS
 from jaxlimits.grid.scenario import Scenario, bind

@@ -11,7 +11,7 @@ from typing import Literal
 from jaxlimits import schema, units
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import check_name, read_value
-from jaxlimits.grid.requirements import METRICS
+from jaxlimits.grid.requirements import METRICS, read_target
 
 Spacing = Literal["geometric", "linear"]
 Side = Literal["a", "b"]
@@ -111,29 +111,39 @@ def check_state(state: State) -> None:
     InputError
         With its place, the value and the remedy.
     """
-    for settings, prefix in ((state.settings, ""), (state.other, "b.")):
-        for name, text in settings.items():
-            check_name(name, where=WHERE, key=f"{prefix}{name}")
-            parsed(name, text, key=f"{prefix}{name}")
-    for name in schema.REQUIRED:
-        if name not in state.of("a"):
-            remedy = f"choose a {name} from the catalog"
-            raise InputError(f"no {name} is given", where=WHERE, remedy=remedy)
-    if state.other and "chip" not in state.other:
-        raise InputError("machine B has no chip", where=WHERE, remedy="state b.chip, as b200")
-    if any(name in state.other for name in (state.x.name, state.y.name) if not is_hardware(name)):
-        raise InputError("machine B shares the axes of the map", where=WHERE)
+    _check_settings(state.settings, prefix="")
+    _check_settings(state.other, prefix="b.")
+    _check_machines(state)
     for key, span in (("x", state.x), ("y", state.y)):
         _check_span(span, key=key)
     if state.x.name == state.y.name:
-        remedy = "choose another field for one of them"
-        raise InputError(
-            "both axes of the map are", where=WHERE, key="y", value=state.y.name, remedy=remedy
-        )
+        problem, remedy = "both axes of the map are", "choose another field for one of them"
+        raise InputError(problem, where=WHERE, key="y", value=state.y.name, remedy=remedy)
     for key, metric in (("metric", state.metric), ("aim", state.aim)):
         if metric not in METRICS:
             raise unknown_name("metric", metric, METRICS, where=WHERE, key=key)
     parsed_target(state)
+
+
+def _check_settings(settings: Mapping[str, str], *, prefix: str) -> None:
+    for name, text in settings.items():
+        check_name(name, where=WHERE, key=f"{prefix}{name}")
+        parsed(name, text, key=f"{prefix}{name}")
+
+
+def _check_machines(state: State) -> None:
+    for name in schema.REQUIRED:
+        if name not in state.of("a"):
+            remedy = f"choose a {name} from the catalog"
+            raise InputError(f"no {name} is given", where=WHERE, remedy=remedy)
+    if not state.other:
+        return
+    if "chip" not in state.other:
+        raise InputError("machine B has no chip", where=WHERE, remedy="state b.chip, as b200")
+    for span in (state.x, state.y):
+        if span.name in state.other and not is_hardware(span.name):
+            problem, remedy = "machine B shares the axes of the map", f"leave out b.{span.name}"
+            raise InputError(problem, where=WHERE, key=f"b.{span.name}", remedy=remedy)
 
 
 def _check_span(span: Span, *, key: str) -> None:
@@ -169,8 +179,6 @@ def parsed(name: str, text: str, *, key: str) -> float | str:
 
 def parsed_target(state: State) -> float:
     """Return the target in SI units."""
-    from jaxlimits.grid.requirements import read_target  # noqa: PLC0415
-
     return read_target(state.aim, state.target, where=WHERE, key="target")
 
 

@@ -86,7 +86,9 @@ def machine_names(state: State) -> dict[Side, str]:
 def bar_names(state: State, points: Mapping[Side, Point]) -> list[str]:
     """Return what stands beside the bars: why there is none, where there is none."""
     return [
-        name if _has_time(points[side].metrics) else f"{name}\n{_without_time(points[side].metrics)}"
+        name
+        if _has_time(points[side].metrics)
+        else f"{name}\n{_without_time(points[side].metrics)}"
         for side, name in machine_names(state).items()
     ]
 

@@ -105,14 +105,16 @@ def test_the_downloads_are_a_grid_and_a_result(page, suffix, tmp_path):
 def download(page, suffix):
     (widget,) = page.all(f".download-{suffix}")
     return page.driver.execute_script(
-        "return arguments[0].shadowRoot.querySelector('a, button')", widget
+        "return arguments[0].shadowRoot.querySelector('button a')", widget
     )
 
 
 def test_ten_tabs_at_once_and_none_is_left_when_they_are_closed(browser, running):
     driver = browser.driver
     first = driver.current_window_handle
-    links = [f"{running.url}?llm=llama3-405b&chip=h200&tp_size=8&batch_size={n}" for n in range(1, 11)]
+    links = [
+        f"{running.url}?llm=llama3-405b&chip=h200&tp_size=8&batch_size={n}" for n in range(1, 11)
+    ]
     for link in links:
         driver.switch_to.new_window("tab")
         driver.get(link)
@@ -182,5 +184,3 @@ def test_without_a_display_no_browser_is_tried(monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda url: bool(opened.append(url) or True))
     assert serving.open_browser("http://127.0.0.1:1/")
     assert opened == ["http://127.0.0.1:1/"]
-
-

@@ -95,8 +95,9 @@ def test_a_report_opens_offline_and_its_menus_change_the_map(results, browser, t
         browser.driver.execute_script(choose, menu, choice)
     there = expected.stps.sel(seq_len=8192, batch_size=4).transpose("sync_latency", "mem_bw")
     found = browser.wait(
-        lambda page: (now := page.driver.execute_script(shown))[0] == float(there.values[0, 0])
-        and now
+        lambda page: (
+            (now := page.driver.execute_script(shown))[0] == float(there.values[0, 0]) and now
+        )
     )
     assert found == pytest.approx(there.values.ravel().tolist(), rel=1e-6)
     assert browser.problems() == []
@@ -159,7 +160,7 @@ def test_bad_input_is_named(results, tmp_path):
 
 
 def test_the_missing_extra_is_named(monkeypatch, results):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     for command in (("explore",), ("report", results / "smoke.nc")):
         done = run(*command)
         assert done.code == 2

@@ -1,4 +1,4 @@
-"""What a tab computes: equal to the model, quick, one program for every move, words for the rest."""
+"""What a tab computes: the model's numbers, quickly, by one program; words where there are none."""
 
 import dataclasses
 import math
@@ -98,8 +98,6 @@ def test_what_does_not_fit_and_what_cannot_be_is_named(session):
     assert (cannot.maps["a"].codes == EXCLUDED).all()
     assert "ep_size must divide" in cannot.points["a"].problem
     assert "ep_size must divide" in headline("A: h100", cannot.points["a"])
-
-
 
 
 @pytest.mark.parametrize("place", [0, -1])

@@ -32,14 +32,15 @@ def test_a_link_brings_the_state_back(begun):
     assert state_of("", default=begun.state) == begun.state
 
 
-@pytest.mark.parametrize("grid", sorted(shipped_grids()))
+def grids():
+    """Shipped grids, without the problems of `optimise` and `uncertainty` beside them."""
+    texts = {name: path.read_text(encoding="utf-8") for name, path in shipped_grids().items()}
+    return sorted(name for name, text in texts.items() if "[axes" in text)
+
+
+@pytest.mark.parametrize("grid", grids())
 def test_every_shipped_grid_can_be_started_from(grid, begun):
-    try:
-        spec = load_grid(grid)
-    except InputError as error:  # a problem for `optimise` or `uncertainty`, no grid
-        assert "unknown key" in str(error)
-        return
-    found = state_of_grid(spec)
+    found = state_of_grid(load_grid(grid))
     assert state_of(query_of(found), default=begun.state) == found
 
 
@@ -186,6 +187,7 @@ def test_what_is_no_result_or_grid_is_refused(tmp_path):
 
 
 def test_both_machines_and_axes_are_checked(begun):
+    state = dataclasses.replace(begun.state, other={"chip": "b200", "batch_size": "4"})
+    state = dataclasses.replace(state, x=Span(name="batch_size", first="1", last="2"))
     with pytest.raises(InputError, match="shares the axes"):
-        state = dataclasses.replace(begun.state, other={"chip": "b200", "batch_size": "4"})
-        check_state(dataclasses.replace(state, x=Span(name="batch_size", first="1", last="2")))
+        check_state(state)

@@ -38,7 +38,9 @@ def line_chart(data: xr.Dataset) -> Any:
     values = {name: np.asarray(style.shown(data[name]), float) for name in names}
     first = "utps" if "utps" in names else names[0]
     labels = {name: style.label(data[name], width=110) for name in names}
-    source = ColumnDataSource({"place": np.arange(data.sizes[dim]), "drawn": values[first], **values})
+    source = ColumnDataSource(
+        {"place": np.arange(data.sizes[dim]), "drawn": values[first], **values}
+    )
     drawn = _figure(title=labels[first])
     if style.is_numeric(data[dim]):
         drawn.line("place", "drawn", source=source, color=style.COLOURS[0], line_width=2)

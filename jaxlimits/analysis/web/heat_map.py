@@ -142,7 +142,7 @@ class HeatMap:
         self.names.data = _names(data)
         self.point.data = _point(data)
         self.look.data = _look(data)
-        low, high = (np.log10([data.low, data.high]) if data.log else (data.low, data.high))
+        low, high = np.log10([data.low, data.high]) if data.log else (data.low, data.high)
         self.mapper.update(low=float(low), high=float(high))
         self.colours.update(major_label_overrides=data.ticks.overrides)
         self.ticker.ticks = data.ticks.places

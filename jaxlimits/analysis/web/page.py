@@ -7,6 +7,8 @@ from typing import Any
 
 from jaxlimits.errors import ResultError
 
+_FILES = ("bokeh.min.js", "bokeh-widgets.min.js")
+
 _PAGE = Template(
     """<!doctype html>
 <html lang="en">
@@ -17,14 +19,16 @@ _PAGE = Template(
 <title>$title</title>
 <style>
   :root { color-scheme: light; }
-  body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 68rem; margin: 2rem auto; padding: 0 1.25rem; }
+  body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 68rem; }
+  body { margin: 2rem auto; padding: 0 1.25rem; }
   h1 { line-height: 1.2; margin-bottom: .3rem; }
   h2 { margin-top: 2.2rem; border-bottom: 1px solid #ddd; padding-bottom: .25rem; }
   .note { color: #444; font-size: .9rem; }
   .scroll { overflow-x: auto; }
   table { border-collapse: collapse; font-size: .88rem; margin: .6rem 0; }
   caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
-  th, td { padding: .25rem .6rem; border-bottom: 1px solid #e4e4e4; text-align: right; font-variant-numeric: tabular-nums; vertical-align: top; }
+  th, td { padding: .25rem .6rem; border-bottom: 1px solid #e4e4e4; text-align: right; }
+  th, td { font-variant-numeric: tabular-nums; vertical-align: top; }
   th { border-bottom: 2px solid #bbb; font-weight: 600; }
   tbody th { border-bottom: 1px solid #e4e4e4; font-weight: 400; text-align: left; }
   .word { text-align: left; }
@@ -60,14 +64,22 @@ def write_page(path: Path, *, title: str, body: str, figures: Mapping[str, Any])
         It cannot be written there.
     """
     from bokeh.embed import components  # noqa: PLC0415
-    from bokeh.resources import INLINE  # noqa: PLC0415
 
     script, places = components(dict(figures)) if figures else ("", {})
     for name, place in places.items():
         body = body.replace(f"{{{{ {name} }}}}", place)
-    resources = INLINE.render() if figures else ""
+    resources = _scripts() if figures else ""
     text = _PAGE.substitute(title=title, resources=resources, body=body, script=script)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ResultError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _scripts() -> str:
+    """Bokeh's own scripts. Its ``INLINE`` would add links to those of whatever else is imported."""
+    from bokeh.util.paths import bokehjs_path  # noqa: PLC0415
+
+    folder = bokehjs_path() / "js"
+    texts = [(folder / name).read_text(encoding="utf-8") for name in _FILES]
+    return "".join(f"<script>{text}</script>\n" for text in texts)

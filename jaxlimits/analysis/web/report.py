@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from jaxlimits import units
 from jaxlimits.analysis.listing import written
 from jaxlimits.analysis.plots import style
 from jaxlimits.analysis.web.charts import frontier_chart, histogram, line_chart
 from jaxlimits.analysis.web.page import write_page
-from jaxlimits.analysis.web.parts import Part, parts_of, thinned
+from jaxlimits.analysis.web.parts import parts_of, thinned
 from jaxlimits.analysis.web.slices import sliced_map
 
 MOST_VALUES = 1_500_000
@@ -121,7 +122,8 @@ def _cell(value: xr.DataArray) -> str:
         return escape(words.get(value.item(), "–").replace("_", " "))
     if not style.is_numeric(value):
         return escape(str(value.item()))
-    return written(float(style.shown(value)))
+    unit, display = (value.attrs.get(key, "1") for key in ("si_unit", "display_unit"))
+    return written(float(units.convert(float(value), unit, display)))
 
 
 def _provenance(dataset: xr.Dataset) -> str:

@@ -30,7 +30,8 @@ for (let row = 0; row < rows; row++) for (let column = 0; column < columns; colu
 const log = low > 0 && high > 8 * low
 for (let i = 0; i < image.length; i++) image[i] = log ? Math.log10(plain[i]) : plain[i]
 mapper.low = log ? Math.log10(low) : low
-mapper.high = low === high ? mapper.low + 1e-9 + Math.abs(mapper.low) * 1e-6 : log ? Math.log10(high) : high
+mapper.high = log ? Math.log10(high) : high
+if (low === high) mapper.high = mapper.low + 1e-9 + Math.abs(mapper.low) * 1e-6
 formatter.args = {...formatter.args, log}
 title.text = labels[name]
 cells.change.emit()
@@ -104,7 +105,7 @@ def _colour(mapper: Any, formatter: Any, plain: np.ndarray) -> None:
     log = style.spans_decades(plain.ravel())
     finite = plain[np.isfinite(plain)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    mapper.low, mapper.high = (np.log10([low, high]) if log else (low, high))
+    mapper.low, mapper.high = np.log10([low, high]) if log else (low, high)
     if low == high:
         mapper.high = mapper.low + 1e-9 + 1e-6 * abs(mapper.low)
     formatter.args = {"log": log}
