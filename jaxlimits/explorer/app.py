@@ -1,5 +1,6 @@
 """One tab: widgets wired to a session, figures that follow it."""
 
+import functools
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -56,7 +57,7 @@ class App:
         self.side: Side = "a"
         self._waiting = False
         self._asked = 0
-        self.document = pn.state.curdoc
+        self.document: Any = pn.state.curdoc
         self.location = pn.state.location
         html = {"stylesheets": [LOOK], "sizing_mode": "stretch_width", "margin": (4, 10)}
         self.notes = pn.pane.HTML("", **html)
@@ -84,7 +85,7 @@ class App:
             "b": HeatMap(data.get("b", data["a"])),
         }
         for side, figure in self.maps.items():
-            figure.figure.on_event(Tap, lambda event, side=side: self._tapped(side, event))
+            figure.figure.on_event(Tap, functools.partial(self._tapped, side))
         self.bars = Breakdown(bar_names(shown.state, shown.points), shares_of(shown.points))
         self.panes = {
             side: pn.pane.Bokeh(
@@ -142,7 +143,7 @@ class App:
     def _say(self, words: str) -> None:
         self.notes.object = texts.problems((), (), words)
 
-    def _tapped(self, side: Side, event: Tap) -> None:
+    def _tapped(self, side: Side, event: Any) -> None:
         self.session.tap(side, event.x, event.y)
         self._changed()
 

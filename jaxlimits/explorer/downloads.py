@@ -10,7 +10,7 @@ from jaxlimits.errors import InputError, ResultError
 from jaxlimits.explorer.grid_text import NAME, grid_text, result_bytes
 from jaxlimits.explorer.session import Session
 
-_WHOLE_BUTTON = ".bk-btn a { display: block; margin: -6px -12px; padding: 6px 12px; }"
+_WHOLE_BUTTON = ".bk-btn { padding: 0; } .bk-btn a { display: block; padding: 7px 12px; }"
 """Panel listens to the words alone; they are made as large as the button."""
 
 

@@ -144,7 +144,7 @@ def _kept(state: State, catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:
         (~excluded[:, ~excluded.all(axis=0)].any(axis=1), ~excluded.all(axis=0)),
     ):
         if rows.any() and columns.any():
-            return rows, columns
+            return np.asarray(rows), np.asarray(columns)
     raise InputError("no point of the map can be", where=WHERE, remedy="change an axis")
 
 

@@ -67,7 +67,11 @@ class MapControls:
                     ),
                 )
 
-        self.reset.on_click(lambda _: (session.reset(), self._changed()))
+        self.reset.on_click(self._start_again)
+
+    def _start_again(self, _: Any) -> None:
+        self.session.reset()
+        self._changed()
 
     def _on(self, widget: Any, act: Callable[[Any], object]) -> None:
         def moved(event: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import panel as pn
-from bokeh.server.auth_provider import AuthProvider
+from bokeh.server.auth_provider import NullAuth
 from tornado.web import HTTPError
 
 from jaxlimits.errors import InputError
@@ -62,7 +62,7 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-class TokenProvider(AuthProvider):
+class TokenProvider(NullAuth):
     """Lets in who has the token in the address; every page and socket is asked for it."""
 
     def __init__(self, token: str):
@@ -70,7 +70,7 @@ class TokenProvider(AuthProvider):
         super().__init__()
 
     @property
-    def get_user(self) -> Callable[[Any], str]:
+    def get_user(self) -> Any:
         """Return the check of a request: 403 where the token is missing or another."""
 
         def check(handler: Any) -> str:
@@ -81,12 +81,10 @@ class TokenProvider(AuthProvider):
 
         return check
 
-    get_user_async = None
-    login_url = "/"
-    get_login_url = None
-    login_handler = None
-    logout_url = None
-    logout_handler = None
+    @property
+    def login_url(self) -> Any:
+        """Return where Bokeh would send who is not let in; nobody is sent there."""
+        return "/"
 
 
 class Page(pn.template.VanillaTemplate):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from jaxlimits.analysis.plots.style import COLOURS
+from jaxlimits.analysis.web.backend import bokeh_models, new_figure
 from jaxlimits.analysis.web.heat_map import plain_look
 
 PARTS: Mapping[str, str] = {
@@ -23,12 +24,11 @@ class Breakdown:
     """A figure with one bar for each machine."""
 
     def __init__(self, labels: Sequence[str], shares: Shares):
-        from bokeh.models import ColumnDataSource, FactorRange, HoverTool  # noqa: PLC0415
-        from bokeh.plotting import figure  # noqa: PLC0415
+        models = bokeh_models()
 
-        self.source = ColumnDataSource(_data(labels, shares))
-        self.bars = FactorRange(factors=list(reversed(labels)))
-        self.figure = figure(
+        self.source = models.ColumnDataSource(_data(labels, shares))
+        self.bars = models.FactorRange(factors=list(reversed(labels)))
+        self.figure = new_figure(
             height=230,
             sizing_mode="stretch_width",
             y_range=self.bars,
@@ -52,7 +52,7 @@ class Breakdown:
         )
         for key, drawn in zip(PARTS, stacked, strict=True):
             tips = [("", "@bar"), (PARTS[key], f"@{key}{{0.[0000]}} ms")]
-            self.figure.add_tools(HoverTool(renderers=[drawn], tooltips=tips))
+            self.figure.add_tools(models.HoverTool(renderers=[drawn], tooltips=tips))
         legend = self.figure.legend[0]
         legend.update(orientation="horizontal", label_text_font_size="11px", border_line_width=0)
         legend.update(padding=0, margin=4, spacing=4, glyph_width=16, ncols=2)

@@ -2,15 +2,13 @@
 
 import dataclasses
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from jaxlimits.analysis.web.backend import bokeh_models, new_figure
 from jaxlimits.analysis.web.regions import COVER, Name
 from jaxlimits.analysis.web.ticks import Ticks
-
-if TYPE_CHECKING:
-    from bokeh.models import CustomJSHover
 
 _LABEL_WIDTH = 44
 """Characters of an axis' label in one line."""
@@ -94,41 +92,35 @@ class HeatMap:
     """
 
     def __init__(self, data: MapData, *, height: int = 380):
-        from bokeh.models import (  # noqa: PLC0415
-            ColorBar,
-            ColumnDataSource,
-            FixedTicker,
-            LinearColorMapper,
-            Range1d,
-        )
+        models = bokeh_models()
         from bokeh.palettes import Cividis256  # noqa: PLC0415
-        from bokeh.plotting import figure  # noqa: PLC0415
 
         rows, columns = data.values.shape
-        self.cells = ColumnDataSource(_cells(data))
-        self.axes = ColumnDataSource(_axes(data))
-        self.words = ColumnDataSource({"words": data.words})
-        self.names = ColumnDataSource(_names(data))
-        self.point = ColumnDataSource(_point(data))
-        self.look = ColumnDataSource(_look(data))
-        self.figure = figure(
+        self.cells = models.ColumnDataSource(_cells(data))
+        self.axes = models.ColumnDataSource(_axes(data))
+        self.words = models.ColumnDataSource({"words": data.words})
+        self.names = models.ColumnDataSource(_names(data))
+        self.point = models.ColumnDataSource(_point(data))
+        self.look = models.ColumnDataSource(_look(data))
+        self.figure = new_figure(
             height=height,
             sizing_mode="stretch_width",
-            x_range=Range1d(-0.5, columns - 0.5, bounds="auto"),
-            y_range=Range1d(-0.5, rows - 0.5, bounds="auto"),
+            x_range=models.Range1d(-0.5, columns - 0.5, bounds="auto"),
+            y_range=models.Range1d(-0.5, rows - 0.5, bounds="auto"),
             tools="pan,wheel_zoom,box_zoom,reset,save",
             toolbar_location="above",
             title=data.title,
         )
-        self.figure.toolbar.logo = None
-        self.mapper = LinearColorMapper(palette=Cividis256, nan_color="#00000000")
+        self.mapper = models.LinearColorMapper(palette=Cividis256, nan_color="#00000000")
         place = {"x": -0.5, "y": -0.5, "dw": columns, "dh": rows}
         drawn = self.figure.image("image", source=self.cells, color_mapper=self.mapper, **place)
-        covers = LinearColorMapper(palette=list(COVER), low=-0.5, high=3.5)
+        covers = models.LinearColorMapper(palette=list(COVER), low=-0.5, high=3.5)
         self.figure.image("cover", source=self.cells, color_mapper=covers, **place)
         self._draw_names()
-        self.ticker = FixedTicker()
-        self.colours = ColorBar(color_mapper=self.mapper, ticker=self.ticker, width=14, padding=6)
+        self.ticker = models.FixedTicker()
+        self.colours = models.ColorBar(
+            color_mapper=self.mapper, ticker=self.ticker, width=14, padding=6
+        )
         self.figure.add_layout(self.colours, "right")
         self._add_hover(drawn)
         plain_look(self.figure)
@@ -170,21 +162,21 @@ class HeatMap:
         )  # fmt: skip
 
     def _add_hover(self, drawn: Any) -> None:
-        from bokeh.models import CustomJSHover, HoverTool  # noqa: PLC0415
+        models = bokeh_models()
 
-        def along(key: str) -> "CustomJSHover":
+        def along(key: str) -> Any:
             args = {"axis": self.axes, "key": key, "look": self.look}
-            return CustomJSHover(args=args, code=_AXIS_HOVER)
+            return models.CustomJSHover(args=args, code=_AXIS_HOVER)
 
-        values = CustomJSHover(args={"look": self.look}, code=_VALUE_HOVER)
-        codes = CustomJSHover(args={"names": self.words}, code=_CODE_HOVER)
+        values = models.CustomJSHover(args={"look": self.look}, code=_VALUE_HOVER)
+        codes = models.CustomJSHover(args={"names": self.words}, code=_CODE_HOVER)
         formatters = {
             "$x": along("x"),
             "$y": along("y"),
             "@image": values,
             "@codes": codes,
         }
-        self.hover = HoverTool(renderers=[drawn], formatters=formatters)
+        self.hover = models.HoverTool(renderers=[drawn], formatters=formatters)
         self.figure.add_tools(self.hover)
 
 

@@ -15,7 +15,7 @@ _STRIPES = 64
 _COARSE = 64
 """Cells to a side in which the middle of a region is looked for."""
 
-_EDGE = 0.11
+_EDGE = 0.14
 """Share of a map's width that half a name takes."""
 
 _LEAST_SHARE = 0.004
@@ -42,7 +42,7 @@ def cover_of(codes: np.ndarray, striped: np.ndarray) -> np.ndarray:
         Where there is no value to show.
     """
     rows, columns = codes.shape
-    up, across = np.indices(codes.shape, sparse=True)
+    up, across = np.arange(rows)[:, None], np.arange(columns)
     phase = up * (_STRIPES / max(rows, 1)) + across * (_STRIPES / max(columns, 1))
     stripes = np.where(phase % 2.0 < 0.7, STRIPE, GREY)
     cover = np.where(striped, stripes, NOTHING).astype(np.uint8)

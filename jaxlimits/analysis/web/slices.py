@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.web.backend import bokeh_models, new_figure
 from jaxlimits.analysis.web.heat_map import plain_look
 from jaxlimits.analysis.web.regions import GREY, NOTHING, STRIPE
 
@@ -53,7 +54,8 @@ def sliced_map(data: xr.Dataset) -> Any:
         Numeric variables along the same two axes or more.
     """
     from bokeh.layouts import column, row  # noqa: PLC0415
-    from bokeh.models import ColumnDataSource, CustomJS, Select  # noqa: PLC0415
+
+    models = bokeh_models()
 
     up, across = _map_axes(data)
     dims = [str(dim) for dim in data.sizes]
@@ -61,17 +63,19 @@ def sliced_map(data: xr.Dataset) -> Any:
     arrays = {name: data[name].transpose(*dims) for name in map(str, data.data_vars)}
     flat = {name: _numbers(array).ravel() for name, array in arrays.items()}
     steps = dict(zip(dims, _steps([data.sizes[dim] for dim in dims]), strict=True))
-    menu = Select(title="variable", options=_order(arrays), value=_order(arrays)[0], width=220)
+    menu = models.Select(
+        title="variable", options=_order(arrays), value=_order(arrays)[0], width=220
+    )
     picks = [_pick(data, dim) for dim in others]
     rows, columns = data.sizes[up], data.sizes[across]
     begun = data.isel(dict.fromkeys(others, 0)).transpose(up, across)
-    cells = ColumnDataSource(_cells(begun, menu.value))
+    cells = models.ColumnDataSource(_cells(begun, menu.value))
     figure, mapper, formatter = _map_figure(data, cells, up=up, across=across)
     _colour(mapper, formatter, cells.data["plain"][0])
     figure.title.text = style.label(arrays[menu.value], width=110)
-    choose = CustomJS(
+    choose = models.CustomJS(
         args={
-            "menu": menu, "picks": picks, "values": ColumnDataSource(flat), "cells": cells,
+            "menu": menu, "picks": picks, "values": models.ColumnDataSource(flat), "cells": cells,
             "steps": [steps[dim] for dim in others], "row_step": steps[up],
             "column_step": steps[across], "rows": rows, "columns": columns, "mapper": mapper,
             "formatter": formatter, "title": figure.title,
@@ -90,8 +94,9 @@ def sliced_map(data: xr.Dataset) -> Any:
 def _cells(begun: xr.Dataset, name: str) -> dict[str, list[np.ndarray]]:
     """What the map shows first; in the browser each choice does the same."""
     plain = _numbers(begun[name])
-    up, across = np.indices(plain.shape, sparse=True)
-    stripes = np.where((up + across) % 4 < 2, STRIPE, GREY)
+    rows, columns = plain.shape
+    diagonal = np.arange(rows)[:, None] + np.arange(columns)
+    stripes = np.where(diagonal % 4 < 2, STRIPE, GREY)
     image = np.log10(plain) if style.spans_decades(plain.ravel()) else plain
     cells = {
         "image": [image.astype(np.float32)],
@@ -136,10 +141,10 @@ def _steps(lengths: list[int]) -> list[int]:
 
 
 def _pick(data: xr.Dataset, dim: str) -> Any:
-    from bokeh.models import Select  # noqa: PLC0415
+    models = bokeh_models()
 
     options = _labels(data[dim])
-    return Select(title=dim, options=options, value=options[0], width=150)
+    return models.Select(title=dim, options=options, value=options[0], width=150)
 
 
 def _labels(coordinate: xr.DataArray) -> list[str]:
@@ -156,44 +161,35 @@ def _labels(coordinate: xr.DataArray) -> list[str]:
 
 
 def _map_figure(data: xr.Dataset, cells: Any, *, up: str, across: str) -> tuple[Any, Any, Any]:
-    from bokeh.models import (  # noqa: PLC0415
-        ColorBar,
-        CustomJSHover,
-        CustomJSTickFormatter,
-        HoverTool,
-        LinearColorMapper,
-        Range1d,
-    )
+    models = bokeh_models()
     from bokeh.palettes import Cividis256  # noqa: PLC0415
-    from bokeh.plotting import figure  # noqa: PLC0415
 
     from jaxlimits.analysis.web.regions import COVER  # noqa: PLC0415
 
     rows, columns = data.sizes[up], data.sizes[across]
-    drawn = figure(
+    drawn = new_figure(
         height=440, sizing_mode="stretch_width", title=" ",
-        x_range=Range1d(-0.5, columns - 0.5), y_range=Range1d(-0.5, rows - 0.5),
+        x_range=models.Range1d(-0.5, columns - 0.5), y_range=models.Range1d(-0.5, rows - 0.5),
         tools="pan,wheel_zoom,box_zoom,reset,save", toolbar_location="above",
     )  # fmt: skip
-    drawn.toolbar.logo = None
-    mapper = LinearColorMapper(palette=Cividis256, nan_color="#00000000")
+    mapper = models.LinearColorMapper(palette=Cividis256, nan_color="#00000000")
     place = {"x": -0.5, "y": -0.5, "dw": columns, "dh": rows}
     image = drawn.image("image", source=cells, color_mapper=mapper, **place)
-    covers = LinearColorMapper(palette=list(COVER), low=-0.5, high=3.5)
+    covers = models.LinearColorMapper(palette=list(COVER), low=-0.5, high=3.5)
     drawn.image("cover", source=cells, color_mapper=covers, **place)
-    formatter = CustomJSTickFormatter(args={"log": False}, code=_TICK)
-    drawn.add_layout(ColorBar(color_mapper=mapper, formatter=formatter, width=14), "right")
+    formatter = models.CustomJSTickFormatter(args={"log": False}, code=_TICK)
+    drawn.add_layout(models.ColorBar(color_mapper=mapper, formatter=formatter, width=14), "right")
     tips = [(across, "$x{custom}"), (up, "$y{custom}"), ("value", "@plain")]
     formatters: dict[str, Any] = {
-        "$x": CustomJSHover(args={"labels": _labels(data[across])}, code=_HOVER_NAME),
-        "$y": CustomJSHover(args={"labels": _labels(data[up])}, code=_HOVER_NAME),
+        "$x": models.CustomJSHover(args={"labels": _labels(data[across])}, code=_HOVER_NAME),
+        "$y": models.CustomJSHover(args={"labels": _labels(data[up])}, code=_HOVER_NAME),
     }
     if "limit" in data:
         flags, words = (data["limit"].attrs[k] for k in ("flag_values", "flag_meanings"))
         meanings = dict(zip(map(str, np.asarray(flags).tolist()), words.split(), strict=True))
         tips.append(("binds", "@limit{custom}"))
-        formatters["@limit"] = CustomJSHover(args={"meanings": meanings}, code=_HOVER_CODE)
-    drawn.add_tools(HoverTool(renderers=[image], tooltips=tips, formatters=formatters))
+        formatters["@limit"] = models.CustomJSHover(args={"meanings": meanings}, code=_HOVER_CODE)
+    drawn.add_tools(models.HoverTool(renderers=[image], tooltips=tips, formatters=formatters))
     for axis, dim in ((drawn.xaxis[0], across), (drawn.yaxis[0], up)):
         label_places(axis, data[dim])
     plain_look(drawn)
