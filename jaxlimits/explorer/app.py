@@ -197,7 +197,8 @@ class App:
         if not any(card.fields or card.menus for card in self.cards):
             return
         settings = self.session.state.of(self.side)
-        values, centres = self.session.values(self.side), self.session.centres(self.side)
+        values = self.session.values(self.side)
+        centres = self.session.centres(self.side)
         for card in self.cards:
             card.show(settings, values, centres)
 

@@ -45,12 +45,16 @@ class FieldControl:
             margin=(0, 10, 4, 10), css_classes=["field", f"field-{name}"],
         )  # fmt: skip
         self.scale = scale_of(name, 1.0)
+        self._shown: tuple[float, float, str | None] | None = None
         self.text.param.watch(self._typed, "value")
         self.slider.param.watch(self._moved, "value")
         self.view = pn.Column(self.text, self.slider, margin=0)
 
     def show(self, value: float, centre: float, text: str | None) -> None:
         """Show a value; ``centre`` is the catalog's, ``text`` what was written, if anything."""
+        if (value, centre, text) == self._shown:  # most are untouched by a move
+            return
+        self._shown = (value, centre, text)
         self._quiet = True
         try:
             self.scale = scale_of(self.name, centre)
@@ -64,10 +68,12 @@ class FieldControl:
 
     def _typed(self, event: Any) -> None:
         if not self._quiet:
+            self._shown = None  # what was typed may be refused, and then goes
             self._change(self.name, event.new.strip() or None)
 
     def _moved(self, event: Any) -> None:
         if not self._quiet:
+            self._shown = None
             place = min(event.new, len(self.scale.texts) - 1)
             self._change(self.name, self.scale.texts[place])
 
@@ -87,9 +93,11 @@ class MenuControl:
 
     def show(self, choice: str | None) -> None:
         """Show a choice; none where nothing is named."""
+        shown = choice or _NONE
+        if self.menu.value == shown:
+            return
         self._quiet = True
         try:
-            shown = choice or _NONE
             if shown not in self.menu.options:
                 self.menu.options = [*self.menu.options, shown]
             self.menu.value = shown

@@ -152,7 +152,9 @@ class Running:
 
 @pytest.fixture(scope="session")
 def running():
-    """An explorer that forgets closed tabs after two seconds."""
-    found = Running(begun=start(), port=5206, lost_after=2_000)
-    yield found
-    found.stop()
+    """An explorer that forgets closed tabs after two seconds, and asks for two fields alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jaxlimits.explorer.needs.ASKED", ("mem_bw", "sync_latency"))
+        found = Running(begun=start(), port=5206, lost_after=2_000)
+        yield found
+        found.stop()

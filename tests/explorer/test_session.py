@@ -112,7 +112,7 @@ def test_absurd_ends_of_every_slider_give_numbers_or_words(begun, place):
         words = headline("A", point)
         assert "nan" not in words
         assert "inf" not in words.replace("infinite", "").replace("info", "")
-        if place == -1:
+        if place == -1 or name.startswith("draft_"):
             continue
         found = {"a": map_of(state, "a", catalog)}
         maps_data(state, found, {"a": point})

@@ -116,6 +116,9 @@ class HeatMap:
         drawn = self.figure.image("image", source=self.cells, color_mapper=self.mapper, **place)
         covers = models.LinearColorMapper(palette=list(COVER), low=-0.5, high=3.5)
         self.figure.image("cover", source=self.cells, color_mapper=covers, **place)
+        for axis in (self.figure.xaxis[0], self.figure.yaxis[0]):
+            # Kept: another model in its place has Bokeh look through the whole page.
+            axis.ticker = models.FixedTicker()
         self._draw_names()
         self.ticker = models.FixedTicker()
         self.colours = models.ColorBar(
@@ -140,7 +143,7 @@ class HeatMap:
         self.ticker.ticks = data.ticks.places
         self.figure.title.text = data.title
         for drawn, axis in ((self.figure.xaxis[0], data.x), (self.figure.yaxis[0], data.y)):
-            drawn.ticker = axis.ticks.places
+            drawn.ticker.ticks = axis.ticks.places
             drawn.major_label_overrides = axis.ticks.overrides
             drawn.axis_label = textwrap.fill(axis.title, _LABEL_WIDTH)
         self.hover.tooltips = [
