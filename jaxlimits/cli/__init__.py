@@ -17,12 +17,14 @@ from jaxlimits.cli import (
     calibrate,
     catalog,
     compare,
+    explore,
     export,
     info,
     optimise,
     pack,
     plot,
     point,
+    report,
     solve,
     study,
     sweep,
@@ -56,6 +58,8 @@ app.command("catalog")(catalog.catalog)
 app.command("info")(info.info)
 app.command("export")(export.export)
 app.command("plot")(plot.plot)
+app.command("explore")(explore.explore)
+app.command("report")(report.report)
 app.command("pack")(pack.pack)
 app.command("calibrate")(calibrate.calibrate)
 app.command("compare")(compare.compare)

@@ -27,6 +27,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "jaxlimits plot smoke.nc roofline --select mem_bw='4 TB/s' --select sync_latency='10 us'"
         " --select seq_len=4096 --columns batch_size -o roofs.svg",
     ),
+    "report": ("jaxlimits report smoke.nc -o report.html",),
+    "explore": (
+        "jaxlimits explore",
+        "jaxlimits explore smoke.nc --no-browser",
+        "jaxlimits explore paper --port 5010",
+    ),
     "export": (
         "jaxlimits export smoke.nc --csv --select batch_size=8 --var utps --var limit",
         "jaxlimits export smoke.nc --zarr",

@@ -41,7 +41,7 @@ class Inputs(NamedTuple):
     Parameters
     ----------
     base
-        Fields and scale factors that do not vary [SI].
+        Fields and scale factors that do not vary, and targets of requirements [SI].
     axes
         For each dimension, in order, the fields that vary along it [SI], padded to whole chunks;
         none for a switch.
@@ -56,20 +56,30 @@ def make_mesh(devices: Sequence[Any]) -> Mesh:
     return Mesh(np.asarray(devices), (_DEVICES,))
 
 
-def place_inputs(scenario: Scenario, plan: Plan, *, precision: str, mesh: Mesh) -> Inputs:
+def place_inputs(
+    scenario: Scenario,
+    plan: Plan,
+    *,
+    requirements: Iterable[Requirement] = (),
+    precision: str,
+    mesh: Mesh,
+) -> Inputs:
     """Send the numbers of a grid to every device, once for all chunks.
 
     Parameters
     ----------
     scenario, plan
         The grid, and how it is cut.
+    requirements
+        Unknowns to solve for; their targets go with the numbers that do not vary.
     precision
         ``"float32"`` or ``"float64"``.
     mesh
         The devices.
     """
     dtype = np.dtype(precision)
-    base = {name: np.asarray(value, dtype) for name, value in scenario.base.items()}
+    numbers = {**scenario.base, **{asked.aim: asked.target for asked in requirements}}
+    base = {name: np.asarray(value, dtype) for name, value in numbers.items()}
     axes = tuple(
         {name: _padded(column.astype(dtype), count * size) for name, column in columns.items()}
         for columns, count, size in zip(scenario.columns, plan.counts, plan.block, strict=True)
@@ -137,7 +147,7 @@ def run_chunks(
             places,
             static=tuple(sorted(static.items())),
             outputs=outputs,
-            requirements=requirements,
+            requirements=tuple(asked.without_target() for asked in requirements),
             counted=tuple(dict.fromkeys(name for r in reductions for name in r.of)),
             plan=plan,
             bits=bits,

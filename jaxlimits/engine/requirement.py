@@ -75,7 +75,7 @@ class Tried(NamedTuple):
     limit: jax.Array
 
 
-def answer(asked: Requirement, trial: Trial, *, here: jax.Array) -> Answer:
+def answer(asked: Requirement, trial: Trial, *, target: jax.Array, here: jax.Array) -> Answer:
     """Find the value of the unknown that a requirement asks for.
 
     Parameters
@@ -84,6 +84,8 @@ def answer(asked: Requirement, trial: Trial, *, here: jax.Array) -> Answer:
         The requirement.
     trial
         What a value of the unknown comes to.
+    target
+        What the metric is brought to: traced, so that one program serves every target.
     here
         The value that the point has now, which its other fields admit.
     """
@@ -95,7 +97,7 @@ def answer(asked: Requirement, trial: Trial, *, here: jax.Array) -> Answer:
             fits = fits & ~jnp.isnan(metric)
         metric = jnp.where(fits & allowed, metric, jnp.nan)
         sign = 1.0 if asked.at_least else -1.0
-        met = sign * metric >= sign * asked.target
+        met = sign * metric >= sign * target
         return Tried(value, metric, sign * metric, met, allowed, fits, jnp.asarray(metrics.limit))
 
     if asked.candidates:

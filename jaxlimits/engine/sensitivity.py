@@ -45,7 +45,8 @@ def outputs_at(
     Parameters
     ----------
     values
-        Every field by its name [SI]; ``<field>_scale`` multiplies its field.
+        Every field by its name [SI]; ``<field>_scale`` multiplies its field. The target of each
+        requirement too.
     static
         Every static field of the deployment.
     names
@@ -63,7 +64,7 @@ def outputs_at(
         name: value
         for asked in requirements
         if not asked.quantities.keys().isdisjoint(names)
-        for name, value in solve(asked, fields, static).items()
+        for name, value in solve(asked, fields, static, target=values[asked.aim]).items()
     }
     for name in set(names) - found.keys():
         asked = sensitivity(name)
@@ -71,7 +72,9 @@ def outputs_at(
     return {name: found[name] for name in sorted(names)}
 
 
-def solve(asked: Requirement, fields: Values, static: Static) -> dict[str, jax.Array]:
+def solve(
+    asked: Requirement, fields: Values, static: Static, *, target: jax.Array
+) -> dict[str, jax.Array]:
     """Solve a requirement at one point; its variables by their names."""
     spared = {flag for flag, (fields_of, _) in PROMISES.items() if asked.field in fields_of}
     general = tuple((name, name in spared or choice) for name, choice in static)
@@ -93,7 +96,7 @@ def solve(asked: Requirement, fields: Values, static: Static) -> dict[str, jax.A
             return differentiate(response, changed, general), metrics, allowed
         return getattr(metrics, asked.metric), metrics, allowed
 
-    found = answer(asked, trial, here=fields[asked.field])
+    found = answer(asked, trial, target=target, here=fields[asked.field])
     return {asked.name: found.value, asked.reached: found.reached, asked.reason: found.reason}
 
 

@@ -204,7 +204,13 @@ class _Line:
             keep_pages()
         self.job = job
         self.mesh = mesh
-        self.inputs = place_inputs(job.scenario, job.plan, precision=job.precision, mesh=mesh)
+        self.inputs = place_inputs(
+            job.scenario,
+            job.plan,
+            requirements=job.requirements,
+            precision=job.precision,
+            mesh=mesh,
+        )
         self.static = job.scenario.fixed_static()
         self.reductions = job.reductions
 

@@ -90,6 +90,15 @@ class Requirement:
         return schema.reason_name(self.name)
 
     @property
+    def aim(self) -> str:
+        """Name under which the engine is given the target, a number like any other."""
+        return f"{self.name}_target"
+
+    def without_target(self) -> "Requirement":
+        """Return what a program is made for: it serves every target."""
+        return dataclasses.replace(self, target=0.0)
+
+    @property
     def quantities(self) -> dict[str, Quantity]:
         """What its variables mean, by their names."""
         field, metric = schema.FIELDS[self.field], schema.output(self.metric)

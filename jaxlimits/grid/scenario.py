@@ -49,6 +49,8 @@ class Scenario:
         For each axis the fields that vary along it; none for a switch.
     rules
         Prices and budgets.
+    general
+        Whether no term is spared: one program then serves every value of the fields.
     """
 
     where: str
@@ -57,6 +59,7 @@ class Scenario:
     axes: tuple[Axis, ...] = ()
     columns: tuple[Columns, ...] = ()
     rules: Rules = NO_RULES
+    general: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -75,7 +78,7 @@ class Scenario:
     def fixed_static(self) -> dict[str, str | bool]:
         """Return every static field of the deployment but the switches that vary."""
         needed = {
-            flag: any(self.reaches(name, above=least) for name in names)
+            flag: self.general or any(self.reaches(name, above=least) for name in names)
             for flag, (names, least) in PROMISES.items()
         }
         return {**self.switches, **needed}

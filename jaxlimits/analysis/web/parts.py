@@ -1,0 +1,109 @@
+"""What a result is made of: maps over its axes, lists of winners, histograms, single numbers."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import xarray as xr
+
+_SUFFIXES = {
+    "_point": "frontier",
+    "_rank": "table",
+    "_bin": "histogram",
+    "_share": "table",
+    "_code": "table",
+}
+"""What a reduction's own dimension says of how it is best shown, by its ending."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """Variables that are shown together.
+
+    Parameters
+    ----------
+    kind
+        ``map``, ``line``, ``table``, ``frontier``, ``histogram`` or ``numbers``.
+    data
+        The variables, along the same dimensions.
+    own
+        The dimension of the reduction's own, if there is one.
+    """
+
+    kind: str
+    data: xr.Dataset
+    own: str = ""
+
+    @property
+    def title(self) -> str:
+        """What is shown, in words."""
+        dims = [str(dim) for dim in self.data.sizes]
+        if self.own:
+            return self.own.rpartition("_")[0]
+        return f"over {' × '.join(dims)}" if dims else "single numbers"
+
+
+def parts_of(dataset: xr.Dataset) -> Iterator[Part]:
+    """Yield the parts of a result: those over its axes first."""
+    squeezed = dataset.squeeze()
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, variable in squeezed.data_vars.items():
+        groups.setdefault(tuple(map(str, variable.dims)), []).append(str(name))
+    for dims, names in sorted(groups.items(), key=lambda group: -len(group[0])):
+        yield from _parts(squeezed, dims, names)
+
+
+def _parts(dataset: xr.Dataset, dims: tuple[str, ...], names: list[str]) -> Iterator[Part]:
+    own = next((dim for dim in dims if _kind(dim, dataset)), "")
+    numeric = [name for name in names if dataset[name].dtype.kind in "fiu"]
+    if own and len(dims) == 1:
+        kind = _kind(own, dataset)
+        found = dataset[names]
+        yield Part(kind=kind if len(numeric) >= (2 if kind == "frontier" else 1) else "table",
+                   data=found, own=own)  # fmt: skip
+    elif not dims:
+        yield Part(kind="numbers", data=dataset[names])
+    elif len(dims) == 1:
+        yield Part(kind="line" if numeric else "table", data=dataset[names])
+    elif numeric:
+        yield Part(kind="map", data=dataset[numeric])
+
+
+def _kind(dim: str, dataset: xr.Dataset) -> str:
+    """How a dimension of a reduction is shown; nothing where it is an axis of the grid."""
+    if dim in dataset.coords and "display_unit" in dataset[dim].attrs and not dim.endswith("_bin"):
+        return ""
+    return next((kind for suffix, kind in _SUFFIXES.items() if dim.endswith(suffix)), "")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Thinned:
+    """A dataset of bounded size, and what was left out of it, in words."""
+
+    data: xr.Dataset
+    words: str
+
+
+def thinned(dataset: xr.Dataset, *, values: int) -> Thinned:
+    """Keep every second, fourth … value along the longest axes until so many numbers are left."""
+    sizes = {str(dim): length for dim, length in dataset.sizes.items()}
+    steps = dict.fromkeys(sizes, 1)
+
+    def left() -> int:
+        return len(dataset.data_vars) * int(
+            np.prod([-(-length // steps[dim]) for dim, length in sizes.items()])
+        )
+
+    while left() > values:
+        longest = max(sizes, key=lambda dim: -(-sizes[dim] // steps[dim]))
+        steps[longest] *= 2
+    cut = {dim: step for dim, step in steps.items() if step > 1}
+    kept = dataset.isel({dim: slice(None, None, step) for dim, step in cut.items()})
+    return Thinned(data=kept, words=_thinning(cut, sizes))
+
+
+def _thinning(cut: Mapping[str, int], sizes: Mapping[str, int]) -> str:
+    if not cut:
+        return ""
+    told = ", ".join(f"one in {step} of the {sizes[dim]:,} of {dim}" for dim, step in cut.items())
+    return f"Thinned to keep this file small: {told}. The result itself has every value."

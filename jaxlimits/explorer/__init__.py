@@ -1,0 +1,1 @@
+"""The explorer: the model live in a browser, on this machine alone unless told otherwise."""

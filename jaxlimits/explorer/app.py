@@ -1,0 +1,229 @@
+"""One tab: widgets wired to a session, figures that follow it."""
+
+import functools
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+from bokeh.events import Tap
+
+from jaxlimits import schema
+from jaxlimits.analysis.web.bars import Breakdown
+from jaxlimits.analysis.web.heat_map import HeatMap
+from jaxlimits.explorer import texts
+from jaxlimits.explorer.controls import RecordCard
+from jaxlimits.explorer.downloads import download_buttons
+from jaxlimits.explorer.map_controls import MapControls
+from jaxlimits.explorer.session import Session, Shown
+from jaxlimits.explorer.start import Start
+from jaxlimits.explorer.state import Side
+from jaxlimits.explorer.views import bar_names, machine_names, maps_data, shares_of
+
+LOOK = (Path(__file__).with_name("look.css")).read_text(encoding="utf-8")
+
+_SIDE_BY_SIDE = ":host { flex: 1 1 440px !important; width: auto !important; min-width: 0; }"
+"""Two maps in a row where the page is wide enough for both."""
+
+_HINT = (
+    '<p class="quiet">The circle is the point that the numbers are about: click on a map to move '
+    "it. Striped: does not fit, or cannot be. The address of this page brings all of it back.</p>"
+)
+
+_GATHER = 15
+"""Milliseconds in which moves are gathered before the map follows."""
+
+_log = logging.getLogger("jaxlimits.explorer")
+
+_solver = ThreadPoolExecutor(1, thread_name_prefix="needs")
+"""Finds what is needed beside the moves, for all tabs one after another: its first answer takes
+seconds to compile."""
+
+
+class App:
+    """The page of one tab.
+
+    Parameters
+    ----------
+    begun
+        What the explorer starts with.
+    query
+        Of the tab's address.
+    """
+
+    def __init__(self, begun: Start, query: str):
+        self.session = Session(begun, query)
+        self.side: Side = "a"
+        self._waiting = False
+        self._asked = 0
+        self.document: Any = pn.state.curdoc
+        self.location = pn.state.location
+        html = {"stylesheets": [LOOK], "sizing_mode": "stretch_width", "margin": (4, 10)}
+        self.notes = pn.pane.HTML("", **html)
+        self.tiles = pn.pane.HTML("", **html)
+        self.needs = pn.pane.HTML("", **html)
+        self.table = pn.pane.HTML("", **html)
+        shown = self.session.shown()
+        self._make_figures(shown)
+        self.map_controls = MapControls(self.session, self._changed)
+        self.cards = [
+            RecordCard(record, begun.catalog, self._set, self._show_cards)
+            for record in schema.RECORDS
+        ]
+        self.edited = pn.widgets.RadioButtonGroup(
+            options={"Machine A": "a", "Machine B": "b"}, value="a", width=300, margin=(4, 10)
+        )
+        self.edited.param.watch(self._edit, "value")
+        self._show(shown)
+
+    def _make_figures(self, shown: Shown) -> None:
+        """Both maps, of which the second may be hidden, and the bars."""
+        data = maps_data(shown.state, shown.maps, shown.points)
+        self.maps: dict[Side, HeatMap] = {
+            "a": HeatMap(data["a"]),
+            "b": HeatMap(data.get("b", data["a"])),
+        }
+        for side, figure in self.maps.items():
+            figure.figure.on_event(Tap, functools.partial(self._tapped, side))
+        self.bars = Breakdown(bar_names(shown.state, shown.points), shares_of(shown.points))
+        self.panes = {
+            side: pn.pane.Bokeh(
+                figure.figure,
+                sizing_mode="stretch_width",
+                margin=(4, 10),
+                stylesheets=[_SIDE_BY_SIDE],
+            )
+            for side, figure in self.maps.items()
+        }
+
+        self.both = pn.FlexBox(*self.panes.values(), sizing_mode="stretch_width")
+
+    def page(self, template: Any) -> Any:
+        """Lay everything out."""
+        template.sidebar.extend(
+            [
+                *self.map_controls.quick,
+                self.map_controls.card,
+                self.map_controls.target,
+                pn.pane.HTML("<b>Every field of</b>", stylesheets=[LOOK], margin=(10, 10, 0, 10)),
+                self.edited,
+                *(card.view for card in self.cards),
+                *download_buttons(self.session, self._say),
+                self.map_controls.reset,
+            ]
+        )
+        template.main.extend(
+            [
+                self.notes,
+                self.tiles,
+                self.both,
+                pn.pane.HTML(_HINT, stylesheets=[LOOK], margin=(0, 14)),
+                pn.pane.Bokeh(self.bars.figure, sizing_mode="stretch_width", margin=(4, 10)),
+                self.needs,
+                pn.Card(
+                    self.table,
+                    title="All numbers",
+                    collapsed=True,
+                    sizing_mode="stretch_width",
+                    margin=(4, 10),
+                ),
+            ]
+        )
+        return template
+
+    def _set(self, name: str, text: str | None) -> None:
+        self.session.set(self.side, name, text)
+        self._changed()
+
+    def _edit(self, event: Any) -> None:
+        self.side = event.new
+        self._show_cards()
+
+    def _say(self, words: str) -> None:
+        self.notes.object = texts.problems((), (), words)
+
+    def _tapped(self, side: Side, event: Any) -> None:
+        self.session.tap(side, event.x, event.y)
+        self._changed()
+
+    def _changed(self) -> None:
+        """Follow the state soon: moves that arrive together are answered once."""
+        if self._waiting:
+            return
+        self._waiting = True
+        self.document.add_timeout_callback(self._follow, _GATHER)
+
+    def _follow(self) -> None:
+        self._waiting = False
+        self._show(self.session.shown())
+
+    def _show(self, shown: Shown) -> None:
+        names = machine_names(shown.state)
+        points = texts.sides(names, shown.points)
+        for side, data in maps_data(shown.state, shown.maps, shown.points).items():
+            self.maps[side].show(data)
+        if self.panes["b"].visible != shown.state.is_compared:
+            self.panes["b"].visible = shown.state.is_compared
+        self.bars.show(bar_names(shown.state, shown.points), shares_of(shown.points))
+        tiles = "".join(texts.headline(name, point) for name, point in points.items())
+        self.tiles.object = f'<div class="machines">{tiles}</div>'
+        self.table.object = texts.metrics_table(points)
+        self.notes.object = texts.problems(shown.maps.values(), (), shown.said)
+        self.map_controls.show()
+        self._show_side()
+        self._show_cards()
+        if self.location is not None:
+            self.location.search = f"?{self._kept_query()}"
+        self._ask()
+
+    def _kept_query(self) -> str:
+        """The state's query; the token of the address stays in it."""
+        from urllib.parse import urlencode  # noqa: PLC0415
+
+        from jaxlimits.explorer.links import TOKEN  # noqa: PLC0415
+
+        given = (pn.state.session_args or {}).get(TOKEN)
+        token = f"&{urlencode({TOKEN: given[0].decode()})}" if given else ""
+        return f"{self.session.query}{token}"
+
+    def _show_side(self) -> None:
+        compared = self.session.state.is_compared
+        self.edited.disabled = not compared
+        if not compared and self.side == "b":
+            self.edited.value = "a"
+
+    def _show_cards(self) -> None:
+        if not any(card.fields or card.menus for card in self.cards):
+            return
+        settings = self.session.state.of(self.side)
+        values = self.session.values(self.side)
+        centres = self.session.centres(self.side)
+        for card in self.cards:
+            card.show(settings, values, centres)
+
+    def _ask(self) -> None:
+        """Look for what is needed beside the moves; an answer that comes too late is dropped."""
+        self._asked += 1
+        number = self._asked
+
+        def answer() -> None:
+            if number != self._asked:
+                return
+            needs = self.session.needs()
+            self.document.add_next_tick_callback(lambda: self._answered(number, needs))
+
+        _solver.submit(answer).add_done_callback(_raised)
+
+    def _answered(self, number: int, needs: Any) -> None:
+        if number != self._asked:
+            return
+        names = machine_names(self.session.state)
+        listed = texts.needs_list({names[side]: each for side, each in needs.items()})
+        self.needs.object = f"<h2>What it takes</h2><div class='two'>{listed}</div>"
+
+
+def _raised(answer: Future) -> None:
+    """Let what went wrong beside the moves be seen on the terminal, as what goes wrong in them."""
+    if (error := answer.exception()) is not None:
+        _log.error("what is needed could not be found", exc_info=error)

@@ -1,0 +1,137 @@
+"""What the explorer says in words and tables, as HTML of its own; names are escaped."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+from jaxlimits import schema, units
+from jaxlimits.explorer.needs import Needs, sentence
+from jaxlimits.explorer.points import Map, Point
+from jaxlimits.explorer.state import Side
+from jaxlimits.model.metrics import Limit, Metrics
+
+HEADLINES: Mapping[str, str] = {
+    "utps": "speed of one user",
+    "stps": "throughput of the system",
+    "t_step": "time of a step",
+    "capacity_utilisation": "memory filled",
+    "power": "provisioned power",
+}
+"""Metrics that stand on top, and what they are called there."""
+
+_SHARES = ("capacity_utilisation", "bandwidth_utilisation", "flops_utilisation", "prefill_share")
+
+
+def shown(name: str, value: float | int) -> str:
+    """Return a metric as people read it; codes in a word."""
+    if name in schema.FLAGS:
+        meanings = {code: word for word, code in schema.FLAGS[name].items()}
+        return meanings.get(int(value), "").replace("_", " ")
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "no end" if value > 0 else "–"
+    if name in _SHARES:
+        return f"{value:.1%}"
+    return units.show(value, schema.OUTPUTS[name].unit, digits=4)
+
+
+def headline(name: str, point: Point) -> str:
+    """Return the tiles of one machine: what binds, then the numbers that matter most."""
+    metrics = point.metrics
+    if metrics is None:
+        return f'<section class="machine"><h3>{escape(name)}</h3>{_note(point.problem)}</section>'
+    tiles = "".join(
+        f'<div class="tile"><b data-metric="{metric}">{shown(metric, getattr(metrics, metric))}</b>'
+        f"<span>{words}</span></div>"
+        for metric, words in HEADLINES.items()
+    )
+    return (
+        f'<section class="machine"><h3>{escape(name)} <span class="limit {_limit(metrics)}">'
+        f"{binding(metrics)}</span></h3>"
+        f'<div class="tiles">{tiles}</div></section>'
+    )
+
+
+def binding(metrics: Metrics) -> str:
+    """Say what binds, and what would next."""
+    if not metrics.feasible:
+        return f"does not fit: needs {metrics.capacity_utilisation:.3g}× the usable memory"
+    words = f"{_limit(metrics)} binds"
+    if not math.isfinite(metrics.limit_factor):
+        return words
+    following = Limit(int(metrics.next_limit)).name.lower()
+    return f"{words}, then {following} from {metrics.limit_factor:.3g}× better on"
+
+
+def _limit(metrics: Metrics) -> str:
+    return Limit(int(metrics.limit)).name.lower()
+
+
+def metrics_table(points: Mapping[str, Point]) -> str:
+    """Return every metric that says something, one column for each machine."""
+    found = {name: point.metrics for name, point in points.items() if point.metrics is not None}
+    if not found:
+        return ""
+    heads = "".join(f"<th>{escape(name)}</th>" for name in found)
+    ratio = "<th>B / A</th>" if len(found) == 2 else ""
+    rows = "".join(
+        _row(metric, [getattr(m, metric) for m in found.values()])
+        for metric in schema.OUTPUTS
+        if not all(math.isnan(getattr(m, metric)) for m in found.values())
+    )
+    return (
+        f'<table class="numbers"><thead><tr><th></th>{heads}{ratio}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def _row(metric: str, values: Sequence[float | int]) -> str:
+    cells = "".join(f"<td>{shown(metric, value)}</td>" for value in values)
+    if len(values) == 2:
+        cells += f"<td>{_ratio(metric, *values)}</td>"
+    meaning = escape(schema.OUTPUTS[metric].meaning)
+    return f"<tr><th>{meaning} <code>{metric}</code></th>{cells}</tr>"
+
+
+def _ratio(metric: str, a: float | int, b: float | int) -> str:
+    if metric in schema.FLAGS or not (math.isfinite(a) and math.isfinite(b)) or a == 0.0:
+        return ""
+    return f"{b / a:.3g}×"
+
+
+def needs_list(needs: Mapping[str, Needs]) -> str:
+    """Return what each machine needs, the nearest way first and in bold."""
+    return "".join(_needs(name, each) for name, each in needs.items())
+
+
+def _needs(name: str, needs: Needs) -> str:
+    head = f"<h3>{escape(name)}</h3>"
+    if needs.problem:
+        return f'<section class="needs">{head}{_note(needs.problem)}</section>'
+    first, *rest = needs.ways
+    lead = escape(sentence(first, needs.target)) if first.is_open else ""
+    lead = lead or f"no one of these fields alone reaches {escape(needs.target)}"
+    if needs.reached:
+        lead = f"reaches {escape(needs.target)} as it is; at the edge: {lead}"
+    others = rest if first.is_open else needs.ways
+    items = "".join(f"<li>{escape(sentence(way, needs.target))}</li>" for way in others)
+    return (
+        f'<section class="needs">{head}<p class="nearest">{lead}</p>'
+        f"<details><summary>other ways</summary><ul>{items}</ul></details></section>"
+    )
+
+
+def problems(maps: Iterable[Map], points: Iterable[Point], said: str) -> str:
+    """Return all that cannot be, each once; nothing where all is well."""
+    found = dict.fromkeys([said, *(p.problem for p in points), *(m.problem for m in maps)])
+    return "".join(_note(words) for words in found if words)
+
+
+def _note(words: str) -> str:
+    return f'<p class="problem" role="alert">{escape(words)}</p>'
+
+
+def sides(names: Mapping[Side, str], points: Mapping[Side, Point]) -> dict[str, Point]:
+    """Return points by what their machines are called."""
+    return {names[side]: point for side, point in points.items()}

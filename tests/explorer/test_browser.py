@@ -1,0 +1,186 @@
+"""The explorer end to end, in a browser."""
+
+import urllib.request
+from urllib.error import HTTPError
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+import jaxlimits as jl
+from jaxlimits.errors import InputError
+from jaxlimits.explorer import server as serving
+from jaxlimits.explorer.start import start
+from jaxlimits.explorer.texts import shown
+from tests.explorer.conftest import Running
+
+_HANDLE = "return arguments[0].shadowRoot.querySelector('.noUi-handle')"
+
+
+def slide(page, field, key):
+    """Press a key on the handle of a field's slider."""
+    slider = page.wait(lambda page: page.all(f".field-{field}"))[0]
+    handle = page.wait(lambda page: page.driver.execute_script(_HANDLE, slider))
+    handle.send_keys(key)
+
+
+def speeds(**settings):
+    at = {"tp_size": 8, "batch_size": 8, **settings}
+    return [shown("utps", jl.evaluate("llama3-405b", chip, **at).utps) for chip in ("h200", "b200")]
+
+
+@pytest.fixture
+def page(browser, running):
+    browser.problems()
+    browser.requests()
+    yield browser.open(running.url).loaded()
+    assert browser.problems() == []
+
+
+def test_it_loads_and_its_numbers_are_the_model_s(page):
+    assert page.metric() == speeds()
+    assert page.metric("stps")[0] == shown(
+        "stps", jl.evaluate("llama3-405b", "h200", tp_size=8, batch_size=8).stps
+    )
+    page.wait(lambda page: "memory bandwidth" in "".join(page.text(".nearest")))
+
+
+def test_nothing_is_fetched_from_elsewhere(page, running):
+    asked = [url for url in page.requests() if not url.startswith(("data:", "blob:"))]
+    assert asked
+    host = urlparse(running.url).netloc
+    assert {urlparse(url).netloc for url in asked} == {host}
+
+
+def test_a_slider_moves_the_numbers_and_the_link_restores_them(page, running):
+    page.press("button.card-header", text="Chip")
+    slide(page, "mem_bw", Keys.END)
+    moved = page.wait(lambda page: page.metric()[0] != speeds()[0] and page.metric())
+    query = page.wait(lambda page: parse_qs(urlparse(page.driver.current_url).query))
+    assert query["b.chip"] == ["b200"]
+    bandwidth = query["mem_bw"][0]
+    expected = jl.evaluate("llama3-405b", "h200", tp_size=8, batch_size=8, mem_bw=bandwidth)
+    assert moved == [shown("utps", expected.utps), speeds()[1]]
+    link = page.driver.current_url
+    page.open("about:blank")
+    page.open(link).loaded()
+    assert page.metric() == moved
+
+
+def test_the_ends_of_a_slider_are_words_or_numbers(page):
+    page.press("button.card-header", text="Deployment")
+    slide(page, "batch_size", Keys.END)
+    page.wait(lambda page: any("does not fit" in words for words in page.text(".limit")))
+    assert page.metric()[0] == "–"
+    slide(page, "batch_size", Keys.HOME)
+    page.wait(lambda page: page.metric()[0] == speeds(batch_size=1)[0])
+
+
+def test_what_cannot_be_is_said(browser, running):
+    browser.open(f"{running.url}?llm=llama3-405b&chip=h200&mem_bw=fast").loaded()
+    assert "no number" in "".join(browser.text(".problem"))
+    browser.open(f"{running.url}?llm=llama3-405b&chip=h200&ep_size=7")
+    browser.wait(lambda page: "ep_size must divide" in "".join(page.text(".problem")))
+    assert browser.problems() == []
+
+
+@pytest.mark.parametrize("suffix", ["toml", "nc"])
+def test_the_downloads_are_a_grid_and_a_result(page, suffix, tmp_path):
+    file = page.folder / f"explored.{suffix}"
+    file.unlink(missing_ok=True)
+    # The first press has the file made, and then fetches it.
+    page.driver.execute_script("arguments[0].click()", download(page, suffix))
+    page.wait(lambda _: file.exists() and file.stat().st_size > 100)
+    if suffix == "toml":
+        text = file.read_text(encoding="utf-8").replace("num = 512", "num = 3")
+        (tmp_path / "explored.toml").write_text(text, encoding="utf-8")
+        assert dict(jl.sweep(tmp_path / "explored.toml").sizes) == {
+            "chip": 2, "sync_latency": 3, "mem_bw": 3,
+        }  # fmt: skip
+        return
+    with jl.open(file) as dataset:
+        assert dict(dataset.sizes) == {"chip": 2, "sync_latency": 512, "mem_bw": 512}
+
+
+def download(page, suffix):
+    (widget,) = page.all(f".download-{suffix}")
+    return page.driver.execute_script(
+        "return arguments[0].shadowRoot.querySelector('button a')", widget
+    )
+
+
+def test_ten_tabs_at_once_and_none_is_left_when_they_are_closed(browser, running):
+    driver = browser.driver
+    first = driver.current_window_handle
+    links = [
+        f"{running.url}?llm=llama3-405b&chip=h200&tp_size=8&batch_size={n}" for n in range(1, 11)
+    ]
+    for link in links:
+        driver.switch_to.new_window("tab")
+        driver.get(link)
+    tabs = [handle for handle in driver.window_handles if handle != first]
+    assert len(tabs) == 10
+    for number, handle in enumerate(tabs, start=1):
+        driver.switch_to.window(handle)
+        browser.loaded()
+        assert browser.metric()[0] == speeds(batch_size=number)[0]
+        assert browser.problems() == []
+        driver.close()
+    driver.switch_to.window(first)
+    browser.open("about:blank")
+    browser.wait(lambda _: not running.sessions(), seconds=30.0)
+
+
+def test_a_second_one_on_the_same_port_says_so_and_takes_another(running):
+    other = Running(begun=start(), port=running.server.port)
+    try:
+        assert other.server.port != running.server.port
+        assert other.said == [f"port {running.server.port} is in use; took {other.server.port}"]
+        assert urllib.request.urlopen(other.url).status == 200
+    finally:
+        other.stop()
+
+
+def test_beyond_this_machine_the_address_needs_the_token():
+    with pytest.raises(InputError, match="add --token"):
+        serving.check_address("0.0.0.0", None)
+    for address in ("127.0.0.1", "localhost", "::1", "127.9.9.9"):
+        serving.check_address(address, None)
+    guarded = Running(begun=start(), address="127.0.0.1", port=5306, token="secret")
+    try:
+        for query in ("", "?token=wrong"):
+            for path in ("", "ws"):
+                with pytest.raises(HTTPError, match="403"):
+                    urllib.request.urlopen(f"{guarded.url}{path}{query}")
+        assert urllib.request.urlopen(f"{guarded.url}?token=secret").status == 200
+        url = serving.address_of(guarded.server, address="127.0.0.1", token="secret")
+        assert url == f"{guarded.url}?token=secret"
+    finally:
+        guarded.stop()
+
+
+def test_a_token_lets_a_page_work_and_stays_in_its_link(browser):
+    guarded = Running(begun=start(), port=5406, token="secret")
+    try:
+        browser.open(f"{guarded.url}?token=secret").loaded()
+        browser.press("button.card-header", text="Chip")
+        slide(browser, "mem_bw", Keys.HOME)
+        browser.wait(lambda page: "mem_bw=" in page.driver.current_url.partition("&x=")[0])
+        assert "token=secret" in browser.driver.current_url
+        assert browser.problems() == []
+    finally:
+        browser.open("about:blank")
+        guarded.stop()
+
+
+def test_without_a_display_no_browser_is_tried(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("webbrowser.open", lambda _: pytest.fail("opened"))
+    assert not serving.open_browser("http://127.0.0.1:1/")
+    monkeypatch.setenv("DISPLAY", ":0")
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda url: bool(opened.append(url) or True))
+    assert serving.open_browser("http://127.0.0.1:1/")
+    assert opened == ["http://127.0.0.1:1/"]

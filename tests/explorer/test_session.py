@@ -1,0 +1,207 @@
+"""What a tab computes: the model's numbers, quickly, by one program; words where there are none."""
+
+import dataclasses
+import math
+import time
+
+import numpy as np
+import pytest
+
+import jaxlimits as jl
+from jaxlimits import schema, units
+from jaxlimits.engine import kernel
+from jaxlimits.explorer.needs import ASKED, requirements_of, sentence
+from jaxlimits.explorer.points import EXCLUDED, map_of, point_of
+from jaxlimits.explorer.scales import scale_of
+from jaxlimits.explorer.session import Session
+from jaxlimits.explorer.start import start
+from jaxlimits.explorer.state import Span
+from jaxlimits.explorer.texts import headline, metrics_table, shown
+from jaxlimits.explorer.views import maps_data, shares_of, value_at
+from jaxlimits.model.metrics import Limit
+
+MOVE = 0.2
+"""What a move may cost [s]."""
+
+
+@pytest.fixture(scope="module")
+def begun():
+    return start()
+
+
+@pytest.fixture
+def session(begun):
+    return Session(begun)
+
+
+def same(one, other):
+    return one == other or (math.isnan(one) and math.isnan(other))
+
+
+def test_the_numbers_are_those_of_the_model_bit_for_bit(session):
+    session.set("a", "mem_bw", "3.35 TB/s")
+    found = session.shown().points
+    settings = {"tp_size": 8, "batch_size": 8}
+    for side, chip, own in (("a", "h200", {"mem_bw": "3.35 TB/s"}), ("b", "b200", {})):
+        expected = jl.evaluate("llama3-405b", chip, **settings, **own)
+        for name in schema.OUTPUTS:
+            assert same(getattr(found[side].metrics, name), getattr(expected, name)), name
+
+
+def test_the_map_is_the_model_at_each_of_its_points(session):
+    found = session.shown().maps["b"]
+    assert found.values.shape == (512, 512)
+    for row, column in ((0, 0), (100, 400), (511, 511)):
+        expected = jl.evaluate(
+            "llama3-405b", "b200", tp_size=8, batch_size=8,
+            mem_bw=f"{found.x[column].item()!r} B/s", sync_latency=f"{found.y[row].item()!r} s",
+        )  # fmt: skip
+        assert math.isclose(found.values[row, column], expected.utps, rel_tol=1e-6)
+        assert found.codes[row, column] == expected.limit
+
+
+def test_one_program_serves_every_move_and_costs_little(session):
+    session.shown()
+    before = kernel._chunks._cache_size()
+    times = []
+    moves = [
+        ("mem_bw", "2 TB/s"), ("ep_size", "8"), ("sram_capacity", "256 MB"),
+        ("lpddr_bw", "500 GB/s"), ("llm", "deepseek-v3"), ("chip", "h100"), ("tp_size", "64"),
+        ("input_len", "0 token"), ("acceptance", "0.5"), ("num_sparse_layers", "3"),
+    ]  # fmt: skip
+    for name, text in moves:
+        session.set("a", name, text)
+        started = time.thread_time()
+        found = session.shown()
+        maps_data(found.state, found.maps, found.points)
+        times.append(time.thread_time() - started)
+    assert kernel._chunks._cache_size() == before
+    assert sorted(times)[len(times) // 2] < MOVE, times
+
+
+def test_a_request_adds_its_metrics(session):
+    session.set("a", "input_len", "1,024 token")
+    assert math.isfinite(session.shown().points["a"].metrics.ttft)
+    assert "ttft" in metrics_table({"A": session.shown().points["a"]})
+
+
+def test_what_does_not_fit_and_what_cannot_be_is_named(session):
+    session.set("a", "llm", "deepseek-v3")
+    session.span("x", Span(name="batch_size", first="1", last="100,000"))
+    session.set("a", "chip", "h100")
+    found = session.shown()
+    data = maps_data(found.state, found.maps, found.points)["a"]
+    assert np.isnan(data.values[data.codes == Limit.CAPACITY]).all()
+    assert "does not fit" in {name.words for name in data.names}
+    session.set("a", "ep_size", "7")
+    cannot = session.shown()
+    assert (cannot.maps["a"].codes == EXCLUDED).all()
+    assert "ep_size must divide" in cannot.points["a"].problem
+    assert "ep_size must divide" in headline("A: h100", cannot.points["a"])
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_absurd_ends_of_every_slider_give_numbers_or_words(begun, place):
+    catalog = begun.catalog
+    values = point_of(begun.state, "a", catalog).values
+    for name in schema.FIELDS:
+        text = scale_of(name, values[name]).texts[place]
+        state = begun.state.setting("a", name, text)
+        point = point_of(state, "a", catalog)
+        assert point.metrics is not None or point.problem
+        words = headline("A", point)
+        assert "nan" not in words
+        assert "inf" not in words.replace("infinite", "").replace("info", "")
+        if place == -1 or name.startswith("draft_"):
+            continue
+        found = {"a": map_of(state, "a", catalog)}
+        maps_data(state, found, {"a": point})
+        assert all(math.isfinite(v) for row in shares_of({"a": point}).values() for v in row)
+
+
+def test_what_cannot_be_is_said_and_the_state_stays(session):
+    before = session.state
+    assert not session.set("a", "mem_bw", "fast")
+    assert "no number" in session.said
+    assert session.state == before
+    assert not session.span("x", Span(name="mem_bw", first="2 TB/s", last="1 TB/s"))
+    assert not session.aim("utps", "soon")
+    assert session.set("a", "mem_bw", "4 TB/s")
+    assert session.said == ""
+    assert Session(start(), "?llm=nothing&chip=h200").said == ""  # said where it is looked up
+    assert "cannot be shown" in Session(start(), "?llm=llama3-8b").said
+
+
+def test_an_unknown_name_in_a_link_is_words(begun):
+    found = Session(begun, "?llm=llama3-405c&chip=h200").shown()
+    assert "did you mean llama3-405b" in found.points["a"].problem
+    assert "did you mean llama3-405b" in found.maps["a"].problem
+
+
+def test_axes_turn_and_change_places(session):
+    assert session.turn("x", "batch_size")
+    assert session.state.x.name == "batch_size"
+    assert session.turn("x", "sync_latency")
+    assert (session.state.x.name, session.state.y.name) == ("sync_latency", "batch_size")
+    session.compare(None)
+    for name in schema.FIELDS:
+        assert session.turn("y", name), session.said
+    assert session.turn("y", "compute_bits")
+    assert session.shown().maps["a"].problem == ""
+
+
+def test_a_tap_moves_the_point_to_the_place(session):
+    session.tap("b", 200.0, 300.0)
+    found = session.values("b")
+    for span, place in ((session.state.x, 200.0), (session.state.y, 300.0)):
+        assert math.isclose(found[span.name], value_at(span, place), rel_tol=0.06)
+    assert session.values("a")["mem_bw"] == 4.8e12
+
+
+def test_the_needs_are_the_solver_s(session, monkeypatch):
+    monkeypatch.setattr("jaxlimits.explorer.needs.ASKED", ("sync_latency", "mem_bw"))
+    session.compare(None)
+    session.aim("utps", "200 token/s")
+    needs = session.needs()["a"]
+    assert [way.field for way in needs.ways] == ["mem_bw", "sync_latency"]
+    assert [w.distance for w in needs.ways] == sorted(w.distance for w in needs.ways)
+    assert not needs.reached
+    bandwidth = next(way for way in needs.ways if way.field == "mem_bw")
+    expected = jl.solve(
+        "llama3-405b", "h200", solve_for="mem_bw", target="utps>=200", tp_size=8, batch_size=8
+    )
+    assert math.isclose(bandwidth.needed, expected.value, rel_tol=1e-5)
+    words = sentence(bandwidth, needs.target)
+    needed = units.show(bandwidth.needed, "B/s")
+    expected_words = f"more memory bandwidth ({needed}) reaches utps ≥ 200 token/s"
+    assert words == f"{bandwidth.factor:.3g}× {expected_words}"
+    before = kernel._chunks._cache_size()
+    session.aim("utps", "70 token/s")
+    assert session.needs()["a"].reached
+    assert kernel._chunks._cache_size() == before  # one program serves every target
+
+
+def test_a_target_of_which_less_is_better_is_a_most(session):
+    assert session.aim("tpot", session.usual_target("tpot"))
+    assert not any(asked.at_least for asked in requirements_of(session.state))
+    assert [asked.field for asked in requirements_of(session.state)] == list(ASKED)
+
+
+def test_numbers_are_written_for_people():
+    assert shown("utps", math.nan) == "–"
+    assert shown("stps", math.inf) == "no end"
+    assert shown("capacity_utilisation", 0.5) == "50.0%"
+    assert shown("limit", 0) == "memory"
+
+
+def test_names_cannot_put_code_into_the_page(begun):
+    evil = "<script>alert(1)</script>"
+    found = Session(begun, f"?llm={evil}&chip=h200").shown()
+    assert "<script>" not in headline(evil, found.points["a"])
+
+
+def test_tabs_share_no_state(begun):
+    one, other = Session(begun), Session(begun)
+    one.set("a", "mem_bw", "9 TB/s")
+    assert "mem_bw" not in other.state.settings
+    assert dataclasses.asdict(other.state) == dataclasses.asdict(begun.state)
