@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxlimits import schema, units
-from jaxlimits.analysis.plots.style import spans_decades, typeset
+from jaxlimits.analysis.plots.scales import spans_decades
+from jaxlimits.analysis.plots.style import typeset
 from jaxlimits.analysis.web.bars import PARTS
 from jaxlimits.analysis.web.heat_map import MapAxis, MapData
 from jaxlimits.analysis.web.regions import cover_of, names_of

@@ -10,7 +10,8 @@ import pytest
 import jaxlimits as jl
 from jaxlimits import schema, units
 from jaxlimits.engine import kernel
-from jaxlimits.explorer.needs import ASKED, requirements_of, sentence
+from jaxlimits.explorer import needs
+from jaxlimits.explorer.needs import requirements_of, sentence
 from jaxlimits.explorer.points import EXCLUDED, map_of, point_of
 from jaxlimits.explorer.scales import scale_of
 from jaxlimits.explorer.session import Session
@@ -184,7 +185,7 @@ def test_the_needs_are_the_solver_s(session, monkeypatch):
 def test_a_target_of_which_less_is_better_is_a_most(session):
     assert session.aim("tpot", session.usual_target("tpot"))
     assert not any(asked.at_least for asked in requirements_of(session.state))
-    assert [asked.field for asked in requirements_of(session.state)] == list(ASKED)
+    assert [asked.field for asked in requirements_of(session.state)] == list(needs.ASKED)
 
 
 def test_numbers_are_written_for_people():

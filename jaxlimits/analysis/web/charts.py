@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 from jaxlimits.analysis.web.backend import bokeh_models, new_figure
 from jaxlimits.analysis.web.heat_map import plain_look
 from jaxlimits.analysis.web.slices import label_places
@@ -86,7 +86,7 @@ def frontier_chart(data: xr.Dataset, own: str) -> Any:
     columns = {str(name): _column(data[name]) for name in data.data_vars}
     x, y = numeric[:2]
     ends = [np.asarray(columns[name], float) for name in (x, y)]
-    kinds = ["log" if style.spans_decades(values) else "linear" for values in ends]
+    kinds = ["log" if scales.spans_decades(values) else "linear" for values in ends]
     drawn = _figure(
         title=f"frontier of {own.removesuffix('_point')}",
         x_axis_type=kinds[0], y_axis_type=kinds[1],

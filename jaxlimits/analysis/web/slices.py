@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.plots import style
+from jaxlimits.analysis.plots import scales, style
 from jaxlimits.analysis.web.backend import bokeh_models, new_figure
 from jaxlimits.analysis.web.heat_map import plain_look
 from jaxlimits.analysis.web.regions import GREY, NOTHING, STRIPE
@@ -97,7 +97,7 @@ def _cells(begun: xr.Dataset, name: str) -> dict[str, list[np.ndarray]]:
     rows, columns = plain.shape
     diagonal = np.arange(rows)[:, None] + np.arange(columns)
     stripes = np.where(diagonal % 4 < 2, STRIPE, GREY)
-    image = np.log10(plain) if style.spans_decades(plain.ravel()) else plain
+    image = np.log10(plain) if scales.spans_decades(plain.ravel()) else plain
     cells = {
         "image": [image.astype(np.float32)],
         "plain": [plain],
@@ -107,7 +107,7 @@ def _cells(begun: xr.Dataset, name: str) -> dict[str, list[np.ndarray]]:
 
 
 def _colour(mapper: Any, formatter: Any, plain: np.ndarray) -> None:
-    log = style.spans_decades(plain.ravel())
+    log = scales.spans_decades(plain.ravel())
     finite = plain[np.isfinite(plain)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     mapper.low, mapper.high = np.log10([low, high]) if log else (low, high)
