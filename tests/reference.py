@@ -725,7 +725,9 @@ def request_metrics(p: Point, room: float, dollars_per_second: float) -> dict[st
     if not p.input_len:
         return dict.fromkeys(REQUESTED, math.nan)
     weights, sequence = whole_stored(p.but(seq_len=p.input_len + p.output_len))
-    if weights + p.pp_size * p.batch_size * sequence > room:
+    _, prompt = whole_stored(p.but(seq_len=p.input_len))
+    held = p.pp_size * max(p.batch_size * sequence, p.prefill_batch * prompt)
+    if weights + held > room:
         return dict.fromkeys(REQUESTED, math.nan)
     mean = p.but(seq_len=p.input_len + p.output_len / 2)
     decode = (p.output_len - 1) * whole_step(mean)["step"] / tokens_of_a_step(p)

@@ -30,6 +30,11 @@ REQUESTED = ("ttft", "request_latency", "prefill_share", "request_rate", "dollar
 """Metrics of a request; they say nothing where none is stated."""
 
 
+def _provisioned(meaning: str) -> str:
+    """A meaning that owns up to its die areas."""
+    return f"{meaning}, of die areas that are ours unless set"
+
+
 def _priced(meaning: str) -> str:
     """A meaning that owns up to its prices."""
     return f"{meaning}, at prices that are illustrative unless set"
@@ -94,9 +99,11 @@ class Metrics(eqx.Module):
     capacity_utilisation: Scalar = quantity("1", "share of the usable memory that is filled")
     bandwidth_utilisation: Scalar = quantity("1", "share of the peak bandwidth that is used")
     flops_utilisation: Scalar = quantity("1", "share of the peak tensor rate that is used")
-    power: Scalar = quantity("W", "provisioned power of the system", display="kW")
-    energy_per_token: Scalar = quantity("J/token", "provisioned energy per token")
-    stps_per_watt: Scalar = quantity("token/J", "system throughput by provisioned power")
+    power: Scalar = quantity("W", _provisioned("provisioned power of the system"), display="kW")
+    energy_per_token: Scalar = quantity("J/token", _provisioned("provisioned energy per token"))
+    stps_per_watt: Scalar = quantity(
+        "token/J", _provisioned("system throughput by provisioned power")
+    )
     capital_cost: Scalar = quantity("USD", _priced("price of the system"))
     cost_rate: Scalar = quantity("USD/s", _priced("cost of the system by time"), display="USD/h")
     dollars_per_token: Scalar = quantity(

@@ -24,7 +24,7 @@ class RequestTerms(eqx.Module):
     Parameters
     ----------
     kv_bytes
-        KV cache of one replica when every answer is at its last token [B].
+        Most KV cache that one replica stores of its requests [B].
     ttft, latency
         Time to the first token, and to the last one, with no wait for other requests [s].
     rate
@@ -53,10 +53,19 @@ def mean_context(request: Request) -> Scalar:
 def request_kv_bytes(
     llm: LLM, draft: LLM | None, deployment: Deployment, request: Request
 ) -> Scalar:
-    """KV cache of one replica with every sequence at its full length :math:`I + O` [B]."""
-    longest = at_context(deployment, request.input_len + request.output_len)
-    sequence = stored_sequence_bytes(llm, draft, longest)
-    return capacity.kv_bytes(longest, sequence=sequence)
+    r"""Most KV cache that one replica stores of its requests [B].
+
+    .. math:: \mathrm{pp}\,\max(B\,K_{I+O},\; b\,K_I)
+
+    Every sequence at its full length, or the :math:`b` prompts that are prefilled together.
+    """
+
+    def stored(sequences: Scalar, seq_len: Scalar) -> Scalar:
+        held = eqx.tree_at(lambda d: (d.batch_size, d.seq_len), deployment, (sequences, seq_len))
+        return capacity.kv_bytes(held, sequence=stored_sequence_bytes(llm, draft, held))
+
+    answers = stored(deployment.batch_size, request.input_len + request.output_len)
+    return jnp.maximum(answers, stored(request.prefill_batch, request.input_len))
 
 
 def first_token_time(deployment: Deployment, request: Request, *, prefill: Scalar) -> Scalar:
@@ -97,7 +106,7 @@ def request_terms(
     Parameters
     ----------
     kv_bytes
-        Cache of one replica at full length [B].
+        Most cache that one replica stores [B].
     prefill, token
         Time of the prefill on all stages in turn, and of one more token of an answer [s].
     """

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.analysis.listing import Table
+from jaxlimits.units import show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,6 +151,11 @@ def judge_cases(held: np.ndarray) -> tuple[float, int, Verdict]:
     if not cases or share < HARDLY_ANY:
         return share, cases, Verdict.NOT_REPRODUCED
     return share, cases, Verdict.HOLDS if share >= MOST else Verdict.CONDITIONS
+
+
+def said(value: float, unit: str) -> str:
+    """Say a number with its unit; a dash where there is none."""
+    return "—" if math.isnan(value) else show(value, unit)
 
 
 def of_cases(share: float, cases: int) -> str:

@@ -18,7 +18,7 @@ _COLUMNS = (
     Column(label="fastest user", unit="token/s"),
     Column(label="there: chips", unit="1"),
     Column(label="there: binds"),
-    Column(label="best throughput per watt", unit="token/J"),
+    Column(label="best throughput per watt, die areas ours", unit="token/J"),
     *price_columns("cheapest tokens", unit="USD/token", display="USD/Mtoken"),
 )
 

@@ -8,9 +8,8 @@ import xarray as xr
 
 from jaxlimits.analysis.listing import Table
 from jaxlimits.errors import InputError
-from jaxlimits.studies.claim import Number, Picture, Verdict
+from jaxlimits.studies.claim import Picture, Verdict, said
 from jaxlimits.studies.prices import NOTE
-from jaxlimits.units import show
 
 if TYPE_CHECKING:
     from jaxlimits.studies.runner import Outcome
@@ -73,15 +72,10 @@ def _claim(claim: Any, outcome: "Outcome", folder: Path) -> dict[str, Any]:
         "finding": finding,
         "sign": _SIGNS[finding.verdict],
         "style": _CLASSES[finding.verdict],
-        "numbers": [(number.meaning, number_words(number)) for number in finding.numbers.values()],
+        "numbers": [(n.meaning, said(n.value, n.unit)) for n in finding.numbers.values()],
         "table": _table(finding.table),
         "pictures": list(_pictures(claim.pictures, folder)),
     }
-
-
-def number_words(number: Number) -> str:
-    """Return a number with its unit; a dash where there is none."""
-    return "—" if number.value != number.value else show(number.value, number.unit)
 
 
 def _table(table: Table) -> dict[str, Any]:

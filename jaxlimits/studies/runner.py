@@ -171,14 +171,6 @@ def _tested(claim: Claim, results: Mapping[str, xr.Dataset]) -> Finding:
     return finding if finding.cases else dataclasses.replace(finding, sentence=NO_CASE)
 
 
-def sweep_study(
-    study: Study, *, overrides: Mapping[str, str] | None = None, quick: bool = True
-) -> dict[str, xr.Dataset]:
-    """Sweep the grids of a study in memory."""
-    specs = study_specs(study, overrides or {}, quick=quick)
-    return dict(_computed(specs))
-
-
 def study_specs(study: Study, overrides: Mapping[str, str], *, quick: bool) -> dict[str, GridSpec]:
     """Read every grid that a study needs.
 

@@ -150,6 +150,17 @@ def test_without_a_request_its_metrics_are_nan():
     assert all(math.isnan(getattr(point, name)) for name in REQUESTED)
 
 
+def test_prompts_that_are_prefilled_together_must_fit_together():
+    # 80 GB less 6.98 GB of weights hold 73 GB: 67 prompts of 16384 tokens of 65536 B.
+    scenario = prompt("llama3-8b", length=16_384.0, usable_fraction=1.0)
+    room = (scenario["mem_capacity"] - 6_979_321_856) // (16_384 * 65_536)
+    fits, too_many = (
+        evaluate_x64(*scenario.but(prefill_batch=prompts)).ttft for prompts in (room, room + 1)
+    )
+    assert fits > 0.0
+    assert math.isnan(too_many)
+
+
 @settings(max_examples=30)
 @given(scenario=scenarios(requested=True), more=st.integers(1, 10_000))
 def test_a_longer_prompt_never_shortens_ttft(scenario, more):

@@ -7,11 +7,14 @@ import pytest
 import xarray as xr
 
 import jaxlimits as jl
+from jaxlimits.pipeline import run_spec
 from jaxlimits.studies.claim import Verdict, judge, judge_cases
 from jaxlimits.studies.claims import (
     bandwidth,
+    capacity,
     dram,
     eight_times,
+    four_times,
     hbm3_limit,
     plateau,
     speed,
@@ -20,7 +23,7 @@ from jaxlimits.studies.claims import (
 )
 from jaxlimits.studies.claims.knee import at_crossing, crossing
 from jaxlimits.studies.paper import PAPER
-from jaxlimits.studies.runner import sweep_study
+from jaxlimits.studies.runner import study_specs
 from tests.helpers import evaluate_x64, named_scenario
 
 LAYERS = {"accounting": "layers", "vector_work": "off"}
@@ -29,7 +32,8 @@ HOLDS, CONDITIONS, NOT = Verdict.HOLDS, Verdict.CONDITIONS, Verdict.NOT_REPRODUC
 
 def results(claim, **overrides):
     study = dataclasses.replace(PAPER, claims=(claim,), families=())
-    return sweep_study(study, overrides=overrides)
+    specs = study_specs(study, overrides, quick=False)
+    return {name: run_spec(spec) for name, spec in specs.items()}
 
 
 def verdict(claim, **overrides):
@@ -140,10 +144,49 @@ def knees():
 
 
 def test_a_hundred_times_slower_memory_moves_every_knee_above_a_microsecond():
-    assert verdict(sync.CLAIM) is CONDITIONS
+    plain = sync.CLAIM.find(results(sync.CLAIM))
     slow = sync.CLAIM.find(results(sync.CLAIM, mem_bw_scale="0.01"))
+    assert plain.verdict is CONDITIONS
+    assert "in 69 it lies below a microsecond" in plain.sentence
+    assert "in 0 it lies below a microsecond" in slow.sentence
     assert slow.numbers["knee_xpu-hbm4"].value == pytest.approx(42.1e-6, rel=5e-3)
     assert slow.numbers["least"].value > 1e-6
+
+
+def test_a_knee_beyond_the_grid_is_a_case_in_which_the_claim_does_not_hold():
+    # 333 times as many collectives put every knee below 0.1 us, most below the grid's 0.01 us.
+    plain = sync.CLAIM.find(results(sync.CLAIM))
+    many = sync.CLAIM.find(results(sync.CLAIM, collectives_per_layer="1000"))
+    assert many.cases == plain.cases == 115
+    assert many.verdict is NOT
+    assert "93 beyond the latencies of the grid" in many.sentence
+    assert "nan" not in many.sentence
+
+
+def test_what_flattens_beyond_the_grid_is_a_case_too():
+    found = results(plateau.CLAIM)
+    whole = plateau.CLAIM.find(found)
+    short = {plateau.GRID: found[plateau.GRID].sel(sync_latency=slice(1e-7, None))}
+    assert whole.cases == plateau.CLAIM.find(short).cases == 48
+
+
+@pytest.mark.parametrize(
+    ("claim", "overrides", "expected"),
+    [
+        (capacity.CLAIM, {}, CONDITIONS),
+        (capacity.CLAIM, {"weight_bits": "64"}, HOLDS),  # qwen3-4b: 4e9 * 8 B, and 155 GB of cache
+        (capacity.CLAIM, {"weight_bits": "0.01", "kv_bits": "0.01"}, NOT),
+        (four_times.CLAIM, {}, CONDITIONS),
+        (four_times.CLAIM, {"sync_latency_scale": "1e-6"}, NOT),
+        (four_times.CLAIM, {"sync_latency_scale": "1000"}, HOLDS),
+        (speed.CLAIM, {}, CONDITIONS),
+        # Six bits a weight: gpt-oss-120b is no large model any more; 378 collectives of 1.275 us
+        # leave 405B 18 us of the 500 that 2,000 token/s allow.
+        (speed.CLAIM, {"weight_bits": "6", "sync_latency_scale": "0.85"}, HOLDS),
+    ],
+)
+def test_verdicts_turn_with_their_inputs(claim, overrides, expected):
+    assert verdict(claim, **overrides) is expected
 
 
 def test_a_crossing_is_interpolated_over_the_logarithm():

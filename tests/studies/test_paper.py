@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import jaxlimits as jl
-from jaxlimits.grid.file import shipped_grids
+from jaxlimits.grid.file import read_grid, shipped_grids
+from jaxlimits.grid.spec import build_spec, grid_catalog
 from jaxlimits.studies.family import family_table
 from jaxlimits.studies.paper import PAPER
 from jaxlimits.studies.prices import at_stated_prices
@@ -39,9 +40,18 @@ def test_a_quick_run_needs_the_grids_of_claims_alone():
 
 
 @pytest.mark.parametrize("grid", sorted(PAPER.grids()))
-def test_every_grid_has_its_row(grid):
+def test_every_grid_has_its_row_with_its_points_and_dimensions(grid):
     readme = (ROOT / "grids" / "README.md").read_text(encoding="utf-8")
-    assert re.search(rf"^\| `{grid}` \|", readme, flags=re.MULTILINE)
+    spec = build_spec(file := read_grid(grid), grid_catalog(file))
+    dimensions = " ".join(axis.name for axis in spec.axes)
+    row = rf"^\| `{grid}` \| {spec.num_points:,} \| `{dimensions}` \|"
+    assert re.search(row, readme, flags=re.MULTILINE)
+
+
+def test_every_family_has_its_row_in_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| [^|]+ \| `(\w+)` \|$", readme, flags=re.MULTILINE)
+    assert named == [family.grid for family in PAPER.families]
 
 
 def test_names_of_claims_families_and_figures_are_unique():

@@ -1,12 +1,16 @@
 """Whatever a study shows in dollars is shown over a spread of prices, which the engine computes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr
 
+import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.grid.file import read_grid
 from jaxlimits.grid.spec import build_spec, grid_catalog
+from jaxlimits.pipeline import run_spec
 from jaxlimits.studies.paper import PAPER
 from jaxlimits.studies.prices import (
     MOVED_TOO,
@@ -48,6 +52,17 @@ def test_some_grids_are_in_dollars_and_some_are_not():
 def test_a_column_for_each_factor_says_that_prices_are_illustrative():
     heads = [column.heading for column in price_columns("cost", unit="USD")]
     assert heads == [f"cost, illustrative prices × {f} [USD]" for f in ("0.5", "1", "2")]
+
+
+def test_a_sweep_over_prices_streams_like_any_other(tmp_path):
+    stages = []
+    spec = dataclasses.replace(spec_of("tokens_by_dollar"), memory=2e4)
+    output = tmp_path / "chunks.nc"
+    run_spec(spec, output, progress=lambda stage, _: stages.append(stage)).close()
+    assert stages.count("computing") > 10
+    whole = jl.sweep("tokens_by_dollar")
+    with jl.open(output) as streamed:
+        xr.testing.assert_allclose(streamed.load(), whole, rtol=1e-6)
 
 
 def priced(values):

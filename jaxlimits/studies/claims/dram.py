@@ -69,7 +69,7 @@ def find(results: Results) -> Finding:
         f"{ahead['worst']}, {_span(per_dollar['worst'])}. To serve Llama 3.1 405B at all, a system "
         f"with SRAM alone costs {smallest['stated']:.0f} times as much by the hour at the stated "
         f"prices, {smallest['worst']:.0f} to {smallest['best']:.0f} times over their spread: it "
-        "needs the chips for their memory. All prices are illustrative."
+        "needs the chips for their memory. Die areas are ours, all prices illustrative."
     )
     return Finding(
         share=share,
@@ -125,7 +125,7 @@ def _table(result: xr.Dataset) -> Table:
         Column(label="model"),
         Column(label="context", unit="token"),
         Column(label="machine"),
-        Column(label="best throughput per watt", unit="token/J"),
+        Column(label="best throughput per watt, die areas ours", unit="token/J"),
         *price_columns("cheapest tokens", unit="USD/token", display="USD/Mtoken"),
     )
     rows = tuple(

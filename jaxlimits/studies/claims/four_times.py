@@ -44,8 +44,8 @@ def find(results: Results) -> Finding:
         verdict=verdict,
         sentence=(
             f"At {MULTIPLE:.0f} times the bandwidth, latency weighs at least as much as bandwidth "
-            f"in {of_cases(share, cases)} cases ({by_tp}). It depends on the number of chips: "
-            "the more share the memory's work, the sooner their collectives weigh as much."
+            f"in {of_cases(share, cases)} cases ({by_tp}). The more chips share the memory's "
+            "work, the less of it there is beside their collectives."
         ),
         numbers={
             f"share_at_{multiple:.0f}": Number(

@@ -40,7 +40,7 @@ def find(results: Results) -> Finding:
         )
         + f"The fastest is {fastest} with {float(best.max()):,.0f} token/s. With "
         f"{int(widest.tp_size):,} chips the collectives take {float(waiting.min()):.0%} to "
-        f"{float(waiting.max()):.0%} of a step, so that the answer rests on their latency."
+        f"{float(waiting.max()):.0%} of a step: so much of the answer rests on their latency."
     )
     sizes = [int(tp) for tp in utps.tp_size.values]
     columns = (Column(label="chip"), *(Column(label=f"TP{tp}", unit="token/s") for tp in sizes))

@@ -6,10 +6,18 @@ import xarray as xr
 
 from jaxlimits.analysis import plots
 from jaxlimits.analysis.listing import Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
+from jaxlimits.studies.claim import (
+    Claim,
+    Finding,
+    Number,
+    Picture,
+    Results,
+    judge,
+    of_cases,
+    said,
+)
 from jaxlimits.studies.claims.knee import at_crossing
 from jaxlimits.studies.derived import derived
-from jaxlimits.units import show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,13 +43,17 @@ def plateau(result: xr.Dataset) -> xr.DataArray:
 
 def find(results: Results) -> Finding:
     """Compare the speed at which gains flatten with 5,000 to 10,000."""
-    found = plateau(results[GRID].sel(tp_size=list(_SIZES)))
-    share, cases, verdict = judge((found >= LEAST) & (found <= MOST), among=found.notnull())
+    result = results[GRID].sel(tp_size=list(_SIZES))
+    found = plateau(result)
+    fits = result.utps.notnull().any("sync_latency")
+    share, cases, verdict = judge((found >= LEAST) & (found <= MOST), among=fits)
     inside = found.llm.values[
         ((found >= LEAST) & (found <= MOST)).any(["tp_size", "seq_len"]).values
     ]
     big = found.sel(llm="llama3-405b", seq_len=4096)
-    spans = " and ".join(f"{show(big.sel(tp_size=tp), 'token/s')} on {tp} chips" for tp in _SIZES)
+    spans = " and ".join(
+        f"{said(float(big.sel(tp_size=tp)), 'token/s')} on {tp} chips" for tp in _SIZES
+    )
     columns = (
         Column(label="model"),
         *(
@@ -69,7 +81,8 @@ def find(results: Results) -> Finding:
             f"Gains flatten between 5,000 and 10,000 token/s in {of_cases(share, cases)} cases"
             + (f" ({', '.join(map(str, inside))})" if len(inside) else "")
             + f"; Llama 3.1 405B flattens at {spans}, all models between "
-            f"{show(found.min(), 'token/s')} and {show(found.max(), 'token/s')}. The plateau is "
+            f"{said(float(found.min()), 'token/s')} and {said(float(found.max()), 'token/s')}. "
+            "The plateau is "
             "the time of memory: it lies higher for every model that reads fewer bytes a token."
         ),
         numbers={

@@ -7,9 +7,17 @@ import xarray as xr
 
 from jaxlimits.analysis import plots
 from jaxlimits.analysis.listing import Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases, of_cases
+from jaxlimits.studies.claim import (
+    Claim,
+    Finding,
+    Number,
+    Picture,
+    Results,
+    judge_cases,
+    of_cases,
+    said,
+)
 from jaxlimits.studies.claims.knee import crossing
-from jaxlimits.units import show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +82,7 @@ def _names(flags: xr.DataArray) -> list[str]:
 
 
 def _speeds(best: xr.DataArray, names: list[str]) -> str:
-    return ", ".join(show(best.sel(llm=name), "token/s") for name in names)
+    return ", ".join(said(float(best.sel(llm=name)), "token/s") for name in names)
 
 
 def _count(flags: xr.DataArray) -> str:
@@ -82,7 +90,7 @@ def _count(flags: xr.DataArray) -> str:
 
 
 def _span(asked: xr.DataArray) -> str:
-    return f"{show(asked.min(), 's')} to {show(asked.max(), 's')}"
+    return f"{said(float(asked.min()), 's')} to {said(float(asked.max()), 's')}"
 
 
 def _reaching(asked: xr.DataArray) -> str:
