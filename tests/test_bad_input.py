@@ -378,7 +378,7 @@ def test_a_result_that_was_tampered_with_is_not_made_again(attribute, folder, ma
     [
         (["export", "in.nc"], ["--csv", "--parquet"]),
         (["export", "in.nc", "--csv", "--parquet"], ["--csv", "--parquet"]),
-        (["export", "in.nc", "--parquet", "-o", "-"], ["Parquet"]),
+        (["export", "in.nc", "--parquet", "-o", "-"], ["--csv is text", "-o"]),
         (["export", "in.nc", "--csv", "--var", "utsp"], ["--var", "'utsp'", "utps"]),
         (["export", "in.nc", "--csv", "--select", "batch=1"], ["'batch'", "batch_size"]),
         (["export", "in.nc", "--csv", "--select", "batch_size"], ["name=value"]),

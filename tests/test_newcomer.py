@@ -1,9 +1,12 @@
 """A newcomer's path in an environment of its own: each step works the first time."""
 
+import contextlib
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -26,8 +29,29 @@ def test_what_help_proposes_works_in_a_fresh_environment(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name not in HIDDEN}
     do(sys.executable, "-m", "venv", "fresh")
     programs = tmp_path / "fresh" / "bin"
-    do(str(programs / "pip"), "install", "-q", f"{ROOT}[plot]")
+    do(str(programs / "pip"), "install", "-q", f"{ROOT}[plot,explore]")
     for line in FIRST:
         command, *rest = shlex.split(line)
         assert do(str(programs / command), *rest).stderr == ""
     assert {"smoke.nc", "smoke.svg"} <= {path.name for path in tmp_path.iterdir()}
+    with (
+        explorer(
+            [str(programs / "jaxlimits"), "explore", "smoke.nc"], tmp_path, environment
+        ) as url,
+        urllib.request.urlopen(url, timeout=60) as page,
+    ):
+        assert "jaxlimits explorer" in page.read().decode()
+
+
+@contextlib.contextmanager
+def explorer(command, folder, environment):
+    """Start an explorer and give its address; end it as Ctrl-C does."""
+    words = [*command, "--no-browser"]
+    with subprocess.Popen(
+        words, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            said = iter(process.stdout.readline, "")
+            yield next(line.split()[2] for line in said if line.startswith("exploring at "))
+        finally:
+            process.send_signal(signal.SIGINT)

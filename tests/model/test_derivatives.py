@@ -157,12 +157,22 @@ def refilled(scenario: Scenario, numbers: dict[str, float]) -> Scenario:
     return jax.tree.unflatten(jax.tree.structure(scenario), [numbers[name] for name in NUMBERS])
 
 
+LONG = ("a request of experts, with a proposing layer",)
+"""Points of which each derivative takes a minute to compile; run with ``-m slow``."""
+
+
 def slopes(scenario: Scenario, field: str) -> dict[str, float]:
     """Derivative of each output by a field."""
     return along(scenario, field, 0.0)[1]
 
 
-@pytest.mark.parametrize(("scenario", "jumps"), POINTS.values(), ids=POINTS)
+@pytest.mark.parametrize(
+    ("scenario", "jumps"),
+    [
+        pytest.param(*point, id=name, marks=[pytest.mark.slow] if name in LONG else [])
+        for name, point in POINTS.items()
+    ],
+)
 def test_derivatives_equal_difference_quotients(scenario, jumps):
     gradient = gradient_x64(scenario)
     for field in NUMBERS.keys() - DISCRETE - jumps:

@@ -107,7 +107,7 @@ def test_tiers_in_turn_are_never_faster_than_at_once(scenario):
     assert turn.t_mem >= once.t_mem * (1.0 - 1e-9)
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)  # each compiles a gradient of its own
 @given(scenario=scenarios(tiered=True))
 def test_slopes_with_tiers_are_finite(scenario):
     assert all(math.isfinite(slope) for slope in gradient_x64(scenario).values())
