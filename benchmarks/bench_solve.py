@@ -23,7 +23,7 @@ from jaxlimits.grid.requirements import REASONS
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import build_spec, grid_catalog
 from jaxlimits.model.evaluate import evaluate
-from jaxlimits.pipeline import spec_job
+from jaxlimits.run.pipeline import spec_job
 
 MOST_SECONDS = 5.0
 UNKNOWNS = ("mem_bw", "sync_latency", "seq_len", "batch_size", "tp_size")

@@ -22,7 +22,7 @@ from benchmarks.rounds import OURS, Run
 from jaxlimits.engine.stream import collect
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.pipeline import run_spec
+from jaxlimits.run.pipeline import run_spec
 
 SINGLE = Axes(batch_size=6)  # 96 million points, 384 MB: one file
 SHARDED = Axes(batch_size=18)  # 288 million points, 1.15 GB: shards and an index

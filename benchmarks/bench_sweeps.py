@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.commands import stored_files, sweep
 from benchmarks.rounds import OURS, Run
-from jaxlimits.pipeline import load_grid
+from jaxlimits.run.pipeline import load_grid
 
 LIMITS = {"bandwidth_sync": None, "billion": 8.0, "billion_frontier": 25.0, "billion_dense": None}
 """Seconds that each may take after start-up."""

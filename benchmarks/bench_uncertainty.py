@@ -4,9 +4,9 @@ import numpy as np
 from SALib.analyze import sobol
 
 from benchmarks.rounds import OURS, Run
-from jaxlimits.design.samplers import saltelli_shares
-from jaxlimits.design.sobol import sobol_variances
-from jaxlimits.design.uncertain import columns_at, load_uncertain
+from jaxlimits.uncertainties.samplers import saltelli_shares
+from jaxlimits.uncertainties.sobol import sobol_variances
+from jaxlimits.uncertainties.uncertain import columns_at, load_uncertain
 
 SAMPLES = 1 << 16
 """The shipped study has seven inputs: 16 rows a block, 2^20 in all, with the second order."""

@@ -10,19 +10,9 @@ from jaxlimits.on_import import when_imported
 
 if TYPE_CHECKING:
     from jaxlimits import plot as plot
-    from jaxlimits.anatomy import operators as operators
-    from jaxlimits.anatomy import operators_of as operators_of
     from jaxlimits.catalog.loader import Catalog as Catalog
     from jaxlimits.catalog.loader import load_catalog as load_catalog
-    from jaxlimits.design.best import ask as ask
-    from jaxlimits.design.best import best as best
-    from jaxlimits.design.best import frontier_near as frontier_near
-    from jaxlimits.design.optimise import optimise as optimise
-    from jaxlimits.design.solve import Solution as Solution
-    from jaxlimits.design.solve import solve as solve
-    from jaxlimits.design.uncertainty import morris as morris
-    from jaxlimits.design.uncertainty import sobol as sobol
-    from jaxlimits.design.uncertainty import uncertainty as uncertainty
+    from jaxlimits.codesign.optimise import optimise as optimise
     from jaxlimits.errors import DamagedResultWarning as DamagedResultWarning
     from jaxlimits.errors import InputError as InputError
     from jaxlimits.errors import OtherVersionWarning as OtherVersionWarning
@@ -34,23 +24,33 @@ if TYPE_CHECKING:
     from jaxlimits.model.metrics import Metrics as Metrics
     from jaxlimits.model.request import Request as Request
     from jaxlimits.model.site import Site as Site
-    from jaxlimits.pipeline import sweep as sweep
-    from jaxlimits.pipeline import sweep_again as sweep_again
-    from jaxlimits.point import evaluate as evaluate
-    from jaxlimits.service import Answer as Answer
-    from jaxlimits.service import Disaggregated as Disaggregated
-    from jaxlimits.service import best_of as best_of
-    from jaxlimits.service import disaggregated as disaggregated
+    from jaxlimits.points.labelled_operators import operators as operators
+    from jaxlimits.points.labelled_operators import operators_of as operators_of
+    from jaxlimits.points.named_point import evaluate as evaluate
+    from jaxlimits.points.service import Answer as Answer
+    from jaxlimits.points.service import Disaggregated as Disaggregated
+    from jaxlimits.points.service import best_of as best_of
+    from jaxlimits.points.service import disaggregated as disaggregated
+    from jaxlimits.questions.best import ask as ask
+    from jaxlimits.questions.best import best as best
+    from jaxlimits.questions.best import frontier_near as frontier_near
+    from jaxlimits.questions.solve import Solution as Solution
+    from jaxlimits.questions.solve import solve as solve
+    from jaxlimits.run.pipeline import sweep as sweep
+    from jaxlimits.run.pipeline import sweep_again as sweep_again
     from jaxlimits.store.results import IncompleteResultWarning as IncompleteResultWarning
     from jaxlimits.store.results import open_result as open
+    from jaxlimits.uncertainties.uncertainty import morris as morris
+    from jaxlimits.uncertainties.uncertainty import sobol as sobol
+    from jaxlimits.uncertainties.uncertainty import uncertainty as uncertainty
 
 _PUBLIC = {
-    "Answer": ("jaxlimits.service", "Answer"),
+    "Answer": ("jaxlimits.points.service", "Answer"),
     "Catalog": ("jaxlimits.catalog.loader", "Catalog"),
     "Chip": ("jaxlimits.model.chip", "Chip"),
     "DamagedResultWarning": ("jaxlimits.errors", "DamagedResultWarning"),
     "Deployment": ("jaxlimits.model.deployment", "Deployment"),
-    "Disaggregated": ("jaxlimits.service", "Disaggregated"),
+    "Disaggregated": ("jaxlimits.points.service", "Disaggregated"),
     "IncompleteResultWarning": ("jaxlimits.store.results", "IncompleteResultWarning"),
     "InputError": ("jaxlimits.errors", "InputError"),
     "LLM": ("jaxlimits.model.llm", "LLM"),
@@ -60,25 +60,25 @@ _PUBLIC = {
     "Request": ("jaxlimits.model.request", "Request"),
     "ResultError": ("jaxlimits.errors", "ResultError"),
     "Site": ("jaxlimits.model.site", "Site"),
-    "Solution": ("jaxlimits.design.solve", "Solution"),
-    "ask": ("jaxlimits.design.best", "ask"),
-    "best": ("jaxlimits.design.best", "best"),
-    "best_of": ("jaxlimits.service", "best_of"),
-    "disaggregated": ("jaxlimits.service", "disaggregated"),
-    "evaluate": ("jaxlimits.point", "evaluate"),
-    "frontier_near": ("jaxlimits.design.best", "frontier_near"),
+    "Solution": ("jaxlimits.questions.solve", "Solution"),
+    "ask": ("jaxlimits.questions.best", "ask"),
+    "best": ("jaxlimits.questions.best", "best"),
+    "best_of": ("jaxlimits.points.service", "best_of"),
+    "disaggregated": ("jaxlimits.points.service", "disaggregated"),
+    "evaluate": ("jaxlimits.points.named_point", "evaluate"),
+    "frontier_near": ("jaxlimits.questions.best", "frontier_near"),
     "load_catalog": ("jaxlimits.catalog.loader", "load_catalog"),
-    "morris": ("jaxlimits.design.uncertainty", "morris"),
+    "morris": ("jaxlimits.uncertainties.uncertainty", "morris"),
     "open": ("jaxlimits.store.results", "open_result"),
-    "operators": ("jaxlimits.anatomy", "operators"),
-    "operators_of": ("jaxlimits.anatomy", "operators_of"),
-    "optimise": ("jaxlimits.design.optimise", "optimise"),
+    "operators": ("jaxlimits.points.labelled_operators", "operators"),
+    "operators_of": ("jaxlimits.points.labelled_operators", "operators_of"),
+    "optimise": ("jaxlimits.codesign.optimise", "optimise"),
     "plot": ("jaxlimits.plot", ""),
-    "sobol": ("jaxlimits.design.uncertainty", "sobol"),
-    "solve": ("jaxlimits.design.solve", "solve"),
-    "sweep": ("jaxlimits.pipeline", "sweep"),
-    "sweep_again": ("jaxlimits.pipeline", "sweep_again"),
-    "uncertainty": ("jaxlimits.design.uncertainty", "uncertainty"),
+    "sobol": ("jaxlimits.uncertainties.uncertainty", "sobol"),
+    "solve": ("jaxlimits.questions.solve", "solve"),
+    "sweep": ("jaxlimits.run.pipeline", "sweep"),
+    "sweep_again": ("jaxlimits.run.pipeline", "sweep_again"),
+    "uncertainty": ("jaxlimits.uncertainties.uncertainty", "uncertainty"),
 }
 
 __all__ = [

@@ -11,7 +11,7 @@ import xarray as xr
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from jaxlimits.design.best import Row
+    from jaxlimits.questions.best import Row
 
 
 @xr.register_dataset_accessor("limits")
@@ -72,7 +72,7 @@ class Limits:
         >>> top.sizes["point"], bool((top.utps >= 100).all())
         (3, True)
         """
-        from jaxlimits.design import best as design
+        from jaxlimits.questions import best as design
 
         targets = [where] if isinstance(where, str) else list(where)
         question = design.ask(
@@ -116,7 +116,7 @@ class Limits:
         >>> bool((front.utps.diff("point") > 0).all() and (front.stps.diff("point") < 0).all())
         True
         """
-        from jaxlimits.design import best as design
+        from jaxlimits.questions import best as design
 
         targets = [where] if isinstance(where, str) else list(where)
         question = design.ask(maximise=y, targets=targets, also=also, where="frontier")
@@ -142,7 +142,7 @@ class Limits:
         >>> float(shares.sel(limit="capacity", batch_size=1))
         0.0
         """
-        from jaxlimits.analysis.bottleneck import bottleneck
+        from jaxlimits.results.bottleneck import bottleneck
 
         return bottleneck(self._dataset, by=by)
 
@@ -166,7 +166,7 @@ class Limits:
         >>> 180 < float(point.utps) < 220
         True
         """
-        from jaxlimits.analysis.nearest import nearest
+        from jaxlimits.results.nearest import nearest
 
         return nearest(self._dataset, values)
 
@@ -186,7 +186,7 @@ class Limits:
         >>> str(parts.t_mem.idxmax("operator").item())
         'ffn'
         """
-        from jaxlimits.anatomy import operators_of
+        from jaxlimits.points.labelled_operators import operators_of
 
         return operators_of(self._dataset)
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import xarray as xr
 
-from jaxlimits.analysis import plots
-from jaxlimits.analysis.plots import kinds
-from jaxlimits.anatomy import operators_of
+from jaxlimits import plots
+from jaxlimits.plots import kinds
+from jaxlimits.points.labelled_operators import operators_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 
 import jaxlimits as jl
-from jaxlimits import accessor, anatomy, plot
+from jaxlimits import accessor, plot
+from jaxlimits.points import labelled_operators as anatomy
 
 GRID = """
 outputs = ["utps", "stps", "limit", "t_mem", "t_compute", "t_sync"]
@@ -38,7 +39,7 @@ def test_every_public_function_has_an_example_that_runs(module):
     expected = {
         "jaxlimits.accessor": {"best", "frontier", "bottleneck", "nearest", "operators", "plot"},
         "jaxlimits.plot": {"draw", *plot.NAMES},
-        "jaxlimits.anatomy": {"operators", "operators_of"},
+        "jaxlimits.points.labelled_operators": {"operators", "operators_of"},
     }
     assert expected[module.__name__] <= tried
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)

@@ -9,9 +9,9 @@ from PIL import Image
 
 import jaxlimits as jl
 from jaxlimits.examples.gallery.__main__ import draw, result
-from jaxlimits.examples.gallery.entries import ENTRIES
+from jaxlimits.examples.gallery.figures import ENTRIES
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.pipeline import load_grid
+from jaxlimits.run.pipeline import load_grid
 
 GRIDS = Path(__file__).parents[1] / "grids"
 PICTURES = GRIDS / "pictures" / "gallery"

@@ -12,25 +12,23 @@ from collections.abc import Iterator
 
 import typer
 
-from jaxlimits.cli import (
-    best,
-    calibrate,
-    catalog,
-    compare,
-    explore,
-    export,
-    info,
-    optimise,
-    pack,
-    plot,
-    point,
-    report,
-    solve,
-    study,
-    sweep,
-    uncertainty,
-    validate,
-)
+from jaxlimits.cli import best_command as best
+from jaxlimits.cli import calibrate_command as calibrate
+from jaxlimits.cli import catalog_command as catalog
+from jaxlimits.cli import compare_command as compare
+from jaxlimits.cli import explore_command as explore
+from jaxlimits.cli import export_command as export
+from jaxlimits.cli import info_command as info
+from jaxlimits.cli import optimise_command as optimise
+from jaxlimits.cli import pack_command as pack
+from jaxlimits.cli import plot_command as plot
+from jaxlimits.cli import point_command as point
+from jaxlimits.cli import report_command as report
+from jaxlimits.cli import solve_command as solve
+from jaxlimits.cli import study_command as study
+from jaxlimits.cli import sweep_command as sweep
+from jaxlimits.cli import uncertainty_command as uncertainty
+from jaxlimits.cli import validate_command as validate
 from jaxlimits.cli.examples import EXAMPLES, FIRST, shown
 from jaxlimits.errors import InputError, ResultError, ResultWarning
 

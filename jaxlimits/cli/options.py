@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from jaxlimits.analysis.strict import strict
 from jaxlimits.cli import completion
+from jaxlimits.results.strict import strict
 
 Values = dict[str, Any]
 
@@ -73,8 +73,8 @@ def check_picture(target: Path, *, force: bool, where: str) -> None:
     ResultError
         The file is there already, and ``force`` is not given; or it cannot be written.
     """
-    from jaxlimits.analysis.plots import require_backend
     from jaxlimits.errors import InputError
+    from jaxlimits.plots import require_backend
     from jaxlimits.store.netcdf import check_target
 
     require_backend()

@@ -21,7 +21,7 @@ from jaxlimits.engine.reductions import SKETCH_ERROR
 from jaxlimits.engine.stream import Job, collect, make_job
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.finding import Finding
-from jaxlimits.grid.reductions import ReductionSpec
+from jaxlimits.grid.reduction_specs import ReductionSpec
 from jaxlimits.grid.requirements import codes
 from jaxlimits.grid.scenario import Scenario
 

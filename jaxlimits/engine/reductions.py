@@ -14,7 +14,7 @@ from jaxlimits.engine.reduce import (
     Reduction,
     Top,
 )
-from jaxlimits.grid.reductions import ReductionSpec
+from jaxlimits.grid.reduction_specs import ReductionSpec
 from jaxlimits.grid.requirements import codes
 
 SKETCH = {"first": 1e-15, "last": 1e21, "bins": 8300}

@@ -10,8 +10,6 @@ import panel as pn
 from bokeh.events import Tap
 
 from jaxlimits import schema
-from jaxlimits.analysis.web.bars import Breakdown
-from jaxlimits.analysis.web.heat_map import HeatMap
 from jaxlimits.explorer import texts
 from jaxlimits.explorer.controls import RecordCard
 from jaxlimits.explorer.downloads import download_buttons
@@ -20,6 +18,8 @@ from jaxlimits.explorer.session import Session, Shown
 from jaxlimits.explorer.start import Start
 from jaxlimits.explorer.state import Side
 from jaxlimits.explorer.views import bar_names, machine_names, maps_data, shares_of
+from jaxlimits.web.bars import Breakdown
+from jaxlimits.web.browser_map import HeatMap
 
 LOOK = (Path(__file__).with_name("look.css")).read_text(encoding="utf-8")
 

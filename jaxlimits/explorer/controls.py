@@ -11,7 +11,7 @@ import panel as pn
 
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog
-from jaxlimits.explorer.scales import scale_of
+from jaxlimits.explorer.slider_scales import scale_of
 from jaxlimits.explorer.state import as_text
 
 Set = Callable[[str, str | None], None]

@@ -21,7 +21,7 @@ from jaxlimits.explorer.points import (
 from jaxlimits.explorer.state import WHERE, Side, Span, State, as_text, is_hardware, parsed
 from jaxlimits.grid.file import parse_grid
 from jaxlimits.grid.spec import build_spec, grid_catalog
-from jaxlimits.pipeline import run_spec
+from jaxlimits.run.pipeline import run_spec
 
 NAME = "explored"
 """Stem of the files that are downloaded."""

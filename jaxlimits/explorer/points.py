@@ -18,7 +18,7 @@ from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.constraints import CONSTRAINTS
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.metrics import Limit, Metrics
-from jaxlimits.point import point_scenario, scenario_metrics
+from jaxlimits.points.named_point import point_scenario, scenario_metrics
 
 SIZE = 512
 """Points along each axis of the map."""

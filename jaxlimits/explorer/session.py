@@ -10,7 +10,7 @@ from jaxlimits.errors import InputError
 from jaxlimits.explorer.links import query_of, state_of
 from jaxlimits.explorer.needs import Needs, needs_of
 from jaxlimits.explorer.points import Map, Point, map_of, point_of, values_of
-from jaxlimits.explorer.scales import scale_of
+from jaxlimits.explorer.slider_scales import scale_of
 from jaxlimits.explorer.start import Start
 from jaxlimits.explorer.state import Side, Span, State, as_text, check_state
 from jaxlimits.explorer.views import value_at

@@ -15,7 +15,7 @@ from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.requirements import METRICS
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.pipeline import load_grid
+from jaxlimits.run.pipeline import load_grid
 from jaxlimits.store.netcdf import open_dataset
 from jaxlimits.store.provenance import recorded_spec
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxlimits import schema, units
-from jaxlimits.analysis.plots.scales import spans_decades
-from jaxlimits.analysis.plots.style import typeset
-from jaxlimits.analysis.web.bars import PARTS
-from jaxlimits.analysis.web.heat_map import MapAxis, MapData
-from jaxlimits.analysis.web.regions import cover_of, names_of
-from jaxlimits.analysis.web.ticks import even_ticks, value_ticks
 from jaxlimits.explorer.points import EXCLUDED, SIZE, Map, Point
 from jaxlimits.explorer.state import Side, Span, State, ends
 from jaxlimits.model.metrics import Limit, Metrics
+from jaxlimits.plots.scales import spans_decades
+from jaxlimits.plots.style import typeset
+from jaxlimits.web.bars import PARTS
+from jaxlimits.web.browser_map import MapAxis, MapData
+from jaxlimits.web.map_cover import cover_of, names_of
+from jaxlimits.web.ticks import even_ticks, value_ticks
 
 WORDS = ["not computed", "memory", "compute", "sync", "does not fit", "cannot be"]
 """What the codes of a map say, from -1 on."""

@@ -12,7 +12,7 @@ from jaxlimits.catalog.loader import Catalog, extended, load_catalog, with_model
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
 from jaxlimits.grid.file import GridFile, GridTables, Precision, SensitivityTable
-from jaxlimits.grid.reductions import ReductionSpec, read_reduction, refuse_same_variables
+from jaxlimits.grid.reduction_specs import ReductionSpec, read_reduction, refuse_same_variables
 from jaxlimits.grid.requirements import Requirement, read_requirement, refuse_taken_names
 
 _SENSITIVITIES = {

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Flag, Scalar
 from jaxlimits.model import capacity, cost
-from jaxlimits.model.bottleneck import binding_limit, limit_factor, next_limit
+from jaxlimits.model.binding import binding_limit, limit_factor, next_limit
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.communication import Exchanges, exchanges

@@ -11,7 +11,7 @@ from typing import Any
 
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
-from jaxlimits.point import evaluate
+from jaxlimits.points.named_point import evaluate
 
 Settings = Mapping[str, object]
 Ask = Callable[..., Metrics]

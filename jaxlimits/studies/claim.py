@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.listing import Table
+from jaxlimits.results.listing import Table
 from jaxlimits.units import show
 
 if TYPE_CHECKING:

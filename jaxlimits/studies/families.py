@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits.analysis import plots
+from jaxlimits import plots
 from jaxlimits.studies.claim import Picture, Results
 from jaxlimits.studies.family import Family
 from jaxlimits.studies.prices import at_stated_prices

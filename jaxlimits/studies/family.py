@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis.listing import Cell, Column, Table
+from jaxlimits.results.listing import Cell, Column, Table
 from jaxlimits.studies.claim import Picture
 from jaxlimits.studies.prices import PRICES, at_stated_prices, over_spread, price_columns
 from jaxlimits.units import show

@@ -2,7 +2,6 @@
 
 from jaxlimits.studies.claims import (
     bandwidth,
-    capacity,
     dram,
     eight_times,
     four_times,
@@ -12,6 +11,7 @@ from jaxlimits.studies.claims import (
     sync,
     ways,
 )
+from jaxlimits.studies.claims import instance_memory as capacity
 from jaxlimits.studies.families import FAMILIES
 from jaxlimits.studies.study import Study
 

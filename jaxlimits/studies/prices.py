@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import xarray as xr
 
-from jaxlimits.analysis.listing import Column
+from jaxlimits.results.listing import Column
 
 PRICES = "chip_price_scale"
 """Axis over which grids spread their prices."""

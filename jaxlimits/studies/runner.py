@@ -14,22 +14,21 @@ from typing import Any
 
 import xarray as xr
 
-from jaxlimits import schema
-from jaxlimits.analysis import plots
-from jaxlimits.analysis.listing import Table, markdown, write_csv
-from jaxlimits.analysis.strict import strict
+from jaxlimits import plots, schema
 from jaxlimits.errors import InputError, ResultError, unknown_name
 from jaxlimits.grid.axes import check_name
 from jaxlimits.grid.file import read_grid
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
-from jaxlimits.pipeline import run_spec
+from jaxlimits.results.listing import Table, markdown, write_csv
+from jaxlimits.results.strict import strict
+from jaxlimits.run.pipeline import run_spec
 from jaxlimits.store.netcdf import write_dataset
 from jaxlimits.studies.claim import Claim, Finding, Picture
 from jaxlimits.studies.family import family_table
 from jaxlimits.studies.paper import STUDIES
 from jaxlimits.studies.prices import NOTE, SPREAD
-from jaxlimits.studies.report import require_template_engine, write_report
 from jaxlimits.studies.study import Study
+from jaxlimits.studies.study_report import require_template_engine, write_report
 
 NO_CASE = "No case fits in memory."
 """What is said of a claim that nothing is a case of."""

@@ -12,7 +12,7 @@ from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.model.chip import LINK_FIELDS, Chip
 from jaxlimits.model.fields import defaults, quantities
 from jaxlimits.model.llm import LLM
-from jaxlimits.point import evaluate
+from jaxlimits.points.named_point import evaluate
 
 _ROOT = Path(__file__).parents[2]
 _PUBLISHED = _ROOT / "tests" / "golden" / "published.csv"

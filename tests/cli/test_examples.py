@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from jaxlimits import streamed
 from jaxlimits.cli import app
 from jaxlimits.cli.examples import EXAMPLES, FIRST
+from jaxlimits.run import streamed
 from tests.command_line import run
 from tests.test_readme import command_lines
 

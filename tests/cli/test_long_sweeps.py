@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import jaxlimits as jl
-from jaxlimits import streamed
+from jaxlimits.run import streamed
 from jaxlimits.store import ledger
 from jaxlimits.store.results import IncompleteResultWarning
 from tests.command_line import run
-from tests.test_streamed import GRID, MEMORY, assert_same_bits
+from tests.run.test_streamed import GRID, MEMORY, assert_same_bits
 
 BUDGET = f"{MEMORY:.0f} B"
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.test_streamed import GRID, MEMORY, assert_same_bits
+from tests.run.test_streamed import GRID, MEMORY, assert_same_bits
 
 SWEEP = """
 import collections, json, sys

@@ -18,7 +18,7 @@ from jaxlimits.grid.file import parse_grid
 from jaxlimits.grid.plan import Plan
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import build_spec, grid_catalog
-from jaxlimits.pipeline import spec_job
+from jaxlimits.run.pipeline import spec_job
 
 GRID = """
 [base]

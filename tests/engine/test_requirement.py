@@ -12,7 +12,7 @@ from jaxlimits.grid.file import RequirementTable, parse_grid
 from jaxlimits.grid.requirements import REASONS, read_requirement
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import build_spec, grid_catalog
-from jaxlimits.pipeline import spec_job
+from jaxlimits.run.pipeline import spec_job
 from tests.engine.test_sensitivity import POINTS, random_fields
 
 PAPER = """

@@ -14,7 +14,7 @@ from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.file import parse_grid
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import build_spec, grid_catalog
-from jaxlimits.pipeline import spec_job
+from jaxlimits.run.pipeline import spec_job
 
 POINTS = 1000
 STEP = 1e-5

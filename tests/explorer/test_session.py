@@ -13,8 +13,8 @@ from jaxlimits.engine import kernel
 from jaxlimits.explorer import needs
 from jaxlimits.explorer.needs import requirements_of, sentence
 from jaxlimits.explorer.points import EXCLUDED, map_of, point_of
-from jaxlimits.explorer.scales import scale_of
 from jaxlimits.explorer.session import Session
+from jaxlimits.explorer.slider_scales import scale_of
 from jaxlimits.explorer.start import start
 from jaxlimits.explorer.state import Span
 from jaxlimits.explorer.texts import headline, metrics_table, shown

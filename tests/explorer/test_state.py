@@ -11,12 +11,12 @@ from jaxlimits import schema, units
 from jaxlimits.errors import InputError, ResultError
 from jaxlimits.explorer.grid_text import grid_text, result_bytes
 from jaxlimits.explorer.links import query_of, state_of
-from jaxlimits.explorer.scales import scale_of
+from jaxlimits.explorer.slider_scales import scale_of
 from jaxlimits.explorer.start import start, state_of_grid
 from jaxlimits.explorer.state import Span, as_text, check_state
 from jaxlimits.grid.file import parse_grid, shipped_grids
 from jaxlimits.grid.spec import build_spec, grid_catalog
-from jaxlimits.pipeline import load_grid
+from jaxlimits.run.pipeline import load_grid
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxlimits.pipeline import load_grid
+from jaxlimits.run.pipeline import load_grid
 
 BASE = '[base]\nllm = "llama3-8b"\nchip = "h100"\ntp_size = 8\n'
 

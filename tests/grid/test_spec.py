@@ -7,7 +7,7 @@ from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.errors import InputError
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import parse_overrides
-from jaxlimits.pipeline import load_grid
+from jaxlimits.run.pipeline import load_grid
 
 BASE = '[base]\nllm = "llama3-8b"\nchip = "h100"\n'
 AXES = "[axes]\nbatch_size = [1, 2]\n"

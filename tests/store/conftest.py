@@ -3,7 +3,7 @@
 import pytest
 
 import jaxlimits as jl
-from jaxlimits import streamed
+from jaxlimits.run import streamed
 
 
 @pytest.fixture(scope="session")

@@ -269,7 +269,7 @@ def test_a_target_that_cannot_be_is_refused_before_anything_is_computed(
     grid, tmp_path, monkeypatch
 ):
     (tmp_path / "there.nc").write_text("something")
-    monkeypatch.setattr("jaxlimits.pipeline.collect", raising(AssertionError("ran")))
+    monkeypatch.setattr("jaxlimits.run.pipeline.collect", raising(AssertionError("ran")))
     for name, says in [
         ("there.nc", "--force"),
         ("no/out.nc", "does not exist"),

@@ -21,7 +21,7 @@ from jaxlimits.engine.findings import Finding
 from jaxlimits.errors import ResultError
 from jaxlimits.grid.plan import Plan
 from jaxlimits.grid.scenario import bind
-from jaxlimits.pipeline import load_grid
+from jaxlimits.run.pipeline import load_grid
 from jaxlimits.store import index as index_module
 from jaxlimits.store.chunks import TARGET_BYTES, chunk_places, chunk_shape
 from jaxlimits.store.index import (

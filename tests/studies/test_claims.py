@@ -7,11 +7,10 @@ import pytest
 import xarray as xr
 
 import jaxlimits as jl
-from jaxlimits.pipeline import run_spec
+from jaxlimits.run.pipeline import run_spec
 from jaxlimits.studies.claim import Verdict, judge, judge_cases
 from jaxlimits.studies.claims import (
     bandwidth,
-    capacity,
     dram,
     eight_times,
     four_times,
@@ -21,6 +20,7 @@ from jaxlimits.studies.claims import (
     sync,
     ways,
 )
+from jaxlimits.studies.claims import instance_memory as capacity
 from jaxlimits.studies.claims.knee import at_crossing, crossing
 from jaxlimits.studies.paper import PAPER
 from jaxlimits.studies.runner import study_specs

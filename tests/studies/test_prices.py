@@ -10,7 +10,7 @@ import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.grid.file import read_grid
 from jaxlimits.grid.spec import build_spec, grid_catalog
-from jaxlimits.pipeline import run_spec
+from jaxlimits.run.pipeline import run_spec
 from jaxlimits.studies.paper import PAPER
 from jaxlimits.studies.prices import (
     MOVED_TOO,

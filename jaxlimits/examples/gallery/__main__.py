@@ -9,9 +9,9 @@ import xarray as xr
 
 import jaxlimits as jl
 from jaxlimits.errors import unknown_name
-from jaxlimits.examples.gallery.entries import ENTRIES
+from jaxlimits.examples.gallery.figures import ENTRIES
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.pipeline import load_grid, run_spec
+from jaxlimits.run.pipeline import load_grid, run_spec
 
 DPI = 88
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits.analysis import plots
-from jaxlimits.analysis.listing import Column, Table
+from jaxlimits import plots
+from jaxlimits.results.listing import Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
 from jaxlimits.studies.derived import derived
 

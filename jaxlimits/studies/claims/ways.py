@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits.analysis import plots
-from jaxlimits.analysis.listing import Cell, Column, Table
+from jaxlimits import plots
+from jaxlimits.results.listing import Cell, Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases, of_cases
 from jaxlimits.studies.derived import derived
 

@@ -1,1 +1,0 @@
-"""What is done with a result: tables, figures, questions. Datasets in, no model and no jax."""

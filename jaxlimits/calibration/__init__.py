@@ -1,0 +1,1 @@
+"""Calibration: the overlay's constants from measured times, and how well they predict."""

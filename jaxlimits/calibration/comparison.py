@@ -1,0 +1,308 @@
+"""The limit, a calibrated prediction and what was measured, side by side.
+
+Every row of a table is answered for: with numbers, or with the reason why it is no point of the
+model. And the sixteen cases that other tools answer too, with the reason for each difference.
+"""
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jaxlimits.calibration.calibrate import assess
+from jaxlimits.calibration.cases import choose_fabrics, limit_times, make_cases
+from jaxlimits.calibration.measured_tables import SHIPPED, Row
+from jaxlimits.calibration.measurements import Measurement, read_what_can_be
+from jaxlimits.catalog.loader import Catalog
+from jaxlimits.errors import InputError
+from jaxlimits.points.named_point import evaluate
+
+_NOT_PLAIN = {
+    r"MTP ?[1-9]|speculative|EAGLE": "drafts tokens: several a step",
+    r"DP ?\d|\bEP ?\d|EP\d": "runs data or expert parallel in a way that the table does not give",
+    r"e2e .*includes prefill|incl\. prefill": "includes the prefill",
+}
+"""Words of a row's ``metric_note`` that make it something else than plain decode, and what."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """One measured rate beside the limit and a prediction: tokens a second of one user [token/s].
+
+    Parameters
+    ----------
+    line
+        Line of the table.
+    system, engine, model
+        As the table names them; the engine is empty where it has no such column.
+    batch_size, seq_len
+        The point [1, token].
+    measured, limit, calibrated
+        The rates.
+    lower, upper
+        The prediction's 95 % interval.
+    """
+
+    line: str
+    system: str
+    engine: str
+    model: str
+    batch_size: float
+    seq_len: float
+    measured: float
+    limit: float
+    calibrated: float
+    lower: float
+    upper: float
+
+    @property
+    def achieved(self) -> float:
+        """Measured rate as a share of the limit [1]."""
+        return self.measured / self.limit
+
+    @property
+    def error(self) -> float:
+        """Error of the predicted time of a step, as a share of the measured one [1]."""
+        return self.measured / self.calibrated - 1.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOut:
+    """A row that is no point of the model, and why."""
+
+    line: str
+    system: str
+    model: str
+    why: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """Rows of one machine and engine.
+
+    Parameters
+    ----------
+    system, engine, rows
+        Which, and how many.
+    achieved
+        Median share of the limit [1].
+    error
+        Mean absolute error of the predicted time [1].
+    """
+
+    system: str
+    engine: str
+    rows: int
+    achieved: float
+    error: float
+
+
+def compare(
+    path: str | Path, catalog: Catalog, *, calibration: str = "vllm", stack: str = "vllm"
+) -> tuple[list[Comparison], list[LeftOut]]:
+    """Compare a table of decode rates with the limit and with a calibration.
+
+    Parameters
+    ----------
+    path
+        The table; its columns are those of :func:`read_measurements`.
+    catalog, calibration
+        Where names are looked up, and which prediction stands beside the limit.
+    stack
+        Whose measured all-reduces the prediction takes.
+
+    Raises
+    ------
+    InputError
+        A table that cannot be read, an unknown calibration, no row that can be compared.
+    """
+    kept: list[tuple[Row, Measurement]] = []
+    left_out: list[LeftOut] = []
+    for row, found in read_what_can_be(path, catalog):
+        why = found.problem if isinstance(found, InputError) else _not_plain(row)
+        if why or isinstance(found, InputError):
+            left_out.append(_left_out(row, why))
+        else:
+            kept.append((row, found))
+    fabrics = choose_fabrics(
+        (each.chip for _, each in kept), catalog, stack=stack, named={}, where=str(path)
+    )
+    slower, faster = _parted(kept, catalog, fabrics)
+    left_out += [_left_out(row, "is faster than the limit of its machine") for row, _ in faster]
+    if not slower:
+        raise InputError("has no row that can be compared", where=str(path))
+    report = assess([each for _, each in slower], catalog, calibration, fabrics=fabrics)
+    rates = (report.limit, report.prediction.t_step, report.prediction.upper)
+    times = zip(*rates, report.prediction.lower, strict=True)
+    rows = [
+        Comparison(
+            line=_line(row),
+            system=row.cells["system"],
+            engine=row.cells.get("engine", ""),
+            model=row.cells["model"],
+            batch_size=each.settings["batch_size"],
+            seq_len=each.settings["seq_len"],
+            measured=each.utps,
+            limit=1.0 / limit,
+            calibrated=1.0 / predicted,
+            lower=1.0 / longest,
+            upper=1.0 / shortest,
+        )
+        for (row, each), (limit, predicted, longest, shortest) in zip(slower, times, strict=True)
+    ]
+    return rows, sorted(left_out, key=lambda row: int(row.line))
+
+
+def summarise(rows: Sequence[Comparison]) -> list[Summary]:
+    """Return the achieved share of the limit by machine and engine, in the order of the rows."""
+    groups: dict[tuple[str, str], list[Comparison]] = {}
+    for row in rows:
+        groups.setdefault((row.system, row.engine), []).append(row)
+    return [
+        Summary(
+            system=system,
+            engine=engine,
+            rows=len(own),
+            achieved=median(row.achieved for row in own),
+            error=float(np.mean([abs(row.error) for row in own])),
+        )
+        for (system, engine), own in groups.items()
+    ]
+
+
+def labelled_rows(rows: Sequence[Comparison], calibration: str) -> xr.Dataset:
+    """Return the achieved and the predicted shares of the limit as a table, for a figure."""
+    groups = [f"{row.system}, {row.engine}".rstrip(", ") for row in rows]
+    return xr.Dataset(
+        {
+            "achieved": _column("achieved share of the limit", [row.achieved for row in rows]),
+            "predicted": _column(
+                f"predicted by {calibration}", [row.calibrated / row.limit for row in rows]
+            ),
+        },
+        {"group": ("row", groups)},
+    )
+
+
+def _column(short_name: str, values: list[float]) -> tuple[str, list[float], dict[str, str]]:
+    return "row", values, {"long_name": short_name, "short_name": short_name, "units": "1"}
+
+
+def _not_plain(row: Row) -> str:
+    """What makes a row something else than plain decode at a fixed batch, if anything."""
+    note = row.cells.get("metric_note", "")
+    if re.search(r"\bno MTP\b|without spec", note, re.IGNORECASE):
+        note = re.sub(r"no MTP|without spec\w* decoding", "", note, flags=re.IGNORECASE)
+    return next((why for words, why in _NOT_PLAIN.items() if re.search(words, note)), "")
+
+
+def _left_out(row: Row, why: str) -> LeftOut:
+    return LeftOut(line=_line(row), system=row.cells["system"], model=row.cells["model"], why=why)
+
+
+def _line(row: Row) -> str:
+    return row.where.rpartition("line ")[2]
+
+
+def _parted(
+    rows: list[tuple[Row, Measurement]], catalog: Catalog, fabrics: Mapping[str, str]
+) -> tuple[list[tuple[Row, Measurement]], list[tuple[Row, Measurement]]]:
+    """Rows that respect memory and compute times of their machine, and those that do not."""
+    if not rows:
+        return [], []
+    limit = limit_times(make_cases([each for _, each in rows], catalog, fabrics))
+    least = np.maximum(np.asarray(limit.t_mem), np.asarray(limit.t_compute))
+    slower = [each.t_step >= floor for (_, each), floor in zip(rows, least, strict=True)]
+    pairs = list(zip(rows, slower, strict=True))
+    return [row for row, fits in pairs if fits], [row for row, fits in pairs if not fits]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class PeerCase:
+    """One of the sixteen cases: times of a token [ms].
+
+    Parameters
+    ----------
+    name
+        The case.
+    ours
+        This model's limit, without exposed latency; NaN where it does not fit.
+    by_hand
+        The hand-worked limit, where there is one.
+    answers
+        What each tool says: a time, or why it says none.
+    """
+
+    name: str
+    ours: float
+    by_hand: float | None
+    answers: Mapping[str, float | str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Peers:
+    """The cases, and the assumptions that make each tool's answers what they are."""
+
+    cases: Sequence[PeerCase]
+    assumptions: Mapping[str, str]
+
+
+def peers() -> Peers:
+    """Answer the sixteen cases beside what eleven other tools say."""
+    golden = json.loads((SHIPPED / "peer_cases.json").read_text(encoding="utf-8"))
+    cases = [
+        PeerCase(
+            name=case["id"],
+            ours=1e3 * _limit_of(case, golden["chips"][case["chip"]]),
+            by_hand=case.get("hand_limit_ms", {}).get("sync0"),
+            answers={
+                tool: _answer(peer["answers"].get(case["id"], {}))
+                for tool, peer in golden["peers"].items()
+            },
+        )
+        for case in golden["cases"]
+    ]
+    assumptions = {tool: peer["assumptions"] for tool, peer in golden["peers"].items()}
+    return Peers(cases=cases, assumptions=assumptions)
+
+
+def labelled_peers(found: Peers) -> xr.Dataset:
+    """Return what each tool says of each case over the limit, as a table, for a figure."""
+    pairs = [(tool, case) for tool in found.assumptions for case in found.cases]
+    answers = [case.answers[tool] for tool, case in pairs]
+    ratios = [
+        math.nan if isinstance(answer, str) else answer / case.ours
+        for answer, (_, case) in zip(answers, pairs, strict=True)
+    ]
+    meaning = "time of a token that a tool states, over the limit"
+    return xr.Dataset({"ratio": _column(meaning, ratios)}, {"tool": ("row", [t for t, _ in pairs])})
+
+
+def _limit_of(case: Mapping[str, Any], chip: Mapping[str, float]) -> float:
+    point = evaluate(
+        case["model"],
+        case["chip"].lower(),
+        peak_flops=f"{chip['fp8']} FLOP/s",
+        mem_bw=f"{chip['bw']} B/s",
+        mem_capacity=f"{chip['cap']} B",
+        usable_fraction=1,
+        sync_latency="0 s",
+        tp_size=case["tp"],
+        batch_size=case["batch"],
+        seq_len=case["ctx"],
+        vector_work="off",
+        x64=True,
+    )
+    return float(point.tpot)
+
+
+def _answer(answer: Mapping[str, Any]) -> float | str:
+    time = answer.get("ms_per_token")
+    return float(time) if time is not None else str(answer.get("error", "no answer"))

@@ -1,0 +1,33 @@
+"""``jaxlimits report``: one interactive page of any result."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jaxlimits.cli.options import Force
+from jaxlimits.errors import InputError
+
+
+def report(
+    result: Annotated[Path, typer.Argument(help="A file that `jaxlimits sweep` wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="HTML file to write.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write a result as one interactive HTML file, which opens anywhere without a network."""
+    from jaxlimits.store.netcdf import check_target
+    from jaxlimits.store.results import open_result
+    from jaxlimits.web.backend import require_browser_figures
+    from jaxlimits.web.result_report import write_report
+
+    require_browser_figures("bokeh", where="report")
+    target = output or result.parent / f"{result.stem}.html"
+    if target.suffix not in (".html", ".htm"):
+        remedy = "end its name in .html"
+        raise InputError("is no page", where="--output", value=str(target), remedy=remedy)
+    check_target(target, force=force)
+    with open_result(result) as dataset:
+        write_report(dataset, target)
+    typer.echo(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)")

@@ -1,0 +1,167 @@
+"""``jaxlimits solve``: what a field must be so that a metric reaches a target."""
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jaxlimits.cli.options import (
+    AsJson,
+    Catalogs,
+    Machine,
+    Model,
+    Settings,
+    Values,
+    point_values,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from jaxlimits.questions.solve import Solution
+
+
+def solve(
+    solve_for: Annotated[
+        str, typer.Option("--for", metavar="FIELD", help="The unknown: any numeric field.")
+    ],
+    target: Annotated[
+        str,
+        typer.Option(help="Metric and value: utps=2000, or 'tpot<=20 ms/token', or 'power<=9 kW'."),
+    ],
+    llm: Model,
+    chip: Machine,
+    low: Annotated[str | None, typer.Option("--from", help="Least value to consider.")] = None,
+    high: Annotated[str | None, typer.Option("--to", help="Largest value to consider.")] = None,
+    among: Annotated[
+        str | None, typer.Option(help="Only these values, as '8, 16, 72'; tried one by one.")
+    ] = None,
+    tp_size: Annotated[str | None, typer.Option(help="Chips that split every operator.")] = None,
+    pp_size: Annotated[str | None, typer.Option(help="Pipeline stages.")] = None,
+    ep_size: Annotated[str | None, typer.Option(help="Expert-parallel ranks.")] = None,
+    dp_size: Annotated[str | None, typer.Option(help="Replicas.")] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Sequences in a micro-batch.")] = None,
+    seq_len: Annotated[str | None, typer.Option(help="Tokens of context.")] = None,
+    settings: Settings = None,
+    catalogs: Catalogs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the least bandwidth, the largest latency, the fewest chips … that reach a target.
+
+    The answer is the least value where more of the field helps, else the largest. A grid file
+    with a table require.NAME asks the same of every point of a grid: see `jaxlimits sweep`.
+    """
+    from jaxlimits.catalog.loader import load_catalog
+    from jaxlimits.questions.solve import solve as solve_point
+
+    sizes = {
+        "tp_size": tp_size,
+        "pp_size": pp_size,
+        "ep_size": ep_size,
+        "dp_size": dp_size,
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+    }
+    values = point_values(sizes, settings or [], where="solve")
+    found = solve_point(
+        llm,
+        chip,
+        solve_for=solve_for,
+        target=target,
+        low=low,
+        high=high,
+        among=None if among is None else [part.strip() for part in among.split(",")],
+        catalog=load_catalog(*(catalogs or [])),
+        where="solve",
+        **values,
+    )
+    point = {"llm": llm, "chip": chip, **values}
+    if as_json:
+        print_json(_facts(found, point))
+    else:
+        _print_table(found, point)
+
+
+def _facts(found: "Solution", point: Values) -> dict[str, Any]:
+    from jaxlimits.questions.solve import limit_name
+    from jaxlimits.schema import FIELDS, OUTPUTS
+
+    asked = found.asked
+    return {
+        "point": point,
+        "for": asked.field,
+        "unit": FIELDS[asked.field].unit,
+        "target": {
+            "metric": asked.metric,
+            "at_least" if asked.at_least else "at_most": asked.target,
+            "unit": OUTPUTS[asked.metric].unit,
+        },
+        "from": asked.low,
+        "to": asked.high,
+        "among": list(asked.candidates),
+        "reason": found.reason,
+        "needed": {
+            "value": found.value,
+            asked.metric: found.reached,
+            "limit": limit_name(found.metrics) if found.metrics else None,
+        },
+        "now": {
+            "value": found.now,
+            asked.metric: getattr(found.metrics_now, asked.metric),
+            "limit": limit_name(found.metrics_now),
+        },
+        "factor": found.factor,
+    }
+
+
+def _print_table(found: "Solution", point: Values) -> None:
+    from jaxlimits.schema import FIELDS, OUTPUTS
+    from jaxlimits.units import show
+
+    facts, asked = _facts(found, point), found.asked
+    unit, metric_unit = FIELDS[asked.field].unit, OUTPUTS[asked.metric].unit
+    given = "".join(f"  {name}={value}" for name, value in list(point.items())[2:])
+    typer.echo(f"{point['llm']} on {point['chip']}{given}\n")
+    relation = "at least" if asked.at_least else "at most"
+    typer.echo(f"{asked.metric} {relation} {show(asked.target, metric_unit)}: {_verdict(found)}\n")
+    typer.echo(f"  {'':<8} {asked.field:>18} {asked.metric:>20}  binds")
+    for name, label in (("needed", "needed" if found.is_met else "best"), ("now", "now")):
+        row = facts[name]
+        value, metric = _shown(row["value"], unit), _shown(row[asked.metric], metric_unit)
+        typer.echo(f"  {label:<8} {value:>18} {metric:>20}  {row['limit'] or ''}".rstrip())
+    if not math.isnan(found.factor):
+        typer.echo(f"  {'factor':<8} {found.factor:>18.4g}")
+    typer.echo(f"\n  {asked.field}: {FIELDS[asked.field].meaning}; {_searched(found)}")
+
+
+def _shown(value: float, unit: str) -> str:
+    from jaxlimits.units import show
+
+    return "–" if math.isnan(value) else show(value, unit, digits=4)
+
+
+def _verdict(found: "Solution") -> str:
+    asked = found.asked
+    binding = found.reason.removeprefix("unreachable_")
+    if found.reason == "unreachable_capacity":
+        return f"unreachable by {asked.field}: the memory is full first"
+    if found.reason == "unreachable_excluded":
+        return f"unreachable: the other fields admit no such {asked.field}"
+    if not found.is_met:
+        return f"unreachable by {asked.field}: {binding} binds"
+    return {
+        "met": "reached",
+        "met_everywhere": "reached by every value",
+        "met_where_it_fits": "reached by every value that fits in memory",
+    }[found.reason]
+
+
+def _searched(found: "Solution") -> str:
+    from jaxlimits.schema import FIELDS
+    from jaxlimits.units import show
+
+    asked = found.asked
+    unit = FIELDS[asked.field].unit
+    span = f"{show(asked.low, unit)} to {show(asked.high, unit)}"
+    if asked.candidates:
+        return f"{len(asked.candidates)} values from {span} were tried"
+    return f"sought from {span}"

@@ -1,0 +1,1 @@
+"""Co-design: the best mix of a machine's numbers under budgets."""

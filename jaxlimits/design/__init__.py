@@ -1,1 +1,0 @@
-"""Design: what gradients are for, from requirements to calibration."""

@@ -1,0 +1,1 @@
+"""Questions: which point is best, and what a target requires."""

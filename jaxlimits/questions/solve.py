@@ -1,0 +1,200 @@
+"""What one point requires: the value of a field that brings a metric to a target.
+
+The same search as a grid's ``[require]`` tables, at one point, with what stands around the answer.
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from jaxlimits import schema, units
+from jaxlimits.catalog.loader import Catalog
+from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.errors import InputError
+from jaxlimits.grid.checks import check_scenario
+from jaxlimits.grid.file import Raw, RequirementTable
+from jaxlimits.grid.requirements import REASONS, Requirement, check_metric, read_requirement
+from jaxlimits.grid.scenario import Scenario
+from jaxlimits.grid.spec import refuse_unstated
+from jaxlimits.model.chip import Chip
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.metrics import Limit, Metrics
+from jaxlimits.points.named_point import point_scenario, scenario_metrics
+
+_TARGET = re.compile(r"\s*(?P<metric>\w+)\s*(?P<relation><=|>=|=)\s*(?P<value>.+)")
+_SIDES = {">=": "at_least", "<=": "at_most"}
+_NAME = "value"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Solution:
+    """What a point requires.
+
+    Parameters
+    ----------
+    asked
+        The requirement: field, metric, target, bracket or candidates.
+    value
+        What the field must be [its SI unit]: the least where more of it helps, else the largest.
+        NaN where no value reaches the target.
+    reason
+        ``met``, ``met_everywhere``, ``met_where_it_fits``, or ``unreachable_`` with what binds.
+    reached
+        The metric there; the best that it comes to where the target is unreachable.
+    now
+        The field's value at the point as it is.
+    metrics, metrics_now
+        Everything the model says with the value, and of the point as it is; the former is ``None``
+        where there is no value.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", mla_weights="absorbed")
+    >>> point = ("llama3-405b", "xpu-hbm4")
+    >>> found = jl.solve(*point, solve_for="sync_latency", target="utps=2000", **paper)
+    >>> found.is_met, found.value < found.now
+    (True, True)
+    """
+
+    asked: Requirement
+    value: float
+    reason: str
+    reached: float
+    now: float
+    metrics: Metrics | None
+    metrics_now: Metrics
+
+    @property
+    def is_met(self) -> bool:
+        """Whether a value reaches the target."""
+        return self.metrics is not None
+
+    @property
+    def factor(self) -> float:
+        """What is needed over what is there; NaN where there is nothing of it."""
+        return self.value / self.now if self.now else float("nan")
+
+
+def solve(
+    llm: str | LLM,
+    chip: str | Chip,
+    *,
+    solve_for: str,
+    target: str,
+    low: Raw | None = None,
+    high: Raw | None = None,
+    among: Sequence[Raw] | None = None,
+    catalog: Catalog | None = None,
+    where: str = "solve",
+    **settings: object,
+) -> Solution:
+    """Find what a field must be so that a metric reaches a target, in float64.
+
+    Parameters
+    ----------
+    llm, chip
+        Names from the catalog, or records.
+    solve_for
+        The field: any numeric one.
+    target
+        ``"utps=2000"``, ``"utps >= 2000 token/s"``, ``"tpot <= 20 ms/token"``: a metric, at least
+        or at most a value. A plain ``=`` means at least, for rates of tokens only.
+    low, high
+        Ends of the bracket in which to search; every sensible value where left out.
+    among
+        The only values to try, one by one.
+    catalog, where, **settings
+        As for :func:`jaxlimits.evaluate`.
+
+    Returns
+    -------
+    Solution
+        An unreachable target is data, with its reason.
+
+    Raises
+    ------
+    InputError
+        What cannot be read, and a bracket that holds no solution where there is one outside.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", mla_weights="absorbed")
+    >>> point = ("llama3-405b", "xpu-hbm4")
+    >>> found = jl.solve(*point, solve_for="sync_latency", target="utps=2000", **paper)
+    >>> f"{1e6 * found.value:.3f} us, {found.reason}"
+    '0.899 us, met'
+    """
+    metric, side, value = parse_target(target, where=where)
+    ends = {"from": low, "to": high, "among": None if among is None else list(among)}
+    table = RequirementTable.model_validate({"for": solve_for, "of": metric, side: value, **ends})
+    asked = read_requirement(_NAME, table, where=where)
+    refuse_unstated([metric], {*settings, asked.field}, where=where, key="target")
+    scenario = point_scenario(llm, chip, dict(settings), catalog=catalog, where=where)
+    check_scenario(scenario)
+    found = _solved(scenario, asked)
+    if low is not None or high is not None:
+        anywhere = table.model_copy(update={"low": None, "high": None})
+        widest = _solved(scenario, read_requirement(_NAME, anywhere, where=where))
+        _refuse_empty_bracket(found, widest, where=where)
+    return found
+
+
+def parse_target(text: str, *, where: str) -> tuple[str, str, str]:
+    """Split ``utps >= 2000 token/s`` into metric, ``at_least`` or ``at_most``, and value.
+
+    Raises
+    ------
+    InputError
+        Text of another form, an unknown metric, ``=`` for a metric that is no rate of tokens.
+    """
+    parts = _TARGET.fullmatch(text)
+    if parts is None:
+        remedy = "write utps=2000, or 'tpot<=20 ms/token'"
+        raise InputError("is no target", where=where, key="target", value=text, remedy=remedy)
+    metric, relation, value = parts["metric"], parts["relation"], parts["value"].strip()
+    check_metric(metric, where=where, key="target")
+    if relation == "=" and not schema.output(metric).unit.startswith("token"):
+        remedy = f"write '{metric}<={value}' or '{metric}>={value}'"
+        problem = f"must {metric} be at most that, or at least?"
+        raise InputError(problem, where=where, key="target", value=text, remedy=remedy)
+    return metric, _SIDES.get(relation, "at_least"), value
+
+
+def _solved(scenario: Scenario, asked: Requirement) -> Solution:
+    variables = (asked.name, asked.reached, asked.reason)
+    job = make_job(scenario, outputs=variables, requirements=(asked,), precision="float64")
+    arrays, _ = collect(job)
+    value, reached, code = (arrays[name].item() for name in variables)
+    reason = next(meaning for meaning, number in REASONS.items() if number == code)
+    factor = f"{asked.field}{schema.SCALE_SUFFIX}"
+    kept = {name: number for name, number in scenario.base.items() if name != factor}
+    there = dataclasses.replace(scenario, base={**kept, asked.field: value})
+    return Solution(
+        asked=asked,
+        value=value,
+        reason=reason,
+        reached=reached,
+        now=scenario.effective(asked.field).item(),
+        metrics=scenario_metrics(there, "float64") if reason.startswith("met") else None,
+        metrics_now=scenario_metrics(scenario, "float64"),
+    )
+
+
+def _refuse_empty_bracket(found: Solution, widest: Solution, *, where: str) -> None:
+    """Raise where a bracket that somebody gave lies beside the solution."""
+    asked = found.asked
+    inside = asked.low <= widest.value <= asked.high
+    if not widest.is_met or (found.is_met and (inside or widest.reason != "met")):
+        return
+    unit = schema.FIELDS[asked.field].unit
+    says = "every value reaches the target" if found.is_met else "no value reaches the target"
+    bracket = f"from {units.show(asked.low, unit)} to {units.show(asked.high, unit)}"
+    remedy = f"move the bracket: {asked.field} = {units.show(widest.value, unit)} reaches it"
+    raise InputError(f"{bracket} {says}", where=where, key=asked.field, remedy=remedy)
+
+
+def limit_name(metrics: Metrics) -> str:
+    """Return what binds, in a word."""
+    return Limit(int(metrics.limit)).name.lower()

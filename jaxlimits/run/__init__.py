@@ -1,0 +1,1 @@
+"""Running one sweep: the wiring from a grid to labelled results, here or on a cluster."""

@@ -1,0 +1,316 @@
+"""The wiring: grid file → numbers → kernel → labelled dataset → file."""
+
+import dataclasses
+import functools
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from jaxlimits import schema
+from jaxlimits.engine.findings import findings_of
+from jaxlimits.engine.reductions import build_reduction
+from jaxlimits.engine.stream import (
+    IN_FLIGHT,
+    Job,
+    Progress,
+    collect,
+    make_job,
+    point_bytes,
+    silent,
+)
+from jaxlimits.errors import InputError, ResultError
+from jaxlimits.grid.checks import check_scenario
+from jaxlimits.grid.file import Precision, read_grid
+from jaxlimits.grid.scenario import Scenario, bind
+from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
+from jaxlimits.run.cluster import compute_on
+from jaxlimits.run.forecast import foresee, refuse, refuse_without_space
+from jaxlimits.run.streamed import (
+    SINGLE_FILE_BYTES,
+    compute_here,
+    dense_bytes,
+    is_finished,
+    is_long,
+    run_streamed,
+)
+from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
+from jaxlimits.store.provenance import recorded_spec, warn_of_other_version
+from jaxlimits.store.results import open_result
+from jaxlimits.store.template import build_dataset
+from jaxlimits.units import show
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_MOST_CHUNKS = 1_000_000
+"""Chunks that a memory budget may cut a grid into; each costs a moment, and a file where dense."""
+
+_MEMORY_SHARE = 0.5
+"""Share of the machine's memory that outputs may take; computing needs about as much again."""
+
+
+def load_grid(
+    grid: str | Path,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    catalog: tuple[str | Path, ...] = (),
+    precision: Precision | None = None,
+) -> GridSpec:
+    """Read and resolve a grid file."""
+    file = read_grid(grid)
+    found = grid_catalog(file, *catalog)
+    return build_spec(file, found, overrides=overrides, precision=precision)
+
+
+def sweep(
+    grid: str | Path,
+    output: str | Path | None = None,
+    *,
+    overrides: Mapping[str, object] | None = None,
+    catalog: tuple[str | Path, ...] = (),
+    x64: bool = False,
+    memory: float | None = None,
+    digits: int | None = None,
+    resume: bool = False,
+    force: bool = False,
+) -> xr.Dataset:
+    """Evaluate every point of a grid.
+
+    Parameters
+    ----------
+    grid
+        Path of a grid file, or the name of a shipped one (``"paper"``).
+    output
+        NetCDF file to write; nothing is written where it is left out.
+    overrides
+        Values by name that replace those of ``[base]``: ``{"mem_bw": "8 TB/s"}``.
+    catalog
+        TOML files with one's own models and chips.
+    x64
+        Compute and store in float64.
+    memory
+        Bytes that the chunks under way may take together; found from the device where left out.
+    digits
+        Significant digits to which outputs are rounded, so that they compress better.
+    resume
+        Go on with an unfinished sweep into the same output; start afresh where there is none, and
+        do nothing where it is finished.
+    force
+        Replace an existing file.
+
+    Returns
+    -------
+    xarray.Dataset
+        A dimension for each axis, a variable for each output, CF attributes with units.
+
+    Raises
+    ------
+    InputError
+        Something in the grid or the overrides cannot be used.
+    ResultError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> dataset = jl.sweep("smoke", overrides={"chip": "h200"})
+    >>> dict(dataset.sizes)
+    {'mem_bw': 25, 'sync_latency': 10, 'seq_len': 5, 'batch_size': 8}
+    """
+    texts = {name: str(value) for name, value in (overrides or {}).items()}
+    precision: Precision | None = "float64" if x64 else None
+    spec = load_grid(grid, overrides=texts, catalog=catalog, precision=precision)
+    spec = dataclasses.replace(spec, memory=memory, digits=digits or spec.digits)
+    return _loaded(run_spec(spec, output, resume=resume, force=force))
+
+
+def sweep_again(
+    result: str | Path, output: str | Path | None = None, *, force: bool = False
+) -> xr.Dataset:
+    """Make a result again from what its file says: the same data, bit for bit on the same machine.
+
+    Parameters
+    ----------
+    result
+        A file written by :func:`sweep`.
+    output, force
+        As for :func:`sweep`.
+
+    Warns
+    -----
+    OtherVersionWarning
+        Another version of this package made it, whose data may differ.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> with jl.open("smoke.nc") as first:
+    ...     jl.sweep_again("smoke.nc").utps.identical(first.utps)
+    True
+    """
+    with open_dataset(result) as dataset:
+        spec = recorded_spec(dataset.attrs, where=str(result))
+        warn_of_other_version(dataset.attrs, where=str(result))
+    return _loaded(run_spec(spec, output, force=force))
+
+
+def run_spec(
+    spec: GridSpec,
+    output: str | Path | None = None,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    client: "Client | None" = None,
+    progress: Progress = silent,
+) -> xr.Dataset:
+    """Evaluate a resolved grid and write it where an output is given.
+
+    Parameters
+    ----------
+    spec
+        The grid.
+    output, resume, force
+        As for :func:`sweep`.
+    client
+        A Dask cluster that computes the chunks (see :func:`jaxlimits.run.cluster.connected`).
+    progress
+        Called with each stage and the share of the work that is done.
+    """
+    target = None if output is None else Path(output)
+    if target is not None:
+        check_target(target, force=force or resume)
+    scenario = bind(spec)
+    check_scenario(scenario)
+    job = spec_job(spec, scenario)
+    _check_budget(spec, job, here=client is None)
+    if target is not None and resume and not force:
+        if is_finished(spec, job, target):
+            return open_result(target)
+        force = target.exists()  # the index of this very sweep, whose shards may be damaged
+    if target is not None:
+        refuse_without_space(spec, job, target)
+    if target is not None and (client is not None or is_long(spec, job)):
+        compute = compute_here if client is None else functools.partial(compute_on, client)
+        run_streamed(
+            spec, job, target, compute=compute, resume=resume, force=force, progress=progress
+        )
+        return open_result(target)
+    _check_memory(spec)
+    arrays, states = collect(job, progress=progress)
+    dataset = build_dataset(spec, scenario, arrays, findings_of(spec.reductions, job, states))
+    if target is not None:
+        progress("writing", 1.0)
+        write_dataset(dataset, target, force=force)
+    return dataset
+
+
+def spec_job(spec: GridSpec, scenario: Scenario) -> Job:
+    """Plan a grid."""
+    names = [axis.name for axis in spec.axes]
+    return make_job(
+        scenario,
+        outputs=spec.outputs,
+        requirements=spec.requirements,
+        reductions=tuple(build_reduction(reduction, names) for reduction in spec.reductions),
+        precision=spec.precision,
+        memory=spec.memory,
+        digits=spec.digits,
+    )
+
+
+def _loaded(dataset: xr.Dataset) -> xr.Dataset:
+    """Take what a file holds into memory and close it, unless it is large."""
+    if dataset.nbytes > SINGLE_FILE_BYTES:
+        return dataset
+    with dataset:
+        return dataset.load()
+
+
+def describe_plan(spec: GridSpec, target: Path) -> dict[str, Any]:
+    """Return what a sweep would do, without doing it.
+
+    Raises
+    ------
+    ResultError
+        The result would not fit on the disk, or in memory, or cannot be written there.
+    """
+    check_target(target, force=True)
+    scenario = bind(spec)
+    check_scenario(scenario)
+    job = spec_job(spec, scenario)
+    _check_budget(spec, job)
+    if not is_long(spec, job):
+        _check_memory(spec)
+    plan = job.plan
+    expected = foresee(spec, job)
+    refuse(expected, spec, target)
+    return {
+        "points": spec.num_points,
+        "chunks": plan.num_chunks,
+        "points_per_chunk": plan.points_per_chunk,
+        "chunk_shape": dict(zip((axis.name for axis in spec.axes), plan.block, strict=True)),
+        "chunk_bytes": plan.points_per_chunk
+        * point_bytes(job.outputs, job.reductions, spec.precision, job.requirements),
+        "dense_bytes": dense_bytes(spec),
+        "expected_bytes": round(expected.result_bytes),
+        "disk_free_bytes": shutil.disk_usage(target.parent).free,
+        "expected_seconds": float(f"{expected.seconds:.3g}"),
+        "result": str(target),
+    }
+
+
+def _check_budget(spec: GridSpec, job: Job, *, here: bool = True) -> None:
+    """Refuse a memory budget that no useful chunk fits in, or that computing ``here`` lacks."""
+    if spec.memory is None:
+        return
+    value = show(spec.memory, "B")
+    machine = _machine_memory()
+    if here and spec.memory > machine:
+        problem = f"is more than this machine has, {show(machine, 'B')}"
+        raise InputError(
+            problem, where=spec.file.where, key="memory", value=value, remedy="give less"
+        )
+    point = IN_FLIGHT * point_bytes(job.outputs, job.reductions, spec.precision)
+    if spec.memory >= point and job.plan.num_chunks <= _MOST_CHUNKS:
+        return
+    if spec.memory < point:
+        problem = f"is too small for one chunk: a single point takes {show(point, 'B')}"
+    else:
+        problem = f"cuts the grid into {job.plan.num_chunks:,} chunks, more than {_MOST_CHUNKS:,}"
+    # Twice what would do if every axis could be cut anywhere.
+    enough = 2 * point * math.ceil(spec.num_points / _MOST_CHUNKS)
+    remedy = f"give at least {show(enough, 'B')}, or leave it out"
+    raise InputError(problem, where=spec.file.where, key="memory", value=value, remedy=remedy)
+
+
+def _check_memory(spec: GridSpec) -> None:
+    """Refuse a grid whose outputs cannot lie in this machine's memory, before computing any."""
+    sizes = [
+        1 if schema.is_code(name) else np.dtype(spec.precision).itemsize for name in spec.outputs
+    ]
+    what = f"{spec.num_points:,} points of {len(sizes)} outputs"
+    remedy = "keep fewer outputs or sweep fewer points"
+    check_memory(spec.num_points * sum(sizes), what, where=spec.file.where, remedy=remedy)
+
+
+def check_memory(needed: int, what: str, *, where: str, remedy: str) -> None:
+    """Raise ``ResultError`` where so many bytes cannot lie in this machine's memory."""
+    memory = _machine_memory()
+    if needed > _MEMORY_SHARE * memory:
+        raise ResultError(
+            f"{where}: {what} take {needed / 1e9:,.1f} GB; "
+            f"this machine has {memory / 1e9:,.1f} GB; {remedy}"
+        )
+
+
+def _machine_memory() -> float:
+    """Memory of this machine [B]; without end where the system does not say."""
+    if not hasattr(os, "sysconf"):
+        return math.inf
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -1,0 +1,1 @@
+"""Uncertain inputs: bands, Sobol indices and elementary effects of a result."""
