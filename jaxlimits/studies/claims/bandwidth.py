@@ -6,7 +6,7 @@ import xarray as xr
 
 from jaxlimits import plots
 from jaxlimits.results.listing import Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
+from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge
 from jaxlimits.studies.derived import derived
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def shares(result: xr.Dataset, *by: str) -> xr.Dataset:
 def find(results: Results) -> Finding:
     """Compare three elasticities of the user's speed at every point that fits."""
     found = drivers(results[GRID])
-    share, cases, verdict = judge(found.memory, among=found.fits)
+    judged = judge(found.memory, among=found.fits)
     overall, by_tp = shares(results[GRID]), shares(results[GRID], "tp_size").memory
     by_chip = shares(results[GRID], "chip")
     sentence = (
-        f"Bandwidth moves a user's speed most at {of_cases(share, cases)} points with up to "
+        f"Bandwidth moves a user's speed most at {judged.of_cases} points with up to "
         f"{INTERACTIVE} users; compute at {float(overall.arithmetic):.1%}, the latency of "
         f"collectives at {float(overall.latency):.1%}. By number of chips: "
         f"{_by_size(by_tp)}; the more chips share the memory's work, and the faster it is, the "
@@ -65,12 +65,12 @@ def find(results: Results) -> Finding:
         ),
     )
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=sentence,
         numbers={
-            "bandwidth_first": Number(value=share, meaning="share of points, bandwidth first"),
+            "bandwidth_first": Number(
+                value=judged.share, meaning="share of points, bandwidth first"
+            ),
             "compute_first": Number(
                 value=float(overall.arithmetic), meaning="share of points, compute first"
             ),

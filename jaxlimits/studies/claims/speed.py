@@ -36,7 +36,7 @@ def find(results: Results) -> Finding:
     short, long = best.sel(seq_len=SHORT), best.sel(seq_len=LONG)
     large = speeds.weight_bytes.isel(chip=0, tp_size=0, seq_len=0) >= LARGE
     easy, hard = short >= EASY, ~(long.where(large, drop=True) >= HARD)
-    share, cases, verdict = judge_cases(np.concatenate([easy.values, hard.values]))
+    judged = judge_cases(np.concatenate([easy.values, hard.values]))
     slow, quick = _names(~(short >= EASY)), _names((long >= HARD) & large)
     asked = needed.latency_for_2000.sel(llm="llama3-405b", seq_len=SHORT)
     sentence = (
@@ -50,9 +50,7 @@ def find(results: Results) -> Finding:
         f" (128 chips; {_reaching(asked)} machines can)."
     )
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=sentence,
         numbers={
             "reach_2000": Number(value=float(easy.sum()), meaning="models that reach 2,000"),
