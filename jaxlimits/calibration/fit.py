@@ -23,10 +23,13 @@ from scipy.optimize import least_squares
 from jaxlimits._types import Scalar
 from jaxlimits.calibration.cases import Cases, Rows
 from jaxlimits.calibration.priors import PRIORS
+from jaxlimits.engine.program_cache import keep_programs
 from jaxlimits.errors import InputError
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.operators import step_operators
 from jaxlimits.model.overlay import overlay_times
+
+keep_programs()  # fits are compiled outside the engine
 
 FIRST_SPREAD = 0.08
 ROUNDS = 6
