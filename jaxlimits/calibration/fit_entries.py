@@ -2,7 +2,6 @@
 
 import datetime
 import hashlib
-import importlib.metadata
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxlimits import units
+from jaxlimits._version import __version__
 from jaxlimits.calibration.calibrate import Calibrated
 from jaxlimits.calibration.fabrics import FabricFit
 from jaxlimits.errors import InputError
@@ -121,7 +121,7 @@ def _made_from(table: Path) -> dict[str, str]:
         "file": table.name,
         "sha256": hashlib.sha256(table.read_bytes()).hexdigest(),
         "date": datetime.date.today().isoformat(),
-        "version": importlib.metadata.version("jaxlimits"),
+        "version": __version__,
     }
 
 
