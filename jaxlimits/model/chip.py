@@ -5,15 +5,6 @@ import equinox as eqx
 from jaxlimits._types import Scalar
 from jaxlimits.model.fields import check_record, documented, quantity
 
-LINK_LATENCIES = (
-    "sync_latency",
-    "hop_latency",
-    "all_to_all_latency",
-    "router_latency",
-    "scale_out_latency",
-)
-"""Fields that say how long a message is exposed, whatever its payload."""
-
 LINK_FIELDS = (
     *("link_bw", "sync_latency", "hop_latency", "all_to_all_latency"),
     *("router_latency", "scale_up_size", "scale_out_bw", "scale_out_latency"),
