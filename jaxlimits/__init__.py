@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jaxlimits.on_import import when_imported
 
 if TYPE_CHECKING:
-    from jaxlimits import plot as plot
+    from jaxlimits import plots as plot
     from jaxlimits.catalog.loader import Catalog as Catalog
     from jaxlimits.catalog.loader import load_catalog as load_catalog
     from jaxlimits.codesign.optimise import optimise as optimise
@@ -73,7 +73,7 @@ _PUBLIC = {
     "operators": ("jaxlimits.points.labelled_operators", "operators"),
     "operators_of": ("jaxlimits.points.labelled_operators", "operators_of"),
     "optimise": ("jaxlimits.codesign.optimise", "optimise"),
-    "plot": ("jaxlimits.plot", ""),
+    "plot": ("jaxlimits.plots", ""),
     "sobol": ("jaxlimits.uncertainties.uncertainty", "sobol"),
     "solve": ("jaxlimits.questions.solve", "solve"),
     "sweep": ("jaxlimits.run.pipeline", "sweep"),
