@@ -32,7 +32,7 @@ def kind(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
 
     @functools.wraps(function)
     def drawn(dataset: xr.Dataset, **options: Any) -> "Figure":
-        signature.bind(dataset, **options)  # a TypeError that names the option
+        _check_options(function, signature, dataset, options)
         style.require_backend()
         named = {each for each in options.values() if isinstance(each, str)}
         _check_panels(dataset, options)
@@ -46,6 +46,16 @@ def kind(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
     drawn.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
     drawn.__doc__ = completed(function.__doc__ or "", signature.parameters)
     return drawn  # pyright: ignore[reportReturnType]  it takes what the function takes
+
+
+def _check_options(
+    function: Callable[..., Any], signature: inspect.Signature, dataset: object, options: dict
+) -> None:
+    """Raise the error of Python for an option that a function does not take."""
+    try:
+        signature.bind(dataset, **options)
+    except TypeError as error:
+        raise TypeError(f"{function.__name__}() {error}") from None
 
 
 def _with_layout(signature: inspect.Signature) -> inspect.Signature:

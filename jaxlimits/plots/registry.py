@@ -109,7 +109,7 @@ def draw(dataset: "xr.Dataset", kind: str, **options: Any) -> "Figure":
     stated = kinds()[kind]
     for name in options:
         if name not in stated.options:
-            remedy = f"it takes {', '.join(stated.own) or 'none'} beside what every kind takes"
+            remedy = f"it takes {', '.join(stated.options)}"
             raise InputError(f"is no option of {kind}", where="plot", key=name, remedy=remedy)
     return load(kind.replace("-", "_"))(dataset, **options)
 

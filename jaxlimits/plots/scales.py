@@ -53,6 +53,8 @@ def scale_by_grid(
 ) -> None:
     """Make an axis logarithmic where its grid is, with ticks at its values where they are few."""
     axis = axes.xaxis if which == "x" else axes.yaxis
+    if len(values) == 1:
+        axis.set_ticks(values)
     if not is_geometric(values):
         plain_numbers(axis)
         return

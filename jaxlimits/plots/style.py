@@ -199,7 +199,7 @@ def set_legend(axes: "Axes", *, inside: bool = False) -> None:
     }
     place: dict[str, Any] = {"loc": "best"} if inside else beside
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9, handlelength=2.6, **place)
+        axes.legend(frameon=inside, fontsize=9, handlelength=2.6, **place)
 
 
 def hatch_where_nothing_fits(
