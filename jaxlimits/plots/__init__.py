@@ -1,16 +1,59 @@
-"""Figures of results: a dataset in, a figure out.
+"""Figures of results: ``jl.plot``, ``dataset.limits.plot`` and ``jaxlimits plot`` draw these.
 
-They need ``pip install 'jaxlimits[plot]'``; nothing is imported before one is drawn.
+Each function takes a dataset: a sweep's, a file's as :func:`jaxlimits.open` gives it, or a
+selection of one. It finds the metrics and axes that are not named and returns a matplotlib figure,
+which notebooks show and ``figure.savefig("map.svg")`` writes. ``rows`` and ``columns`` name further
+axes, of which each value is a row or a column of panels on shared scales; ``ax`` is an Axes of the
+caller's to draw into; a title that is left out says which values are fixed. An axis of one value
+needs no mention.
+
+They need ``pip install 'jaxlimits[plot]'``; matplotlib is imported when one is drawn.
+
+Examples
+--------
+>>> import jaxlimits as jl
+>>> ds = jl.sweep("smoke").sel(seq_len=4096, batch_size=1)
+>>> figure = jl.plot.heat_map(ds, x="mem_bw", y="sync_latency")
 """
 
-from jaxlimits.plots.breakdown import breakdown as breakdown
-from jaxlimits.plots.cells import cells as cells
-from jaxlimits.plots.elasticities import elasticities as elasticities
-from jaxlimits.plots.frontier_lines import frontier as frontier
-from jaxlimits.plots.heat_map import heat_map as heat_map
-from jaxlimits.plots.lines import lines as lines
-from jaxlimits.plots.ranges import ranges as ranges
-from jaxlimits.plots.roofs import roofline as roofline
-from jaxlimits.plots.strip import strip as strip
-from jaxlimits.plots.style import require_backend as require_backend
-from jaxlimits.plots.style import save as save
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from jaxlimits.errors import suggestion
+from jaxlimits.plots import registry
+from jaxlimits.plots.registry import draw as draw
+
+if TYPE_CHECKING:
+    from jaxlimits.plots.prepared import cells as cells
+    from jaxlimits.plots.prepared import ranges as ranges
+    from jaxlimits.plots.prepared import strip as strip
+    from jaxlimits.plots.style import require_backend as require_backend
+    from jaxlimits.plots.style import save as save
+
+_BESIDE = {
+    "cells": "prepared",
+    "ranges": "prepared",
+    "strip": "prepared",
+    "require_backend": "style",
+    "save": "style",
+}
+"""Modules of what the package offers beside the kinds of figures."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for on first use: the registry must answer before xarray is there."""
+    if name in _BESIDE:
+        found = getattr(importlib.import_module(f"{__name__}.{_BESIDE[name]}"), name)
+    elif name in registry.functions():
+        found = registry.load(name)
+    elif name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    else:
+        remedy = suggestion(name, registry.functions())
+        raise AttributeError(f"there is no figure {name!r}; {remedy}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(["draw", *_BESIDE, *registry.functions()])

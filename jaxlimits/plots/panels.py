@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_PANELS = 24
 """Panels of one figure at most; more are too small to read."""
 
-_WIDE, _TALL = 7.2, 4.4
+_TALL = 4.4
 _PANEL_WIDE, _PANEL_TALL = 2.75, 2.35
 _MORE = 1.25
 """How much larger panels are that fill one row of up to three."""
@@ -43,11 +43,14 @@ class Panels:
         The figure.
     axes, parts
         Axes and data of each panel, row by row.
+    among_others
+        Whether the axes are the caller's, beside which others may stand.
     """
 
     figure: "Figure"
     axes: tuple["Axes", ...]
     parts: tuple[xr.Dataset, ...]
+    among_others: bool = False
 
     def __iter__(self) -> Iterator[tuple["Axes", xr.Dataset]]:
         return iter(zip(self.axes, self.parts, strict=True))
@@ -87,7 +90,7 @@ class Panels:
     def set_legend(self) -> None:
         """Put one legend beside the panels, with every line that any of them has."""
         if not self.are_small:
-            style.set_legend(self.axes[0])
+            style.set_legend(self.axes[0], inside=self.among_others)
             return
         found: dict[str, Any] = {}
         for axes in self.axes:
@@ -112,6 +115,7 @@ def new_panels(
     rows: str | None = None,
     columns: str | None = None,
     title: str = "",
+    ax: "Axes | None" = None,
     height: float = _TALL,
 ) -> Panels:
     """Return an empty panel for each value of up to two axes.
@@ -124,27 +128,42 @@ def new_panels(
         Dimensions of which each value is a row or a column of panels; one alone is wrapped.
     title
         What is shown.
+    ax
+        Axes of the caller's, of which the only panel is made.
     height
         Height of a figure of one panel [inch].
 
     Raises
     ------
     InputError
-        An unknown dimension, one for both, or more than :data:`MOST_PANELS` panels.
+        An unknown dimension, one for both, or more than :data:`MOST_PANELS` panels; panels beside
+        ``ax``.
     """
-    named = [name for name in (rows, columns) if name is not None]
-    _check(dataset, named)
-    if not named:
-        figure, axes = style.new_figure(height=height)
-        style.set_title(axes, title)
-        return Panels(figure=figure, axes=(axes,), parts=(dataset,))
-    across, down = _layout(dataset, rows, columns)
+    named = {key: dim for key, dim in (("rows", rows), ("columns", columns)) if dim is not None}
+    if named and ax is not None:
+        problem = f"holds one panel, and {' and '.join(named)} ask for several"
+        remedy = f"leave out either ax or {' and '.join(named)}"
+        raise InputError(problem, where="plot", key="ax", remedy=remedy)
+    dims = list(named.values())
+    _check(dataset, dims)
+    if named:
+        return _small_multiples(dataset, dims, _layout(dataset, rows, columns), title=title)
+    figure, axes = style.one_panel(ax, height=height, title=title)
+    return Panels(figure=figure, axes=(axes,), parts=(dataset,), among_others=ax is not None)
+
+
+def _small_multiples(
+    dataset: xr.Dataset, named: list[str], layout: tuple[int, int], *, title: str
+) -> Panels:
+    """Return a panel for each value of one axis, or of two: rows and columns."""
+    across, down = layout
     more = _MORE if down == 1 and across <= 3 else 1.0
     size = {
-        "width": max(_WIDE, 1.6 + more * _PANEL_WIDE * across),
+        "width": max(style.WIDE, 1.6 + more * _PANEL_WIDE * across),
         "height": 1.0 + more * _PANEL_TALL * down,
     }
-    figure, grid = style.new_figure(**size, rows=down, columns=across)
+    shared = {"sharex": True, "sharey": True, "squeeze": False}
+    figure, grid = style.new_figure(**size, nrows=down, ncols=across, **shared)
     places = [
         dict(zip(named, place, strict=True))
         for place in np.ndindex(*(dataset.sizes[name] for name in named))
@@ -157,11 +176,9 @@ def new_panels(
     else:
         for axes, name in zip(kept, style.names(dataset[named[0]]), strict=True):
             axes.set_title(name, fontsize=9, loc="left")
-    for axes in kept:
-        axes.tick_params(labelsize=8)
-        below = axes.get_subplotspec().rowspan.stop * across + axes.get_subplotspec().colspan.start
-        if below >= len(places):  # nothing below it: the last of its column
-            axes.tick_params(labelbottom=True)
+    for place, axes in enumerate(kept):
+        lowest = place + across >= len(kept)  # nothing below it: the last of its column
+        axes.tick_params(labelsize=8, **({"labelbottom": True} if lowest else {}))
     if title:
         figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     parts = tuple(dataset.isel(place) for place in places)

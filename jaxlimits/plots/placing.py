@@ -1,8 +1,9 @@
 """Labels of points that cover neither each other nor what is drawn."""
 
+import contextlib
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,12 +32,21 @@ class Label:
     y: float
 
 
-def settle(figure: "Figure") -> None:
-    """Lay a figure out, so that places on it have their final pixels."""
+@contextlib.contextmanager
+def settled(figure: "Figure") -> Iterator[None]:
+    """Lay a figure out, so that places on it have their final pixels inside the block.
+
+    A canvas that measures text stands in for the figure's own, which a window may hold.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    own = figure.canvas
     FigureCanvasAgg(figure)
     figure.draw_without_rendering()
+    try:
+        yield
+    finally:
+        figure.set_canvas(own)
 
 
 def place_labels(

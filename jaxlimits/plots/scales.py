@@ -53,6 +53,8 @@ def scale_by_grid(
 ) -> None:
     """Make an axis logarithmic where its grid is, with ticks at its values where they are few."""
     axis = axes.xaxis if which == "x" else axes.yaxis
+    if len(values) == 1:
+        axis.set_ticks(values)
     if not is_geometric(values):
         plain_numbers(axis)
         return
@@ -134,6 +136,8 @@ def number_colours(colours: "Colorbar", values: np.ndarray) -> None:
 
 def cell_edges(x: np.ndarray) -> np.ndarray:
     """Return the middles between neighbours, geometric ones where the axis is, and both ends."""
+    if len(x) == 1:  # no neighbour says how far it reaches
+        return x + np.array([-0.5, 0.5]) * (abs(float(x[0])) or 1.0)
     places = np.log(x) if is_geometric(x) else x.astype(float)
     middles = (places[1:] + places[:-1]) / 2
     first, last = 2 * places[0] - middles[0], 2 * places[-1] - middles[-1]

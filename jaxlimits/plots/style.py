@@ -32,6 +32,9 @@ DOES_NOT_FIT = "does not fit"
 OUT_OF_REACH = "out of reach"
 
 
+WIDE = 7.2
+"""Width of a figure of one panel [inch]."""
+
 _LABEL_WIDTH = 46
 _TITLE_WIDTH = 68
 
@@ -46,10 +49,8 @@ def require_backend() -> None:
     mpl.rcParams["svg.hashsalt"] = "jaxlimits"  # the same figure has the same bytes
 
 
-def new_figure(
-    *, width: float = 7.2, height: float = 4.4, rows: int = 0, columns: int = 0
-) -> tuple["Figure", Any]:
-    """Return an empty figure with its axes, or an array of them on shared scales [inch].
+def new_figure(*, width: float = WIDE, height: float, **grid: Any) -> tuple["Figure", Any]:
+    """Return an empty figure [inch], and what its ``subplots`` gives.
 
     Raises
     ------
@@ -58,9 +59,33 @@ def new_figure(
     """
     require_backend()
     figure = _figure_type()(figsize=(width, height), layout="constrained")
-    if not rows:
-        return figure, figure.subplots()
-    return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    return figure, figure.subplots(**grid)
+
+
+def one_panel(ax: "Axes | None", *, height: float, title: str = "") -> tuple["Figure", "Axes"]:
+    """Return the caller's axes with their figure, or an empty figure of one panel [inch].
+
+    Raises
+    ------
+    InputError
+        No axes are given, but something else; the figure backend is not installed.
+    """
+    if ax is None:
+        figure, axes = new_figure(height=height)
+    else:
+        figure, axes = _checked(ax).figure.figure, ax  # of a subfigure, the figure that holds it
+    set_title(axes, title)
+    return figure, axes
+
+
+def _checked(ax: object) -> "Axes":
+    require_backend()
+    from matplotlib.axes import Axes
+
+    if isinstance(ax, Axes):
+        return ax
+    problem, remedy = "is no Axes of matplotlib", "give one, as plt.subplots() makes it"
+    raise InputError(problem, where="plot", key="ax", value=ax, remedy=remedy)
 
 
 @functools.cache
@@ -160,15 +185,21 @@ def styles() -> Iterator[dict[str, Any]]:
 
 
 def set_title(axes: "Axes", title: str, *, pad: float | None = None) -> None:
-    """Write a title above the axes, from their left edge."""
-    axes.set_title(textwrap.fill(title, _TITLE_WIDTH), loc="left", fontsize=11, pad=pad)
+    """Write a title above the axes, from their left edge; none leaves what is there."""
+    if title:
+        axes.set_title(textwrap.fill(title, _TITLE_WIDTH), loc="left", fontsize=11, pad=pad)
 
 
-def set_legend(axes: "Axes") -> None:
-    """Put the legend beside the axes, below the title."""
-    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
+def set_legend(axes: "Axes", *, inside: bool = False) -> None:
+    """Put the legend beside the axes, below the title; inside where others may stand beside."""
+    beside: dict[str, Any] = {
+        "loc": "upper left",
+        "bbox_to_anchor": (1.01, 1.0),
+        "borderaxespad": 0.0,
+    }
+    place: dict[str, Any] = {"loc": "best"} if inside else beside
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9, handlelength=2.6, **place)
+        axes.legend(frameon=inside, fontsize=9, handlelength=2.6, **place)
 
 
 def hatch_where_nothing_fits(

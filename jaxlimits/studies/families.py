@@ -40,7 +40,7 @@ def _users_by_chips(results: Results) -> "Figure":
 def _speed_by_latency(results: Results) -> "Figure":
     chosen = at_stated_prices(results["stacked_dram"]).sel({"llm": "llama3-405b", **_ALONE})
     title = "Llama 3.1 405B with 3D-stacked DRAM, 4 Ki tokens, one user"
-    return plots.lines(chosen, x="tp_size", y="utps", by="sync_latency", title=title)
+    return plots.lines(chosen, x="tp_size", by="sync_latency", title=title)
 
 
 def _times_by_chips(results: Results) -> "Figure":
@@ -57,7 +57,7 @@ def _speed_by_interconnect(results: Results) -> "Figure":
         {"llm": "llama3-405b", "chip": "xpu-hbm4", "pp_size": 1, **_ALONE}
     )
     title = "Llama 3.1 405B on HBM4 in one stage, 4 Ki tokens, one user"
-    return plots.lines(chosen, x="tp_size", y="utps", by="interconnect", title=title)
+    return plots.lines(chosen, x="tp_size", by="interconnect", title=title)
 
 
 def _throughput_by_experts(results: Results) -> "Figure":
@@ -66,7 +66,7 @@ def _throughput_by_experts(results: Results) -> "Figure":
     )
     chosen = chosen.sel(interconnect="nvlink5-xdr")
     title = "DeepSeek-V3, 32 replicas of 8 HBM3, 72 in a domain, 4 Ki tokens"
-    return plots.lines(chosen, x="batch_size", y="stps", by="ep_size", title=title)
+    return plots.lines(chosen, of="stps", x="batch_size", by="ep_size", title=title)
 
 
 def _times_on_a_wafer(results: Results) -> "Figure":
@@ -86,7 +86,7 @@ def _breakdown(chosen: xr.Dataset, *, along: str, title: str) -> "Figure":
         "latency of collectives": "t_sync_latency",
         "their payload": "t_sync_payload",
     }
-    return plots.breakdown(chosen.assign(beyond=beyond), along=along, parts=parts, title=title)
+    return plots.breakdown(chosen.assign(beyond=beyond), x=along, parts=parts, title=title)
 
 
 FAMILIES = (

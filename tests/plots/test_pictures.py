@@ -58,7 +58,7 @@ def test_no_display_is_needed(tmp_path):
         "import numpy as np, xarray as xr\n"
         "from jaxlimits import plots\n"
         "data = xr.Dataset({'b': (('c', 'a'), np.eye(2))}, {'a': [1, 2], 'c': ['x', 'y']})\n"
-        "plots.lines(data, x='a', y='b', by='c').savefig('a.png')"
+        "plots.lines(data, of='b', x='a', by='c').savefig('a.png')"
     )
     environment = {"PATH": "/usr/bin", "PYTHONPATH": ":".join(sys.path), "MPLBACKEND": ""}
     command = [sys.executable, "-c", script]

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 import jaxlimits as jl
 from jaxlimits import plots
 from jaxlimits.plots import scales
-from jaxlimits.plots.frontier_lines import undominated
+from jaxlimits.plots.frontier_figure import undominated
 
 GRID = """
 outputs = ["utps", "stps", "t_mem", "t_compute", "t_sync", "limit", "dollars_per_token"]
@@ -41,7 +41,7 @@ def axes_of(figure):
 
 
 def test_axes_have_the_unit_in_which_people_read(result):
-    figure = plots.lines(result.sel(tp_size=8), x="mem_bw", y="t_mem", by="chip")
+    figure = plots.lines(result.sel(tp_size=8), x="mem_bw", of="t_mem", by="chip")
     assert axes_of(figure).get_xlabel() == "memory bandwidth (mem_bw) [TB/s]"
     assert axes_of(figure).get_ylabel().endswith("[ms]")
     (line, *_) = axes_of(figure).get_lines()
@@ -49,15 +49,15 @@ def test_axes_have_the_unit_in_which_people_read(result):
 
 
 def test_axes_are_logarithmic_where_the_grid_is(result):
-    figure = plots.lines(result.sel(tp_size=8), x="mem_bw", y="utps", by="chip")
+    figure = plots.lines(result.sel(tp_size=8), x="mem_bw", of="utps", by="chip")
     assert axes_of(figure).get_xscale() == "log"
     even = result.sel(tp_size=8).assign_coords(mem_bw=np.linspace(1e12, 2e12, 12))
     even.mem_bw.attrs = result.mem_bw.attrs
-    assert axes_of(plots.lines(even, x="mem_bw", y="utps", by="chip")).get_xscale() == "linear"
+    assert axes_of(plots.lines(even, x="mem_bw", of="utps", by="chip")).get_xscale() == "linear"
 
 
 def test_what_does_not_fit_is_said(result):
-    figure = plots.lines(result.isel(mem_bw=0), x="tp_size", y="utps", by="chip")
+    figure = plots.lines(result.isel(mem_bw=0), x="tp_size", of="utps", by="chip")
     assert "xpu-sram: does not fit" in words(figure)
     assert "does not fit" in [text.get_text() for text in axes_of(figure).texts]
 
@@ -80,7 +80,7 @@ def test_a_heat_map_without_misfits_does_not_speak_of_them(result):
 
 def test_stacked_times_add_up_to_the_step(result):
     chosen = result.sel(chip="h100").isel(mem_bw=0)
-    figure = plots.breakdown(chosen, along="tp_size", parts={"memory": "t_mem", "sync": "t_sync"})
+    figure = plots.breakdown(chosen, x="tp_size", parts={"memory": "t_mem", "sync": "t_sync"})
     tops = [bar.get_y() + bar.get_height() for bar in axes_of(figure).containers[-1]]
     whole = 1e3 * (chosen.t_mem + chosen.t_sync).to_numpy()
     assert np.allclose(tops, whole, equal_nan=True)
@@ -112,7 +112,7 @@ def test_a_file_read_back_is_drawn_alike(result, tmp_path):
     result.attrs.clear()
     result.to_netcdf(tmp_path / "small.nc")
     with xr.open_dataset(tmp_path / "small.nc") as stored:
-        figure = plots.lines(stored.sel(tp_size=8), x="mem_bw", y="utps", by="chip")
+        figure = plots.lines(stored.sel(tp_size=8), x="mem_bw", of="utps", by="chip")
     assert "h100" in words(figure)
 
 

@@ -94,19 +94,13 @@ def _shares_by_machine(results: Results) -> "Figure":
     parts = {"bandwidth": "memory", "compute": "arithmetic", "latency of collectives": "latency"}
     title = "What the speed of one user answers to most"
     whole = "share of points that fit, up to 32 users"
-    return plots.breakdown(found, along="chip", parts=parts, whole=whole, title=title)
+    return plots.breakdown(found, x="chip", parts=parts, whole=whole, title=title)
 
 
 def _times_of_a_step(results: Results) -> "Figure":
     chosen = results[GRID].sel(llm="llama3-405b", seq_len=4096, batch_size=1, tp_size=128)
-    beyond = (chosen.t_compute - chosen.t_mem).clip(0.0).assign_attrs(chosen.t_compute.attrs)
-    parts = {
-        "memory": "t_mem",
-        "compute beyond memory": "beyond",
-        "synchronisation": "t_sync",
-    }
     title = "Llama 3.1 405B on 128 chips, 4 Ki tokens, one user"
-    return plots.breakdown(chosen.assign(beyond=beyond), along="chip", parts=parts, title=title)
+    return plots.breakdown(chosen, x="chip", title=title)
 
 
 CLAIM = Claim(

@@ -71,7 +71,7 @@ def _speeds(results: Results) -> "Figure":
     chosen = results[GRID].sel(tp_size=128, seq_len=4096, batch_size=1)
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "qwen3-235b"]
     title = "128 chips, 4 Ki tokens, one user"
-    return plots.lines(chosen.sel(llm=some), x="mem_bw", y="utps", by="llm", title=title)
+    return plots.lines(chosen.sel(llm=some), x="mem_bw", by="llm", title=title)
 
 
 CLAIM = Claim(

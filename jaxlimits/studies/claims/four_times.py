@@ -70,7 +70,7 @@ def _elasticity(results: Results) -> "Figure":
     marks = {"latency weighs as much as bandwidth": 0.5}
     title = "Llama 3.1 405B, 4 Ki tokens, one user"
     return plots.lines(
-        chosen, x="mem_bw", y="utps_elasticity_mem_bw", by="tp_size", marks=marks, title=title
+        chosen, of="utps_elasticity_mem_bw", x="mem_bw", by="tp_size", marks=marks, title=title
     )
 
 

@@ -73,7 +73,7 @@ def _needed_by_users(results: Results) -> "Figure":
     chosen = stored(results[GRID]).sel(seq_len=LOAD["seq_len"]).to_dataset()
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "kimi-k2", "gpt-oss-20b"]
     return plots.lines(
-        chosen.sel(llm=some), x="batch_size", y="stored", by="llm", marks={"100 GB": 100.0},
+        chosen.sel(llm=some), of="stored", x="batch_size", by="llm", marks={"100 GB": 100.0},
         title="Memory of one instance at 64 Ki tokens",
     )  # fmt: skip
 

@@ -86,9 +86,7 @@ def _speeds(results: Results) -> "Figure":
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "qwen3-235b"]
     marks = {"5,000": LEAST, "10,000": MOST}
     title = "128 chips with 3D-stacked DRAM, 4 Ki tokens, one user"
-    return plots.lines(
-        chosen.sel(llm=some), x="sync_latency", y="utps", by="llm", marks=marks, title=title
-    )
+    return plots.lines(chosen.sel(llm=some), x="sync_latency", by="llm", marks=marks, title=title)
 
 
 def _map(results: Results) -> "Figure":

@@ -139,9 +139,7 @@ def _by_context(results: Results) -> "Figure":
     ]
     marks = {f"{EASY:,.0f}": EASY, f"{HARD:,.0f}": HARD}
     title = "The fastest user on any machine"
-    return plots.lines(
-        best.sel(llm=some), x="seq_len", y="utps", by="llm", marks=marks, title=title
-    )
+    return plots.lines(best.sel(llm=some), x="seq_len", by="llm", marks=marks, title=title)
 
 
 CLAIM = Claim(

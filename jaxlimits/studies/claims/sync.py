@@ -116,7 +116,7 @@ def _table(found: xr.DataArray) -> Table:
 def _used_bandwidth(results: Results) -> "Figure":
     chosen = results[GRID].sel(_SHOWN).sel(tp_size=128)
     return plots.lines(
-        chosen, x="sync_latency", y="bandwidth_utilisation", by="chip",
+        chosen, of="bandwidth_utilisation", x="sync_latency", by="chip",
         marks={"knee: half of it is wasted": 0.5},
         title="Llama 3.1 405B on 128 chips, 4 Ki tokens, one user",
     )  # fmt: skip

@@ -1,20 +1,23 @@
 """The operators of a step under the roofs of one chip."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits import units
 from jaxlimits.plots import scales, style
+from jaxlimits.plots.found import needed, panel_dims
+from jaxlimits.plots.kind import kind
+from jaxlimits.plots.options import Layout
 from jaxlimits.plots.panels import new_panels
-from jaxlimits.plots.placing import Label, place_labels, settle
+from jaxlimits.plots.placing import Label, place_labels, settled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NEEDED = ("tensor_flops", "traffic", "t_tensor", "t_vector", "t_mem", "tensor_roof", "memory_roof")
+_NEEDED = ("tensor_flops", "traffic", "t_tensor", "t_vector", "t_mem", "tensor_roof", "memory_roof")
 """What the operators of a step are drawn from."""
 
 _BOUND_BY = {
@@ -28,33 +31,37 @@ _SAME = 0.02
 """Decades within which points lie on each other and share a label."""
 
 
-def roofline(
-    dataset: xr.Dataset,
-    *,
-    rows: str | None = None,
-    columns: str | None = None,
-    title: str = "",
-) -> "Figure":
-    """Draw the rate that each operator of a step reaches over its arithmetic intensity.
+@kind
+def roofline(dataset: xr.Dataset, **layout: Unpack[Layout]) -> "Figure":
+    """Draw the operators of a step under one chip's roofs, and what synchronisation leaves.
+
+    Each is the rate that it reaches over its arithmetic intensity. Operators that lie on each other
+    share a label, which gives their shares of the time of all operators. A star is the whole step,
+    at the rate that is left after synchronisation; a machine that the model does not fit on says
+    so.
 
     Parameters
     ----------
     dataset
-        Operators, as :func:`jaxlimits.operators` gives them, along ``operator`` and the dimensions
-        of the panels alone.
-    rows, columns
-        Further dimensions: a row or a column of panels for each of their values.
-    title
-        What is shown.
+        Operators, as :func:`jaxlimits.operators` gives them, or one point of a result, whose
+        operators are then computed from the scenario in its attributes.
 
-    Returns
-    -------
-    Figure
-        Operators that lie on each other share a label, which gives their shares of the time of all
-        operators. A star is the whole step, at the rate that is left after synchronisation; a
-        machine that the model does not fit on says so.
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> parts = jl.operators("deepseek-v3", "h200", tp_size=16, batch_size=64)
+    >>> figure = jl.plot.roofline(parts)
+    >>> figure.axes[0].get_xlabel()
+    'arithmetic intensity [FLOP/B]'
     """
-    panels = new_panels(dataset, rows=rows, columns=columns, title=title, height=4.8)
+    if "operator" not in dataset.dims:
+        from jaxlimits.points.labelled_operators import operators_of
+
+        dataset = operators_of(dataset, where="plot")
+    for name in _NEEDED:
+        needed(dataset, name)
+    panel_dims(dataset.tensor_flops, layout, operator="operator")
+    panels = new_panels(dataset, height=4.8, **layout)
     x_ends, y_ends = _ends(dataset)
     for axes, part in panels:
         axes.set(xscale="log", yscale="log", xlim=x_ends, ylim=y_ends)
@@ -65,11 +72,11 @@ def roofline(
     panels.label("arithmetic intensity [FLOP/B]", "tensor work by time, on one chip [TFLOP/s]")
     drawn = [_draw_operators(axes, part) for axes, part in panels]
     panels.set_legend()
-    settle(panels.figure)
-    for (axes, part), labels in zip(panels, drawn, strict=True):
-        _name_slope(axes, part, size=panels.text_size - 1)
-        roof = _roof(part, np.geomspace(*x_ends, 120))
-        place_labels(axes, labels, lines=[roof], size=panels.text_size - 1)
+    with settled(panels.figure):
+        for (axes, part), labels in zip(panels, drawn, strict=True):
+            _name_slope(axes, part, size=panels.text_size - 1)
+            roof = _roof(part, np.geomspace(*x_ends, 120))
+            place_labels(axes, labels, lines=[roof], size=panels.text_size - 1)
     return panels.figure
 
 

@@ -9,6 +9,7 @@ import xarray as xr
 from jaxlimits.plots import scales, style
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -21,6 +22,7 @@ def strip(
     reference: tuple[str, float] | None = None,
     write: Callable[[float], str] = scales.plain_number,
     title: str = "",
+    ax: "Axes | None" = None,
 ) -> "Figure":
     """Draw every number of a table as a dot, in a row for each group.
 
@@ -40,6 +42,8 @@ def strip(
         How a median is written.
     title
         What is shown.
+    ax
+        Axes of the caller's to draw into.
 
     Returns
     -------
@@ -48,7 +52,7 @@ def strip(
     """
     values, groups = dataset[of].to_numpy(), dataset[by].to_numpy().astype(str)
     names = _in_order(values, groups)
-    figure, axes = style.new_figure(height=1.5 + 0.3 * len(names))
+    figure, axes = style.one_panel(ax, height=1.5 + 0.3 * len(names))
     for place, name in enumerate(names):
         here = values[(groups == name) & np.isfinite(values)]
         if not len(here):
@@ -77,7 +81,7 @@ def strip(
     axes.grid(axis="x", which="major", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     style.set_title(axes, title, pad=20.0)
-    _explain(axes)
+    _explain(axes, inside=ax is not None)
     return figure
 
 
@@ -107,10 +111,13 @@ def _words(dataset: xr.Dataset, name: str) -> str:
     return str(dataset[name].attrs.get("short_name", name))
 
 
-def _explain(axes) -> None:
-    """Say once, below the axes, what each mark is."""
+def _explain(axes: "Axes", *, inside: bool) -> None:
+    """Say once what each mark is: below the axes, or inside where others may stand below."""
     handles, words = axes.get_legend_handles_labels()
     marks = dict(zip(words, handles, strict=True))
-    if marks:
-        look = {"frameon": False, "fontsize": 8, "ncols": len(marks), "handletextpad": 0.2}
-        axes.figure.legend([*marks.values()], [*marks], loc="outside lower center", **look)
+    look = {"frameon": False, "fontsize": 8, "handletextpad": 0.2}
+    if marks and inside:
+        axes.legend([*marks.values()], [*marks], loc="best", **look)
+    elif marks:
+        look |= {"loc": "outside lower center", "ncols": len(marks)}
+        axes.figure.legend([*marks.values()], [*marks], **look)

@@ -9,6 +9,7 @@ from jaxlimits.plots import scales, style
 from jaxlimits.results.listing import written
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -16,7 +17,15 @@ _CHARACTERS = 10.0
 """Characters of a label by inch."""
 
 
-def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str = "") -> "Figure":
+def cells(
+    dataset: xr.Dataset,
+    *,
+    of: str,
+    rows: str,
+    columns: str,
+    title: str = "",
+    ax: "Axes | None" = None,
+) -> "Figure":
     """Draw a table whose cells are coloured by their numbers.
 
     Parameters
@@ -29,6 +38,8 @@ def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str =
         Its axes.
     title
         What is shown.
+    ax
+        Axes of the caller's to draw into.
 
     Returns
     -------
@@ -36,7 +47,7 @@ def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str =
         Cells that do not fit in memory are hatched and labelled.
     """
     height = 1.5 + 0.33 * dataset.sizes[rows]
-    figure, axes = style.new_figure(height=height)
+    figure, axes = style.one_panel(ax, height=height, title=title)
     from matplotlib.colors import LogNorm
     from matplotlib.patches import Rectangle
 
@@ -61,7 +72,6 @@ def cells(dataset: xr.Dataset, *, of: str, rows: str, columns: str, title: str =
     axes.set_yticks(range(dataset.sizes[rows]), style.names(dataset[rows]))
     if style.is_numeric(dataset[columns]):
         axes.set_xlabel(style.label(dataset[columns]))
-    style.set_title(axes, title)
     colours = figure.colorbar(
         image, ax=axes, label=style.label(dataset[of], width=int(_CHARACTERS * height))
     )

@@ -8,11 +8,19 @@ import xarray as xr
 from jaxlimits.plots import scales, style
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
 def ranges(
-    dataset: xr.Dataset, *, of: str, rows: str, by: str, spread: str, title: str = ""
+    dataset: xr.Dataset,
+    *,
+    of: str,
+    rows: str,
+    by: str,
+    spread: str,
+    title: str = "",
+    ax: "Axes | None" = None,
 ) -> "Figure":
     """Draw each value as a dot, with a bar from the least to the largest over a spread.
 
@@ -30,9 +38,11 @@ def ranges(
         What the bar is over; the dot is at its middle value.
     title
         What is shown.
+    ax
+        Axes of the caller's to draw into.
     """
     count = dataset.sizes[rows] * dataset.sizes[by]
-    figure, axes = style.new_figure(height=1.6 + 0.17 * count)
+    figure, axes = style.one_panel(ax, height=1.6 + 0.17 * count, title=title)
     field = dataset[of].transpose(by, rows, spread)
     values = style.shown(field)
     step = 0.78 / dataset.sizes[by]
@@ -48,9 +58,8 @@ def ranges(
     axes.set_yticks(np.arange(dataset.sizes[rows]), style.names(dataset[rows]))
     axes.invert_yaxis()
     axes.set(xlabel=style.label(dataset[of]))
-    style.set_title(axes, title)
     axes.grid(axis="x", which="major", color="0.9", linewidth=0.6)
     for edge in np.arange(dataset.sizes[rows] - 1) + 0.5:
         axes.axhline(edge, color="0.85", linewidth=0.6)
-    style.set_legend(axes)
+    style.set_legend(axes, inside=ax is not None)
     return figure

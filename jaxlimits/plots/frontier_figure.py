@@ -1,44 +1,57 @@
-"""What can be had of two quantities at once, a line for each machine."""
+"""What can be had of two metrics at once, a line for each machine."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import xarray as xr
 
+from jaxlimits.errors import unknown_name
 from jaxlimits.plots import scales, style
+from jaxlimits.plots.found import free_dims, needed
+from jaxlimits.plots.kind import kind
+from jaxlimits.plots.options import Layout
 from jaxlimits.plots.panels import new_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@kind
 def frontier(
     dataset: xr.Dataset,
     *,
-    x: str,
-    y: str,
-    by: str,
-    rows: str | None = None,
-    columns: str | None = None,
-    title: str = "",
+    x: str = "utps",
+    y: str = "stps",
+    by: str | None = None,
+    **layout: Unpack[Layout],
 ) -> "Figure":
-    """Draw the points that no other beats in both of two quantities.
+    """Draw what can be had of two metrics at once, a line for each machine.
+
+    The points are those that no other beats in both metrics.
 
     Parameters
     ----------
     dataset
-        A result; every dimension but ``by`` and those of the panels is searched.
+        A result; every axis but ``by`` and those of the panels is searched.
     x, y
-        Quantities of which more is better.
+        Metrics across and up, of which more is better.
     by
-        One frontier for each of its values.
-    rows, columns
-        A row or a column of panels for each of their values.
-    title
-        What is shown.
+        One frontier for each of its values; ``chip`` where the result has it, else the first axis.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> figure = jl.plot.frontier(jl.sweep("smoke"), by="seq_len")
+    >>> figure.axes[0].get_ylabel().startswith("tokens per second of the system")
+    True
     """
-    panels = new_panels(dataset, rows=rows, columns=columns, title=title)
+    x, y = needed(dataset, x), needed(dataset, y)
+    dims = free_dims(dataset[x], layout)
+    by = by or ("chip" if "chip" in dims else next(iter(dims), ""))
+    if by not in dims:
+        raise unknown_name("dimension", by, dims, where="plot", key="by")
+    panels = new_panels(dataset, **layout)
     words = style.words_by_fit(dataset, x, by=by, missing=style.DOES_NOT_FIT)
     everything = []
     for axes, part in panels:
