@@ -193,7 +193,7 @@ class Limits:
 
     @property
     def plot(self) -> "Plots":
-        """Figures of the result: the functions of :mod:`jaxlimits.plots`.
+        """Figures of the result: the functions of :mod:`jaxlimits.plot`.
 
         Examples
         --------
@@ -224,7 +224,7 @@ class Plots:
 
     def __getattr__(self, name: str) -> "Callable[..., Figure]":
         from jaxlimits.errors import suggestion
-        from jaxlimits.plots import registry
+        from jaxlimits.plot import registry
 
         if name not in registry.functions():
             remedy = suggestion(name, registry.functions())
@@ -232,6 +232,6 @@ class Plots:
         return types.MethodType(registry.load(name), self._dataset)
 
     def __dir__(self) -> list[str]:
-        from jaxlimits.plots import registry
+        from jaxlimits.plot import registry
 
         return list(registry.functions())

@@ -10,7 +10,7 @@ import xarray as xr
 
 import jaxlimits as jl
 from jaxlimits import accessor
-from jaxlimits.plots import registry
+from jaxlimits.plot import registry
 from jaxlimits.points import labelled_operators as anatomy
 
 GRID = """

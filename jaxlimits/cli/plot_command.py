@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from jaxlimits.cli.options import Force, check_picture
-from jaxlimits.plots.options import SHARED
-from jaxlimits.plots.registry import Kind, Option, kinds
+from jaxlimits.plot.options import SHARED
+from jaxlimits.plot.registry import Kind, Option, kinds
 
 _TYPES: dict[str, Any] = {
     "str": str | None,
@@ -49,8 +49,8 @@ def plot(
     **options: Any,
 ) -> None:
     """Draw a result: axes with units, as the grid has them; what does not fit is hatched."""
-    from jaxlimits.plots.registry import draw
-    from jaxlimits.plots.style import save
+    from jaxlimits.plot.registry import draw
+    from jaxlimits.plot.style import save
     from jaxlimits.results.tables import selection
     from jaxlimits.store.results import open_result
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import xarray as xr
 
-from jaxlimits import plots, schema
+from jaxlimits import plot, schema
 from jaxlimits.errors import InputError, ResultError, unknown_name
 from jaxlimits.grid.axes import check_name
 from jaxlimits.grid.file import read_grid
@@ -93,7 +93,7 @@ def run_study(
         The folder exists, or cannot be written.
     """
     target = Path(output)
-    plots.require_backend()
+    plot.require_backend()
     require_template_engine()
     check_folder(target, force=force)
     specs = study_specs(study, overrides or {}, quick=quick)
@@ -209,7 +209,7 @@ def _draw_all(
     pictures = list(study_pictures(outcome.study, quick=outcome.quick))
     for done, picture in enumerate(pictures):
         progress(f"drawing {picture.name}", _SWEEPING + (1.0 - _SWEEPING) * done / len(pictures))
-        plots.save(picture.draw(results), folder / f"{picture.name}.svg")
+        plot.save(picture.draw(results), folder / f"{picture.name}.svg")
 
 
 def findings_json(outcome: Outcome) -> str:

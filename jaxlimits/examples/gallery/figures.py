@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ class Entry:
 
 def _smoke(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(seq_len=4096, batch_size=[1, 32, 128])
-    return plots.heat_map(
+    return plot.heat_map(
         chosen, x="mem_bw", y="sync_latency", columns="batch_size", levels=(50, 100, 200),
         title="Llama 3.1 405B on eight H100-class chips, 4 Ki tokens",
     )  # fmt: skip
@@ -47,12 +47,12 @@ def _smoke(ds: xr.Dataset) -> "Figure":
 
 def _paper(ds: xr.Dataset) -> "Figure":
     title = "The limit study's machines, 4 Ki tokens: 8, 32 or 128 chips, 1 to 512 users"
-    return plots.frontier(ds.sel(seq_len=4096, llm=_SOME), columns="llm", title=title)
+    return plot.frontier(ds.sel(seq_len=4096, llm=_SOME), columns="llm", title=title)
 
 
 def _bandwidth_sync(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(llm="llama3-405b", seq_len=4096, batch_size=[1, 32, 512])
-    return plots.heat_map(
+    return plot.heat_map(
         chosen, x="mem_bw", y="sync_latency", columns="batch_size", levels=(200, 1000, 5000),
         title="Llama 3.1 405B on 128 chips, 4 Ki tokens",
     )  # fmt: skip
@@ -60,7 +60,7 @@ def _bandwidth_sync(ds: xr.Dataset) -> "Figure":
 
 def _bandwidth_sync_fine(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(seq_len=4096, batch_size=[1, 32, 512])
-    return plots.lines(
+    return plot.lines(
         chosen, of="knee", x="sync_latency", by="llm", columns="batch_size", missing="no knee here",
         title="The knee: bandwidth from which half of a step no longer answers to it",
     )  # fmt: skip
@@ -68,7 +68,7 @@ def _bandwidth_sync_fine(ds: xr.Dataset) -> "Figure":
 
 def _billion(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(seq_len=4096, llm=["llama3-70b", "llama3-405b", "deepseek-v3"])
-    return plots.heat_map(
+    return plot.heat_map(
         chosen, of="best", x="mem_bw", y="sync_latency", columns="llm",
         title="Highest throughput over all batches and numbers of chips",
     )  # fmt: skip
@@ -79,7 +79,7 @@ def _billion_frontier(ds: xr.Dataset) -> "Figure":
     along = xr.DataArray(sizes, dims="tp_size", name="tp_size")
     both = ds[["frontier_utps", "frontier_stps"]]
     parted = xr.concat([both.where(ds["frontier_tp_size"] == size) for size in sizes], along)
-    return plots.frontier(
+    return plot.frontier(
         parted,
         x="frontier_utps",
         y="frontier_stps",
@@ -90,7 +90,7 @@ def _billion_frontier(ds: xr.Dataset) -> "Figure":
 
 def _billion_dense(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(llm="llama3-405b", seq_len=4096).isel(mem_bw=[0, 8, 16], sync_latency=6)
-    return plots.lines(
+    return plot.lines(
         chosen, x="batch_size", by="tp_size", columns="mem_bw",
         title="Llama 3.1 405B, 4 Ki tokens, one latency of the grid",
     )  # fmt: skip
@@ -99,51 +99,49 @@ def _billion_dense(ds: xr.Dataset) -> "Figure":
 def _requests(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(output_len=1024, prefill_chunk=0, calls_per_answer=1, chip_price_scale=1)
     title = "Time to the first token, prompts prefilled whole, eight chips, 16 at once"
-    return plots.lines(chosen, of="ttft", x="input_len", by="chip", columns="llm", title=title)
+    return plot.lines(chosen, of="ttft", x="input_len", by="chip", columns="llm", title=title)
 
 
 def _speculation(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(batch_size=1, draft_length=4)
     title = "Four drafted tokens, one user, eight H200"
-    return plots.lines(chosen, x="acceptance", by="speculation", columns="llm", title=title)
+    return plot.lines(chosen, x="acceptance", by="speculation", columns="llm", title=title)
 
 
 def _tiers(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(memory_tiers="overlap", llm="llama3-405b")
     chosen = chosen.sel(batch_size=[1, 16]).isel(lpddr_capacity=0)
     title = "Llama 3.1 405B on eight H200 with stacked SRAM, 32 Ki tokens"
-    return plots.lines(chosen, x="sram_capacity", by="sram_bw", columns="batch_size", title=title)
+    return plot.lines(chosen, x="sram_capacity", by="sram_bw", columns="batch_size", title=title)
 
 
 def _collectives(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(batch_size=1, collective_algorithm="best")
     title = "Llama 3.1 405B on HBM4 machines, one user, the best algorithm"
-    return plots.lines(chosen, x="tp_size", by="topology", columns="interconnect", title=title)
+    return plot.lines(chosen, x="tp_size", by="topology", columns="interconnect", title=title)
 
 
 def _communication(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(pp_size=1, ep_size=[1, 64], tp_size=slice(2, None))
     title = "Bytes that tensor parallelism sends for a token, one stage"
-    return plots.lines(
-        chosen, of="tp_volume", x="tp_size", by="llm", columns="ep_size", title=title
-    )
+    return plot.lines(chosen, of="tp_volume", x="tp_size", by="llm", columns="ep_size", title=title)
 
 
 def _fsdp(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(weight_placement="sharded", batch_size=1)
     title = "Llama 3.1 70B in 16 bits, weights in shares over replicas of one H100 each"
-    return plots.lines(
+    return plot.lines(
         chosen, of="ttft", x="input_len", by="dp_size", columns="link_bw", title=title
     )
 
 
 def _kv260(ds: xr.Dataset) -> "Figure":
-    return plots.lines(ds, x="seq_len", by="mem_bw_scale", title="Llama 2 7B on a KV260")
+    return plot.lines(ds, x="seq_len", by="mem_bw_scale", title="Llama 2 7B on a KV260")
 
 
 def _tokens_by_dollar(ds: xr.Dataset) -> "Figure":
     chosen = ds.isel(electricity_price=1).min("batch_size", keep_attrs=True)
-    return plots.ranges(
+    return plot.ranges(
         chosen[["dollars_per_token"]], of="dollars_per_token", rows="chip", by="llm",
         spread="chip_price_scale", title="A token at the best batch; bars: prices halved, doubled",
     )  # fmt: skip
@@ -151,13 +149,13 @@ def _tokens_by_dollar(ds: xr.Dataset) -> "Figure":
 
 def _hbm3(ds: xr.Dataset) -> "Figure":
     title = "HBM3 chips, 4 Ki tokens: chips and users free"
-    return plots.frontier(ds.sel(seq_len=4096, chip_price_scale=1), columns="llm", title=title)
+    return plot.frontier(ds.sel(seq_len=4096, chip_price_scale=1), columns="llm", title=title)
 
 
 def _hbm4(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(llm="llama3-405b", seq_len=4096, chip_price_scale=1)
     title = "Llama 3.1 405B with HBM4, 4 Ki tokens"
-    return plots.heat_map(
+    return plot.heat_map(
         chosen, x="tp_size", y="batch_size", columns="mem_capacity", levels=(100, 500), title=title
     )
 
@@ -165,19 +163,19 @@ def _hbm4(ds: xr.Dataset) -> "Figure":
 def _stacked_dram(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(seq_len=4096, batch_size=1, chip_price_scale=1)
     title = "3D-stacked DRAM, one user, 4 Ki tokens"
-    return plots.lines(chosen, x="tp_size", by="sync_latency", columns="llm", title=title)
+    return plot.lines(chosen, x="tp_size", by="sync_latency", columns="llm", title=title)
 
 
 def _sram(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(seq_len=4096, batch_size=1, chip_price_scale=1, chip="xpu-sram")
     title = "Serving from SRAM alone, one user, 4 Ki tokens"
-    return plots.lines(chosen, x="tp_size", by="pp_size", columns="llm", title=title)
+    return plot.lines(chosen, x="tp_size", by="pp_size", columns="llm", title=title)
 
 
 def _cluster(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(**_LARGE, chip="xpu-hbm4", pp_size=1, chip_price_scale=1)
     title = "Llama 3.1 405B on HBM4, one stage, one user, 4 Ki tokens"
-    return plots.breakdown(
+    return plot.breakdown(
         chosen.sel(tp_size=slice(8, None)), x="tp_size", columns="interconnect", title=title
     )
 
@@ -186,18 +184,18 @@ def _cluster_experts(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(chip="xpu-hbm3", tp_size=8, dp_size=32, seq_len=4096, chip_price_scale=1)
     chosen = chosen.sel(interconnect="nvlink5-xdr")
     title = "Throughput of 256 HBM3 chips, 32 replicas of 8, 4 Ki tokens"
-    return plots.lines(chosen, of="stps", x="batch_size", by="ep_size", columns="llm", title=title)
+    return plot.lines(chosen, of="stps", x="batch_size", by="ep_size", columns="llm", title=title)
 
 
 def _wafer(ds: xr.Dataset) -> "Figure":
     title = "Wafers, 4 Ki tokens: wafers, stages and users free"
-    return plots.frontier(ds.sel(seq_len=4096, chip_price_scale=1), columns="llm", title=title)
+    return plot.frontier(ds.sel(seq_len=4096, chip_price_scale=1), columns="llm", title=title)
 
 
 def _wafer_mesh(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(pp_size=64, seq_len=4096, batch_size=1, chip_price_scale=1)
     title = "64 wafers as stages, one user, 4 Ki tokens: the mesh inside"
-    return plots.breakdown(chosen, x="llm", columns="chip", title=title)
+    return plot.breakdown(chosen, x="llm", columns="chip", title=title)
 
 
 def _needed_capacity(ds: xr.Dataset) -> "Figure":
@@ -206,19 +204,19 @@ def _needed_capacity(ds: xr.Dataset) -> "Figure":
     )
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "kimi-k2", "gpt-oss-120b"]
     chosen = stored.rename("stored").to_dataset().sel(llm=some, batch_size=[1, 32, 512])
-    return plots.lines(chosen, of="stored", x="seq_len", by="llm", columns="batch_size")
+    return plot.lines(chosen, of="stored", x="seq_len", by="llm", columns="batch_size")
 
 
 def _drivers(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(llm="llama3-405b", tp_size=128, chip=["xpu-hbm3", "xpu-hbm4", "xpu-3d-dram"])
     title = "Llama 3.1 405B on 128 chips: what the speed of one user answers to"
-    return plots.elasticities(chosen, x="seq_len", y="batch_size", rows="chip", title=title)
+    return plot.elasticities(chosen, x="seq_len", y="batch_size", rows="chip", title=title)
 
 
 def _sync_knee(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(tp_size=128, seq_len=4096, batch_size=1)
     title = "Share of the bandwidth that is used, 128 chips, one user, 4 Ki tokens"
-    return plots.lines(
+    return plot.lines(
         chosen, of="bandwidth_utilisation", x="sync_latency", by="chip", columns="llm", title=title
     )
 
@@ -226,19 +224,19 @@ def _sync_knee(ds: xr.Dataset) -> "Figure":
 def _throughput_per_cost(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(seq_len=4096, chip_price_scale=1)
     title = "Throughput by watt, 4 Ki tokens: chips, stages and users free"
-    return plots.frontier(chosen, y="stps_per_watt", by="chip", columns="llm", title=title)
+    return plot.frontier(chosen, y="stps_per_watt", by="chip", columns="llm", title=title)
 
 
 def _top_speed(ds: xr.Dataset) -> "Figure":
     best = ds[["utps"]].max("tp_size", keep_attrs=True).sel(seq_len=4096)
     title = "One user, 4 Ki tokens, 8, 32 or 128 chips"
-    return plots.cells(best, of="utps", rows="llm", columns="chip", title=title)
+    return plot.cells(best, of="utps", rows="llm", columns="chip", title=title)
 
 
 def _needed_latency(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(llm=_SOME)
     title = "Latency of a collective at which one user gets 2,000 tokens a second, 128 chips"
-    return plots.lines(
+    return plot.lines(
         chosen, of="latency_for_2000", x="seq_len", by="chip", columns="llm", title=title
     )
 
@@ -246,21 +244,21 @@ def _needed_latency(ds: xr.Dataset) -> "Figure":
 def _more_bandwidth(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(seq_len=4096, batch_size=1, llm=_SOME)
     title = "The HBM3 machine with more bandwidth and all else as it is, one user, 4 Ki tokens"
-    return plots.lines(chosen, x="mem_bw", by="tp_size", columns="llm", title=title)
+    return plot.lines(chosen, x="mem_bw", by="tp_size", columns="llm", title=title)
 
 
 def _ways_to_10000(ds: xr.Dataset) -> "Figure":
     measures = ("speculation", "attention_span", "weight_bits", "sram_capacity")
     best = ds[["utps"]].max(measures, keep_attrs=True).sel(seq_len=4096)
     title = "One user, 128 chips, 4 Ki tokens, the best of all measures"
-    return plots.cells(best, of="utps", rows="llm", columns="chip", title=title)
+    return plot.cells(best, of="utps", rows="llm", columns="chip", title=title)
 
 
 def _better_collectives(ds: xr.Dataset) -> "Figure":
     some = ["llama3-8b", "llama3-405b", "deepseek-v3"]
     chosen = ds.sel(seq_len=4096, llm=some)
     title = "3D-stacked DRAM, one user, 4 Ki tokens"
-    return plots.lines(
+    return plot.lines(
         chosen.sel(tp_size=[8, 32, 128, 512]), x="sync_latency", by="tp_size", columns="llm",
         title=title,
     )  # fmt: skip
@@ -278,9 +276,7 @@ def _uncertain_machine(ds: xr.Dataset) -> "Figure":
         .assign_attrs(long_name="share of the variance of utps")
     )
     title = "What the speed of DeepSeek-V3 on sixteen H200 hangs on"
-    return plots.cells(
-        shown.to_dataset(), of="variance", rows="input", columns="share", title=title
-    )
+    return plot.cells(shown.to_dataset(), of="variance", rows="input", columns="share", title=title)
 
 
 ENTRIES: Mapping[str, Entry] = {

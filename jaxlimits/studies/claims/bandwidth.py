@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge
 from jaxlimits.studies.derived import derived
@@ -94,13 +94,13 @@ def _shares_by_machine(results: Results) -> "Figure":
     parts = {"bandwidth": "memory", "compute": "arithmetic", "latency of collectives": "latency"}
     title = "What the speed of one user answers to most"
     whole = "share of points that fit, up to 32 users"
-    return plots.breakdown(found, x="chip", parts=parts, whole=whole, title=title)
+    return plot.breakdown(found, x="chip", parts=parts, whole=whole, title=title)
 
 
 def _times_of_a_step(results: Results) -> "Figure":
     chosen = results[GRID].sel(llm="llama3-405b", seq_len=4096, batch_size=1, tp_size=128)
     title = "Llama 3.1 405B on 128 chips, 4 Ki tokens, one user"
-    return plots.breakdown(chosen, x="chip", title=title)
+    return plot.breakdown(chosen, x="chip", title=title)
 
 
 CLAIM = Claim(

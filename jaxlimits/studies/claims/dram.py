@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases
 from jaxlimits.studies.prices import (
@@ -142,7 +142,7 @@ def _table(result: xr.Dataset) -> Table:
 def _dollars(results: Results) -> "Figure":
     best = results[GRID][["dollars_per_token"]].sel(seq_len=4096).min(SEARCHED, keep_attrs=True)
     title = f"Cheapest tokens at 4 Ki tokens; {BARS}"
-    return plots.ranges(
+    return plot.ranges(
         best, of="dollars_per_token", rows="llm", by="chip", spread=PRICES, title=title
     )
 
@@ -150,7 +150,7 @@ def _dollars(results: Results) -> "Figure":
 def _watts(results: Results) -> "Figure":
     chosen = at_stated_prices(results[GRID]).sel(llm="llama3-70b", seq_len=4096)
     title = "Llama 3.1 70B at 4 Ki tokens"
-    return plots.frontier(chosen, x="utps", y="stps_per_watt", by="chip", title=title)
+    return plot.frontier(chosen, x="utps", y="stps_per_watt", by="chip", title=title)
 
 
 CLAIM = Claim(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.studies.case_table import table_by_model
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge
 from jaxlimits.studies.derived import derived
@@ -64,14 +64,14 @@ def find(results: Results) -> Finding:
 def _gains(results: Results) -> "Figure":
     chosen = gain(results[GRID]).sel(seq_len=4096, batch_size=1).to_dataset()
     title = "Gain from eight times the bandwidth, 4 Ki tokens, one user"
-    return plots.cells(chosen, of="gain", rows="llm", columns="tp_size", title=title)
+    return plot.cells(chosen, of="gain", rows="llm", columns="tp_size", title=title)
 
 
 def _speeds(results: Results) -> "Figure":
     chosen = results[GRID].sel(tp_size=128, seq_len=4096, batch_size=1)
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "qwen3-235b"]
     title = "128 chips, 4 Ki tokens, one user"
-    return plots.lines(chosen.sel(llm=some), x="mem_bw", by="llm", title=title)
+    return plot.lines(chosen.sel(llm=some), x="mem_bw", by="llm", title=title)
 
 
 CLAIM = Claim(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases
 
@@ -69,7 +69,7 @@ def _elasticity(results: Results) -> "Figure":
     chosen = results[GRID].sel(batch_size=1, seq_len=4096, llm="llama3-405b")
     marks = {"latency weighs as much as bandwidth": 0.5}
     title = "Llama 3.1 405B, 4 Ki tokens, one user"
-    return plots.lines(
+    return plot.lines(
         chosen, of="utps_elasticity_mem_bw", x="mem_bw", by="tp_size", marks=marks, title=title
     )
 

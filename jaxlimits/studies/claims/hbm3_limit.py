@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge
 from jaxlimits.studies.prices import at_stated_prices
@@ -69,7 +69,7 @@ def _by_chips(results: Results) -> "Figure":
     chosen: xr.Dataset = at_stated_prices(results[GRID]).sel(_AT)
     title = "Llama 3.1 405B on HBM3 machines, 4 Ki tokens, one user"
     marks = {f"{SPEED:,.0f} token/s": SPEED}
-    return plots.lines(chosen, x="tp_size", by="chip", marks=marks, title=title)
+    return plot.lines(chosen, x="tp_size", by="chip", marks=marks, title=title)
 
 
 CLAIM = Claim(

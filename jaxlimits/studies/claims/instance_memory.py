@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge
 from jaxlimits.studies.derived import derived
@@ -72,7 +72,7 @@ def find(results: Results) -> Finding:
 def _needed_by_users(results: Results) -> "Figure":
     chosen = stored(results[GRID]).sel(seq_len=LOAD["seq_len"]).to_dataset()
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "kimi-k2", "gpt-oss-20b"]
-    return plots.lines(
+    return plot.lines(
         chosen.sel(llm=some), of="stored", x="batch_size", by="llm", marks={"100 GB": 100.0},
         title="Memory of one instance at 64 Ki tokens",
     )  # fmt: skip

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.studies.case_table import table_by_model
 from jaxlimits.studies.claim import (
     Claim,
@@ -86,13 +86,13 @@ def _speeds(results: Results) -> "Figure":
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "qwen3-235b"]
     marks = {"5,000": LEAST, "10,000": MOST}
     title = "128 chips with 3D-stacked DRAM, 4 Ki tokens, one user"
-    return plots.lines(chosen.sel(llm=some), x="sync_latency", by="llm", marks=marks, title=title)
+    return plot.lines(chosen.sel(llm=some), x="sync_latency", by="llm", marks=marks, title=title)
 
 
 def _map(results: Results) -> "Figure":
     chosen = results[GRID].sel(llm="llama3-405b", seq_len=4096)
     title = "Llama 3.1 405B with 3D-stacked DRAM, 4 Ki tokens, one user"
-    return plots.heat_map(
+    return plot.heat_map(
         chosen, x="sync_latency", y="tp_size", of="utps", title=title,
         levels=(500.0, 1000.0, 2000.0, 5000.0, 10_000.0, 20_000.0, 50_000.0),
     )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
 from jaxlimits.studies.claim import (
     Claim,
@@ -124,7 +124,7 @@ def _table(best: xr.DataArray, needed: xr.Dataset, hard: xr.DataArray) -> Table:
 def _fastest(results: Results) -> "Figure":
     best = results[SPEEDS][["utps"]].max("tp_size", keep_attrs=True).sel(seq_len=SHORT)
     title = "The fastest user at 4 Ki tokens, on 8, 32 or 128 chips"
-    return plots.cells(best, of="utps", rows="llm", columns="chip", title=title)
+    return plot.cells(best, of="utps", rows="llm", columns="chip", title=title)
 
 
 def _by_context(results: Results) -> "Figure":
@@ -139,7 +139,7 @@ def _by_context(results: Results) -> "Figure":
     ]
     marks = {f"{EASY:,.0f}": EASY, f"{HARD:,.0f}": HARD}
     title = "The fastest user on any machine"
-    return plots.lines(best.sel(llm=some), x="seq_len", by="llm", marks=marks, title=title)
+    return plot.lines(best.sel(llm=some), x="seq_len", by="llm", marks=marks, title=title)
 
 
 CLAIM = Claim(

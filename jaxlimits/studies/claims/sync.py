@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
 from jaxlimits.studies.claim import (
     Claim,
@@ -115,7 +115,7 @@ def _table(found: xr.DataArray) -> Table:
 
 def _used_bandwidth(results: Results) -> "Figure":
     chosen = results[GRID].sel(_SHOWN).sel(tp_size=128)
-    return plots.lines(
+    return plot.lines(
         chosen, of="bandwidth_utilisation", x="sync_latency", by="chip",
         marks={"knee: half of it is wasted": 0.5},
         title="Llama 3.1 405B on 128 chips, 4 Ki tokens, one user",
@@ -125,7 +125,7 @@ def _used_bandwidth(results: Results) -> "Figure":
 def _knees(results: Results) -> "Figure":
     found = knee(results[GRID]).sel(seq_len=4096, batch_size=1, tp_size=128)
     title = "The knee on 128 chips, 4 Ki tokens, one user"
-    return plots.cells(found.to_dataset(), of="knee", rows="llm", columns="chip", title=title)
+    return plot.cells(found.to_dataset(), of="knee", rows="llm", columns="chip", title=title)
 
 
 CLAIM = Claim(

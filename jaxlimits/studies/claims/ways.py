@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Cell, Column, Table
 from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases
 from jaxlimits.studies.derived import derived
@@ -137,7 +137,7 @@ def _with_everything(results: Results) -> "Figure":
     unit = result.utps.attrs["si_unit"]
     found = fastest.assign(utps=derived(fastest.utps, "utps", meaning, unit=unit))
     title = "One user at 4 Ki tokens on 128 chips, the best of the measures, 1.5 µs a collective"
-    return plots.cells(found, of="utps", rows="llm", columns="chip", title=title)
+    return plot.cells(found, of="utps", rows="llm", columns="chip", title=title)
 
 
 CLAIM = Claim(

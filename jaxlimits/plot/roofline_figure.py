@@ -6,12 +6,12 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits import units
-from jaxlimits.plots import scales, style
-from jaxlimits.plots.found import needed, panel_dims
-from jaxlimits.plots.kind import kind
-from jaxlimits.plots.options import Layout
-from jaxlimits.plots.panels import new_panels
-from jaxlimits.plots.placing import Label, place_labels, settled
+from jaxlimits.plot import scales, style
+from jaxlimits.plot.found import needed, panel_dims
+from jaxlimits.plot.kind import kind
+from jaxlimits.plot.options import Layout
+from jaxlimits.plot.panels import new_panels
+from jaxlimits.plot.placing import Label, place_labels, settled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.errors import InputError, unknown_name
-from jaxlimits.plots import scales, style
+from jaxlimits.plot import scales, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

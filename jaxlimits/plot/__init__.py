@@ -20,15 +20,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from jaxlimits.errors import suggestion
-from jaxlimits.plots import registry
-from jaxlimits.plots.registry import draw as draw
+from jaxlimits.plot import registry
+from jaxlimits.plot.registry import draw as draw
 
 if TYPE_CHECKING:
-    from jaxlimits.plots.prepared import cells as cells
-    from jaxlimits.plots.prepared import ranges as ranges
-    from jaxlimits.plots.prepared import strip as strip
-    from jaxlimits.plots.style import require_backend as require_backend
-    from jaxlimits.plots.style import save as save
+    from jaxlimits.plot.prepared import cells as cells
+    from jaxlimits.plot.prepared import ranges as ranges
+    from jaxlimits.plot.prepared import strip as strip
+    from jaxlimits.plot.style import require_backend as require_backend
+    from jaxlimits.plot.style import save as save
 
 _BESIDE = {
     "cells": "prepared",

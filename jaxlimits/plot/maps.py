@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import xarray as xr
 
-from jaxlimits.plots import scales, style
-from jaxlimits.plots.options import Layout
-from jaxlimits.plots.panels import new_panels
-from jaxlimits.plots.regions import Edges, Place, hatch_misfits, is_near, part_regions
+from jaxlimits.plot import scales, style
+from jaxlimits.plot.options import Layout
+from jaxlimits.plot.panels import new_panels
+from jaxlimits.plot.regions import Edges, Place, hatch_misfits, is_near, part_regions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

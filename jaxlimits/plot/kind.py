@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import xarray as xr
 
 from jaxlimits.errors import unknown_name
-from jaxlimits.plots import style
-from jaxlimits.plots.options import completed, layout_types
+from jaxlimits.plot import style
+from jaxlimits.plot.options import completed, layout_types
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits.plots import scales, style
+from jaxlimits.plot import scales, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

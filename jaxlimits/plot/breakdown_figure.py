@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import xarray as xr
 
-from jaxlimits.plots import scales, style
-from jaxlimits.plots.found import needed, panel_dims
-from jaxlimits.plots.kind import kind
-from jaxlimits.plots.options import Layout
-from jaxlimits.plots.panels import new_panels
+from jaxlimits.plot import scales, style
+from jaxlimits.plot.found import needed, panel_dims
+from jaxlimits.plot.kind import kind
+from jaxlimits.plot.options import Layout
+from jaxlimits.plot.panels import new_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

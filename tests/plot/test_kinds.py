@@ -16,10 +16,10 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 import jaxlimits as jl
-from jaxlimits.plots import registry
-from jaxlimits.plots.options import SHARED, completed, described, layout_types
+from jaxlimits.plot import registry
+from jaxlimits.plot.options import SHARED, completed, described, layout_types
 from tests.cli.test_startup import HEAVY
-from tests.plots.drawings import DRAWINGS, FOLDER, drawn, result
+from tests.plot.drawings import DRAWINGS, FOLDER, drawn, result
 
 PACKAGE = Path(jl.__file__).parent
 TITLE = "What is shown"
@@ -194,7 +194,7 @@ def test_an_axis_of_one_value_that_is_named_is_drawn():
 def test_the_registry_is_read_with_nothing_heavy():
     code = (
         "import json, sys, jaxlimits as jl\n"
-        "assert not any('plots' in name for name in sys.modules)\n"
+        "assert not any('jaxlimits.plot' in name for name in sys.modules)\n"
         "from jaxlimits import plot\n"
         "dir(plot), plot.registry.kinds()\n"
         "print(json.dumps(sorted(sys.modules)))"
@@ -211,11 +211,11 @@ from typing import Unpack
 import numpy as np
 import xarray as xr
 
-from jaxlimits.plots import style
-from jaxlimits.plots.found import needed
-from jaxlimits.plots.kind import kind
-from jaxlimits.plots.options import Layout
-from jaxlimits.plots.panels import new_panels
+from jaxlimits.plot import style
+from jaxlimits.plot.found import needed
+from jaxlimits.plot.kind import kind
+from jaxlimits.plot.options import Layout
+from jaxlimits.plot.panels import new_panels
 
 
 @kind
@@ -262,7 +262,7 @@ for words in (["plot", "--help"], ["plot", sys.argv[1], "ecdf", "--least", "9", 
 def test_a_new_kind_is_one_new_file(tmp_path):
     copy = tmp_path / "jaxlimits"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "data"))
-    (copy / "plots" / "ecdf_figure.py").write_text(ECDF)
+    (copy / "plot" / "ecdf_figure.py").write_text(ECDF)
     jl.sweep(_small(tmp_path), tmp_path / "small.nc")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "100"}
     done = subprocess.run(

@@ -3,7 +3,7 @@
 import xarray as xr
 
 from jaxlimits.errors import InputError, unknown_name
-from jaxlimits.plots.options import Layout
+from jaxlimits.plot.options import Layout
 
 
 def needed(dataset: xr.Dataset, name: str) -> str:

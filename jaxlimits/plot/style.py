@@ -12,7 +12,7 @@ import xarray as xr
 
 from jaxlimits import units
 from jaxlimits.errors import InputError, ResultError
-from jaxlimits.plots import scales
+from jaxlimits.plot import scales
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

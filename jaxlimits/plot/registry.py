@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxlimits.errors import InputError, unknown_name
-from jaxlimits.plots.options import SHARED, described, layout_types, summary
+from jaxlimits.plot.options import SHARED, described, layout_types, summary
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -1,6 +1,6 @@
 """One picture of each kind of figure, and how two pictures are compared.
 
-Redraw the stored ones, and then look at them, with ``python -m tests.plots.drawings``.
+Redraw the stored ones, and then look at them, with ``python -m tests.plot.drawings``.
 
 Pictures are small, of fixed size, and set in DejaVu Sans, which matplotlib brings along. Where the
 axes lie stands in the file: the insides of axes are compared, brought to one size and blurred, so
@@ -26,7 +26,7 @@ from PIL.PngImagePlugin import PngInfo
 from scipy.ndimage import gaussian_filter
 
 import jaxlimits as jl
-from jaxlimits import plots
+from jaxlimits import plot
 
 FOLDER = Path(__file__).parent / "pictures"
 
@@ -114,7 +114,7 @@ def _strip() -> Figure:
         },
         {"group": ("row", ["one", "one", "one", "two", "two", "three"])},
     )
-    return plots.strip(
+    return plot.strip(
         table, of="achieved", by="group", beside="predicted", reference=("the limit", 1.0)
     )
 

@@ -7,11 +7,11 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.errors import unknown_name
-from jaxlimits.plots import scales, style
-from jaxlimits.plots.found import free_dims, needed
-from jaxlimits.plots.kind import kind
-from jaxlimits.plots.options import Layout
-from jaxlimits.plots.panels import new_panels
+from jaxlimits.plot import scales, style
+from jaxlimits.plot.found import free_dims, needed
+from jaxlimits.plot.kind import kind
+from jaxlimits.plot.options import Layout
+from jaxlimits.plot.panels import new_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, SupportsFloat, Unpack
 
 import xarray as xr
 
-from jaxlimits.plots.found import needed, panel_dims
-from jaxlimits.plots.kind import kind
-from jaxlimits.plots.maps import draw_map
-from jaxlimits.plots.options import Layout
+from jaxlimits.plot.found import needed, panel_dims
+from jaxlimits.plot.kind import kind
+from jaxlimits.plot.maps import draw_map
+from jaxlimits.plot.options import Layout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

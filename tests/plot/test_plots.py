@@ -9,9 +9,9 @@ from hypothesis.extra import numpy as hnp
 from matplotlib.text import Text
 
 import jaxlimits as jl
-from jaxlimits import plots
-from jaxlimits.plots import scales
-from jaxlimits.plots.frontier_figure import undominated
+from jaxlimits import plot
+from jaxlimits.plot import scales
+from jaxlimits.plot.frontier_figure import undominated
 
 GRID = """
 outputs = ["utps", "stps", "t_mem", "t_compute", "t_sync", "limit", "dollars_per_token"]
@@ -41,7 +41,7 @@ def axes_of(figure):
 
 
 def test_axes_have_the_unit_in_which_people_read(result):
-    figure = plots.lines(result.sel(tp_size=8), x="mem_bw", of="t_mem", by="chip")
+    figure = plot.lines(result.sel(tp_size=8), x="mem_bw", of="t_mem", by="chip")
     assert axes_of(figure).get_xlabel() == "memory bandwidth (mem_bw) [TB/s]"
     assert axes_of(figure).get_ylabel().endswith("[ms]")
     (line, *_) = axes_of(figure).get_lines()
@@ -49,21 +49,21 @@ def test_axes_have_the_unit_in_which_people_read(result):
 
 
 def test_axes_are_logarithmic_where_the_grid_is(result):
-    figure = plots.lines(result.sel(tp_size=8), x="mem_bw", of="utps", by="chip")
+    figure = plot.lines(result.sel(tp_size=8), x="mem_bw", of="utps", by="chip")
     assert axes_of(figure).get_xscale() == "log"
     even = result.sel(tp_size=8).assign_coords(mem_bw=np.linspace(1e12, 2e12, 12))
     even.mem_bw.attrs = result.mem_bw.attrs
-    assert axes_of(plots.lines(even, x="mem_bw", of="utps", by="chip")).get_xscale() == "linear"
+    assert axes_of(plot.lines(even, x="mem_bw", of="utps", by="chip")).get_xscale() == "linear"
 
 
 def test_what_does_not_fit_is_said(result):
-    figure = plots.lines(result.isel(mem_bw=0), x="tp_size", of="utps", by="chip")
+    figure = plot.lines(result.isel(mem_bw=0), x="tp_size", of="utps", by="chip")
     assert "xpu-sram: does not fit" in words(figure)
     assert "does not fit" in [text.get_text() for text in axes_of(figure).texts]
 
 
 def test_regions_of_a_heat_map_are_named(result):
-    figure = plots.heat_map(
+    figure = plot.heat_map(
         result.sel(chip="h100"), x="mem_bw", y="tp_size", of="utps", levels=(50.0, 100.0)
     )
     said = words(figure)
@@ -75,12 +75,12 @@ def test_regions_of_a_heat_map_are_named(result):
 
 def test_a_heat_map_without_misfits_does_not_speak_of_them(result):
     fitting = result.sel(chip="h100", tp_size=slice(8, None))
-    assert "does not fit" not in words(plots.heat_map(fitting, x="mem_bw", y="tp_size", of="utps"))
+    assert "does not fit" not in words(plot.heat_map(fitting, x="mem_bw", y="tp_size", of="utps"))
 
 
 def test_stacked_times_add_up_to_the_step(result):
     chosen = result.sel(chip="h100").isel(mem_bw=0)
-    figure = plots.breakdown(chosen, x="tp_size", parts={"memory": "t_mem", "sync": "t_sync"})
+    figure = plot.breakdown(chosen, x="tp_size", parts={"memory": "t_mem", "sync": "t_sync"})
     tops = [bar.get_y() + bar.get_height() for bar in axes_of(figure).containers[-1]]
     whole = 1e3 * (chosen.t_mem + chosen.t_sync).to_numpy()
     assert np.allclose(tops, whole, equal_nan=True)
@@ -89,7 +89,7 @@ def test_stacked_times_add_up_to_the_step(result):
 
 
 def test_cells_show_numbers_and_misfits(result):
-    figure = plots.cells(result.isel(mem_bw=0), of="utps", rows="chip", columns="tp_size")
+    figure = plot.cells(result.isel(mem_bw=0), of="utps", rows="chip", columns="tp_size")
     said = [text.get_text() for text in axes_of(figure).texts]
     misfits = int(result.utps.isel(mem_bw=0).isnull().sum())
     assert said.count("does not fit") == misfits > 0
@@ -98,9 +98,7 @@ def test_cells_show_numbers_and_misfits(result):
 
 def test_a_range_goes_from_the_least_to_the_largest(result):
     chosen = result[["dollars_per_token"]].isel(chip=[0, 1]).sel(tp_size=[16])
-    figure = plots.ranges(
-        chosen, of="dollars_per_token", rows="tp_size", by="chip", spread="mem_bw"
-    )
+    figure = plot.ranges(chosen, of="dollars_per_token", rows="tp_size", by="chip", spread="mem_bw")
     bar = axes_of(figure).collections[0].get_segments()[0]
     cells = 1e6 * chosen.dollars_per_token.sel(chip="h100", tp_size=16).to_numpy()
     assert bar[0][0] == pytest.approx(cells.min())
@@ -112,21 +110,21 @@ def test_a_file_read_back_is_drawn_alike(result, tmp_path):
     result.attrs.clear()
     result.to_netcdf(tmp_path / "small.nc")
     with xr.open_dataset(tmp_path / "small.nc") as stored:
-        figure = plots.lines(stored.sel(tp_size=8), x="mem_bw", of="utps", by="chip")
+        figure = plot.lines(stored.sel(tp_size=8), x="mem_bw", of="utps", by="chip")
     assert "h100" in words(figure)
 
 
 def test_a_figure_is_the_same_file_twice(result, tmp_path):
     for name in ("one.svg", "two.svg"):
-        figure = plots.frontier(result, x="stps", y="utps", by="chip")
-        plots.save(figure, tmp_path / name)
+        figure = plot.frontier(result, x="stps", y="utps", by="chip")
+        plot.save(figure, tmp_path / name)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
 def test_a_figure_that_cannot_be_written_is_named(result, tmp_path):
-    figure = plots.frontier(result, x="stps", y="utps", by="chip")
+    figure = plot.frontier(result, x="stps", y="utps", by="chip")
     with pytest.raises(jl.ResultError, match=r"nowhere.*cannot be written"):
-        plots.save(figure, tmp_path / "nowhere" / "one.svg")
+        plot.save(figure, tmp_path / "nowhere" / "one.svg")
 
 
 values = hnp.arrays(np.float64, 12, elements=st.sampled_from([1.0, 2.0, 3.0, 4.0, np.nan]))

@@ -7,13 +7,13 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.errors import InputError, suggestion
-from jaxlimits.plots import style
-from jaxlimits.plots.found import needed, panel_dims
-from jaxlimits.plots.kind import kind
-from jaxlimits.plots.maps import HEIGHT, draw_levels, paint
-from jaxlimits.plots.options import Layout
-from jaxlimits.plots.panels import new_panels
-from jaxlimits.plots.regions import hatch_misfits
+from jaxlimits.plot import style
+from jaxlimits.plot.found import needed, panel_dims
+from jaxlimits.plot.kind import kind
+from jaxlimits.plot.maps import HEIGHT, draw_levels, paint
+from jaxlimits.plot.options import Layout
+from jaxlimits.plot.panels import new_panels
+from jaxlimits.plot.regions import hatch_misfits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

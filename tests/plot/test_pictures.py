@@ -1,4 +1,4 @@
-"""Every kind of figure looks as it is stored; redraw with ``python -m tests.plots.drawings``."""
+"""Every kind of figure looks as it is stored; redraw with ``python -m tests.plot.drawings``."""
 
 import subprocess
 import sys
@@ -6,8 +6,8 @@ import sys
 import matplotlib as mpl
 import pytest
 
-from jaxlimits.plots import style
-from tests.plots.drawings import (
+from jaxlimits.plot import style
+from tests.plot.drawings import (
     DRAWINGS,
     FOLDER,
     MOST_OTHER,
@@ -56,9 +56,9 @@ def test_glyphs_that_are_drawn_otherwise_are_not(name):
 def test_no_display_is_needed(tmp_path):
     script = (
         "import numpy as np, xarray as xr\n"
-        "from jaxlimits import plots\n"
+        "from jaxlimits import plot\n"
         "data = xr.Dataset({'b': (('c', 'a'), np.eye(2))}, {'a': [1, 2], 'c': ['x', 'y']})\n"
-        "plots.lines(data, of='b', x='a', by='c').savefig('a.png')"
+        "plot.lines(data, of='b', x='a', by='c').savefig('a.png')"
     )
     environment = {"PATH": "/usr/bin", "PYTHONPATH": ":".join(sys.path), "MPLBACKEND": ""}
     command = [sys.executable, "-c", script]
