@@ -11,9 +11,9 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import documented, quantity
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.operators import Operator
 from jaxlimits.model.roofline import mem_time, tensor_rate
 from jaxlimits.model.step import Pass, decode_passes
+from jaxlimits.model.volumes import Operator
 
 DRAFT = "draft "
 """Before the names of the draft's operators."""

@@ -8,7 +8,8 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.collectives import sync
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.operators import Operator, Operators
+from jaxlimits.model.operators import Operators
+from jaxlimits.model.volumes import Operator
 
 
 class StepTimes(eqx.Module):
