@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar
 from jaxlimits.model.attention import FORMS
 from jaxlimits.model.calibration import Calibration
-from jaxlimits.model.chip import Chip
+from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.collectives import sync, tp_sync
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel, routed_tokens, touched_experts
@@ -173,7 +173,7 @@ def activation_time(
     """
     tokens = deployment.batch_size * deployment.query_tokens
     elements = tokens * llm.experts_per_token * llm.hidden_size * llm.num_moe_layers
-    return calibration.routed_passes * ACTIVATION_BYTES * elements / chip.mem_bw
+    return calibration.routed_passes * ACTIVATION_BYTES * elements / memory_rate(chip)
 
 
 def kernels_per_step(llm: LLM) -> Scalar:
