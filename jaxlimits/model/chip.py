@@ -138,3 +138,13 @@ class Chip(eqx.Module):
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds."""
         check_record(self)
+
+
+def memory_rate(chip: Chip) -> Scalar:
+    """Rate at which one chip's memory streams [B/s] (published)."""
+    return chip.mem_bw
+
+
+def streaming_at(chip: Chip, rate: Scalar) -> Chip:
+    """The chip with a memory that streams at some rate."""
+    return eqx.tree_at(lambda c: c.mem_bw, chip, rate)

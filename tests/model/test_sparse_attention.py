@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxlimits.model import indexer, kv_cache, vector, weights
+from jaxlimits.model import kv_cache
+from jaxlimits.model.attention import sparse as kind
 from jaxlimits.model.operators import step_operators
 from tests.helpers import COMBINATIONS, evaluate_x64, named_scenario
 
@@ -20,21 +21,21 @@ def sparse(**values):
 
 def operators(**values):
     scenario = sparse(**{"vector_work": "off", **values})
-    return step_operators(scenario.llm, scenario.deployment)
+    return step_operators(scenario.llm, scenario.deployment).named()
 
 
 def test_an_indexer_holds_14_million_weights_a_layer():
     # 1536 * 64 * 128 + 7168 * 128 + 7168 * 64 = 12,582,912 + 917,504 + 458,752
-    assert weights.index_projections(sparse().llm) == 13_959_168
+    assert kind.index_weights(sparse().llm) == 13_959_168
 
 
 def test_index_heads_without_a_query_latent_start_from_the_residual_stream():
     # 7168 * 64 * 128 + 917,504 + 458,752
-    assert weights.index_projections(sparse(q_lora_rank=0.0).llm) == 60_096_512
+    assert kind.index_weights(sparse(q_lora_rank=0.0).llm) == 60_096_512
 
 
 def test_each_score_costs_two_flops_an_element_of_each_head():
-    assert indexer.index_flops_per_span(sparse().llm) == 16_384  # 2 * 64 * 128
+    assert kind.index_pair_flops(sparse().llm) == 16_384  # 2 * 64 * 128
 
 
 def test_all_tokens_are_stored_and_the_selected_are_read():
@@ -51,12 +52,12 @@ def test_a_context_within_the_selection_is_read_whole():
 def test_one_step_reads_the_selected_tokens_and_every_key():
     step = operators(batch_size=3.0)
     # 3 * 124,928 * 576 B; 3 * 61 * 100,000 * 128 B
-    assert step.attention.kv_traffic == 215_875_584
-    assert step.indexer.kv_traffic == 2_342_400_000
+    assert step["attention"].kv_traffic == 215_875_584
+    assert step["indexer"].kv_traffic == 2_342_400_000
     # 3 * 124,928 * 278,528; 3 * 6,100,000 * 16,384
-    assert step.attention.tensor_flops == 104_387_837_952
-    assert step.indexer.tensor_flops == 299_827_200_000
-    assert step.indexer.weight_traffic == 0.0
+    assert step["attention"].tensor_flops == 104_387_837_952
+    assert step["indexer"].tensor_flops == 299_827_200_000
+    assert step["indexer"].weight_traffic == 0.0
 
 
 def test_a_point_of_the_model_by_hand():
@@ -80,26 +81,26 @@ def test_a_point_of_the_model_by_hand():
 def test_keys_with_their_scales_have_a_33rd_more_bytes():
     # 128 B and one scale of 4 B
     bare, scaled = operators(), operators(index_bits=8.25)
-    assert scaled.indexer.kv_traffic * 128 == bare.indexer.kv_traffic * 132
+    assert scaled["indexer"].kv_traffic * 128 == bare["indexer"].kv_traffic * 132
 
 
 def test_the_keys_are_read_once_and_scored_by_every_query_token():
     one, five = operators(), operators(query_tokens=5.0)
-    assert five.indexer.kv_traffic == one.indexer.kv_traffic
-    assert five.indexer.tensor_flops == 5 * one.indexer.tensor_flops
+    assert five["indexer"].kv_traffic == one["indexer"].kv_traffic
+    assert five["indexer"].tensor_flops == 5 * one["indexer"].tensor_flops
 
 
 def test_by_heads_every_chip_holds_the_keys():
     split, heads = operators(), operators(kv_sharding="heads")
-    assert heads.indexer.kv_traffic == 8 * split.indexer.kv_traffic
-    assert heads.attention.kv_traffic == 8 * split.attention.kv_traffic
+    assert heads["indexer"].kv_traffic == 8 * split["indexer"].kv_traffic
+    assert heads["attention"].kv_traffic == 8 * split["attention"].kv_traffic
 
 
 def test_vector_work_of_an_indexer():
     llm = sparse().llm
     # 4 * 128 + 3 * (64 + 1) * 64
-    assert vector.index_projection_vector_flops(llm) == 512 + 12_480
-    assert vector.index_score_vector_flops(llm) == 193  # 3 * 64 + 1
+    assert kind.index_vector_flops(llm) == 512 + 12_480
+    assert kind.index_pair_vector_flops(llm) == 193  # 3 * 64 + 1
 
 
 def test_the_papers_reading_has_no_indexer():
