@@ -33,8 +33,8 @@ class LogBins:
         """The ``number + 1`` edges between the outer bins."""
         return np.geomspace(self.first, self.last, self.number + 1)
 
-    def count(self, rows: jax.Array) -> jax.Array:
-        """Count the values of each row in each bin; NaN are left out."""
+    def count(self, rows: jax.Array, times: jax.Array) -> jax.Array:
+        """Count the values of each row in each bin, each so many times; NaN are left out."""
         inverse = self.number / math.log(self.last / self.first)
         floor = jnp.finfo(rows.dtype).tiny
         scaled = (jnp.log(jnp.maximum(rows, floor)) - math.log(self.first)) * inverse
@@ -44,7 +44,7 @@ class LogBins:
         flat = slot + width * jnp.arange(rows.shape[0], dtype=jnp.int32)[:, None]
         # The slots are computed on all cores only if they are not fused into the scatter.
         flat = jax.lax.optimization_barrier(flat)
-        counts = jnp.zeros(rows.shape[0] * width, jnp.int32).at[flat.ravel()].add(1)
+        counts = jnp.zeros(rows.shape[0] * width, jnp.int32).at[flat.ravel()].add(1) * times
         return counts.reshape(rows.shape[0], width)[:, :-1]
 
     def none(self, shape: tuple[int, ...]) -> np.ndarray:

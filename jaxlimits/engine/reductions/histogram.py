@@ -42,8 +42,8 @@ class Histogram(Reduction):
 
     def local(self, chunk: Counted) -> Traced:
         (name,) = self.of
-        counts = self.bins.count(self.rows(chunk.thin(name, self.over)))
-        return {"count": counts * chunk.times(self.over, name)}
+        rows = self.rows(chunk.thin(name, self.over))
+        return {"count": self.bins.count(rows, chunk.times(self.over, name))}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         return {"count": self.bins.none(self.kept_shape(shape))}

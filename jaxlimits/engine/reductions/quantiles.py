@@ -49,8 +49,8 @@ class Quantiles(Reduction):
 
     def local(self, chunk: Counted) -> Traced:
         (name,) = self.of
-        counts = SKETCH.count(self.rows(chunk.thin(name, self.over)))
-        return {"count": counts * chunk.times(self.over, name)}
+        rows = self.rows(chunk.thin(name, self.over))
+        return {"count": SKETCH.count(rows, chunk.times(self.over, name))}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         return {"count": SKETCH.none(self.kept_shape(shape))}
