@@ -22,6 +22,7 @@ from jax.extend.core import Jaxpr, Var, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlimits.engine.counted import NO_CODE, USABLE, Counted, Traced, inside
+from jaxlimits.engine.program import trace
 from jaxlimits.engine.reduce import Reduction
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
@@ -286,11 +287,10 @@ def _over_axes(
         name: (column, place) for place, axis in enumerate(axes) for name, column in axis.items()
     }
     values = {**base, **{name: column for name, (column, _) in columns.items()}}
-    scalars = {name: jax.ShapeDtypeStruct((), value.dtype) for name, value in values.items()}
-    program, result = jax.make_jaxpr(outputs, return_shape=True)(scalars)
-    along = [columns[name][1] if name in columns else None for name in sorted(values)]
-    depends = _axes_of(program.jaxpr, along)
-    function: Callable[..., Any] = jaxpr_as_fun(program)
+    program = trace(outputs, values)
+    along = [columns[name][1] if name in columns else None for name in program.inputs]
+    depends = _axes_of(program.traced.jaxpr, along)
+    function: Callable[..., Any] = jaxpr_as_fun(program.traced)
     for place in reversed(range(len(axes))):
         if axes[place]:
             mapped = [0 if axis == place else None for axis in along]
@@ -299,10 +299,10 @@ def _over_axes(
                 in_axes=mapped,
                 out_axes=[0 if place in found else None for found in depends],
             )
-    arrays = function(*(values[name] for name in sorted(values)))
+    arrays = function(*(values[name] for name in program.inputs))
     return {
         name: jnp.expand_dims(array, [place for place in range(len(axes)) if place not in found])
-        for name, array, found in zip(sorted(result), arrays, depends, strict=True)
+        for name, array, found in zip(program.outputs, arrays, depends, strict=True)
     }
 
 
