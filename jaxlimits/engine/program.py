@@ -3,7 +3,7 @@
 A question asks for few of the metrics, and the derivatives of one metric by several fields share
 most of their operations. What JAX traces it keeps, though: each operation is traced again for every
 axis over which a program is mapped, and handed to the compiler, which then removes it. Here it is
-removed first. No operation changes and none moves, so that results stay the same.
+removed first. No operation changes, and none moves.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -93,8 +93,8 @@ def _merged(jaxpr: Jaxpr) -> tuple[list[JaxprEqn], list[Any]]:
     def original(one: Any) -> Any:
         return one if isinstance(one, Literal) else same.get(one, one)
 
-    for operation in jaxpr.eqns:
-        operation = operation.replace(invars=[original(one) for one in operation.invars])
+    for equation in jaxpr.eqns:
+        operation = equation.replace(invars=[original(one) for one in equation.invars])
         key = _key(operation)
         earlier = first.setdefault(key, operation)
         if earlier is operation:

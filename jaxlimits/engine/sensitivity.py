@@ -6,7 +6,7 @@ taken backwards, every term of the model would have a cotangent of the grid's fu
 """
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
@@ -17,15 +17,16 @@ from jaxlimits.engine.requirement import answer
 from jaxlimits.grid.constraints import CONSTRAINTS
 from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.rules import NO_RULES, Rules
-from jaxlimits.grid.scenario import PROMISES
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.metrics import Metrics
+from jaxlimits.model.records import RECORDS
 from jaxlimits.schema import (
     FIELDS,
-    RECORDS,
+    OPTIONAL_PARTS,
     SCALE_SUFFIX,
     Sensitivity,
     field_names,
+    part_fields,
     sensitivity,
 )
 
@@ -81,8 +82,8 @@ def solve(
     asked: Requirement, fields: Values, static: Static, *, target: jax.Array
 ) -> dict[str, jax.Array]:
     """Solve a requirement at one point; its variables by their names."""
-    spared = {flag for flag, (fields_of, _) in PROMISES.items() if asked.field in fields_of}
-    general = tuple((name, name in spared or choice) for name, choice in static)
+    moved = {part for part in OPTIONAL_PARTS if asked.field in part_fields(part)}
+    general = tuple((name, name in moved or choice) for name, choice in static)
     rules = [
         rule.holds
         for rule in CONSTRAINTS

@@ -21,16 +21,6 @@ Columns = Mapping[str, np.ndarray]
 """Values of each field along one axis, by the field's name."""
 
 
-PROMISES: Mapping[str, tuple[tuple[str, ...], float]] = {
-    "expert_parallel": (("ep_size",), 1.0),
-    "sparse_attention": (("num_sparse_layers", "draft_num_sparse_layers"), 0.0),
-    "sram_tier": (("sram_capacity",), 0.0),
-    "lpddr_tier": (("lpddr_capacity",), 0.0),
-    "requests": (("input_len",), 0.0),
-}
-"""Flags of the deployment that spare terms where no field of some exceeds a value anywhere."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
     """A grid as numbers; with no axes, one point.
@@ -77,11 +67,8 @@ class Scenario:
 
     def fixed_static(self) -> dict[str, str | bool]:
         """Return every static field of the deployment but the switches that vary."""
-        needed = {
-            flag: self.general or any(self.reaches(name, above=least) for name in names)
-            for flag, (names, least) in PROMISES.items()
-        }
-        return {**self.switches, **needed}
+        used = {name: self.general or self._uses(name) for name in schema.OPTIONAL_PARTS}
+        return {**self.switches, **used}
 
     def choice_at(self, key: tuple[int, ...]) -> dict[str, str]:
         """Return the switches that vary: the place of a chunk on a switch's axis is its choice."""
@@ -97,6 +84,10 @@ class Scenario:
         for combination in itertools.product(*(axis.values for axis in varying)):
             chosen = zip(varying, combination, strict=True)
             yield {**self.switches, **{axis.name: str(choice) for axis, choice in chosen}}
+
+    def _uses(self, part: str) -> bool:
+        least = schema.OPTIONAL_PARTS[part].above
+        return any(self.reaches(name, above=least) for name in schema.part_fields(part))
 
     def _plain(self, name: str, *, missing: float | None = None) -> np.ndarray:
         rank = len(self.columns)
