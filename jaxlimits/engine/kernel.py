@@ -12,6 +12,7 @@ which a reduction walks through the points, which on a CPU costs its vector unit
 """
 
 import functools
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from jax.extend.core import Jaxpr, Var, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlimits.engine.counted import NO_CODE, USABLE, Counted, Traced, inside
-from jaxlimits.engine.program import trace
+from jaxlimits.engine.program import FEW, UNFUSED, trace
 from jaxlimits.engine.reduce import Reduction
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
@@ -142,8 +143,9 @@ def run_chunks(
     """
     idle = mesh.size - len(keys)
     places = np.array([*keys, *[keys[-1]] * idle], dtype=np.int32).reshape(mesh.size, -1)
+    is_small = math.prod(plan.shape) <= FEW and mesh.devices.flat[0].platform == "cpu"
     with jax.enable_x64(precision == "float64"):
-        metrics = _chunks(
+        metrics = (_few_points if is_small else _chunks)(
             inputs,
             places,
             static=tuple(sorted(static.items())),
@@ -175,14 +177,7 @@ def run_chunks(
     ]
 
 
-@functools.partial(
-    jax.jit,
-    static_argnames=(
-        *("static", "outputs", "requirements", "counted"),
-        *("plan", "bits", "mesh", "rules"),
-    ),
-)
-def _chunks(
+def _chunk_on_each(
     inputs: Inputs,
     places: jax.Array,
     *,
@@ -218,6 +213,19 @@ def _chunks(
         return whole, reduced, lengths
 
     return _on_each(chunk, mesh, shared=1)(inputs, places)
+
+
+_chunks, _few_points = (
+    jax.jit(
+        _chunk_on_each,
+        static_argnames=(
+            *("static", "outputs", "requirements", "counted"),
+            *("plan", "bits", "mesh", "rules"),
+        ),
+        compiler_options=options,
+    )
+    for options in (None, UNFUSED)
+)
 
 
 def _programs(reductions: Iterable[Reduction]) -> list[tuple[Reduction, ...]]:

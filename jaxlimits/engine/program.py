@@ -14,6 +14,16 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, jaxpr_as
 
 Values = Mapping[str, jax.Array]
 
+FEW = 1024
+"""Points up to which a program takes longer to compile than to run, fused or not."""
+
+UNFUSED = {"xla_disable_hlo_passes": "fusion"}
+"""Options of the compiler for a program of few points on a CPU.
+
+Fused, an operation is compiled again in each kernel that reads its result. That pays over the many
+points of a grid; here it makes a program two to five times as slow to compile.
+"""
+
 
 class Program(NamedTuple):
     """A function from named scalars to named scalars, as a list of operations.

@@ -6,19 +6,19 @@ taken backwards, every term of the model would have a cotangent of the grid's fu
 """
 
 import functools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxlimits.engine.program import Program, Values, trace
-from jaxlimits.engine.requirement import answer
+from jaxlimits.engine.requirement import Trial, answer
 from jaxlimits.grid.constraints import CONSTRAINTS
 from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.rules import NO_RULES, Rules
-from jaxlimits.model.evaluate import evaluate
-from jaxlimits.model.metrics import Metrics
+from jaxlimits.model.evaluate import fits_request, metrics_of, step_terms
+from jaxlimits.model.metrics import REQUESTED
 from jaxlimits.model.records import RECORDS
 from jaxlimits.schema import (
     FIELDS,
@@ -32,6 +32,9 @@ from jaxlimits.schema import (
 
 Static = tuple[tuple[str, str | bool], ...]
 Function = Callable[[Values], jax.Array]
+
+FITS_REQUEST = "fits_request"
+"""Whether a request fits in memory at its whole length, beside the metrics of a point."""
 
 
 def outputs_at(
@@ -75,7 +78,12 @@ def outputs_at(
 
 def _model(fields: Values, static: Static) -> Program:
     """The metrics of a point from its fields, traced once for all that is asked of them."""
-    return trace(lambda fields: vars(evaluate(*assemble(fields, static))), fields)
+
+    def metrics(fields: Values) -> dict[str, Any]:
+        terms = step_terms(*assemble(fields, static))
+        return {**vars(metrics_of(terms)), FITS_REQUEST: fits_request(terms)}
+
+    return trace(metrics, fields)
 
 
 def solve(
@@ -84,28 +92,39 @@ def solve(
     """Solve a requirement at one point; its variables by their names."""
     moved = {part for part in OPTIONAL_PARTS if asked.field in part_fields(part)}
     general = tuple((name, name in moved or choice) for name, choice in static)
+    trial = _trial(asked, fields, _model(fields, general), dict(static))
+    found = answer(asked, trial, target=target, here=fields[asked.field])
+    return {asked.name: found.value, asked.reached: found.reached, asked.reason: found.reason}
+
+
+def _trial(
+    asked: Requirement, fields: Values, model: Program, static: Mapping[str, str | bool]
+) -> Trial:
+    """What a value of a requirement's unknown comes to at a point."""
     rules = [
         rule.holds
         for rule in CONSTRAINTS
-        if asked.field in rule.fields and rule.needs.items() <= dict(static).items()
+        if asked.field in rule.fields and rule.needs.items() <= static.items()
     ]
-
     response = sensitivity(asked.metric)
+    metric = asked.metric if response is None else response.metric
+    fits = FITS_REQUEST if asked.metric in REQUESTED else "feasible"
+    outcomes, fitting = model.only([metric, "limit"]), model.only([fits])
 
-    model = _model(fields, general)
+    def at(value: jax.Array) -> Values:
+        return {**fields, asked.field: value}
 
-    def trial(value: jax.Array) -> tuple[jax.Array, Metrics, jax.Array]:
-        changed = {**fields, asked.field: value}
-        allowed = functools.reduce(
-            jnp.logical_and, (holds(changed) for holds in rules), jnp.array(True)
-        )
-        metrics = Metrics(**model(changed))
-        if response is not None:
-            return differentiate(response, changed, model), metrics, allowed
-        return getattr(metrics, asked.metric), metrics, allowed
+    def outcome(value: jax.Array) -> tuple[jax.Array, jax.Array]:
+        found = outcomes(at(value))
+        if response is None:
+            return found[metric], found["limit"]
+        return differentiate(response, at(value), model), found["limit"]
 
-    found = answer(asked, trial, target=target, here=fields[asked.field])
-    return {asked.name: found.value, asked.reached: found.reached, asked.reason: found.reason}
+    def allowed(value: jax.Array) -> jax.Array:
+        held = (holds(at(value)) for holds in rules)
+        return functools.reduce(jnp.logical_and, held, jnp.array(True))
+
+    return Trial(outcome, lambda value: fitting(at(value))[fits], allowed)
 
 
 def effective_fields(values: Values) -> dict[str, jax.Array]:

@@ -279,14 +279,25 @@ def evaluate(
     return metrics_of(step_terms(**without_unused_parts(records)))
 
 
+def fits_request(terms: StepTerms) -> Flag:
+    """Whether the step fits in memory, and a request that is stated at its whole length too."""
+    feasible = terms.weight_bytes + terms.kv_bytes <= terms.capacity
+    if terms.request is None:
+        return jnp.zeros_like(feasible)
+    return feasible & _is_served(terms, terms.request)
+
+
+def _is_served(terms: StepTerms, request: RequestTerms) -> Flag:
+    return (terms.weight_bytes + request.kv_bytes <= terms.capacity) & request.stated
+
+
 def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:
     """The metrics of a request: NaN where none is stated, or its whole length does not fit."""
     request = terms.request
     if request is None:
         nothing = jnp.full_like(terms.times.t_step, jnp.nan)
         return dict.fromkeys(REQUESTED, nothing)
-    fits = terms.weight_bytes + request.kv_bytes <= terms.capacity
-    served = fits & request.stated
+    served = _is_served(terms, request)
     ttft, latency, rate = (
         jnp.where(served, value, jnp.nan) for value in (request.ttft, request.latency, request.rate)
     )

@@ -38,7 +38,7 @@ def named_records(*given: Any) -> dict[str, Any]:
     TypeError
         A record of another kind than is due at its place; there may be no draft.
     """
-    named = dict(zip(RECORDS, given, strict=True))
+    named = dict(zip(RECORDS, given, strict=False))
     for name, record in named.items():
         missing = name == "draft" and record is None
         if not missing and not isinstance(record, RECORDS[name]):
