@@ -1,7 +1,7 @@
 """What a record's field means: unit, bounds and wording, stated once.
 
 A record declares each field with :func:`quantity` (a number), :func:`switch` (a static choice) or
-:func:`optional_part` (whether a part of the model is traced).
+:func:`optional_part` (whether a part of the model is traced), a result with :func:`metric`.
 Everything else reads it from there: the check of a value, the docstring, the grid file's axes and
 overrides, the command line, and the attributes of the NetCDF file.
 """
@@ -102,7 +102,7 @@ class OptionalPart:
 
 
 def quantity(unit: str, meaning: str, *, default: float | None = None, **bounds: Any) -> Any:
-    """Declare a numeric field of a record.
+    """Declare a numeric field of a record that the model takes.
 
     Parameters
     ----------
@@ -116,9 +116,21 @@ def quantity(unit: str, meaning: str, *, default: float | None = None, **bounds:
         ``display``, ``lower``, ``upper``, ``positive``, ``whole``, ``allowed`` of
         :class:`Quantity`.
     """
-    info = Quantity(unit=unit, display=bounds.pop("display", unit), meaning=meaning, **bounds)
     extra: dict[str, Any] = {} if default is None else {"default": default}
-    return eqx.field(converter=as_number, metadata={_METADATA_KEY: info}, **extra)
+    metadata = {_METADATA_KEY: _quantity(unit, meaning, bounds)}
+    return eqx.field(converter=as_number, metadata=metadata, **extra)
+
+
+def metric(unit: str, meaning: str, **bounds: Any) -> Any:
+    """Declare a field of a result; parameters as for :func:`quantity`.
+
+    A result keeps what the model gives it, codes and truth values among them.
+    """
+    return eqx.field(metadata={_METADATA_KEY: _quantity(unit, meaning, bounds)})
+
+
+def _quantity(unit: str, meaning: str, bounds: dict[str, Any]) -> Quantity:
+    return Quantity(unit=unit, display=bounds.pop("display", unit), meaning=meaning, **bounds)
 
 
 def as_number(value: Any) -> Any:

@@ -205,6 +205,11 @@ def test_records_in_the_wrong_order_are_refused_with_the_right_one(order, says):
         evaluate(*(given[place] for place in order))
 
 
+def test_a_result_keeps_what_the_model_gives():
+    found = evaluate(*records())
+    assert (found.limit.dtype, found.feasible.dtype) == (np.int8, np.bool_)
+
+
 def test_a_promise_is_true_or_false():
     assert Deployment(sram_tier=np.float64(0.0) > 1.0).sram_tier is False
     with pytest.raises(ValueError, match="sram_tier = 'no': must be True or False"):
