@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
-import numpy as np
+
+from jaxlimits._types import as_flag, as_number
 
 _METADATA_KEY = "jaxlimits"
 _T = TypeVar("_T")
@@ -133,22 +132,6 @@ def _quantity(unit: str, meaning: str, bounds: dict[str, Any]) -> Quantity:
     return Quantity(unit=unit, display=bounds.pop("display", unit), meaning=meaning, **bounds)
 
 
-def as_number(value: Any) -> Any:
-    """Return a number that a transformation of JAX traces, whatever kind of number it was.
-
-    Python numbers and NumPy's become NumPy's ``float64``: a Python number would be a constant of
-    each program under ``equinox.filter_jit``, which would compile again for every new one. JAX
-    arrays stay, whole numbers as floats (int32 ends at 2.1e9). All else passes: what stands for a
-    number, as in a tree of shapes, is not for a record to judge.
-    """
-    if isinstance(value, jax.Array):
-        return value.astype(float) if jnp.issubdtype(value.dtype, jnp.integer) else value
-    is_scalar = isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0
-    if isinstance(value, int | float) or (is_scalar and value.dtype.kind in "fiu"):
-        return np.float64(value)
-    return value
-
-
 def optional_part(meaning: str, *, above: float = 0.0, **rests_on: tuple[str, ...]) -> Any:
     """Declare a static field of the deployment that says whether a part of the model is traced.
 
@@ -167,12 +150,7 @@ def optional_part(meaning: str, *, above: float = 0.0, **rests_on: tuple[str, ..
     fields = tuple((record, name) for record, names in rests_on.items() for name in names)
     info = OptionalPart(meaning=meaning, rests_on=fields, above=above)
     metadata = {_METADATA_KEY: info}
-    return eqx.field(static=True, default=True, converter=_as_flag, metadata=metadata)
-
-
-def _as_flag(value: Any) -> Any:
-    """Return a Python truth value for one of NumPy's, as a comparison of numbers gives it."""
-    return bool(value) if isinstance(value, np.bool_) else value
+    return eqx.field(static=True, default=True, converter=as_flag, metadata=metadata)
 
 
 def switch(meaning: str, *choices: str) -> Any:

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import equinox as eqx
-import jax
-import numpy as np
 
+from jaxlimits._types import may_exceed
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
@@ -63,11 +62,6 @@ def without_unused_parts(records: Mapping[str, Any]) -> dict[str, Any]:
         if not any(may_exceed(number, part.above) for number in _numbers(part, records))
     }
     return {**records, "deployment": dataclasses.replace(records["deployment"], **unused)}
-
-
-def may_exceed(number: Any, least: float) -> bool:
-    """Whether a number exceeds a value, or may do so since it is traced."""
-    return isinstance(number, jax.core.Tracer) or not np.all(np.asarray(number) <= least)
 
 
 def _numbers(part: OptionalPart, records: Mapping[str, Any]) -> Iterator[Any]:
