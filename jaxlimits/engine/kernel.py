@@ -24,7 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlimits.engine.counted import NO_CODE, USABLE, Counted, Traced, inside
 from jaxlimits.engine.program import FEW, UNFUSED, trace
-from jaxlimits.engine.reduce import Reduction
+from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
 from jaxlimits.grid.requirements import Requirement

@@ -38,6 +38,8 @@ class Quantity:
         Whether users must give a whole number. (Traced code treats all as real.)
     allowed
         The only values there are, where the field has a few.
+    of_all_layers
+        Whether it counts what all layers of a model have together: one mean layer has its share.
     """
 
     unit: str
@@ -48,6 +50,7 @@ class Quantity:
     positive: bool = False
     whole: bool = False
     allowed: tuple[float, ...] = ()
+    of_all_layers: bool = False
 
     @property
     def bounds(self) -> str:
@@ -112,8 +115,8 @@ def quantity(unit: str, meaning: str, *, default: float | None = None, **bounds:
     default
         Value where the user gives none; no default makes the field required.
     **bounds
-        ``display``, ``lower``, ``upper``, ``positive``, ``whole``, ``allowed`` of
-        :class:`Quantity`.
+        ``display``, ``lower``, ``upper``, ``positive``, ``whole``, ``allowed``, ``of_all_layers``
+        of :class:`Quantity`.
     """
     extra: dict[str, Any] = {} if default is None else {"default": default}
     metadata = {_METADATA_KEY: _quantity(unit, meaning, bounds)}

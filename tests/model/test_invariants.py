@@ -7,13 +7,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from jaxlimits.model.chip import LINK_LATENCIES
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
 from jaxlimits.schema import CALIBRATED
 from tests.helpers import (
     ALGORITHMS,
     COMBINATIONS,
+    LINK_LATENCIES,
     NUMBERS,
     PAPER,
     Scenario,
@@ -28,7 +28,6 @@ from tests.strategies import scenarios
 RATES = ("peak_flops", "peak_vector_flops", "mem_bw", "link_bw", "scale_out_bw")
 RATIOS = ("flops_ratio_16bit", "flops_ratio_4bit")
 CAPACITIES = ("mem_capacity", "usable_fraction")
-LATENCIES = LINK_LATENCIES
 PRICES = ("chip_price", "mem_price", "server_price", "network_price", "electricity_price")
 HAIR = 1e-12
 """Rounding in float64, as a share."""
@@ -52,7 +51,7 @@ def test_more_of_a_rate_or_capacity_never_hurts(name, scenario, factor):
         assert never_less(getattr(more, metric), getattr(less, metric)), metric
 
 
-@pytest.mark.parametrize("name", LATENCIES)
+@pytest.mark.parametrize("name", LINK_LATENCIES)
 @given(scenario=scenarios(), added=st.floats(0.0, 1e-3))
 def test_a_longer_latency_never_helps(name, scenario, added):
     slow = evaluate_x64(*scenario.but(**{name: scenario[name] + added}))
@@ -63,7 +62,7 @@ def test_a_longer_latency_never_helps(name, scenario, added):
 
 @given(scenario=scenarios(), factor=st.floats(1e-2, 1e2))
 def test_time_scales_with_all_rates_and_latencies(scenario, factor):
-    scaled = scenario.scaled(factor, RATES).scaled(1.0 / factor, LATENCIES)
+    scaled = scenario.scaled(factor, RATES).scaled(1.0 / factor, LINK_LATENCIES)
     before, after = evaluate_x64(*scenario), evaluate_x64(*scaled)
     assert after.t_step == pytest.approx(before.t_step / factor, rel=1e-12)
     assert after.limit == before.limit or _tied(before)
@@ -76,7 +75,7 @@ def _tied(point: Metrics) -> bool:
 
 @given(scenario=scenarios())
 def test_elasticities_of_rates_less_those_of_latencies_are_one(scenario):
-    shares = elasticities(scenario, [*RATES, *LATENCIES])
+    shares = elasticities(scenario, [*RATES, *LINK_LATENCIES])
     rates, latencies = shares[: len(RATES)], shares[len(RATES) :]
     assert sum(rates) - sum(latencies) == pytest.approx(1.0, rel=1e-5)
     assert min(rates) >= 0.0 >= max(latencies)
@@ -88,8 +87,8 @@ def test_links_obey_the_same_laws_under_every_algorithm(algorithm, scenario, fac
     scenario = scenario.but(collective_algorithm=algorithm)
     here = evaluate_x64(*scenario)
     wider = evaluate_x64(*scenario.scaled(factor, ["link_bw"]))
-    slower = evaluate_x64(*scenario.scaled(factor, LATENCIES))
-    quick = evaluate_x64(*scenario.scaled(factor, RATES).scaled(1.0 / factor, LATENCIES))
+    slower = evaluate_x64(*scenario.scaled(factor, LINK_LATENCIES))
+    quick = evaluate_x64(*scenario.scaled(factor, RATES).scaled(1.0 / factor, LINK_LATENCIES))
     assert never_less(wider.utps, here.utps)
     assert never_less(here.utps, slower.utps)
     assert quick.t_step == pytest.approx(here.t_step / factor, rel=1e-12)

@@ -11,6 +11,7 @@ from jax.extend.core import jaxprs_in_params
 
 from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.model import imbalance, operators, step
+from jaxlimits.model.attention import KINDS, sparse
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.evaluate import evaluate
@@ -67,7 +68,7 @@ def called(monkeypatch):
 
     watch(operators, "touched_experts")
     watch(operators, "touched_imbalance")
-    watch(operators, "index_bytes")
+    watch(sparse, "index_bytes")
     watch(step, "model_data")
     watch(step, "prefill_operators")
     watch(imbalance, "_max_over_mean")
@@ -220,3 +221,11 @@ def test_parts_rest_on_fields_and_share_no_name_with_what_users_write():
     for name, part in optional_parts(Deployment).items():
         assert name not in {*FIELDS, *SWITCHES, *OUTPUTS}
         assert part.rests_on, name
+
+
+def test_the_flag_of_a_kind_of_layer_rests_on_its_number_of_layers():
+    flags = {kind.flag: kind.layers for kind in KINDS if kind.flag is not None}
+    assert flags
+    for flag, layers in flags.items():
+        found = optional_parts(Deployment)[flag].rests_on
+        assert found == (("llm", layers), ("draft", layers))
