@@ -8,30 +8,20 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping
 
-import equinox as eqx
-
 from jaxlimits import units
-from jaxlimits.model.calibration import Calibration
-from jaxlimits.model.chip import LINK_FIELDS, Chip
+from jaxlimits.model.chip import LINK_FIELDS
 from jaxlimits.model.deployment import Deployment
-from jaxlimits.model.fabric import Fabric
-from jaxlimits.model.fields import Quantity, Switch, defaults, quantities, switches
-from jaxlimits.model.llm import LLM
+from jaxlimits.model.fields import (
+    OptionalPart,
+    Quantity,
+    Switch,
+    defaults,
+    optional_parts,
+    quantities,
+    switches,
+)
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
-from jaxlimits.model.request import Request
-from jaxlimits.model.site import Site
-
-RECORDS: Mapping[str, type[eqx.Module]] = {
-    "chip": Chip,
-    "llm": LLM,
-    "deployment": Deployment,
-    "site": Site,
-    "request": Request,
-    "draft": LLM,
-    "calibration": Calibration,
-    "fabric": Fabric,
-}
-"""Record types of a scenario, in the order in which the model takes them."""
+from jaxlimits.model.records import RECORDS
 
 REQUIRED = ("llm", "chip")
 """Records that a user must pick from the catalog by name."""
@@ -80,6 +70,9 @@ FIELDS: Mapping[str, Quantity] = {
 
 SWITCHES: Mapping[str, Switch] = switches(Deployment)
 """Every static field."""
+
+OPTIONAL_PARTS: Mapping[str, OptionalPart] = optional_parts(Deployment)
+"""Parts of the model that not every point uses."""
 
 OUTPUTS: Mapping[str, Quantity] = quantities(Metrics)
 """Every metric that the model gives."""
@@ -154,6 +147,12 @@ def sensitivity(name: str) -> Sensitivity | None:
         if found and known and len(by) <= most:
             return Sensitivity(metric=metric, by=by, kind=kind)
     return None
+
+
+def part_fields(part: str) -> tuple[str, ...]:
+    """Return the names that users write for the fields on which a part of the model rests."""
+    rests_on = OPTIONAL_PARTS[part].rests_on
+    return tuple(field_names(record)[own] for record, own in rests_on)
 
 
 def is_output(name: str) -> bool:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxlimits.catalog.loader import load_catalog
+from jaxlimits.engine.program import UNFUSED
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON
 from jaxlimits.model.chip import LINK_FIELDS, Chip
 from jaxlimits.model.deployment import Deployment
@@ -198,12 +199,13 @@ def elasticities(scenario: Scenario, names: Iterable[str], output: str = "utps")
     return [slopes[name] * scenario[name] / value for name in names]
 
 
-_compiled = jax.jit(evaluate)
+_compiled = jax.jit(evaluate, compiler_options=UNFUSED)
 
 
 @functools.cache
 def _gradient(output: str):
-    return jax.jit(jax.grad(lambda scenario: getattr(evaluate(*scenario), output)))
+    slope = jax.grad(lambda scenario: getattr(evaluate(*scenario), output))
+    return jax.jit(slope, compiler_options=UNFUSED)
 
 
 def _leaves(scenario: Scenario, dtype: type) -> Scenario:

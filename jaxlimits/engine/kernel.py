@@ -12,6 +12,7 @@ which a reduction walks through the points, which on a CPU costs its vector unit
 """
 
 import functools
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from jax.extend.core import Jaxpr, Var, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlimits.engine.counted import NO_CODE, USABLE, Counted, Traced, inside
+from jaxlimits.engine.program import FEW, UNFUSED, trace
 from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
@@ -141,8 +143,9 @@ def run_chunks(
     """
     idle = mesh.size - len(keys)
     places = np.array([*keys, *[keys[-1]] * idle], dtype=np.int32).reshape(mesh.size, -1)
+    is_small = math.prod(plan.shape) <= FEW and mesh.devices.flat[0].platform == "cpu"
     with jax.enable_x64(precision == "float64"):
-        metrics = _chunks(
+        metrics = (_few_points if is_small else _chunks)(
             inputs,
             places,
             static=tuple(sorted(static.items())),
@@ -174,14 +177,7 @@ def run_chunks(
     ]
 
 
-@functools.partial(
-    jax.jit,
-    static_argnames=(
-        *("static", "outputs", "requirements", "counted"),
-        *("plan", "bits", "mesh", "rules"),
-    ),
-)
-def _chunks(
+def _chunk_on_each(
     inputs: Inputs,
     places: jax.Array,
     *,
@@ -217,6 +213,19 @@ def _chunks(
         return whole, reduced, lengths
 
     return _on_each(chunk, mesh, shared=1)(inputs, places)
+
+
+_chunks, _few_points = (
+    jax.jit(
+        _chunk_on_each,
+        static_argnames=(
+            *("static", "outputs", "requirements", "counted"),
+            *("plan", "bits", "mesh", "rules"),
+        ),
+        compiler_options=options,
+    )
+    for options in (None, UNFUSED)
+)
 
 
 def _programs(reductions: Iterable[Reduction]) -> list[tuple[Reduction, ...]]:
@@ -286,11 +295,10 @@ def _over_axes(
         name: (column, place) for place, axis in enumerate(axes) for name, column in axis.items()
     }
     values = {**base, **{name: column for name, (column, _) in columns.items()}}
-    scalars = {name: jax.ShapeDtypeStruct((), value.dtype) for name, value in values.items()}
-    program, result = jax.make_jaxpr(outputs, return_shape=True)(scalars)
-    along = [columns[name][1] if name in columns else None for name in sorted(values)]
-    depends = _axes_of(program.jaxpr, along)
-    function: Callable[..., Any] = jaxpr_as_fun(program)
+    program = trace(outputs, values)
+    along = [columns[name][1] if name in columns else None for name in program.inputs]
+    depends = _axes_of(program.traced.jaxpr, along)
+    function: Callable[..., Any] = jaxpr_as_fun(program.traced)
     for place in reversed(range(len(axes))):
         if axes[place]:
             mapped = [0 if axis == place else None for axis in along]
@@ -299,10 +307,10 @@ def _over_axes(
                 in_axes=mapped,
                 out_axes=[0 if place in found else None for found in depends],
             )
-    arrays = function(*(values[name] for name in sorted(values)))
+    arrays = function(*(values[name] for name in program.inputs))
     return {
         name: jnp.expand_dims(array, [place for place in range(len(axes)) if place not in found])
-        for name, array, found in zip(sorted(result), arrays, depends, strict=True)
+        for name, array, found in zip(program.outputs, arrays, depends, strict=True)
     }
 
 

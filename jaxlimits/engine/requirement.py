@@ -22,10 +22,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlimits.grid.requirements import REASONS, Requirement
-from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
+from jaxlimits.model.metrics import Limit
 
-Trial = Callable[[jax.Array], tuple[jax.Array, Metrics, jax.Array]]
-"""What has a target, the point's metrics, and whether its other fields admit a value."""
+Test = Callable[[jax.Array], jax.Array]
+
+
+class Trial(NamedTuple):
+    """What a value of the unknown comes to, each question a small program of its own.
+
+    Parameters
+    ----------
+    outcome
+        The metric that has a target, and what binds.
+    feasible
+        Whether the point fits in memory.
+    allowed
+        Whether the other fields admit the value.
+    """
+
+    outcome: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+    feasible: Test
+    allowed: Test
+
 
 _PATTERNS = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
@@ -91,21 +109,21 @@ def answer(asked: Requirement, trial: Trial, *, target: jax.Array, here: jax.Arr
     """
 
     def at(value: jax.Array) -> Tried:
-        metric, metrics, allowed = trial(value)
-        fits = jnp.asarray(metrics.feasible)
-        if asked.metric in REQUESTED:  # a request may not fit where the step's context does
-            fits = fits & ~jnp.isnan(metric)
+        metric, limit = trial.outcome(value)
+        fits, allowed = trial.feasible(value), trial.allowed(value)
         metric = jnp.where(fits & allowed, metric, jnp.nan)
         sign = 1.0 if asked.at_least else -1.0
         met = sign * metric >= sign * target
-        return Tried(value, metric, sign * metric, met, allowed, fits, jnp.asarray(metrics.limit))
+        return Tried(value, metric, sign * metric, met, allowed, fits, limit)
 
     if asked.candidates:
         return _by_trial(asked, at, here.dtype)
-    return _by_bisection(asked, at, here)
+    return _by_bisection(asked, trial, at, here)
 
 
-def _by_bisection(asked: Requirement, at: Callable[[jax.Array], Tried], here: jax.Array) -> Answer:
+def _by_bisection(
+    asked: Requirement, trial: Trial, at: Callable[[jax.Array], Tried], here: jax.Array
+) -> Answer:
     """Cut the bracket to what can be and fits, then halve it down to the target.
 
     More of the field helps where the metric is better at the upper end: the answer is then the
@@ -115,10 +133,10 @@ def _by_bisection(asked: Requirement, at: Callable[[jax.Array], Tried], here: ja
     low, high = (jnp.asarray(end, here.dtype) for end in (asked.low, asked.high))
     if asked.is_constrained:
         inside = jnp.clip(here, low, high)
-        low, high = (edge(lambda v: at(v).allowed, inside, end) for end in (low, high))
-    fits_low = at(low).feasible
+        low, high = (edge(trial.allowed, inside, end) for end in (low, high))
+    fits_low = trial.feasible(low)
     start, other = jnp.where(fits_low, low, high), jnp.where(fits_low, high, low)
-    end = edge(lambda v: at(v).feasible, start, other)
+    end = edge(trial.feasible, start, other)
     lower, upper = at(jnp.minimum(start, end)), at(jnp.maximum(start, end))
     helps = ~(upper.score < lower.score)
     best, opposite = _either(helps, upper, lower), _either(helps, lower, upper)
@@ -139,7 +157,7 @@ def _edge_finder(asked: Requirement, dtype: np.dtype) -> Callable[..., jax.Array
         value = jax.lax.bitcast_convert_type(bits, dtype)
         return jnp.floor(value) if asked.is_whole else value
 
-    def edge(holds: Callable[[jax.Array], jax.Array], good: jax.Array, bad: jax.Array) -> jax.Array:
+    def edge(holds: Test, good: jax.Array, bad: jax.Array) -> jax.Array:
         def halve(_: jax.Array, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             good, bad = ends
             middle = (good & bad) + ((good ^ bad) >> 1)  # their mean, without overflow

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlimits.engine.program import trace
 from jaxlimits.engine.sensitivity import Static, Values, assemble, effective_fields, outputs_at
 from jaxlimits.grid.rules import Rules
 from jaxlimits.model.evaluate import metrics_of, step_terms
@@ -126,9 +127,12 @@ def _slopes(
     rules: Rules,
 ) -> tuple[jax.Array, jax.Array]:
     def point(fields: Values, log: jax.Array) -> tuple[jax.Array, jax.Array]:
+        at = {**fields, **dict(zip(free, log, strict=True))}
+        fitting = trace(lambda at: _fitting(at, static, rules), at).only(names)
+
         def quantities(log: jax.Array) -> tuple[jax.Array, jax.Array]:
             chosen = dict(zip(free, jnp.exp(log), strict=True))
-            found = _fitting({**fields, **chosen}, static, rules)
+            found = fitting({**fields, **chosen})
             values = jnp.log(jnp.maximum(jnp.stack([found[name] for name in names]), _LEAST))
             return values, values
 

@@ -1,12 +1,12 @@
 """One point taken apart: its operators and roofs beside its metrics, as numbers."""
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxlimits.engine.program import UNFUSED
 from jaxlimits.engine.sensitivity import Static, Values, assemble, effective_fields
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.anatomy import Anatomy, step_anatomy
@@ -26,17 +26,23 @@ def take_apart(scenario: Scenario) -> tuple[Anatomy, Metrics]:
     values = {**scenario.base, **{name: column.item() for name, column in along.items()}}
     static = {**scenario.fixed_static(), **scenario.choice_at((0,) * len(scenario.axes))}
     with jax.enable_x64(True):
-        return jax.tree.map(np.float64, _taken_apart(_real(values), tuple(sorted(static.items()))))
+        run = _unfused if jax.default_backend() == "cpu" else _fused
+        return jax.tree.map(np.float64, run(_real(values), tuple(sorted(static.items()))))
 
 
 def _real(values: Mapping[str, Any]) -> dict[str, np.float64]:
     return {name: np.float64(value) for name, value in values.items()}
 
 
-@functools.partial(jax.jit, static_argnames=("static",))
 def _taken_apart(values: Values, static: Static) -> tuple[Anatomy, Metrics]:
     chip, llm, deployment, site, request, draft, calibration, fabric = assemble(
         effective_fields(values), static
     )
     metrics = evaluate(chip, llm, deployment, site, request, draft, calibration, fabric)
     return step_anatomy(chip, llm, draft, deployment), metrics
+
+
+_fused, _unfused = (
+    jax.jit(_taken_apart, static_argnames=("static",), compiler_options=options)
+    for options in (None, UNFUSED)
+)

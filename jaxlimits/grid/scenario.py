@@ -16,26 +16,9 @@ from jaxlimits.errors import InputError
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.model.attention import KINDS
-from jaxlimits.model.attention.kind import Kind
 
 Columns = Mapping[str, np.ndarray]
 """Values of each field along one axis, by the field's name."""
-
-
-def _layer_counts(kind: Kind) -> tuple[str, ...]:
-    """Fields that count layers of a kind: the model's and its draft's."""
-    return tuple(schema.field_names(record)[kind.layers] for record in ("llm", "draft"))
-
-
-PROMISES: Mapping[str, tuple[tuple[str, ...], float]] = {
-    "expert_parallel": (("ep_size",), 1.0),
-    **{kind.flag: (_layer_counts(kind), 0.0) for kind in KINDS if kind.flag is not None},
-    "sram_tier": (("sram_capacity",), 0.0),
-    "lpddr_tier": (("lpddr_capacity",), 0.0),
-    "requests": (("input_len",), 0.0),
-}
-"""Flags of the deployment that spare terms where no field of some exceeds a value anywhere."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,11 +67,8 @@ class Scenario:
 
     def fixed_static(self) -> dict[str, str | bool]:
         """Return every static field of the deployment but the switches that vary."""
-        needed = {
-            flag: self.general or any(self.reaches(name, above=least) for name in names)
-            for flag, (names, least) in PROMISES.items()
-        }
-        return {**self.switches, **needed}
+        used = {name: self.general or self._uses(name) for name in schema.OPTIONAL_PARTS}
+        return {**self.switches, **used}
 
     def choice_at(self, key: tuple[int, ...]) -> dict[str, str]:
         """Return the switches that vary: the place of a chunk on a switch's axis is its choice."""
@@ -104,6 +84,10 @@ class Scenario:
         for combination in itertools.product(*(axis.values for axis in varying)):
             chosen = zip(varying, combination, strict=True)
             yield {**self.switches, **{axis.name: str(choice) for axis, choice in chosen}}
+
+    def _uses(self, part: str) -> bool:
+        least = schema.OPTIONAL_PARTS[part].above
+        return any(self.reaches(name, above=least) for name in schema.part_fields(part))
 
     def _plain(self, name: str, *, missing: float | None = None) -> np.ndarray:
         rank = len(self.columns)

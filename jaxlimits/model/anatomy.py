@@ -9,7 +9,7 @@ import equinox as eqx
 from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.deployment import Deployment
-from jaxlimits.model.fields import documented, quantity
+from jaxlimits.model.fields import documented, metric
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.roofline import mem_time, tensor_rate
 from jaxlimits.model.step import Pass, decode_passes
@@ -23,25 +23,25 @@ DRAFT = "draft "
 class Part(eqx.Module):
     """One operator in one step, on the chip that has most to do."""
 
-    tensor_flops: Scalar = quantity("FLOP", "tensor work of one chip in one step", display="GFLOP")
-    vector_flops: Scalar = quantity(
+    tensor_flops: Scalar = metric("FLOP", "tensor work of one chip in one step", display="GFLOP")
+    vector_flops: Scalar = metric(
         "FLOP", "work beside the tensor units of one chip in one step", display="GFLOP"
     )
-    traffic: Scalar = quantity("B", "bytes that one chip reads in one step", display="GB")
-    t_tensor: Scalar = quantity("s", "time of the tensor work", display="us")
-    t_vector: Scalar = quantity("s", "time of the work beside the tensor units", display="us")
-    t_mem: Scalar = quantity("s", "time to stream the bytes", display="us")
+    traffic: Scalar = metric("B", "bytes that one chip reads in one step", display="GB")
+    t_tensor: Scalar = metric("s", "time of the tensor work", display="us")
+    t_vector: Scalar = metric("s", "time of the work beside the tensor units", display="us")
+    t_mem: Scalar = metric("s", "time to stream the bytes", display="us")
 
 
 @documented
 class Roofs(eqx.Module):
     """What one chip can do at most, as a step uses it."""
 
-    tensor_roof: Scalar = quantity("FLOP/s", "tensor rate of one chip", display="TFLOP/s")
-    vector_roof: Scalar = quantity(
+    tensor_roof: Scalar = metric("FLOP/s", "tensor rate of one chip", display="TFLOP/s")
+    vector_roof: Scalar = metric(
         "FLOP/s", "rate of one chip beside its tensor units", display="TFLOP/s"
     )
-    memory_roof: Scalar = quantity("B/s", "rate at which one chip's bytes stream", display="TB/s")
+    memory_roof: Scalar = metric("B/s", "rate at which one chip's bytes stream", display="TB/s")
 
 
 class Anatomy(eqx.Module):

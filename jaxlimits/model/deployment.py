@@ -6,7 +6,7 @@ import equinox as eqx
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON, ALL_REDUCES
-from jaxlimits.model.fields import check_record, documented, quantity, switch
+from jaxlimits.model.fields import check_record, documented, optional_part, quantity, switch
 
 
 def _size(meaning: str, *, upper: float = 65536.0) -> Any:
@@ -19,10 +19,8 @@ class Deployment(eqx.Module):
 
     ``tp_size * pp_size * dp_size`` chips in all. The static fields choose between conventions; the
     defaults are those for real hardware, and the paper's are in ``grids/paper.toml``.
-    Flags spare terms that are not needed; the engine sets them, users do not: ``expert_parallel``
-    false promises that ``ep_size`` is 1, ``sparse_attention`` false that the model has no sparse
-    layer, ``sram_tier`` and ``lpddr_tier`` false that chips have no such memory, ``requests`` false
-    that no request is stated.
+    The last fields name parts of the model that not every point uses. Left alone, the numbers
+    decide whether a part is traced: see :func:`jaxlimits.model.records.without_unused_parts`.
 
     Examples
     --------
@@ -109,11 +107,20 @@ class Deployment(eqx.Module):
         "whether several kinds of memory stream at once or in turn", "overlap", "add"
     )
 
-    expert_parallel: bool = eqx.field(static=True, default=True)
-    sparse_attention: bool = eqx.field(static=True, default=True)
-    sram_tier: bool = eqx.field(static=True, default=True)
-    lpddr_tier: bool = eqx.field(static=True, default=True)
-    requests: bool = eqx.field(static=True, default=True)
+    routed_experts: bool = optional_part(
+        "routed experts", llm=("num_moe_layers",), draft=("num_moe_layers",)
+    )
+    expert_parallel: bool = optional_part(
+        "experts placed whole on ranks", deployment=("ep_size",), above=1.0
+    )
+    sparse_attention: bool = optional_part(
+        "layers that attend to the tokens an indexer selects",
+        llm=("num_sparse_layers",),
+        draft=("num_sparse_layers",),
+    )
+    sram_tier: bool = optional_part("a tier of SRAM beside the memory", chip=("sram_capacity",))
+    lpddr_tier: bool = optional_part("a tier of LPDDR beside the memory", chip=("lpddr_capacity",))
+    requests: bool = optional_part("a request, with its prefill", request=("input_len",))
 
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds, and algorithms without a path."""

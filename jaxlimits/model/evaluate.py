@@ -19,6 +19,7 @@ from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import REQUESTED, Metrics
 from jaxlimits.model.power import system_power
+from jaxlimits.model.records import named_records, without_unused_parts
 from jaxlimits.model.request import NO_REQUEST, Request
 from jaxlimits.model.roofline import StepTimes, tensor_rate
 from jaxlimits.model.serving import (
@@ -240,7 +241,10 @@ def evaluate(
 
     .. math:: t_\mathrm{step} = \max(t_\mathrm{compute}, t_\mathrm{mem}) + t_\mathrm{sync}
 
-    Pure: no jit or vmap inside; differentiable in every numeric field.
+    Pure: no jit or vmap inside; differentiable in every numeric field. Parts of the model that
+    plain numbers show to be unused are not traced: close over the records that do not vary, and
+    replace the fields that do. A whole record that ``jit`` takes as an argument is traced whole,
+    unless the deployment's static fields promise that a part is not used.
 
     Parameters
     ----------
@@ -262,12 +266,29 @@ def evaluate(
         Times, rates, stored and read bytes, utilisations, power and cost. A point that does not fit
         has NaN times, rates and per-token figures.
 
+    Raises
+    ------
+    TypeError
+        A record of another kind than is due at its place.
+
     References
     ----------
     arXiv:2507.14397, step time (published).
     """
-    terms = step_terms(chip, llm, deployment, site, request, draft, calibration, fabric)
-    return metrics_of(terms)
+    records = named_records(chip, llm, deployment, site, request, draft, calibration, fabric)
+    return metrics_of(step_terms(**without_unused_parts(records)))
+
+
+def fits_request(terms: StepTerms) -> Flag:
+    """Whether the step fits in memory, and a request that is stated at its whole length too."""
+    feasible = terms.weight_bytes + terms.kv_bytes <= terms.capacity
+    if terms.request is None:
+        return jnp.zeros_like(feasible)
+    return feasible & _is_served(terms, terms.request)
+
+
+def _is_served(terms: StepTerms, request: RequestTerms) -> Flag:
+    return (terms.weight_bytes + request.kv_bytes <= terms.capacity) & request.stated
 
 
 def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:
@@ -276,8 +297,7 @@ def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:
     if request is None:
         nothing = jnp.full_like(terms.times.t_step, jnp.nan)
         return dict.fromkeys(REQUESTED, nothing)
-    fits = terms.weight_bytes + request.kv_bytes <= terms.capacity
-    served = fits & request.stated
+    served = _is_served(terms, request)
     ttft, latency, rate = (
         jnp.where(served, value, jnp.nan) for value in (request.ttft, request.latency, request.rate)
     )

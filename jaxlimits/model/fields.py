@@ -1,6 +1,7 @@
 """What a record's field means: unit, bounds and wording, stated once.
 
-A record declares each field with :func:`quantity` (a number) or :func:`switch` (a static choice).
+A record declares each field with :func:`quantity` (a number), :func:`switch` (a static choice) or
+:func:`optional_part` (whether a part of the model is traced), a result with :func:`metric`.
 Everything else reads it from there: the check of a value, the docstring, the grid file's axes and
 overrides, the command line, and the attributes of the NetCDF file.
 """
@@ -12,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import equinox as eqx
+
+from jaxlimits._types import as_flag, as_number
 
 _METADATA_KEY = "jaxlimits"
 _T = TypeVar("_T")
@@ -81,8 +84,27 @@ class Switch:
     meaning: str
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class OptionalPart:
+    """A part of the model that not every point uses, and the numbers on which that rests.
+
+    Parameters
+    ----------
+    meaning
+        One phrase: what the part is.
+    rests_on
+        Fields as pairs of a record and its own name for the field.
+    above
+        A point uses the part only where one of these fields exceeds this value.
+    """
+
+    meaning: str
+    rests_on: tuple[tuple[str, str], ...]
+    above: float = 0.0
+
+
 def quantity(unit: str, meaning: str, *, default: float | None = None, **bounds: Any) -> Any:
-    """Declare a numeric field of a record.
+    """Declare a numeric field of a record that the model takes.
 
     Parameters
     ----------
@@ -96,9 +118,42 @@ def quantity(unit: str, meaning: str, *, default: float | None = None, **bounds:
         ``display``, ``lower``, ``upper``, ``positive``, ``whole``, ``allowed``, ``of_all_layers``
         of :class:`Quantity`.
     """
-    info = Quantity(unit=unit, display=bounds.pop("display", unit), meaning=meaning, **bounds)
     extra: dict[str, Any] = {} if default is None else {"default": default}
-    return eqx.field(metadata={_METADATA_KEY: info}, **extra)
+    metadata = {_METADATA_KEY: _quantity(unit, meaning, bounds)}
+    return eqx.field(converter=as_number, metadata=metadata, **extra)
+
+
+def metric(unit: str, meaning: str, **bounds: Any) -> Any:
+    """Declare a field of a result; parameters as for :func:`quantity`.
+
+    A result keeps what the model gives it, codes and truth values among them.
+    """
+    return eqx.field(metadata={_METADATA_KEY: _quantity(unit, meaning, bounds)})
+
+
+def _quantity(unit: str, meaning: str, bounds: dict[str, Any]) -> Quantity:
+    return Quantity(unit=unit, display=bounds.pop("display", unit), meaning=meaning, **bounds)
+
+
+def optional_part(meaning: str, *, above: float = 0.0, **rests_on: tuple[str, ...]) -> Any:
+    """Declare a static field of the deployment that says whether a part of the model is traced.
+
+    True, the default, lets the numbers decide: the part is traced unless they show that the point
+    does not use it. False promises that it does not.
+
+    Parameters
+    ----------
+    meaning
+        One phrase: what the part is.
+    above
+        A point uses the part only where one of the fields exceeds this value.
+    **rests_on
+        The fields, by the record that has them.
+    """
+    fields = tuple((record, name) for record, names in rests_on.items() for name in names)
+    info = OptionalPart(meaning=meaning, rests_on=fields, above=above)
+    metadata = {_METADATA_KEY: info}
+    return eqx.field(static=True, default=True, converter=as_flag, metadata=metadata)
 
 
 def switch(meaning: str, *choices: str) -> Any:
@@ -115,6 +170,11 @@ def quantities(record: type) -> Mapping[str, Quantity]:
 def switches(record: type) -> Mapping[str, Switch]:
     """Return the static fields of a record type, in order of declaration."""
     return {name: info for name, info in _infos(record) if isinstance(info, Switch)}
+
+
+def optional_parts(record: type) -> Mapping[str, OptionalPart]:
+    """Return the parts that a record type can spare, in order of declaration."""
+    return {name: info for name, info in _infos(record) if isinstance(info, OptionalPart)}
 
 
 def defaults(record: type) -> Mapping[str, Any]:
@@ -134,8 +194,11 @@ def check_record(record: Any) -> None:
             if value not in info.choices:
                 allowed = ", ".join(info.choices)
                 raise ValueError(f"{name} = {value!r}: must be one of {allowed}")
-        elif isinstance(value, (int, float)) and not info.admits(float(value)):
-            raise ValueError(f"{name} = {value!r} [{info.unit}]: must be {info.bounds}")
+        elif isinstance(info, OptionalPart):
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} = {value!r}: must be True or False")
+        elif isinstance(value, float) and not info.admits(float(value)):
+            raise ValueError(f"{name} = {float(value)!r} [{info.unit}]: must be {info.bounds}")
 
 
 def documented(record: type[_T]) -> type[_T]:
@@ -144,6 +207,8 @@ def documented(record: type[_T]) -> type[_T]:
     for name, info in _infos(record):
         if isinstance(info, Switch):
             unit, choices = "static", f" One of {', '.join(info.choices)}."
+        elif isinstance(info, OptionalPart):
+            unit, choices = "static", " False promises that the point does not use it."
         else:
             unit, choices = info.unit, ""
         lines += [name, f"    {info.meaning} [{unit}].{choices}"]
@@ -153,6 +218,6 @@ def documented(record: type[_T]) -> type[_T]:
     return record
 
 
-def _infos(record: type) -> list[tuple[str, Quantity | Switch]]:
+def _infos(record: type) -> list[tuple[str, Quantity | Switch | OptionalPart]]:
     fields = dataclasses.fields(record)
     return [(f.name, f.metadata[_METADATA_KEY]) for f in fields if _METADATA_KEY in f.metadata]

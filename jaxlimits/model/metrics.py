@@ -5,7 +5,7 @@ import enum
 import equinox as eqx
 
 from jaxlimits._types import Code, Flag, Scalar
-from jaxlimits.model.fields import documented, quantity
+from jaxlimits.model.fields import documented, metric
 
 
 class Limit(enum.IntEnum):
@@ -55,80 +55,76 @@ class Metrics(eqx.Module):
     (True, True)
     """
 
-    t_compute: Scalar = quantity("s", "time of the arithmetic of one step", display="ms")
-    t_mem: Scalar = quantity("s", "time to stream the bytes of one step", display="ms")
-    t_sync: Scalar = quantity("s", "exposed synchronisation of one step", display="ms")
-    t_sync_latency: Scalar = quantity(
+    t_compute: Scalar = metric("s", "time of the arithmetic of one step", display="ms")
+    t_mem: Scalar = metric("s", "time to stream the bytes of one step", display="ms")
+    t_sync: Scalar = metric("s", "exposed synchronisation of one step", display="ms")
+    t_sync_latency: Scalar = metric(
         "s", "exposed synchronisation of one step that no payload changes", display="ms"
     )
-    t_sync_payload: Scalar = quantity(
+    t_sync_payload: Scalar = metric(
         "s", "exposed synchronisation of one step that is in proportion to payloads", display="ms"
     )
-    t_step: Scalar = quantity("s", "time of one decode step", display="ms")
-    utps: Scalar = quantity("token/s", "tokens per second of one user")
-    stps: Scalar = quantity("token/s", "tokens per second of the system")
-    tpot: Scalar = quantity("s/token", "time per output token of one user", display="ms/token")
-    weight_bytes: Scalar = quantity("B", "weights stored by one replica", display="GB")
-    kv_bytes: Scalar = quantity("B", "KV cache and index keys stored by one replica", display="GB")
-    bytes_per_chip: Scalar = quantity("B", "weights and KV cache stored by one chip", display="GB")
-    weight_traffic: Scalar = quantity("B", "weights read in one step by one replica", display="GB")
-    kv_traffic: Scalar = quantity(
+    t_step: Scalar = metric("s", "time of one decode step", display="ms")
+    utps: Scalar = metric("token/s", "tokens per second of one user")
+    stps: Scalar = metric("token/s", "tokens per second of the system")
+    tpot: Scalar = metric("s/token", "time per output token of one user", display="ms/token")
+    weight_bytes: Scalar = metric("B", "weights stored by one replica", display="GB")
+    kv_bytes: Scalar = metric("B", "KV cache and index keys stored by one replica", display="GB")
+    bytes_per_chip: Scalar = metric("B", "weights and KV cache stored by one chip", display="GB")
+    weight_traffic: Scalar = metric("B", "weights read in one step by one replica", display="GB")
+    kv_traffic: Scalar = metric(
         "B", "KV cache and index keys read in one step by one replica", display="GB"
     )
-    flops: Scalar = quantity("FLOP", "tensor work of one step of one replica", display="TFLOP")
-    tp_collectives: Scalar = quantity("1", "tensor-parallel collectives in one step")
-    ep_collectives: Scalar = quantity("1", "expert-parallel all-to-alls in one step")
-    pp_hops: Scalar = quantity("1", "hops between pipeline stages in one step")
-    tp_volume: Scalar = quantity(
+    flops: Scalar = metric("FLOP", "tensor work of one step of one replica", display="TFLOP")
+    tp_collectives: Scalar = metric("1", "tensor-parallel collectives in one step")
+    ep_collectives: Scalar = metric("1", "expert-parallel all-to-alls in one step")
+    pp_hops: Scalar = metric("1", "hops between pipeline stages in one step")
+    tp_volume: Scalar = metric(
         "B/token", "bytes that a replica's tensor-parallel collectives send", display="kB/token"
     )
-    ep_volume: Scalar = quantity(
+    ep_volume: Scalar = metric(
         "B/token", "bytes that a replica's expert-parallel all-to-alls send", display="kB/token"
     )
-    pp_volume: Scalar = quantity(
+    pp_volume: Scalar = metric(
         "B/token", "bytes that a replica's pipeline stages send on", display="kB/token"
     )
-    batch_capacity: Scalar = quantity("1", "micro-batch that fills the memory, not rounded")
-    max_batch_size: Scalar = quantity("1", "largest micro-batch that fits in memory")
-    feasible: Flag = quantity("1", "whether weights and KV cache fit in memory")
-    limit: Code = quantity("1", "what sets the time of a step")
-    next_limit: Code = quantity("1", "what sets it once that is out of the way")
-    limit_factor: Scalar = quantity("1", "factor on what sets the time until something else does")
-    compute_to_memory: Scalar = quantity("1", "time of the arithmetic over that of memory")
-    sync_to_work: Scalar = quantity("1", "synchronisation over the longer of memory and compute")
-    capacity_utilisation: Scalar = quantity("1", "share of the usable memory that is filled")
-    bandwidth_utilisation: Scalar = quantity("1", "share of the peak bandwidth that is used")
-    flops_utilisation: Scalar = quantity("1", "share of the peak tensor rate that is used")
-    power: Scalar = quantity("W", _provisioned("provisioned power of the system"), display="kW")
-    energy_per_token: Scalar = quantity("J/token", _provisioned("provisioned energy per token"))
-    stps_per_watt: Scalar = quantity(
+    batch_capacity: Scalar = metric("1", "micro-batch that fills the memory, not rounded")
+    max_batch_size: Scalar = metric("1", "largest micro-batch that fits in memory")
+    feasible: Flag = metric("1", "whether weights and KV cache fit in memory")
+    limit: Code = metric("1", "what sets the time of a step")
+    next_limit: Code = metric("1", "what sets it once that is out of the way")
+    limit_factor: Scalar = metric("1", "factor on what sets the time until something else does")
+    compute_to_memory: Scalar = metric("1", "time of the arithmetic over that of memory")
+    sync_to_work: Scalar = metric("1", "synchronisation over the longer of memory and compute")
+    capacity_utilisation: Scalar = metric("1", "share of the usable memory that is filled")
+    bandwidth_utilisation: Scalar = metric("1", "share of the peak bandwidth that is used")
+    flops_utilisation: Scalar = metric("1", "share of the peak tensor rate that is used")
+    power: Scalar = metric("W", _provisioned("provisioned power of the system"), display="kW")
+    energy_per_token: Scalar = metric("J/token", _provisioned("provisioned energy per token"))
+    stps_per_watt: Scalar = metric(
         "token/J", _provisioned("system throughput by provisioned power")
     )
-    capital_cost: Scalar = quantity("USD", _priced("price of the system"))
-    cost_rate: Scalar = quantity("USD/s", _priced("cost of the system by time"), display="USD/h")
-    dollars_per_token: Scalar = quantity(
+    capital_cost: Scalar = metric("USD", _priced("price of the system"))
+    cost_rate: Scalar = metric("USD/s", _priced("cost of the system by time"), display="USD/h")
+    dollars_per_token: Scalar = metric(
         "USD/token", _priced("cost of a token"), display="USD/Mtoken"
     )
-    stps_per_dollar: Scalar = quantity(
+    stps_per_dollar: Scalar = metric(
         "token/USD", _priced("tokens for a dollar"), display="Mtoken/USD"
     )
-    ttft: Scalar = quantity("s", "time to a request's first token", display="ms")
-    request_latency: Scalar = quantity("s", "time to the last token of a request")
-    prefill_share: Scalar = quantity("1", "share of a request's time until its first token")
-    request_rate: Scalar = quantity("Hz", "requests that the system completes by time")
-    dollars_per_request: Scalar = quantity("USD", _priced("cost of a request"))
-    calibrated_t_step: Scalar = quantity(
+    ttft: Scalar = metric("s", "time to a request's first token", display="ms")
+    request_latency: Scalar = metric("s", "time to the last token of a request")
+    prefill_share: Scalar = metric("1", "share of a request's time until its first token")
+    request_rate: Scalar = metric("Hz", "requests that the system completes by time")
+    dollars_per_request: Scalar = metric("USD", _priced("cost of a request"))
+    calibrated_t_step: Scalar = metric(
         "s", "time of one decode step that a calibration predicts", display="ms"
     )
-    calibrated_utps: Scalar = quantity(
+    calibrated_utps: Scalar = metric(
         "token/s", "tokens per second of one user that a calibration predicts"
     )
-    calibrated_utps_lower: Scalar = quantity(
-        "token/s", "lower end of the prediction's 95 % interval"
-    )
-    calibrated_utps_upper: Scalar = quantity(
-        "token/s", "upper end of the prediction's 95 % interval"
-    )
-    calibrated_stps: Scalar = quantity(
+    calibrated_utps_lower: Scalar = metric("token/s", "lower end of the prediction's 95 % interval")
+    calibrated_utps_upper: Scalar = metric("token/s", "upper end of the prediction's 95 % interval")
+    calibrated_stps: Scalar = metric(
         "token/s", "tokens per second of the system that a calibration predicts"
     )

@@ -126,6 +126,8 @@ def _attention(llm: LLM, deployment: Deployment) -> Operator:
 
 def _routed_experts(llm: LLM, deployment: Deployment, weights: Weights) -> Operator:
     """Routed experts: work of the chosen, bytes of the touched, at the slowest rank's pace."""
+    if not deployment.routed_experts:
+        return Operator(tensor_flops=0.0, vector_flops=0.0, weight_traffic=0.0)
     tokens = deployment.batch_size * deployment.query_tokens
     routed = routed_tokens(deployment)
     share = touched_experts(llm, tokens=routed) / expert_replicas(deployment)

@@ -147,6 +147,8 @@ def routing_share(llm: LLM, deployment: Deployment, calibration: Calibration) ->
     the measured times of grouped products under aiconfigurator's power-law routing imply
     (DeepSeek-V3's shape on B200).
     """
+    if not deployment.routed_experts:
+        return 1.0
     tokens = routed_tokens(deployment)
     sparse = llm.num_experts > llm.experts_per_token
     chosen = llm.experts_per_token / jnp.where(sparse, llm.num_experts, 1.0)
@@ -170,6 +172,8 @@ def activation_time(
     for each of its experts, m times in all, on every chip: TP does not divide it. Ours; m = 16 in
     vLLM's kernels on B200, H200 and H100 (10 to 24 by chip and width).
     """
+    if not deployment.routed_experts:
+        return 0.0
     tokens = deployment.batch_size * deployment.query_tokens
     elements = tokens * llm.experts_per_token * llm.hidden_size * llm.num_moe_layers
     return calibration.routed_passes * ACTIVATION_BYTES * elements / memory_rate(chip)

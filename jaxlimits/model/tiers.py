@@ -114,31 +114,45 @@ def model_data(
     experts = operators.experts.weight_traffic
     dense = operators.total("weight_traffic") - experts
     common = weights.common if tables else weights.common - weights.lm_head
-    data = (
+    data = [
         (common * byte, dense),
-        (
-            llm.num_experts / expert_replicas(deployment) * weights.expert * byte,
-            experts * operators.experts.traffic_pace,
-        ),
         (sequences * sequence_bytes(llm, deployment), operators.total("kv_traffic")),
-    )
+    ]
+    if deployment.routed_experts:
+        stored = llm.num_experts / expert_replicas(deployment) * weights.expert * byte
+        data.insert(1, (stored, experts * operators.experts.traffic_pace))
     found = tuple(Data(stored=stored, traffic=times * traffic) for stored, traffic in data)
     if not tables:
         return found
     return (*found, Data(stored=weights.embedding * byte, traffic=0.0 * dense))
 
 
-def remaining_traffic(data: Sequence[Data], taken: Scalar) -> Scalar:
-    """Least traffic that is left when some bytes, the most often read, are taken away [B].
+class Line(eqx.Module):
+    """One of the lines whose upper hull is the traffic left: kept - heat * bytes taken [B]."""
 
-    At a kink, where a kind of data is just taken, the derivative is the mean of both sides.
-    """
-    left = jnp.zeros_like(data[0].traffic)
+    kept: Scalar
+    heat: Scalar
+
+
+def traffic_lines(data: Sequence[Data]) -> tuple[Line, ...]:
+    """The line of each kind of data: as if all that is as hot, or hotter, were taken first."""
+    lines = []
     for one in data:
         some = one.stored > 0.0
         heat = jnp.where(some, one.traffic / jnp.where(some, one.stored, 1.0), 0.0)
         kept = sum((jnp.minimum(d.traffic, heat * d.stored) for d in data), start=0.0)
-        left = jnp.maximum(left, kept - heat * taken)
+        lines.append(Line(kept=kept, heat=heat))
+    return tuple(lines)
+
+
+def remaining_traffic(lines: Sequence[Line], taken: Scalar) -> Scalar:
+    """Least traffic that is left when some bytes, the most often read, are taken away [B].
+
+    At a kink, where a kind of data is just taken, the derivative is the mean of both sides.
+    """
+    left = jnp.zeros_like(lines[0].kept)
+    for line in lines:
+        left = jnp.maximum(left, line.kept - line.heat * taken)
     return left
 
 
@@ -152,23 +166,24 @@ def streaming_time(data: Sequence[Data], tiers: Sequence[Tier], *, overlap: bool
     overlap
         Whether the tiers stream at once; one after another otherwise.
     """
-    return _overlapped(data, tiers) if overlap else _in_turn(data, tiers)
+    lines = traffic_lines(data)
+    return _overlapped(lines, tiers) if overlap else _in_turn(lines, tiers)
 
 
-def _overlapped(data: Sequence[Data], tiers: Sequence[Tier]) -> Scalar:
+def _overlapped(lines: Sequence[Line], tiers: Sequence[Tier]) -> Scalar:
     times = []
     for count in range(1, len(tiers) + 1):
         for chosen in itertools.combinations(range(len(tiers)), count):
             inside = [tiers[i] for i in chosen]
             others = [tier for i, tier in enumerate(tiers) if i not in chosen]
-            least = remaining_traffic(data, _sum(tier.capacity for tier in others))
+            least = remaining_traffic(lines, _sum(tier.capacity for tier in others))
             rate = _sum(tier.bandwidth for tier in inside)
             some = rate > 0.0  # a tier without bandwidth has no capacity either
             times.append(jnp.where(some, least / jnp.where(some, rate, 1.0), 0.0))
     return functools.reduce(jnp.maximum, times)
 
 
-def _in_turn(data: Sequence[Data], tiers: Sequence[Tier]) -> Scalar:
+def _in_turn(lines: Sequence[Line], tiers: Sequence[Tier]) -> Scalar:
     """The fastest tier first; ties in either order take the same time."""
     rates = jnp.stack([tier.bandwidth for tier in tiers])
     sizes = jnp.stack([tier.capacity for tier in tiers])
@@ -177,11 +192,11 @@ def _in_turn(data: Sequence[Data], tiers: Sequence[Tier]) -> Scalar:
     present = rates > 0.0
     slowness = jnp.where(present, 1.0 / jnp.where(present, rates, 1.0), 0.0)
     # Summed by parts: what is left behind a tier pays the step in slowness to the next that exists.
-    time = remaining_traffic(data, jnp.zeros_like(sizes[0])) * slowness[0]
+    time = remaining_traffic(lines, jnp.zeros_like(sizes[0])) * slowness[0]
     taken = sizes[0]
     for place in range(1, len(tiers)):
         step = jnp.where(present[place], slowness[place] - slowness[place - 1], 0.0)
-        time = time + remaining_traffic(data, taken) * step
+        time = time + remaining_traffic(lines, taken) * step
         taken = taken + sizes[place]
     return time
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxlimits.model.tiers import Data, Tier, remaining_traffic, streaming_time
+from jaxlimits.model.tiers import Data, Tier, remaining_traffic, streaming_time, traffic_lines
 from tests.helpers import evaluate_x64, gradient_x64, named_scenario
 from tests.model.test_invariants import never_less
 from tests.reference import placement_time
@@ -52,7 +52,10 @@ def test_what_is_left_is_the_coldest():
     # 10 B read 20 times over, 30 B read once, 5 B never: taking 15 B leaves 25 B of the second.
     data = [Data(stored=s, traffic=jax.numpy.asarray(v)) for s, v in ((10.0, 200.0), (30.0, 30.0))]
     data.append(Data(stored=5.0, traffic=jax.numpy.asarray(0.0)))
-    left = [float(remaining_traffic(data, taken)) for taken in (0.0, 4.0, 15.0, 40.0, 99.0)]
+    left = [
+        float(remaining_traffic(traffic_lines(data), taken))
+        for taken in (0.0, 4.0, 15.0, 40.0, 99.0)
+    ]
     assert left == [230.0, 150.0, 25.0, 0.0, 0.0]
 
 
