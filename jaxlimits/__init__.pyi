@@ -23,9 +23,9 @@ from .points.service import Answer as Answer
 from .points.service import Disaggregated as Disaggregated
 from .points.service import best_of as best_of
 from .points.service import disaggregated as disaggregated
-from .questions.best import ask as ask
 from .questions.best import best as best
 from .questions.best import frontier_near as frontier_near
+from .questions.question import ask as ask
 from .questions.solve import Solution as Solution
 from .questions.solve import solve as solve
 from .run.pipeline import sweep as sweep

@@ -143,7 +143,7 @@ def extended(catalog: Catalog, sources: Iterable[tuple[str, Mapping[str, Any]]])
 
 
 def with_models(
-    catalog: Catalog, names: Iterable[str], *, where: str, folder: Path | None = None
+    catalog: Catalog, names: Iterable[str], *, where: str = "", folder: Path | None = None
 ) -> Catalog:
     """Return a catalog in which every path to a ``config.json`` among the names is an entry.
 

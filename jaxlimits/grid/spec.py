@@ -269,7 +269,7 @@ _CALLS_FOR = {
 
 
 def refuse_unstated(
-    metrics: Iterable[str], named: Collection[str], *, where: str, key: str
+    metrics: Iterable[str], named: Collection[str], *, where: str = "", key: str
 ) -> None:
     """Raise where a metric, or one that a sensitivity is of, says nothing for lack of a setting.
 

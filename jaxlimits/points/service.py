@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from jaxlimits import schema
 from jaxlimits._types import Scalar
 from jaxlimits.catalog.loader import Catalog
-from jaxlimits.errors import InputError
+from jaxlimits.errors import InputError, placed, within
 from jaxlimits.model.attention import KINDS
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.points.named_point import evaluate
-from jaxlimits.values import parse_number
+from jaxlimits.values import as_written, parse_number
 
 _FORMATS = tuple(field for kind in KINDS for field in kind.cache_formats)
 _OF_THE_CACHE = ("kv_bits", *_FORMATS, "attention_span", "accounting")
@@ -104,6 +104,7 @@ class Answer:
     dollars_per_answer: Scalar
 
 
+@placed("disaggregated")
 def disaggregated(
     llm: str,
     *,
@@ -154,17 +155,14 @@ def disaggregated(
     >>> round(1e3 * both.transfer_time, 1)
     26.9
     """
-    where = "disaggregated"
-    rate = parse_number(schema.FIELDS["link_bw"], link_bw, where=where, key="link_bw")
-    latency = parse_number(
-        schema.FIELDS["sync_latency"], link_latency, where=where, key="link_latency"
-    )
+    rate = _number("link_bw", link_bw, key="link_bw")
+    latency = _number("sync_latency", link_latency, key="link_latency")
     lengths = {"input_len": input_len, "output_len": output_len}
-    first = _point(
-        llm, prefill, {**lengths, "output_len": 1}, where=f"{where}: prefill", catalog=catalog
-    )
-    rest = _point(llm, decode, lengths, where=f"{where}: decode", catalog=catalog)
-    cache = _prompt_bytes(llm, prefill, input_len, where=where, catalog=catalog)
+    with within("prefill"):
+        first = _point(llm, prefill, {**lengths, "output_len": 1}, catalog=catalog)
+    with within("decode"):
+        rest = _point(llm, decode, lengths, catalog=catalog)
+    cache = _prompt_bytes(llm, prefill, input_len, catalog=catalog)
     transfer = latency + cache / rate
     decoding = rest.request_latency - rest.ttft
     users = math.prod(float(str(decode.get(n, 1))) for n in ("dp_size", "pp_size", "batch_size"))
@@ -187,6 +185,7 @@ def disaggregated(
     )
 
 
+@placed("best_of")
 def best_of(
     calls: int,
     llm: str,
@@ -238,7 +237,7 @@ def best_of(
     """
     lengths = {"input_len": input_len, "output_len": output_len, "calls_per_answer": calls}
     own = {"chip": chip, **settings}
-    writing = _point(llm, own, lengths, where="best_of", catalog=catalog)
+    writing = _point(llm, own, lengths, catalog=catalog)
     if judge is None:
         return Answer(
             generation=writing,
@@ -247,15 +246,14 @@ def best_of(
             rate=writing.request_rate,
             dollars_per_answer=writing.dollars_per_request,
         )
-    where = "best_of: judge"
     if "llm" not in judge:
-        raise InputError(
-            "names no llm", where=where, remedy="write judge={'llm': 'llama3-70b', ...}"
-        )
+        remedy = "write judge={'llm': 'llama3-70b', ...}"
+        raise InputError("names no llm", key="judge", remedy=remedy)
     named = str(judge["llm"])
     rest = {name: value for name, value in judge.items() if name != "llm"}
     read = {"input_len": input_len + output_len, "output_len": 1}
-    reading = _point(named, rest, read, where=where, catalog=catalog)
+    with within("judge"):
+        reading = _point(named, rest, read, catalog=catalog)
     lanes = math.prod(float(str(rest.get(n, 1))) for n in ("prefill_batch", "dp_size", "pp_size"))
     return Answer(
         generation=writing,
@@ -271,28 +269,30 @@ def _point(
     settings: Settings,
     lengths: Mapping[str, object],
     *,
-    where: str,
     catalog: Catalog | None,
 ) -> Metrics:
     """One point of a service, in double precision."""
     if "chip" not in settings:
-        raise InputError("names no chip", where=where, remedy="write {'chip': 'h100', ...}")
+        raise InputError("names no chip", remedy="write {'chip': 'h100', ...}")
     for name in lengths:
         if name in settings:
             remedy = "give it once, to the service"
             raise InputError(
-                "belongs to the request", where=where, key=name, value=settings[name], remedy=remedy
+                "belongs to the request", key=name, value=settings[name], remedy=remedy
             )
     own = {name: value for name, value in settings.items() if name != "chip"}
-    return evaluate(
-        llm, str(settings["chip"]), catalog=catalog, x64=True, where=where, **own, **lengths
-    )
+    return evaluate(llm, str(settings["chip"]), catalog=catalog, x64=True, **own, **lengths)
+
+
+def _number(field: str, raw: object, *, key: str) -> float:
+    """A number that is meant as one of a field is."""
+    return parse_number(schema.FIELDS[field], as_written(raw, key=key), key=key)
 
 
 def _prompt_bytes(
-    llm: str, settings: Settings, input_len: int, *, where: str, catalog: Catalog | None
+    llm: str, settings: Settings, input_len: int, *, catalog: Catalog | None
 ) -> Scalar:
     """Cache of one prompt, without copies [B]."""
     kept = {name: settings[name] for name in _OF_THE_CACHE if name in settings}
     alone = {"chip": settings["chip"], **kept}
-    return _point(llm, alone, {"seq_len": input_len}, where=where, catalog=catalog).kv_bytes
+    return _point(llm, alone, {"seq_len": input_len}, catalog=catalog).kv_bytes

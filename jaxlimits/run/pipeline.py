@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 import math
 import os
 import shutil
@@ -24,11 +25,13 @@ from jaxlimits.engine.stream import (
     point_bytes,
     silent,
 )
-from jaxlimits.errors import InputError, ResultError
+from jaxlimits.errors import InputError, ResultError, placed
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Precision, read_grid
+from jaxlimits.grid.mapping import grid_of_mapping, mapping_of_keywords
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
+from jaxlimits.model.fields import Quantity
 from jaxlimits.run.cluster import compute_on
 from jaxlimits.run.forecast import foresee, refuse, refuse_without_space
 from jaxlimits.run.streamed import (
@@ -44,6 +47,7 @@ from jaxlimits.store.provenance import recorded_spec, warn_of_other_version
 from jaxlimits.store.results import open_result
 from jaxlimits.store.template import build_dataset
 from jaxlimits.units import show
+from jaxlimits.values import as_written, parse_number, with_unit
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -55,39 +59,46 @@ _MEMORY_SHARE = 0.5
 """Share of the machine's memory that outputs may take; computing needs about as much again."""
 
 
+_MEMORY = Quantity(unit="B", display="GB", meaning="memory", positive=True)
+
+
 def load_grid(
-    grid: str | Path,
+    grid: str | Path | Mapping[str, object],
     *,
-    overrides: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
     catalog: tuple[str | Path, ...] = (),
     precision: Precision | None = None,
 ) -> GridSpec:
-    """Read and resolve a grid file."""
-    file = read_grid(grid)
+    """Read and resolve a grid: a file, or a mapping in its form."""
+    file = grid_of_mapping(grid) if isinstance(grid, Mapping) else read_grid(grid)
+    texts = {name: str(as_written(value, key=name)) for name, value in (overrides or {}).items()}
     found = grid_catalog(file, *catalog)
-    spec = build_spec(file, found, overrides=overrides, precision=precision)
+    spec = build_spec(file, found, overrides=texts, precision=precision)
     read_reductions(spec)  # what they cannot be is said now, also where nothing will be swept
     return spec
 
 
+@placed("sweep")
 def sweep(
-    grid: str | Path,
+    grid: str | Path | Mapping[str, object] | None = None,
     output: str | Path | None = None,
     *,
     overrides: Mapping[str, object] | None = None,
     catalog: tuple[str | Path, ...] = (),
     x64: bool = False,
-    memory: float | None = None,
+    memory: object = None,
     digits: int | None = None,
     resume: bool = False,
     force: bool = False,
+    **described: object,
 ) -> xr.Dataset:
     """Evaluate every point of a grid.
 
     Parameters
     ----------
     grid
-        Path of a grid file, or the name of a shipped one (``"paper"``).
+        Path of a grid file, the name of a shipped one (``"paper"``), or a mapping in the form of a
+        grid file. It is left out where keywords describe the grid.
     output
         NetCDF file to write; nothing is written where it is left out.
     overrides
@@ -97,7 +108,8 @@ def sweep(
     x64
         Compute and store in float64.
     memory
-        Bytes that the chunks under way may take together; found from the device where left out.
+        What the chunks under way may take together, as bytes or ``"64 MB"``; found from the device
+        where left out.
     digits
         Significant digits to which outputs are rounded, so that they compress better.
     resume
@@ -105,6 +117,12 @@ def sweep(
         do nothing where it is finished.
     force
         Replace an existing file.
+    **described
+        The grid itself. A field, switch or name is an axis where it holds several values, in the
+        order of the keywords, and of the base where it holds one. The values of an array are in SI
+        units; a quantity of pint has its own. Other keywords are the keys of a grid file:
+        ``outputs``, ``title``, ``elasticities``, ``reduce``, … (``catalog`` and ``digits`` are
+        above, and ``output`` is a path.)
 
     Returns
     -------
@@ -114,7 +132,7 @@ def sweep(
     Raises
     ------
     InputError
-        Something in the grid or the overrides cannot be used.
+        Something in the grid or the overrides cannot be used; no grid, or two.
     ResultError
         The file cannot be written.
 
@@ -124,12 +142,46 @@ def sweep(
     >>> dataset = jl.sweep("smoke", overrides={"chip": "h200"})
     >>> dict(dataset.sizes)
     {'mem_bw': 25, 'sync_latency': 10, 'seq_len': 5, 'batch_size': 8}
+    >>> own = jl.sweep(llm="llama3-8b", chip=["h100", "b200"], batch_size=[1, 8], outputs=["utps"])
+    >>> dict(own.utps.sizes)
+    {'chip': 2, 'batch_size': 2}
     """
-    texts = {name: str(value) for name, value in (overrides or {}).items()}
+    _check_output(output)
     precision: Precision | None = "float64" if x64 else None
-    spec = load_grid(grid, overrides=texts, catalog=catalog, precision=precision)
-    spec = dataclasses.replace(spec, memory=memory, digits=digits or spec.digits)
+    chosen = _chosen_grid(grid, described)
+    spec = load_grid(chosen, overrides=overrides, catalog=catalog, precision=precision)
+    spec = dataclasses.replace(spec, memory=_bytes(memory), digits=digits or spec.digits)
     return _loaded(run_spec(spec, output, resume=resume, force=force))
+
+
+def _chosen_grid(
+    grid: str | Path | Mapping[str, object] | None, described: Mapping[str, object]
+) -> str | Path | Mapping[str, object]:
+    """The grid that is named or stated, or that keywords describe."""
+    if grid is not None and not described:
+        return grid
+    stated = ", ".join(described)
+    if grid is not None:
+        remedy = "set a value of a grid that is there with overrides = {...}"
+        raise InputError(f"a grid is given, and another is described by {stated}", remedy=remedy)
+    if not described:
+        remedy = "name one, as 'paper', or describe it: llm='llama3-8b', chip=['h100', 'b200']"
+        raise InputError("no grid is given", remedy=remedy)
+    return mapping_of_keywords(described, beside=inspect.signature(sweep).parameters)
+
+
+def _check_output(output: object) -> None:
+    if output is not None and not isinstance(output, str | Path):
+        remedy = "give the path of a file; outputs = [...] names the metrics to keep"
+        raise InputError("is no path", key="output", value=output, remedy=remedy)
+
+
+def _bytes(memory: object) -> float | None:
+    """A memory budget, which is a number of bytes, or text or a quantity with its unit."""
+    if memory is None:
+        return None
+    written = with_unit(as_written(memory, key="memory"), "B")
+    return parse_number(_MEMORY, written, key="memory")
 
 
 def sweep_again(

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from jaxlimits.errors import placed
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.points.named_point import evaluate
@@ -98,7 +99,8 @@ def check_anchors(settings: Settings | None = None) -> Iterator[Anchor]:
     extra = settings or {}
 
     def ask(llm: str | LLM, chip: str, **given: Any) -> Metrics:
-        return evaluate(llm, chip, **{**given, **extra}, where="validate")
+        with placed("validate"):
+            return evaluate(llm, chip, **{**given, **extra})
 
     yield from _utps(ask)
     yield from _capacity_and_gemv(ask)
