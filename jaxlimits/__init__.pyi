@@ -2,6 +2,8 @@
 # use, and what type checkers and editors see.
 from . import plot as plot
 from ._version import __version__ as __version__
+from .calibration.of_tables import calibrate as calibrate
+from .calibration.of_tables import compare as compare
 from .catalog.loader import Catalog as Catalog
 from .catalog.loader import load_catalog as load_catalog
 from .codesign.optimise import optimise as optimise
@@ -32,6 +34,7 @@ from .run.pipeline import sweep as sweep
 from .run.pipeline import sweep_again as sweep_again
 from .store.results import IncompleteResultWarning as IncompleteResultWarning
 from .store.results import open as open
+from .studies.validation import validate as validate
 from .uncertainties.uncertainty import morris as morris
 from .uncertainties.uncertainty import sobol as sobol
 from .uncertainties.uncertainty import uncertainty as uncertainty

@@ -53,6 +53,10 @@ class Catalog:
 
     entries: Entries
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(entries)} {kind}" for kind, entries in self.entries.items())
+        return f"Catalog({counts})"
+
     @property
     def llms(self) -> Mapping[str, Entry]:
         """Entries of large language models by name."""

@@ -68,6 +68,11 @@ class GridSpec:
     memory: float | None = None
     digits: int | None = None
 
+    def __repr__(self) -> str:
+        axes = " × ".join(f"{axis.name} {len(axis)}" for axis in self.axes)
+        kept = f"{len(self.outputs)} outputs, {len(self.reductions)} reductions"
+        return f"GridSpec({self.file.stem}: {axes}; {self.num_points:,} points, {kept})"
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Number of values on each axis."""

@@ -60,6 +60,11 @@ class Disaggregated:
     True
     """
 
+    def __repr__(self) -> str:
+        rates = f"{self.prefill_rate:.4g} prefills/s, {self.decode_rate:.4g} decodes/s"
+        times = f"ttft={self.ttft:.4g} s, request_latency={self.request_latency:.4g} s"
+        return f"Disaggregated({times}, transfer_time={self.transfer_time:.4g} s, {rates})"
+
     prefill: Metrics
     decode: Metrics
     kv_bytes: Scalar
@@ -96,6 +101,11 @@ class Answer:
     >>> answer.latency > 0.0
     True
     """
+
+    def __repr__(self) -> str:
+        judged = "" if self.judgement is None else ", judged"
+        cost = f"dollars_per_answer={self.dollars_per_answer:.4g} USD"
+        return f"Answer(latency={self.latency:.4g} s, rate={self.rate:.4g} Hz, {cost}{judged})"
 
     generation: Metrics
     judgement: Metrics | None

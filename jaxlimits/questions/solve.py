@@ -59,6 +59,14 @@ class Solution:
     (True, True)
     """
 
+    def __repr__(self) -> str:
+        asked = self.asked
+        field, metric = schema.FIELDS[asked.field].unit, schema.output(asked.metric).unit
+        relation = ">=" if asked.at_least else "<="
+        aim = f"{asked.metric} {relation} {units.show(asked.target, metric)}"
+        value, now = units.show(self.value, field), units.show(self.now, field)
+        return f"Solution({asked.field}={value} for {aim}: {self.reason}; now {now})"
+
     asked: Requirement
     value: float
     reason: str
