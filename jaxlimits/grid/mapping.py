@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 
 from jaxlimits import schema
@@ -93,9 +94,18 @@ def _tables(content: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     for name, value in content.items():
         if name == "axes" and isinstance(value, Mapping):
             with within("axes"):
-                yield name, {str(axis): _axis(str(axis), raw) for axis, raw in value.items()}
+                yield name, _in_order({str(axis): _axis(str(axis), value[axis]) for axis in value})
         else:
             yield str(name), _plain(value, key=str(name))
+
+
+def _in_order(axes: Mapping[str, object]) -> Mapping[str, object]:
+    """Axes as tables where one is, as TOML has what is no table first, and their order matters."""
+    if not any(isinstance(axis, Mapping) for axis in axes.values()):
+        return axes
+    return {
+        name: axis if isinstance(axis, Mapping) else {"values": axis} for name, axis in axes.items()
+    }
 
 
 def _axis(name: str, raw: object) -> object:
@@ -119,7 +129,8 @@ def _values(name: str, raw: Any) -> object:
         shape = " × ".join(map(str, raw.shape))
         raise InputError(f"has the shape {shape}", key=name, remedy="give one dimension of values")
     if getattr(raw, "ndim", 0) == 1:
-        return [with_unit(value, unit) for value in raw.tolist()]
+        unit = getattr(raw, "attrs", {}).get("si_unit", unit)  # of a result
+        return [with_unit(value, unit) for value in np.asarray(raw).tolist()]
     if isinstance(raw, list | tuple | range):
         return [as_written(value, key=name) for value in raw]
     return as_written(raw, key=name)
