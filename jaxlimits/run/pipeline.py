@@ -28,12 +28,12 @@ from jaxlimits.engine.stream import (
 from jaxlimits.errors import InputError, ResultError, placed
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Precision, read_grid
-from jaxlimits.grid.mapping import grid_of_mapping, mapping_of_keywords
+from jaxlimits.grid.mapping import grid_of_mapping
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
-from jaxlimits.model.fields import Quantity
 from jaxlimits.run.cluster import compute_on
 from jaxlimits.run.forecast import foresee, refuse, refuse_without_space
+from jaxlimits.run.given import check_output, chosen_grid, memory_bytes
 from jaxlimits.run.streamed import (
     SINGLE_FILE_BYTES,
     compute_here,
@@ -47,7 +47,7 @@ from jaxlimits.store.provenance import recorded_spec, warn_of_other_version
 from jaxlimits.store.results import open_result
 from jaxlimits.store.template import build_dataset
 from jaxlimits.units import show
-from jaxlimits.values import as_written, parse_number, with_unit
+from jaxlimits.values import as_written
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -57,9 +57,6 @@ _MOST_CHUNKS = 1_000_000
 
 _MEMORY_SHARE = 0.5
 """Share of the machine's memory that outputs may take; computing needs about as much again."""
-
-
-_MEMORY = Quantity(unit="B", display="GB", meaning="memory", positive=True)
 
 
 def load_grid(
@@ -146,42 +143,12 @@ def sweep(
     >>> dict(own.utps.sizes)
     {'chip': 2, 'batch_size': 2}
     """
-    _check_output(output)
+    check_output(output)
     precision: Precision | None = "float64" if x64 else None
-    chosen = _chosen_grid(grid, described)
+    chosen = chosen_grid(grid, described, beside=inspect.signature(sweep).parameters)
     spec = load_grid(chosen, overrides=overrides, catalog=catalog, precision=precision)
-    spec = dataclasses.replace(spec, memory=_bytes(memory), digits=digits or spec.digits)
+    spec = dataclasses.replace(spec, memory=memory_bytes(memory), digits=digits or spec.digits)
     return _loaded(run_spec(spec, output, resume=resume, force=force))
-
-
-def _chosen_grid(
-    grid: str | Path | Mapping[str, object] | None, described: Mapping[str, object]
-) -> str | Path | Mapping[str, object]:
-    """The grid that is named or stated, or that keywords describe."""
-    if grid is not None and not described:
-        return grid
-    stated = ", ".join(described)
-    if grid is not None:
-        remedy = "set a value of a grid that is there with overrides = {...}"
-        raise InputError(f"a grid is given, and another is described by {stated}", remedy=remedy)
-    if not described:
-        remedy = "name one, as 'paper', or describe it: llm='llama3-8b', chip=['h100', 'b200']"
-        raise InputError("no grid is given", remedy=remedy)
-    return mapping_of_keywords(described, beside=inspect.signature(sweep).parameters)
-
-
-def _check_output(output: object) -> None:
-    if output is not None and not isinstance(output, str | Path):
-        remedy = "give the path of a file; outputs = [...] names the metrics to keep"
-        raise InputError("is no path", key="output", value=output, remedy=remedy)
-
-
-def _bytes(memory: object) -> float | None:
-    """A memory budget, which is a number of bytes, or text or a quantity with its unit."""
-    if memory is None:
-        return None
-    written = with_unit(as_written(memory, key="memory"), "B")
-    return parse_number(_MEMORY, written, key="memory")
 
 
 def sweep_again(
