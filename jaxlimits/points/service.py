@@ -7,12 +7,15 @@ Each is a handful of points of the model put together; what one machine does alo
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from jaxlimits import schema
 from jaxlimits._types import Scalar
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import InputError, placed, within
 from jaxlimits.model.attention import KINDS
+from jaxlimits.model.chip import Chip
+from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.points.named_point import evaluate
 from jaxlimits.values import as_written, parse_number
@@ -116,7 +119,7 @@ class Answer:
 
 @placed("disaggregated")
 def disaggregated(
-    llm: str,
+    llm: str | LLM,
     *,
     prefill: Settings,
     decode: Settings,
@@ -136,7 +139,7 @@ def disaggregated(
     Parameters
     ----------
     llm
-        Model, by its name in the catalog.
+        Model, by its name in the catalog or as a record.
     prefill, decode
         ``chip`` and any field or switch of each system, as for :func:`jaxlimits.evaluate`.
     input_len, output_len
@@ -175,7 +178,7 @@ def disaggregated(
     cache = _prompt_bytes(llm, prefill, input_len, catalog=catalog)
     transfer = latency + cache / rate
     decoding = rest.request_latency - rest.ttft
-    users = math.prod(float(str(decode.get(n, 1))) for n in ("dp_size", "pp_size", "batch_size"))
+    users = _product(decode, "dp_size", "pp_size", "batch_size")
     decode_rate = users / decoding if decoding else math.inf
     total = first.ttft + transfer + decoding
     per_second = rest.dollars_per_request * rest.request_rate
@@ -198,8 +201,8 @@ def disaggregated(
 @placed("best_of")
 def best_of(
     calls: int,
-    llm: str,
-    chip: str,
+    llm: str | LLM,
+    chip: str | Chip,
     *,
     judge: Settings | None = None,
     input_len: int,
@@ -221,7 +224,7 @@ def best_of(
     calls
         Candidates N.
     llm, chip
-        What writes them, by names in the catalog.
+        What writes them, by names in the catalog or as records.
     judge
         ``llm``, ``chip`` and fields of what reads them; none for voting.
     input_len, output_len
@@ -259,12 +262,12 @@ def best_of(
     if "llm" not in judge:
         remedy = "write judge={'llm': 'llama3-70b', ...}"
         raise InputError("names no llm", key="judge", remedy=remedy)
-    named = str(judge["llm"])
+    named: Any = judge["llm"]
     rest = {name: value for name, value in judge.items() if name != "llm"}
     read = {"input_len": input_len + output_len, "output_len": 1}
     with within("judge"):
         reading = _point(named, rest, read, catalog=catalog)
-    lanes = math.prod(float(str(rest.get(n, 1))) for n in ("prefill_batch", "dp_size", "pp_size"))
+    lanes = _product(rest, "prefill_batch", "dp_size", "pp_size")
     return Answer(
         generation=writing,
         judgement=reading,
@@ -275,7 +278,7 @@ def best_of(
 
 
 def _point(
-    llm: str,
+    llm: str | LLM,
     settings: Settings,
     lengths: Mapping[str, object],
     *,
@@ -291,7 +294,8 @@ def _point(
                 "belongs to the request", key=name, value=settings[name], remedy=remedy
             )
     own = {name: value for name, value in settings.items() if name != "chip"}
-    return evaluate(llm, str(settings["chip"]), catalog=catalog, x64=True, **own, **lengths)
+    chip: Any = settings["chip"]
+    return evaluate(llm, chip, catalog=catalog, x64=True, **own, **lengths)
 
 
 def _number(field: str, raw: object, *, key: str) -> float:
@@ -299,8 +303,13 @@ def _number(field: str, raw: object, *, key: str) -> float:
     return parse_number(schema.FIELDS[field], as_written(raw, key=key), key=key)
 
 
+def _product(settings: Settings, *fields: str) -> float:
+    """The product of counts, each 1 where it is not set."""
+    return math.prod(_number(name, settings.get(name, 1), key=name) for name in fields)
+
+
 def _prompt_bytes(
-    llm: str, settings: Settings, input_len: int, *, catalog: Catalog | None
+    llm: str | LLM, settings: Settings, input_len: int, *, catalog: Catalog | None
 ) -> Scalar:
     """Cache of one prompt, without copies [B]."""
     kept = {name: settings[name] for name in _OF_THE_CACHE if name in settings}

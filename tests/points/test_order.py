@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import jaxlimits as jl
@@ -56,6 +57,19 @@ def test_names_in_the_other_order_are_told_what_they_are(entry):
 def test_a_name_that_is_neither_is_told_the_nearest():
     with pytest.raises(jl.InputError, match="evaluate: chip: unknown chip 'h10'; did you mean"):
         jl.evaluate("llama3-8b", "h10")
+
+
+def test_services_take_records_and_counts_as_any_library_has_them():
+    catalog = jl.load_catalog()
+    sizes = {"tp_size": np.int64(2), "batch_size": "8"}
+    named = jl.disaggregated(
+        "llama3-8b", prefill={"chip": "h100"}, decode={"chip": "h100", **sizes}, **SERVICE
+    )
+    chip = catalog.chip("h100")
+    by_record = jl.disaggregated(
+        catalog.llm("llama3-8b"), prefill={"chip": chip}, decode={"chip": chip, **sizes}, **SERVICE
+    )
+    assert repr(by_record) == repr(named)
 
 
 def test_an_error_within_a_service_names_its_part():
