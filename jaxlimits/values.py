@@ -6,6 +6,7 @@ values of a result, which know their unit. All of them become what a file would 
 
 import math
 import numbers
+from collections.abc import Mapping
 from typing import Any
 
 from jaxlimits import units
@@ -44,6 +45,11 @@ def as_written(raw: Any, *, key: str) -> Written:
     number = _number(raw, key=key)
     unit = getattr(raw, "attrs", {}).get("si_unit", "1")  # a value of a result
     return with_unit(number, unit)
+
+
+def override_texts(overrides: Mapping[str, object] | None) -> dict[str, str]:
+    """Return overrides, whatever Python has them as, as the text that a result records."""
+    return {name: str(as_written(raw, key=name)) for name, raw in (overrides or {}).items()}
 
 
 def is_quantity(raw: Any) -> bool:

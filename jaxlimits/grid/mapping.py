@@ -96,7 +96,7 @@ def _tables(content: Mapping[str, object]) -> Iterator[tuple[str, object]]:
             with within("axes"):
                 yield name, _in_order({str(axis): _axis(str(axis), value[axis]) for axis in value})
         else:
-            yield str(name), _plain(value, key=str(name))
+            yield str(name), plain(value, key=str(name))
 
 
 def _in_order(axes: Mapping[str, object]) -> Mapping[str, object]:
@@ -116,7 +116,7 @@ def _axis(name: str, raw: object) -> object:
         linked = inner.pop("with", {})
         if isinstance(linked, Mapping):
             linked = {str(other): _values(str(other), each) for other, each in linked.items()}
-        return {**forms, **({"with": linked} if linked else {}), **_plain(inner, key=name)}
+        return {**forms, **({"with": linked} if linked else {}), **plain(inner, key=name)}
     return _values(name, raw)
 
 
@@ -136,10 +136,24 @@ def _values(name: str, raw: Any) -> object:
     return as_written(raw, key=name)
 
 
-def _plain(value: Any, *, key: str) -> Any:
-    """Whatever a file can hold, of what Python has."""
+def plain(value: Any, *, key: str) -> Any:
+    """Return what Python has, mappings and lists too, as a file can hold it.
+
+    Parameters
+    ----------
+    value
+        Text, numbers and quantities as :func:`jaxlimits.values.as_written` takes them, in mappings
+        and lists of any depth.
+    key
+        Its name, for the error.
+
+    Raises
+    ------
+    InputError
+        Something else.
+    """
     if isinstance(value, Mapping):
-        return {str(name): _plain(each, key=f"{key}.{name}") for name, each in value.items()}
+        return {str(name): plain(each, key=f"{key}.{name}") for name, each in value.items()}
     if isinstance(value, list | tuple | range) or getattr(value, "ndim", 0) == 1:
-        return [_plain(each, key=key) for each in value]
+        return [plain(each, key=key) for each in value]
     return as_written(str(value) if isinstance(value, Path) else value, key=key)

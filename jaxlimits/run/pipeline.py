@@ -47,7 +47,7 @@ from jaxlimits.store.provenance import recorded_spec, warn_of_other_version
 from jaxlimits.store.results import open_result
 from jaxlimits.store.template import build_dataset
 from jaxlimits.units import show
-from jaxlimits.values import as_written
+from jaxlimits.values import override_texts
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -68,9 +68,8 @@ def load_grid(
 ) -> GridSpec:
     """Read and resolve a grid: a file, or a mapping in its form."""
     file = grid_of_mapping(grid) if isinstance(grid, Mapping) else read_grid(grid)
-    texts = {name: str(as_written(value, key=name)) for name, value in (overrides or {}).items()}
     found = grid_catalog(file, *catalog)
-    spec = build_spec(file, found, overrides=texts, precision=precision)
+    spec = build_spec(file, found, overrides=override_texts(overrides), precision=precision)
     read_reductions(spec)  # what they cannot be is said now, also where nothing will be swept
     return spec
 
