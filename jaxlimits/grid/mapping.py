@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomli_w
 
 from jaxlimits import schema
+from jaxlimits.catalog.text_files import toml_text
 from jaxlimits.errors import InputError, placed, unknown_name, within
 from jaxlimits.grid.file import GridFile, GridTables, parse_grid
 from jaxlimits.values import as_written, is_quantity, unit_text, with_unit
@@ -38,7 +38,7 @@ def grid_of_mapping(content: Mapping[str, object], *, where: str = "sweep") -> G
         As :func:`jaxlimits.grid.file.parse_grid`; a value that no grid file can hold.
     """
     with placed(where):
-        text = tomli_w.dumps(dict(_tables(content)))
+        text = toml_text(dict(_tables(content)))
     return parse_grid(text, where=where, stem=STEM, folder=Path())
 
 
