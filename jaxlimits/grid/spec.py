@@ -70,7 +70,7 @@ class GridSpec:
 
     def __repr__(self) -> str:
         axes = " × ".join(f"{axis.name} {len(axis)}" for axis in self.axes)
-        kept = f"{len(self.outputs)} outputs, {len(self.reductions)} reductions"
+        kept = f"{len(self.outputs)} outputs, {len(self.file.tables.reduce)} reductions"
         return f"GridSpec({self.file.stem}: {axes}; {self.num_points:,} points, {kept})"
 
     @property
