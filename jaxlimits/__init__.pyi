@@ -2,6 +2,8 @@
 # use, and what type checkers and editors see.
 from . import plot as plot
 from ._version import __version__ as __version__
+from .calibration.of_tables import calibrate as calibrate
+from .calibration.of_tables import compare as compare
 from .catalog.loader import Catalog as Catalog
 from .catalog.loader import load_catalog as load_catalog
 from .codesign.optimise import optimise as optimise
@@ -23,15 +25,16 @@ from .points.service import Answer as Answer
 from .points.service import Disaggregated as Disaggregated
 from .points.service import best_of as best_of
 from .points.service import disaggregated as disaggregated
-from .questions.best import ask as ask
 from .questions.best import best as best
 from .questions.best import frontier_near as frontier_near
+from .questions.question import ask as ask
 from .questions.solve import Solution as Solution
 from .questions.solve import solve as solve
 from .run.pipeline import sweep as sweep
 from .run.pipeline import sweep_again as sweep_again
 from .store.results import IncompleteResultWarning as IncompleteResultWarning
 from .store.results import open as open
+from .studies.validation import validate as validate
 from .uncertainties.uncertainty import morris as morris
 from .uncertainties.uncertainty import sobol as sobol
 from .uncertainties.uncertainty import uncertainty as uncertainty

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from jaxlimits.errors import placed
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from jaxlimits.questions.best import Row
 
 
 @xr.register_dataset_accessor("limits")
@@ -39,7 +39,7 @@ class Limits:
         minimise: str | None = None,
         where: str | Sequence[str] = (),
         count: int = 1,
-        also: Sequence[str] = (),
+        also: str | Sequence[str] = (),
     ) -> xr.Dataset:
         """Return the best points that keep service targets, best first.
 
@@ -73,13 +73,11 @@ class Limits:
         >>> top.sizes["point"], bool((top.utps >= 100).all())
         (3, True)
         """
-        from jaxlimits.questions import best as design
+        from jaxlimits.questions.best import best
+        from jaxlimits.questions.question import ask
 
-        targets = [where] if isinstance(where, str) else list(where)
-        question = design.ask(
-            maximise=maximise, minimise=minimise, targets=targets, count=count, also=also
-        )
-        return self._points(design.best(self._dataset, question))
+        asked = ask(maximise=maximise, minimise=minimise, where=where, count=count, also=also)
+        return best(self._dataset, asked)
 
     def frontier(
         self,
@@ -87,7 +85,7 @@ class Limits:
         y: str = "stps",
         *,
         where: str | Sequence[str] = (),
-        also: Sequence[str] = (),
+        also: str | Sequence[str] = (),
     ) -> xr.Dataset:
         """Return every point that no other beats in two metrics of which more is better.
 
@@ -117,11 +115,12 @@ class Limits:
         >>> bool((front.utps.diff("point") > 0).all() and (front.stps.diff("point") < 0).all())
         True
         """
-        from jaxlimits.questions import best as design
+        from jaxlimits.questions.best import frontier
+        from jaxlimits.questions.question import ask
 
-        targets = [where] if isinstance(where, str) else list(where)
-        question = design.ask(maximise=y, targets=targets, also=also, where="frontier")
-        return self._points(design.frontier(self._dataset, question, against=x))
+        with placed("frontier"):
+            question = ask(maximise=y, where=where, also=also)
+        return frontier(self._dataset, question, against=x)
 
     def bottleneck(self, *by: str) -> xr.DataArray:
         """Return the share of points that memory, compute, sync and capacity bind.
@@ -202,18 +201,6 @@ class Limits:
         >>> figure = ds.limits.plot.heat_map(x="mem_bw", y="sync_latency")
         """
         return Plots(self._dataset)
-
-    def _points(self, rows: "list[Row]") -> xr.Dataset:
-        """Rows as a dataset, with the attributes of what they come from."""
-        of = self._dataset
-        columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
-        found = {
-            name: ("point", values, {} if isinstance(values[0], str) else of[name].attrs)
-            for name, values in columns.items()
-        }
-        axes = {name: found.pop(name) for name in list(found) if name in of.dims}
-        fixed = {name: value for name, value in of.coords.items() if value.ndim == 0}
-        return xr.Dataset(found or {"point": ("point", [])}, {**axes, **fixed}, attrs=of.attrs)
 
 
 class Plots:

@@ -1,7 +1,8 @@
 """The errors and warnings a user can meet, and the nearest names for a mistyped one."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class InputError(ValueError):
@@ -22,8 +23,8 @@ class InputError(ValueError):
 
     Attributes
     ----------
-    problem
-        What is wrong with what, without its place.
+    where, key
+        The place; what is found without one is :func:`placed` later.
 
     Examples
     --------
@@ -44,11 +45,53 @@ class InputError(ValueError):
         value: object = None,
         remedy: str = "",
     ) -> None:
-        self.problem = f"{key}: {problem}" if key else problem
-        place = ": ".join(part for part in (where, key) if part)
-        given = "" if value is None else f" = {_shortened(value)}"
-        message = f"{place}{given}: {problem}" if place else problem
-        super().__init__(f"{message}; {remedy}" if remedy else message)
+        super().__init__(problem)
+        self.where, self.key = where, key
+        self._known_by = ""
+        self._problem = problem
+        self._given = "" if value is None else f" = {_shortened(value)}"
+        self._advice = f"{problem}; {remedy}" if remedy else problem
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with what, without its place."""
+        return f"{self.key}: {self._problem}" if self.key else self._problem
+
+    def __str__(self) -> str:
+        place = ": ".join(part for part in (self.where or self._known_by, self.key) if part)
+        return f"{place}{self._given}: {self._advice}" if place else self._advice
+
+    def name_place(self, where: str) -> None:
+        """Say where it was found; a place that it has from the start, as a file, stays."""
+        self._known_by = where
+
+
+@contextlib.contextmanager
+def placed(where: str) -> Iterator[None]:
+    """Name the place of an :class:`InputError` that has none; also a decorator.
+
+    The outermost has the last word: it knows by what name its caller asked.
+
+    Parameters
+    ----------
+    where
+        Function, command or file in which the error is found.
+    """
+    try:
+        yield
+    except InputError as error:
+        error.name_place(where)
+        raise
+
+
+@contextlib.contextmanager
+def within(table: str) -> Iterator[None]:
+    """Put the name of a table before the key of an :class:`InputError`: ``decode.tp_size``."""
+    try:
+        yield
+    except InputError as error:
+        error.key = f"{table}.{error.key}" if error.key else table
+        raise
 
 
 class ResultError(OSError):

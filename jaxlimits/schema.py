@@ -63,9 +63,48 @@ def _record_fields(record: str) -> dict[str, Quantity]:
     }
 
 
-FIELDS: Mapping[str, Quantity] = {
-    name: info for record in RECORDS for name, info in _record_fields(record).items()
-}
+def merged(tables: Mapping[str, Mapping[str, Quantity]]) -> dict[str, Quantity]:
+    """Return the fields of several records as one table.
+
+    Raises
+    ------
+    ValueError
+        Two records have a field of one name, so that one would be set where the other is meant.
+    """
+    owners: dict[str, str] = {}
+    for record, fields in tables.items():
+        for name in fields:
+            if name in owners:
+                problem = f"field {name!r} is one of {owners[name]!r} and of {record!r}"
+                remedy = "rename one of the two, or give one record a prefix in schema.PREFIXES"
+                raise ValueError(f"{problem}: no name may mean two things; {remedy}")
+            owners[name] = record
+    return {name: info for fields in tables.values() for name, info in fields.items()}
+
+
+def refuse_shared_names(kinds: Mapping[str, Collection[str]]) -> None:
+    """Raise where two kinds of things that users write have a name in common.
+
+    Parameters
+    ----------
+    kinds
+        Names by what they are.
+
+    Raises
+    ------
+    ValueError
+        With the name and both kinds.
+    """
+    seen: dict[str, str] = {}
+    for kind, names in kinds.items():
+        for name in names:
+            if name in seen:
+                problem = f"{name!r} is a {seen[name]} and a {kind}"
+                raise ValueError(f"{problem}: no name may mean two things; rename one of the two")
+            seen[name] = kind
+
+
+FIELDS: Mapping[str, Quantity] = merged({record: _record_fields(record) for record in RECORDS})
 """Every numeric field of every record."""
 
 SWITCHES: Mapping[str, Switch] = switches(Deployment)
@@ -202,6 +241,17 @@ def describe(name: str) -> Quantity:
     if field is None:
         raise KeyError(name)
     return dataclasses.replace(_FACTOR, meaning=f"factor on the {FIELDS[field].meaning}")
+
+
+refuse_shared_names(
+    {
+        "field": FIELDS,
+        "scale factor": [f"{name}{SCALE_SUFFIX}" for name in FIELDS],
+        "switch": SWITCHES,
+        "metric": OUTPUTS,
+        "name of a record": NAMED,
+    }
+)
 
 
 def scaled_field(name: str) -> str | None:

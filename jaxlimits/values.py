@@ -1,6 +1,13 @@
-"""One value as a user wrote it: text with a unit, or a plain number, checked against its field."""
+"""One value as a user wrote it: text with a unit, or a plain number, checked against its field.
+
+Python has more ways to state a value than a file: NumPy's and JAX's numbers, quantities of pint,
+values of a result, which know their unit. All of them become what a file would hold.
+"""
 
 import math
+import numbers
+from collections.abc import Mapping
+from typing import Any
 
 from jaxlimits import units
 from jaxlimits.errors import InputError
@@ -9,8 +16,91 @@ from jaxlimits.model.fields import Quantity, Switch
 _LARGEST = 3.4e38
 _PLAIN_UNITS = ("1", "token")
 
+Written = str | int | float | bool
+"""A value as a file holds it."""
 
-def parse_number(info: Quantity, raw: object, *, where: str, key: str) -> float:
+
+def as_written(raw: Any, *, key: str) -> Written:
+    """Return one value of Python as a file would state it: a number, or text with its unit.
+
+    Parameters
+    ----------
+    raw
+        Text, a number of Python, NumPy or JAX, a quantity of pint (of any registry), a value of a
+        result.
+    key
+        Its name, for the error.
+
+    Raises
+    ------
+    InputError
+        An array or a list, a traced value, anything else.
+    """
+    if isinstance(raw, str | bool):
+        return raw if isinstance(raw, bool) else str(raw)
+    if is_quantity(raw):
+        return with_unit(as_written(raw.magnitude, key=key), unit_text(raw))
+    if isinstance(raw, list | tuple | range) or getattr(raw, "ndim", 0):
+        raise InputError(f"holds {_count(raw)}, where one is due", key=key, remedy=_FOR_MANY)
+    number = _number(raw, key=key)
+    unit = getattr(raw, "attrs", {}).get("si_unit", "1")  # a value of a result
+    return with_unit(number, unit)
+
+
+def override_texts(overrides: Mapping[str, object] | None) -> dict[str, str]:
+    """Return overrides, whatever Python has them as, as the text that a result records."""
+    return {name: str(as_written(raw, key=name)) for name, raw in (overrides or {}).items()}
+
+
+def is_quantity(raw: Any) -> bool:
+    """Whether something is a quantity of pint, by what it can do: its registry may be any."""
+    return hasattr(raw, "magnitude") and hasattr(raw, "units")
+
+
+def unit_text(quantity: Any) -> str:
+    """Return the unit of a quantity of pint as a file writes it; ``"1"`` where it has none."""
+    above, *below = f"{quantity.units:~C}".split("/")
+    if above in ("", "1"):  # 1/s: a unit begins with a name
+        return (
+            "*".join(f"{name}**-1" if "**" not in name else _inverse(name) for name in below) or "1"
+        )
+    return "/".join([above, *below])
+
+
+def _inverse(power: str) -> str:
+    name, _, exponent = power.partition("**")
+    return f"{name}**-{exponent}"
+
+
+def with_unit(value: Written, unit: str) -> Written:
+    """Return a number as text with its unit; as it is where it needs none."""
+    return value if unit in _PLAIN_UNITS or isinstance(value, str) else f"{value!r} {unit}"
+
+
+_FOR_MANY = "jl.sweep takes lists and arrays, a point takes one value"
+
+
+def _count(raw: Any) -> str:
+    shape = getattr(raw, "shape", None) or (len(raw),)
+    return f"{' × '.join(map(str, shape))} values"
+
+
+def _number(raw: Any, *, key: str) -> Written:
+    """A number of any library as one of Python."""
+    try:
+        plain = raw.item() if hasattr(raw, "item") else raw
+    except TypeError:  # what JAX raises where a value is not known yet
+        remedy = "differentiate and map jaxlimits.model.evaluate.evaluate, which takes records"
+        raise InputError("is traced by JAX, and has no value yet", key=key, remedy=remedy) from None
+    if isinstance(plain, str | bool | int | float):
+        return plain if isinstance(plain, str | bool | int) else float(plain)
+    if isinstance(plain, numbers.Real):  # a fraction
+        return float(plain)
+    remedy = "give a number, or text with a unit"
+    raise InputError(f"is of type {type(raw).__name__}", key=key, remedy=remedy)
+
+
+def parse_number(info: Quantity, raw: object, *, where: str = "", key: str) -> float:
     """Return a number in SI units.
 
     Parameters
@@ -36,7 +126,7 @@ def parse_number(info: Quantity, raw: object, *, where: str, key: str) -> float:
     return value
 
 
-def parse_choice(info: Switch, raw: object, *, where: str, key: str) -> str:
+def parse_choice(info: Switch, raw: object, *, where: str = "", key: str) -> str:
     """Return a switch's choice, checked."""
     if isinstance(raw, str) and raw in info.choices:
         return raw

@@ -9,9 +9,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import xarray as xr
 
 from jaxlimits.calibration.cases import Rows
 from jaxlimits.calibration.fit import SPARE_ROWS, Fit, fit_constants, predict
+from jaxlimits.calibration.labelled import labelled_report
 from jaxlimits.calibration.measurements import Measurement
 from jaxlimits.calibration.paper_form import fit_paper_form
 from jaxlimits.calibration.priors import FITTED, PRIORS
@@ -47,6 +49,17 @@ class Calibrated:
     layer_time: float
     fabrics: Mapping[str, str]
     report: Report
+
+    @property
+    def rows(self) -> xr.Dataset:
+        """Along ``row``: each measurement, what fit and limit say of it, and its errors."""
+        return labelled_report(self.report)
+
+    def __repr__(self) -> str:
+        constants = ", ".join(f"{name}={value:.4g}" for name, value in self.fit.values.items())
+        errors = self.report.errors
+        error = f"{errors.calibrated:.1%}, {errors.calibrated_unseen:.1%} unseen"
+        return f"Calibrated({constants}; mean error {error}, {len(self.report.measurements)} rows)"
 
 
 def calibrate(

@@ -46,6 +46,9 @@ class Entry:
     raw: Mapping[str, Any]
     fit: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Entry({self.kind}.{self.name}: {len(self.raw)} fields, from {self.origin})"
+
 
 Entries = Mapping[str, Mapping[str, Entry]]
 """Entries by kind and name."""

@@ -53,6 +53,10 @@ class Catalog:
 
     entries: Entries
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(entries)} {kind}" for kind, entries in self.entries.items())
+        return f"Catalog({counts})"
+
     @property
     def llms(self) -> Mapping[str, Entry]:
         """Entries of large language models by name."""
@@ -143,7 +147,7 @@ def extended(catalog: Catalog, sources: Iterable[tuple[str, Mapping[str, Any]]])
 
 
 def with_models(
-    catalog: Catalog, names: Iterable[str], *, where: str, folder: Path | None = None
+    catalog: Catalog, names: Iterable[str], *, where: str = "", folder: Path | None = None
 ) -> Catalog:
     """Return a catalog in which every path to a ``config.json`` among the names is an entry.
 

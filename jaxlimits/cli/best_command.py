@@ -8,7 +8,7 @@ from jaxlimits.cli import completion
 from jaxlimits.cli.options import AsJson, Catalogs, Settings, print_json
 
 if TYPE_CHECKING:
-    from jaxlimits.questions.best import Row
+    from jaxlimits.questions.labelled_points import Row
 
 
 def best(
@@ -35,17 +35,22 @@ def best(
     as_json: AsJson = False,
 ) -> None:
     """Find the best point that keeps a service target, in a grid or in a result."""
+    from jaxlimits.errors import placed
     from jaxlimits.grid.spec import parse_overrides
     from jaxlimits.questions import best as design
+    from jaxlimits.questions.labelled_points import list_points
+    from jaxlimits.questions.question import ask
 
-    question = design.ask(
-        maximise=maximise, minimise=minimise, targets=where or [], count=count, also=also or []
-    )
     asked = {"overrides": parse_overrides(settings or []), "catalog": tuple(catalogs or [])}
-    if frontier:
-        rows = design.frontier_near(source, question, factor=near, **asked)
-    else:
-        rows = design.best(source, question, **asked)
+    with placed("best"):
+        question = ask(
+            maximise=maximise, minimise=minimise, where=where or (), count=count, also=also or ()
+        )
+        if frontier:
+            points = design.frontier_near(source, question, factor=near, **asked)
+        else:
+            points = design.best(source, question, **asked)
+    rows = list_points(points)
     if as_json:
         print_json({"source": source, "points": rows})
     elif rows:

@@ -168,12 +168,14 @@ def _print_fit(fitted: "Calibrated") -> None:
 
 
 def _print_rows(report: "Report") -> None:
+    from jaxlimits.calibration.labelled import report_rows
+
     typer.echo(
         f"{'row':>5} {'batch':>6} {'measured':>9} {'calibrated':>10} {'95 % interval':>17} "
         f"{'error':>7} {'unseen':>7} {'limit':>8}   tokens/s of one user; errors of the step's time"
     )
     previous = ""
-    for row in _rows(report):
+    for row in report_rows(report):
         if row["group"] != previous:
             typer.echo(row["group"])
         previous = row["group"]
@@ -193,38 +195,16 @@ def _print_rows(report: "Report") -> None:
         )
 
 
-def _rows(report: "Report") -> list[dict[str, Any]]:
-    prediction = report.prediction
-    rows = []
-    for place, each in enumerate(report.measurements):
-        t_step = float(prediction.t_step[place])
-        rows.append(
-            {
-                "line": int(each.where.rpartition("line ")[2]),
-                "group": each.group,
-                "chip": each.chip,
-                "llm": each.llm,
-                **each.settings,
-                "measured_utps": each.utps,
-                "calibrated_utps": 1.0 / t_step,
-                "lower_utps": 1.0 / float(prediction.upper[place]),
-                "upper_utps": 1.0 / float(prediction.lower[place]),
-                "limit_utps": 1.0 / float(report.limit[place]),
-                "error": t_step / each.t_step - 1.0,
-                "error_unseen": float(report.unseen[place]) / each.t_step - 1.0,
-            }
-        )
-    return rows
-
-
 def _report(report: "Report") -> dict[str, Any]:
     import dataclasses
+
+    from jaxlimits.calibration.labelled import report_rows
 
     by_group = report.group_errors(report.unseen if report.fitted else report.prediction.t_step)
     return {
         "errors": dataclasses.asdict(report.errors),
         "group_errors": by_group,
-        "rows": _rows(report),
+        "rows": report_rows(report),
     }
 
 

@@ -49,6 +49,7 @@ def plot(
     **options: Any,
 ) -> None:
     """Draw a result: axes with units, as the grid has them; what does not fit is hatched."""
+    from jaxlimits.errors import placed
     from jaxlimits.plot.registry import draw
     from jaxlimits.plot.style import save
     from jaxlimits.results.tables import selection
@@ -57,7 +58,7 @@ def plot(
     target = output or result.parent / f"{result.stem}.svg"
     check_picture(target, force=force, where="--output")
     asked = {name: value for name, value in options.items() if value is not None}
-    with open_result(result) as dataset:
+    with open_result(result) as dataset, placed(str(result)):
         figure = draw(selection(dataset, select or [], ()), kind, **asked)
         save(figure, target)
     typer.echo(f"wrote {target}")

@@ -52,6 +52,7 @@ def point(
 ) -> None:
     """Show one point: where the time goes, what binds, how full the memory is."""
     from jaxlimits.catalog.loader import load_catalog
+    from jaxlimits.errors import placed
     from jaxlimits.points.named_point import evaluate
 
     sizes = {
@@ -64,7 +65,8 @@ def point(
     }
     values = point_values(sizes, settings or [], where="point")
     found = load_catalog(*(catalogs or []))
-    metrics = evaluate(llm, chip, catalog=found, x64=x64, where="point", **values)
+    with placed("point"):
+        metrics = evaluate(llm, chip, catalog=found, x64=x64, **values)
     if as_json:
         asked = {"llm": llm, "chip": chip, **values}
         limits = {"limit": _limit(metrics), "next_limit": _limit(metrics, "next_limit")}

@@ -71,7 +71,6 @@ def solve(
         high=high,
         among=None if among is None else [part.strip() for part in among.split(",")],
         catalog=load_catalog(*(catalogs or [])),
-        where="solve",
         **values,
     )
     point = {"llm": llm, "chip": chip, **values}

@@ -10,9 +10,12 @@ from jaxlimits.codesign.designs import label_optimum
 from jaxlimits.codesign.problem import build_problem
 from jaxlimits.codesign.problem_file import read_problem
 from jaxlimits.codesign.search import search
+from jaxlimits.errors import placed
+from jaxlimits.grid.mapping import plain
 from jaxlimits.store.netcdf import check_target, write_dataset
 
 
+@placed("optimise")
 def optimise(
     problem: str | Path | None = None,
     output: str | Path | None = None,
@@ -90,7 +93,8 @@ def optimise(
         starts=starts,
         seed=seed,
     )
-    resolved = build_problem(read_problem(problem, options), *catalog)
+    stated = {key: plain(value, key=key) for key, value in options.items()}
+    resolved = build_problem(read_problem(problem, stated), *catalog)
     dataset = label_optimum(resolved, search(resolved))
     if target is not None:
         write_dataset(dataset, target, force=force)

@@ -47,6 +47,9 @@ def evaluate_points(
     switched = [axis.name for axis in job.scenario.axes if axis.name in schema.SWITCHES]
     results: dict[str, np.ndarray] = {}
     size = flat[job.scenario.axes[0].name].size
+    if not size:  # an empty frontier keeps its variables
+        kinds = {name: np.int8 if schema.is_code(name) else job.precision for name in outputs}
+        return {name: np.empty(shape, kind) for name, kind in kinds.items()}
     choices = np.stack([flat[name] for name in switched]) if switched else np.zeros((0, size), int)
     for choice in np.unique(choices, axis=1).T:
         chosen = np.flatnonzero(np.all(choices == choice[:, None], axis=0))

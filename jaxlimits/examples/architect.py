@@ -104,9 +104,9 @@ chip = ["h100", "h200", "b200", "mi300x"]
 batch_size = { pow2 = [1, 1024] }
 """)
 machines = jl.sweep(folder / "machines.toml", folder / "machines.nc")
-question = jl.ask(minimise="dollars_per_token", targets=["utps >= 50"], also=["stps", "limit"])
-(best,) = jl.best(folder / "machines.nc", question)
-print(best)
+question = jl.ask(minimise="dollars_per_token", where="utps >= 50", also=["stps", "limit"])
+best = jl.best(folder / "machines.nc", question)
+print(best.to_dataframe())
 
 # %%
 cost = machines.dollars_per_token.where(machines.utps >= 50) * 1e6
@@ -118,10 +118,10 @@ for chip in machines.chip.values:
 # Both ways name the same machine. At the same prices an H100 costs about twice as much a token.
 
 # %%
-assert best["chip"] == str(cheapest.idxmin("chip").item())
-assert float(best["utps"]) >= 50
+assert best.chip.item() == cheapest.idxmin("chip").item()
+assert float(best.utps) >= 50
 assert 1.5 < float(cheapest.sel(chip="h100") / cheapest.min()) < 2.5
-assert np.isclose(float(best["dollars_per_token"]) * 1e6, float(cheapest.min()), rtol=1e-5)
+assert np.isclose(float(best.dollars_per_token) * 1e6, float(cheapest.min()), rtol=1e-5)
 
 # %% [markdown]
 # ## 3. Does capacity or bandwidth limit a longer context?

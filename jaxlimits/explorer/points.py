@@ -11,7 +11,7 @@ import numpy as np
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.engine.stream import collect, make_job
-from jaxlimits.errors import InputError
+from jaxlimits.errors import InputError, placed
 from jaxlimits.explorer.state import Side, Span, State, ends
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.checks import check_scenario
@@ -82,8 +82,9 @@ def scenario_of(state: State, side: Side, catalog: Catalog) -> Scenario:
     settings: dict[str, object] = {**state.of(side)}
     llm, chip = (str(settings.pop(name, "")) for name in schema.REQUIRED)
     where = f"machine {side.upper()}"
-    scenario = point_scenario(llm, chip, settings, catalog=catalog, where=where)
-    return dataclasses.replace(scenario, general=True)
+    with placed(where):
+        scenario = point_scenario(llm, chip, settings, catalog=catalog)
+    return dataclasses.replace(scenario, where=where, general=True)
 
 
 def values_of(state: State, side: Side, catalog: Catalog) -> dict[str, float]:

@@ -66,13 +66,13 @@ def read_axis(
     )
 
 
-def check_name(name: str, *, where: str, key: str) -> None:
+def check_name(name: str, *, where: str = "", key: str) -> None:
     """Raise unless a name can be an axis or an override."""
     if not (name in schema.writable() or schema.is_numeric(name)):
         raise unknown_name("field", name, schema.writable(), where=where, key=key)
 
 
-def read_value(name: str, raw: object, *, where: str, key: str) -> Any:
+def read_value(name: str, raw: object, *, where: str = "", key: str) -> Any:
     """Return one value of a field, scale factor, switch, or record name."""
     if name in schema.SWITCHES:
         return parse_choice(schema.SWITCHES[name], raw, where=where, key=key)

@@ -122,6 +122,9 @@ class GridFile:
     tables: GridTables
     axes_key: str = "axes"
 
+    def __repr__(self) -> str:
+        return f"GridFile({self.where}: {len(self.text.splitlines())} lines)"
+
 
 def shipped_grids() -> Mapping[str, Path]:
     """Return the grids that come with the package, by name."""

@@ -116,7 +116,7 @@ class Requirement:
 
 
 def read_requirement(
-    name: str, table: RequirementTable, *, where: str, key: str = ""
+    name: str, table: RequirementTable, *, where: str = "", key: str = ""
 ) -> Requirement:
     """Check a requirement.
 
@@ -156,7 +156,7 @@ def _under(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
 
 
-def read_target(metric: str, raw: Raw, *, where: str, key: str) -> float:
+def read_target(metric: str, raw: Raw, *, where: str = "", key: str) -> float:
     """Return a target in SI units; a bare number of tokens per second will do."""
     info = schema.output(metric)
     if info.unit == "token/s" and _is_plain(raw):
@@ -172,7 +172,7 @@ def _is_plain(raw: Raw) -> bool:
     return not isinstance(raw, bool)
 
 
-def check_metric(metric: str, *, where: str, key: str) -> None:
+def check_metric(metric: str, *, where: str = "", key: str) -> None:
     """Raise unless a metric can have a target."""
     if metric in schema.FLAGS:
         remedy = f"choose a metric with an order: {', '.join(METRICS[:6])}, …"

@@ -68,6 +68,11 @@ class GridSpec:
     memory: float | None = None
     digits: int | None = None
 
+    def __repr__(self) -> str:
+        axes = " × ".join(f"{axis.name} {len(axis)}" for axis in self.axes)
+        kept = f"{len(self.outputs)} outputs, {len(self.file.tables.reduce)} reductions"
+        return f"GridSpec({self.file.stem}: {axes}; {self.num_points:,} points, {kept})"
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Number of values on each axis."""
@@ -269,7 +274,7 @@ _CALLS_FOR = {
 
 
 def refuse_unstated(
-    metrics: Iterable[str], named: Collection[str], *, where: str, key: str
+    metrics: Iterable[str], named: Collection[str], *, where: str = "", key: str
 ) -> None:
     """Raise where a metric, or one that a sensitivity is of, says nothing for lack of a setting.
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import equinox as eqx
 
 from jaxlimits._types import as_flag, as_number
+from jaxlimits.model.brief import brief
 
 _METADATA_KEY = "jaxlimits"
 _T = TypeVar("_T")
@@ -202,7 +203,10 @@ def check_record(record: Any) -> None:
 
 
 def documented(record: type[_T]) -> type[_T]:
-    """Add the fields, with units and meaning, to a record's docstring, before its examples."""
+    """Add the fields, with units and meaning, to a record's docstring; show it in brief.
+
+    They stand before the examples.
+    """
     lines = ["Attributes", "----------"]
     for name, info in _infos(record):
         if isinstance(info, Switch):
@@ -215,6 +219,8 @@ def documented(record: type[_T]) -> type[_T]:
     words, title, examples = inspect.cleandoc(record.__doc__ or "").partition("Examples\n---")
     fields = "\n".join(lines)
     record.__doc__ = f"{words.rstrip()}\n\n{fields}\n" + (title and f"\n{title}{examples}\n")
+    if "__repr__" not in vars(record):
+        record.__repr__ = brief  # pyright: ignore[reportAttributeAccessIssue]
     return record
 
 

@@ -5,6 +5,7 @@ import enum
 import equinox as eqx
 
 from jaxlimits._types import Code, Flag, Scalar
+from jaxlimits.model.brief import enclosed, named_values
 from jaxlimits.model.fields import documented, metric
 
 
@@ -40,6 +41,14 @@ def _priced(meaning: str) -> str:
     return f"{meaning}, at prices that are illustrative unless set"
 
 
+_TIMES = ("t_step", "t_mem", "t_compute", "t_sync")
+
+
+def _word(code: Code) -> str:
+    """A code in words, where it is known."""
+    return Limit(code).name.lower() if isinstance(code, int) else str(code)
+
+
 @documented
 class Metrics(eqx.Module):
     """One point of the limit study.
@@ -54,6 +63,10 @@ class Metrics(eqx.Module):
     >>> point.feasible, point.t_step > point.t_compute
     (True, True)
     """
+
+    def __repr__(self) -> str:
+        told = named_values(self, ("utps", "stps", "tpot", *_TIMES, "bytes_per_chip"))
+        return enclosed(self, [*told, f"limit={_word(self.limit)}", f"feasible={self.feasible}"])
 
     t_compute: Scalar = metric("s", "time of the arithmetic of one step", display="ms")
     t_mem: Scalar = metric("s", "time to stream the bytes of one step", display="ms")

@@ -57,7 +57,7 @@ def roofline(dataset: xr.Dataset, **layout: Unpack[Layout]) -> "Figure":
     if "operator" not in dataset.dims:
         from jaxlimits.points.labelled_operators import operators_of
 
-        dataset = operators_of(dataset, where="plot")
+        dataset = operators_of(dataset)
     for name in _NEEDED:
         needed(dataset, name)
     panel_dims(dataset.tensor_flops, layout, operator="operator")

@@ -15,7 +15,7 @@ import xarray as xr
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.engine.take_apart import take_apart
-from jaxlimits.errors import InputError
+from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.scenario import Scenario, bind
@@ -35,19 +35,19 @@ MOST_POINTS = 64
 _OF_THE_STEP = ("t_step", "t_sync", "utps", "limit", "feasible")
 
 
+@placed("operators")
 def operators(
     llm: str | LLM,
     chip: str | Chip,
     *,
     catalog: Catalog | None = None,
-    where: str = "operators",
     **settings: object,
 ) -> xr.Dataset:
     """Take one decode step apart into its operators, in float64.
 
     Parameters
     ----------
-    llm, chip, catalog, where, **settings
+    llm, chip, catalog, **settings
         As for :func:`jaxlimits.evaluate`.
 
     Returns
@@ -69,22 +69,21 @@ def operators(
     >>> round(float(share.sel(operator="ffn")), 2)
     0.61
     """
-    scenario = point_scenario(llm, chip, dict(settings), catalog=catalog, where=where)
+    scenario = point_scenario(llm, chip, dict(settings), catalog=catalog)
     check_scenario(scenario)
     names = [str(each) for each in (llm, chip) if isinstance(each, str)]
     stated = [f"{name} {value}" for name, value in settings.items()]
     return _labelled(scenario).assign_attrs(title=", ".join([*names, *stated]))
 
 
-def operators_of(result: xr.Dataset, *, where: str = "operators") -> xr.Dataset:
+@placed("operators_of")
+def operators_of(result: xr.Dataset) -> xr.Dataset:
     """Take the steps of a stored result apart.
 
     Parameters
     ----------
     result
         A result, or a selection of its points; whatever axes are left are axes of what is returned.
-    where
-        What to name in an error.
 
     Returns
     -------
@@ -105,14 +104,14 @@ def operators_of(result: xr.Dataset, *, where: str = "operators") -> xr.Dataset:
     >>> dict(jl.operators_of(points.isel(sync_latency=0)).sizes)["batch_size"]
     2
     """
-    spec = recorded_spec(result.attrs, where=where)
-    axes = [_kept(axis, result, where=where) for axis in spec.axes]
+    spec = recorded_spec(result.attrs, where=str(result.encoding.get("source", "the result")))
+    axes = [_kept(axis, result) for axis in spec.axes]
     shape = [len(axis) for axis in axes]
     if np.prod(shape) > MOST_POINTS:
         widest = axes[int(np.argmax(shape))]
         remedy = f"keep fewer, as --select {widest.name}={widest.values[0]}"
         problem = f"{int(np.prod(shape)):,} points; at most {MOST_POINTS} are taken apart at once"
-        raise InputError(problem, where=where, remedy=remedy)
+        raise InputError(problem, remedy=remedy)
     points = [_labelled(scenario) for scenario in _points(spec, axes)]
     names = dict.fromkeys(name for point in points for name in point.operator.values.tolist())
     points = [point.reindex(operator=list(names)) for point in points]
@@ -130,11 +129,11 @@ def _joined(parts: Sequence[xr.Dataset], along: xr.DataArray) -> xr.Dataset:
     return xr.concat(parts, along, join="exact", compat="override", **options)
 
 
-def _kept(axis: Axis, result: xr.Dataset, *, where: str) -> Axis:
+def _kept(axis: Axis, result: xr.Dataset) -> Axis:
     """The values of an axis that a selection has left."""
     if axis.name not in result.coords:
         remedy = "sweep a grid that keeps this axis"
-        raise InputError("is no axis of the result", where=where, key=axis.name, remedy=remedy)
+        raise InputError("is no axis of the result", key=axis.name, remedy=remedy)
     left = np.atleast_1d(result[axis.name].to_numpy()).tolist()
     places = [place for place, value in enumerate(axis.values) if value in left]
     linked = {name: _at(values, places) for name, values in axis.linked.items()}

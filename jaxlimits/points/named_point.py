@@ -5,21 +5,23 @@ import math
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog, load_catalog, record_values, with_models
 from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.axes import check_name, read_value
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
+from jaxlimits.values import as_written
 
 
+@placed("evaluate")
 def evaluate(
     llm: str | LLM,
     chip: str | Chip,
     *,
     catalog: Catalog | None = None,
     x64: bool = False,
-    where: str = "evaluate",
     **settings: object,
 ) -> Metrics:
     """Evaluate the limit model at one point.
@@ -32,12 +34,11 @@ def evaluate(
         Where the names are looked up; the shipped one by default.
     x64
         Compute in float64.
-    where
-        What to name in an error.
     **settings
         Any field or switch by its name, as in a grid file: ``tp_size=8``, ``mem_bw="8 TB/s"``,
         ``accounting="layers"``, ``mem_bw_scale=2``. Further names too: ``interconnect="nvlink5"``,
-        and those of the calibrated overlay, ``calibration="vllm"``, ``fabric="vllm-b200"``.
+        and those of the calibrated overlay, ``calibration="vllm"``, ``fabric="vllm-b200"``. Numbers
+        may be NumPy's or JAX's, values with units pint's or a result's: ``mem_bw=ds.mem_bw[3]``.
 
     Returns
     -------
@@ -48,7 +49,8 @@ def evaluate(
     Raises
     ------
     InputError
-        An unknown name, a value that its field cannot take, values that exclude each other.
+        An unknown name, a value that its field cannot take, an array, values that exclude each
+        other, llm and chip in the other order.
 
     Examples
     --------
@@ -57,7 +59,7 @@ def evaluate(
     >>> round(point.utps)
     776
     """
-    scenario = point_scenario(llm, chip, settings, catalog=catalog, where=where)
+    scenario = point_scenario(llm, chip, settings, catalog=catalog)
     check_scenario(scenario)
     calibrated = "calibration" in settings
     return scenario_metrics(scenario, "float64" if x64 else "float32", calibrated=calibrated)
@@ -84,26 +86,44 @@ def point_scenario(
     settings: dict[str, object],
     *,
     catalog: Catalog | None = None,
-    where: str = "evaluate",
 ) -> Scenario:
     """Resolve one point to numbers; parameters as for :func:`evaluate`."""
     catalog = catalog or load_catalog()
+    settings = {name: as_written(raw, key=name) for name, raw in settings.items()}
     models = [name for name in (llm, settings.get("draft")) if isinstance(name, str)]
-    catalog = with_models(catalog, models, where=where)
+    catalog = with_models(catalog, models)
+    _check_order(llm, chip, catalog)
     base = schema.base_defaults()
     for name, record in (("llm", llm), ("chip", chip)):
         base |= (
-            catalog.values(name, record, where=where, key=name)
+            catalog.values(name, record, key=name)
             if isinstance(record, str)
             else record_values(record)
         )
     switches: dict[str, str] = schema.switch_defaults()
     given: dict[str, float] = {}
     for name, raw in settings.items():
-        check_name(name, where=where, key=name)
-        value = read_value(name, raw, where=where, key=name)
+        check_name(name, key=name)
+        value = read_value(name, raw, key=name)
         if name in schema.NAMED:
-            base |= catalog.values(name, value, where=where, key=name)
+            base |= catalog.values(name, value, key=name)
         else:
             (switches if name in schema.SWITCHES else given)[name] = value
-    return Scenario(where=where, base={**base, **given}, switches=switches)
+    return Scenario(where="", base={**base, **given}, switches=switches)
+
+
+def _check_order(llm: object, chip: object, catalog: Catalog) -> None:
+    """Raise unless one is a model and the other a chip, by their names or as records."""
+    for key, given, record, known, others in (
+        ("llm", llm, LLM, catalog.llms, catalog.chips),
+        ("chip", chip, Chip, catalog.chips, catalog.llms),
+    ):
+        remedy = "the order is (llm, chip)"
+        if not isinstance(given, (str, record)):
+            problem = (
+                f"is of type {type(given).__name__}; a name or an instance of {record.__name__}"
+            )
+            raise InputError(f"{problem} is due", key=key, remedy=remedy)
+        if isinstance(given, str) and given not in known and given in others:
+            other = "a chip" if key == "llm" else "an llm"
+            raise InputError(f"{given!r} is {other}", key=key, remedy=remedy)

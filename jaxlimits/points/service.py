@@ -7,15 +7,18 @@ Each is a handful of points of the model put together; what one machine does alo
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from jaxlimits import schema
 from jaxlimits._types import Scalar
 from jaxlimits.catalog.loader import Catalog
-from jaxlimits.errors import InputError
+from jaxlimits.errors import InputError, placed, within
 from jaxlimits.model.attention import KINDS
+from jaxlimits.model.chip import Chip
+from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.points.named_point import evaluate
-from jaxlimits.values import parse_number
+from jaxlimits.values import as_written, parse_number
 
 _FORMATS = tuple(field for kind in KINDS for field in kind.cache_formats)
 _OF_THE_CACHE = ("kv_bits", *_FORMATS, "attention_span", "accounting")
@@ -60,6 +63,11 @@ class Disaggregated:
     True
     """
 
+    def __repr__(self) -> str:
+        rates = f"{self.prefill_rate:.4g} prefills/s, {self.decode_rate:.4g} decodes/s"
+        times = f"ttft={self.ttft:.4g} s, request_latency={self.request_latency:.4g} s"
+        return f"Disaggregated({times}, transfer_time={self.transfer_time:.4g} s, {rates})"
+
     prefill: Metrics
     decode: Metrics
     kv_bytes: Scalar
@@ -97,6 +105,11 @@ class Answer:
     True
     """
 
+    def __repr__(self) -> str:
+        judged = "" if self.judgement is None else ", judged"
+        cost = f"dollars_per_answer={self.dollars_per_answer:.4g} USD"
+        return f"Answer(latency={self.latency:.4g} s, rate={self.rate:.4g} Hz, {cost}{judged})"
+
     generation: Metrics
     judgement: Metrics | None
     latency: Scalar
@@ -104,8 +117,9 @@ class Answer:
     dollars_per_answer: Scalar
 
 
+@placed("disaggregated")
 def disaggregated(
-    llm: str,
+    llm: str | LLM,
     *,
     prefill: Settings,
     decode: Settings,
@@ -125,7 +139,7 @@ def disaggregated(
     Parameters
     ----------
     llm
-        Model, by its name in the catalog.
+        Model, by its name in the catalog or as a record.
     prefill, decode
         ``chip`` and any field or switch of each system, as for :func:`jaxlimits.evaluate`.
     input_len, output_len
@@ -154,20 +168,17 @@ def disaggregated(
     >>> round(1e3 * both.transfer_time, 1)
     26.9
     """
-    where = "disaggregated"
-    rate = parse_number(schema.FIELDS["link_bw"], link_bw, where=where, key="link_bw")
-    latency = parse_number(
-        schema.FIELDS["sync_latency"], link_latency, where=where, key="link_latency"
-    )
+    rate = _number("link_bw", link_bw, key="link_bw")
+    latency = _number("sync_latency", link_latency, key="link_latency")
     lengths = {"input_len": input_len, "output_len": output_len}
-    first = _point(
-        llm, prefill, {**lengths, "output_len": 1}, where=f"{where}: prefill", catalog=catalog
-    )
-    rest = _point(llm, decode, lengths, where=f"{where}: decode", catalog=catalog)
-    cache = _prompt_bytes(llm, prefill, input_len, where=where, catalog=catalog)
+    with within("prefill"):
+        first = _point(llm, prefill, {**lengths, "output_len": 1}, catalog=catalog)
+    with within("decode"):
+        rest = _point(llm, decode, lengths, catalog=catalog)
+    cache = _prompt_bytes(llm, prefill, input_len, catalog=catalog)
     transfer = latency + cache / rate
     decoding = rest.request_latency - rest.ttft
-    users = math.prod(float(str(decode.get(n, 1))) for n in ("dp_size", "pp_size", "batch_size"))
+    users = _product(decode, "dp_size", "pp_size", "batch_size")
     decode_rate = users / decoding if decoding else math.inf
     total = first.ttft + transfer + decoding
     per_second = rest.dollars_per_request * rest.request_rate
@@ -187,10 +198,11 @@ def disaggregated(
     )
 
 
+@placed("best_of")
 def best_of(
     calls: int,
-    llm: str,
-    chip: str,
+    llm: str | LLM,
+    chip: str | Chip,
     *,
     judge: Settings | None = None,
     input_len: int,
@@ -212,7 +224,7 @@ def best_of(
     calls
         Candidates N.
     llm, chip
-        What writes them, by names in the catalog.
+        What writes them, by names in the catalog or as records.
     judge
         ``llm``, ``chip`` and fields of what reads them; none for voting.
     input_len, output_len
@@ -238,7 +250,7 @@ def best_of(
     """
     lengths = {"input_len": input_len, "output_len": output_len, "calls_per_answer": calls}
     own = {"chip": chip, **settings}
-    writing = _point(llm, own, lengths, where="best_of", catalog=catalog)
+    writing = _point(llm, own, lengths, catalog=catalog)
     if judge is None:
         return Answer(
             generation=writing,
@@ -247,16 +259,15 @@ def best_of(
             rate=writing.request_rate,
             dollars_per_answer=writing.dollars_per_request,
         )
-    where = "best_of: judge"
     if "llm" not in judge:
-        raise InputError(
-            "names no llm", where=where, remedy="write judge={'llm': 'llama3-70b', ...}"
-        )
-    named = str(judge["llm"])
+        remedy = "write judge={'llm': 'llama3-70b', ...}"
+        raise InputError("names no llm", key="judge", remedy=remedy)
+    named: Any = judge["llm"]
     rest = {name: value for name, value in judge.items() if name != "llm"}
     read = {"input_len": input_len + output_len, "output_len": 1}
-    reading = _point(named, rest, read, where=where, catalog=catalog)
-    lanes = math.prod(float(str(rest.get(n, 1))) for n in ("prefill_batch", "dp_size", "pp_size"))
+    with within("judge"):
+        reading = _point(named, rest, read, catalog=catalog)
+    lanes = _product(rest, "prefill_batch", "dp_size", "pp_size")
     return Answer(
         generation=writing,
         judgement=reading,
@@ -267,32 +278,40 @@ def best_of(
 
 
 def _point(
-    llm: str,
+    llm: str | LLM,
     settings: Settings,
     lengths: Mapping[str, object],
     *,
-    where: str,
     catalog: Catalog | None,
 ) -> Metrics:
     """One point of a service, in double precision."""
     if "chip" not in settings:
-        raise InputError("names no chip", where=where, remedy="write {'chip': 'h100', ...}")
+        raise InputError("names no chip", remedy="write {'chip': 'h100', ...}")
     for name in lengths:
         if name in settings:
             remedy = "give it once, to the service"
             raise InputError(
-                "belongs to the request", where=where, key=name, value=settings[name], remedy=remedy
+                "belongs to the request", key=name, value=settings[name], remedy=remedy
             )
     own = {name: value for name, value in settings.items() if name != "chip"}
-    return evaluate(
-        llm, str(settings["chip"]), catalog=catalog, x64=True, where=where, **own, **lengths
-    )
+    chip: Any = settings["chip"]
+    return evaluate(llm, chip, catalog=catalog, x64=True, **own, **lengths)
+
+
+def _number(field: str, raw: object, *, key: str) -> float:
+    """A number that is meant as one of a field is."""
+    return parse_number(schema.FIELDS[field], as_written(raw, key=key), key=key)
+
+
+def _product(settings: Settings, *fields: str) -> float:
+    """The product of counts, each 1 where it is not set."""
+    return math.prod(_number(name, settings.get(name, 1), key=name) for name in fields)
 
 
 def _prompt_bytes(
-    llm: str, settings: Settings, input_len: int, *, where: str, catalog: Catalog | None
+    llm: str | LLM, settings: Settings, input_len: int, *, catalog: Catalog | None
 ) -> Scalar:
     """Cache of one prompt, without copies [B]."""
     kept = {name: settings[name] for name in _OF_THE_CACHE if name in settings}
     alone = {"chip": settings["chip"], **kept}
-    return _point(llm, alone, {"seq_len": input_len}, where=where, catalog=catalog).kv_bytes
+    return _point(llm, alone, {"seq_len": input_len}, catalog=catalog).kv_bytes

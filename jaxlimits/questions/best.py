@@ -19,127 +19,47 @@ from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.reductions.frontier import Frontier, undominated
 from jaxlimits.engine.reductions.top import Top
 from jaxlimits.engine.stream import collect, make_job
-from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.errors import InputError, placed, unknown_name
 from jaxlimits.grid.checks import check_scenario
-from jaxlimits.grid.requirements import read_target
 from jaxlimits.grid.rules import Budget, Rules
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import GridSpec, refuse_unstated
 from jaxlimits.model.metrics import Limit
-from jaxlimits.questions.solve import parse_target
+from jaxlimits.questions.labelled_points import Row, label
+from jaxlimits.questions.question import Question
 from jaxlimits.run.pipeline import load_grid
 from jaxlimits.store.results import open_result
+from jaxlimits.store.template import field_attributes, global_attributes, output_attributes
 
-Row = dict[str, float | str]
-"""Coordinates and metrics of a point, in SI units."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """What is the best, and which points count.
-
-    Parameters
-    ----------
-    objective, maximise
-        The metric, and whether more of it is better.
-    targets
-        Bounds that a point must keep, in SI units.
-    count
-        How many points to return, best first.
-    also
-        Further metrics of them.
-    """
-
-    objective: str
-    maximise: bool
-    targets: tuple[Budget, ...] = ()
-    count: int = 1
-    also: tuple[str, ...] = ()
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Every metric that a row shows."""
-        bounded = (target.of for target in self.targets)
-        return tuple(dict.fromkeys((self.objective, *bounded, *self.also)))
+Source = str | Path | Mapping[str, object] | xr.Dataset
+"""A result, by its file or opened; or a grid, by its file, its name, or as a mapping."""
 
 
-def ask(
-    *,
-    maximise: str | None = None,
-    minimise: str | None = None,
-    targets: Sequence[str] = (),
-    count: int = 1,
-    also: Sequence[str] = (),
-    where: str = "best",
-) -> Question:
-    """Check a question as a user writes it.
-
-    Parameters
-    ----------
-    maximise, minimise
-        The metric; one of the two.
-    targets
-        ``"utps >= 50"``, ``"tpot <= 20 ms/token"``.
-    count, also
-        As in :class:`Question`.
-    where
-        What to name in an error.
-
-    Raises
-    ------
-    InputError
-        Neither or both of the metrics, an unknown metric, a target that cannot be read.
-
-    Examples
-    --------
-    >>> import jaxlimits as jl
-    >>> question = jl.ask(minimise="dollars_per_token", targets=["utps >= 50"], count=3)
-    >>> question.count
-    3
-    """
-    if (maximise is None) == (minimise is None):
-        remedy = "give --maximise METRIC or --minimise METRIC"
-        raise InputError("says not what is best", where=where, remedy=remedy)
-    objective = maximise or minimise or ""
-    for name in (objective, *also):
-        if name not in schema.OUTPUTS:
-            raise unknown_name("metric", name, schema.OUTPUTS, where=where)
-    if objective in schema.FLAGS:
-        raise InputError("a code has no best", where=where, value=objective)
-    if count < 1:
-        raise InputError("must be at least 1", where=where, key="count", value=count)
-    return Question(
-        objective=objective,
-        maximise=maximise is not None,
-        targets=tuple(_budget(text, where=where) for text in targets),
-        count=count,
-        also=tuple(also),
-    )
-
-
-def _budget(text: str, *, where: str) -> Budget:
-    metric, side, value = parse_target(text, where=where)
-    limit = read_target(metric, value, where=where, key=metric)
-    return Budget(of=metric, most=side == "at_most", limit=limit)
-
-
+@placed("best")
 def best(
-    source: str | Path | xr.Dataset,
+    source: Source,
     question: Question,
     *,
-    overrides: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
     catalog: tuple[str | Path, ...] = (),
-) -> list[Row]:
-    """Return the best points, best first; fewer, or none, where fewer keep the targets.
+) -> xr.Dataset:
+    """Return the best points, best first.
 
     Parameters
     ----------
     source
-        A result (``.nc``, or opened), a grid file, or the name of a shipped grid.
+        A result (``.nc``, or opened); a grid as :func:`jaxlimits.sweep` takes it: a file, the name
+        of a shipped one, or a mapping.
     question
-        As :func:`ask` makes it.
+        As :func:`jaxlimits.ask` makes it.
     overrides, catalog
         For a grid, as for :func:`jaxlimits.sweep`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Along ``point``: coordinates by the names of the axes, and the metrics of the question, in
+        SI units; what binds by its name. Fewer points, or none, where fewer keep the targets.
 
     Raises
     ------
@@ -149,20 +69,22 @@ def best(
     Examples
     --------
     >>> import jaxlimits as jl
-    >>> question = jl.ask(maximise="stps_per_watt", targets=["utps >= 100"])
-    >>> (point,) = jl.best("smoke", question)
-    >>> point["batch_size"]
-    128.0
+    >>> question = jl.ask(maximise="stps_per_watt", where="utps >= 100", count=3)
+    >>> points = jl.best("smoke", question)
+    >>> points.sizes["point"], float(points.batch_size[0])
+    (3, 128.0)
     """
     if isinstance(source, xr.Dataset) or _is_file(source):
-        with _opened(source, overrides, catalog) as dataset:
-            return _of_result(dataset, question, where=_named_as(source))
+        with _opened(source, overrides, catalog) as dataset, placed(_named_as(source)):
+            return _labelled(_of_result(dataset, question), dataset, question)
     spec = load_grid(source, overrides=overrides, catalog=catalog)
     op = "top" if question.maximise else "bottom"
-    return _of_grid(spec, question, Top, op=op, of=(question.objective,), k=question.count)
+    rows = _of_grid(spec, question, Top, op=op, of=(question.objective,), k=question.count)
+    return _labelled_of_grid(rows, spec, question)
 
 
-def frontier(dataset: xr.Dataset, question: Question, *, against: str) -> list[Row]:
+@placed("frontier")
+def frontier(dataset: xr.Dataset, question: Question, *, against: str) -> xr.Dataset:
     """Return the exact frontier of a metric, of which more is better, and the objective.
 
     Parameters
@@ -176,26 +98,27 @@ def frontier(dataset: xr.Dataset, question: Question, *, against: str) -> list[R
 
     Returns
     -------
-    list
-        Points that no other beats in both, in the order of the metric.
+    xarray.Dataset
+        Points that no other beats in both, as :func:`best` gives them, in the order of the metric.
     """
     if against not in schema.CONTINUOUS:
-        raise unknown_name("metric", against, schema.CONTINUOUS, where="frontier")
+        raise unknown_name("metric", against, schema.CONTINUOUS)
     asked = dataclasses.replace(question, also=(against, *question.also))
     signs = np.array([1.0, 1.0 if question.maximise else -1.0])
     metrics = (against, question.objective)
-    rows = _front_of_result(dataset, asked, metrics, signs, where="frontier")
-    return sorted(rows, key=lambda row: float(row[against]))
+    rows = _front_of_result(dataset, asked, metrics, signs)
+    return _labelled(_in_order(rows, against), dataset, asked)
 
 
+@placed("frontier_near")
 def frontier_near(
-    source: str | Path | xr.Dataset,
+    source: Source,
     question: Question,
     *,
     factor: float = 2.0,
-    overrides: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
     catalog: tuple[str | Path, ...] = (),
-) -> list[Row]:
+) -> xr.Dataset:
     """Return the exact frontier of the first target's metric and the objective, near the target.
 
     Parameters
@@ -207,22 +130,28 @@ def frontier_near(
 
     Returns
     -------
-    list
-        Points that no other beats in both, in the order of the target's metric.
+    xarray.Dataset
+        Points that no other beats in both, as :func:`best` gives them, in the order of the target's
+        metric.
+
+    Raises
+    ------
+    InputError
+        As :func:`best`; a question without a target, a factor that is not above 1.
 
     Examples
     --------
     >>> import jaxlimits as jl
-    >>> question = jl.ask(maximise="stps", targets=["utps >= 50"])
+    >>> question = jl.ask(maximise="stps", where="utps >= 50")
     >>> points = jl.frontier_near("smoke.nc", question, factor=1.2)
-    >>> all(50 / 1.2 <= point["utps"] <= 50 * 1.2 for point in points)
+    >>> bool(((points.utps >= 50 / 1.2) & (points.utps <= 50 * 1.2)).all())
     True
     """
     if not question.targets:
-        remedy = "give --where, as --where 'utps >= 50'"
-        raise InputError("a frontier needs a target", where="best", remedy=remedy)
+        remedy = "state one, as where 'utps >= 50'"
+        raise InputError("a frontier needs a target", remedy=remedy)
     if factor <= 1.0:
-        raise InputError("must exceed 1", where="best", key="near", value=factor)
+        raise InputError("must exceed 1", key="factor", value=factor)
     target, *others = question.targets
     ends = sorted((target.limit / factor, target.limit * factor))
     near = [Budget(of=target.of, most=most, limit=ends[most]) for most in (False, True)]
@@ -230,35 +159,59 @@ def frontier_near(
     metrics = (target.of, question.objective)
     if isinstance(source, xr.Dataset) or _is_file(source):
         signs = np.array([-1.0 if target.most else 1.0, 1.0 if question.maximise else -1.0])
-        with _opened(source, overrides, catalog) as dataset:
-            rows = _front_of_result(dataset, wide, metrics, signs, where=_named_as(source))
-    else:
-        spec = load_grid(source, overrides=overrides, catalog=catalog)
-        minimised = (*([target.of] if target.most else []), *_minimised(question))
-        rows = _of_grid(spec, wide, Frontier, op="frontier", of=metrics, minimise=minimised)
-    return sorted(rows, key=lambda row: float(row[target.of]))
+        with _opened(source, overrides, catalog) as dataset, placed(_named_as(source)):
+            rows = _front_of_result(dataset, wide, metrics, signs)
+            return _labelled(_in_order(rows, target.of), dataset, wide)
+    spec = load_grid(source, overrides=overrides, catalog=catalog)
+    minimised = (*([target.of] if target.most else []), *_minimised(question))
+    rows = _of_grid(spec, wide, Frontier, op="frontier", of=metrics, minimise=minimised)
+    return _labelled_of_grid(_in_order(rows, target.of), spec, wide)
 
 
-def _is_file(source: str | Path) -> bool:
+def _is_file(source: object) -> bool:
     """Whether a result is named, rather than a grid."""
-    return Path(source).suffix == ".nc"
+    return isinstance(source, str | Path) and Path(source).suffix == ".nc"
 
 
-def _named_as(source: str | Path | xr.Dataset) -> str:
+def _named_as(source: Source) -> str:
     """What a result is called in an error."""
-    return "best" if isinstance(source, xr.Dataset) else str(source)
+    return "the result" if isinstance(source, xr.Dataset) else str(source)
 
 
 def _opened(
-    source: str | Path | xr.Dataset,
-    overrides: Mapping[str, str] | None,
+    source: Source,
+    overrides: Mapping[str, object] | None,
     catalog: tuple[str | Path, ...],
 ) -> contextlib.AbstractContextManager[xr.Dataset]:
     """A result while it is read; one that is open already stays so."""
     if overrides or catalog:
         remedy = "ask its grid instead"
         raise InputError("a result cannot be set otherwise", where=_named_as(source), remedy=remedy)
-    return contextlib.nullcontext(source) if isinstance(source, xr.Dataset) else open_result(source)
+    if isinstance(source, xr.Dataset):
+        return contextlib.nullcontext(source)
+    return open_result(str(source))
+
+
+def _labelled(rows: Sequence[Row], dataset: xr.Dataset, question: Question) -> xr.Dataset:
+    """Points of a result, with its attributes and what is fixed in it."""
+    axes = [str(name) for name in dataset[question.objective].dims]
+    attributes = {name: dataset[name].attrs for name in (*axes, *question.metrics)}
+    fixed = {name: value for name, value in dataset.coords.items() if value.ndim == 0}
+    points = label(rows, axes, question.metrics, attributes)
+    return points.assign_coords(fixed).assign_attrs(dataset.attrs)
+
+
+def _labelled_of_grid(rows: Sequence[Row], spec: GridSpec, question: Question) -> xr.Dataset:
+    """Points of a grid, with the attributes that its result would have."""
+    axes = [axis.name for axis in spec.axes]
+    attributes = {name: field_attributes(name) for name in axes}
+    attributes |= {name: output_attributes(name) for name in question.metrics}
+    points = label(rows, axes, question.metrics, attributes)
+    return points.assign_attrs(global_attributes(spec, bind(spec)))
+
+
+def _in_order(rows: Sequence[Row], metric: str) -> list[Row]:
+    return sorted(rows, key=lambda row: float(row[metric]))
 
 
 def _minimised(question: Question) -> list[str]:
@@ -302,11 +255,11 @@ def _named(name: str, values: list) -> list:
     return [names.get(value, value) for value in values] if names else values
 
 
-def _of_result(dataset: xr.Dataset, question: Question, *, where: str) -> list[Row]:
+def _of_result(dataset: xr.Dataset, question: Question) -> list[Row]:
     """Search a result slice by slice, keeping the best so far."""
     sign = 1.0 if question.maximise else -1.0
     kept: list[tuple[float, Row]] = []
-    for part, counts in _slices(dataset, question, where=where):
+    for part, counts in _slices(dataset, question):
         values = np.where(counts, sign * part[question.objective].to_numpy(), -np.inf).ravel()
         places = np.argsort(-values, kind="stable")[: question.count]
         good = [place for place in places.tolist() if values[place] > -np.inf]
@@ -320,11 +273,9 @@ def _front_of_result(
     question: Question,
     metrics: tuple[str, ...],
     signs: np.ndarray,
-    *,
-    where: str,
 ) -> list[Row]:
     rows: list[Row] = []
-    for part, counts in _slices(dataset, question, where=where):
+    for part, counts in _slices(dataset, question):
         places = np.flatnonzero(counts)
         points = np.stack([part[name].to_numpy().ravel()[places] for name in metrics])
         best = undominated(signs[:, None] * points.astype(np.float64), places)
@@ -334,22 +285,20 @@ def _front_of_result(
     return rows
 
 
-def _slices(
-    dataset: xr.Dataset, question: Question, *, where: str
-) -> Iterator[tuple[xr.Dataset, np.ndarray]]:
+def _slices(dataset: xr.Dataset, question: Question) -> Iterator[tuple[xr.Dataset, np.ndarray]]:
     """Yield slices along the first axis, and which of their points count."""
     needed = set(question.metrics)
     missing = sorted(needed - set(map(str, dataset.data_vars)))
     if missing:
         remedy = "sweep the grid again with it among the outputs, or ask the grid itself"
-        raise InputError(f"has no {', '.join(missing)}", where=where, remedy=remedy)
+        raise InputError(f"has no {', '.join(missing)}", remedy=remedy)
     whole = dataset[question.objective].dims
     if not whole:
-        raise InputError("is a single point", where=where, remedy="leave some axis whole")
+        raise InputError("is a single point", remedy="leave some axis whole")
     flat = [name for name in needed if dataset[name].dims != whole]
     if flat:
         problem = f"{flat[0]} does not lie along the axes of {question.objective}"
-        raise InputError(problem, where=where)
+        raise InputError(problem, remedy="ask of metrics that have the same axes")
     marks = [name for name in ("feasible", "limit") if name in dataset]
     kept = dataset[[*needed, *marks]]
     for start in range(dataset.sizes[whole[0]]):

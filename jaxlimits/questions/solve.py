@@ -5,14 +5,14 @@ The same search as a grid's ``[require]`` tables, at one point, with what stands
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.engine.stream import collect, make_job
-from jaxlimits.errors import InputError
+from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.checks import check_scenario
-from jaxlimits.grid.file import Raw, RequirementTable
+from jaxlimits.grid.file import RequirementTable
 from jaxlimits.grid.requirements import REASONS, Requirement, check_metric, read_requirement
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.grid.spec import refuse_unstated
@@ -20,8 +20,10 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Limit, Metrics
 from jaxlimits.points.named_point import point_scenario, scenario_metrics
+from jaxlimits.values import as_written
 
 _TARGET = re.compile(r"\s*(?P<metric>\w+)\s*(?P<relation><=|>=|=)\s*(?P<value>.+)")
+_NAMES_A_METRIC = re.compile(r"\s*[A-Za-z_]")
 _SIDES = {">=": "at_least", "<=": "at_most"}
 _NAME = "value"
 
@@ -57,6 +59,14 @@ class Solution:
     (True, True)
     """
 
+    def __repr__(self) -> str:
+        asked = self.asked
+        field, metric = schema.FIELDS[asked.field].unit, schema.output(asked.metric).unit
+        relation = ">=" if asked.at_least else "<="
+        aim = f"{asked.metric} {relation} {units.show(asked.target, metric)}"
+        value, now = units.show(self.value, field), units.show(self.now, field)
+        return f"Solution({asked.field}={value} for {aim}: {self.reason}; now {now})"
+
     asked: Requirement
     value: float
     reason: str
@@ -76,17 +86,18 @@ class Solution:
         return self.value / self.now if self.now else float("nan")
 
 
+@placed("solve")
 def solve(
     llm: str | LLM,
     chip: str | Chip,
     *,
     solve_for: str,
-    target: str,
-    low: Raw | None = None,
-    high: Raw | None = None,
-    among: Sequence[Raw] | None = None,
+    target: object,
+    of: str | None = None,
+    low: object = None,
+    high: object = None,
+    among: Iterable[object] | None = None,
     catalog: Catalog | None = None,
-    where: str = "solve",
     **settings: object,
 ) -> Solution:
     """Find what a field must be so that a metric reaches a target, in float64.
@@ -99,12 +110,15 @@ def solve(
         The field: any numeric one.
     target
         ``"utps=2000"``, ``"utps >= 2000 token/s"``, ``"tpot <= 20 ms/token"``: a metric, at least
-        or at most a value. A plain ``=`` means at least, for rates of tokens only.
+        or at most a value. A plain ``=`` means at least, for rates of tokens only. A number, in SI
+        units, or a quantity of pint is what ``of`` must be at least.
+    of
+        The metric of such a number, one of tokens per second: ``utps`` where left out.
     low, high
         Ends of the bracket in which to search; every sensible value where left out.
     among
         The only values to try, one by one.
-    catalog, where, **settings
+    catalog, **settings
         As for :func:`jaxlimits.evaluate`.
 
     Returns
@@ -125,24 +139,49 @@ def solve(
     >>> found = jl.solve(*point, solve_for="sync_latency", target="utps=2000", **paper)
     >>> f"{1e6 * found.value:.3f} us, {found.reason}"
     '0.899 us, met'
+    >>> jl.solve(*point, solve_for="sync_latency", target=2000, **paper).value == found.value
+    True
     """
-    metric, side, value = parse_target(target, where=where)
-    ends = {"from": low, "to": high, "among": None if among is None else list(among)}
+    metric, side, value = parse_target(_target_text(target, of))
+    ends: dict[str, object] = {
+        name: as_written(raw, key=name)
+        for name, raw in (("from", low), ("to", high))
+        if raw is not None
+    }
+    if among is not None:
+        ends["among"] = [as_written(raw, key="among") for raw in among]
     table = RequirementTable.model_validate({"for": solve_for, "of": metric, side: value, **ends})
-    asked = read_requirement(_NAME, table, where=where)
-    refuse_unstated([metric], {*settings, asked.field}, where=where, key="target")
-    scenario = point_scenario(llm, chip, dict(settings), catalog=catalog, where=where)
+    asked = read_requirement(_NAME, table)
+    refuse_unstated([metric], {*settings, asked.field}, key="target")
+    scenario = point_scenario(llm, chip, dict(settings), catalog=catalog)
     check_scenario(scenario)
     found = _solved(scenario, asked)
     if low is not None or high is not None:
         anywhere = table.model_copy(update={"low": None, "high": None})
-        widest = _solved(scenario, read_requirement(_NAME, anywhere, where=where))
-        _refuse_empty_bracket(found, widest, where=where)
+        widest = _solved(scenario, read_requirement(_NAME, anywhere))
+        _refuse_empty_bracket(found, widest)
     return found
 
 
-def parse_target(text: str, *, where: str) -> tuple[str, str, str]:
+def _target_text(target: object, of: str | None) -> str:
+    """A target as text; a number, in SI units, and a quantity are of the metric ``of``."""
+    written, metric = as_written(target, key="target"), of or "utps"
+    if not isinstance(written, str):
+        check_metric(metric, key="of")
+        return f"{metric}={written!r} {schema.output(metric).unit}"
+    if not _NAMES_A_METRIC.match(written):
+        return f"{metric}={written}"
+    if of is not None:
+        problem = f"names a metric of its own, beside of = {of!r}"
+        remedy = "leave of out, or give a number"
+        raise InputError(problem, key="target", value=written, remedy=remedy)
+    return written
+
+
+def parse_target(text: str, *, key: str = "target") -> tuple[str, str, str]:
     """Split ``utps >= 2000 token/s`` into metric, ``at_least`` or ``at_most``, and value.
+
+    ``key`` is the argument that errors name.
 
     Raises
     ------
@@ -152,13 +191,13 @@ def parse_target(text: str, *, where: str) -> tuple[str, str, str]:
     parts = _TARGET.fullmatch(text)
     if parts is None:
         remedy = "write utps=2000, or 'tpot<=20 ms/token'"
-        raise InputError("is no target", where=where, key="target", value=text, remedy=remedy)
+        raise InputError("is no target", key=key, value=text, remedy=remedy)
     metric, relation, value = parts["metric"], parts["relation"], parts["value"].strip()
-    check_metric(metric, where=where, key="target")
+    check_metric(metric, key=key)
     if relation == "=" and not schema.output(metric).unit.startswith("token"):
         remedy = f"write '{metric}<={value}' or '{metric}>={value}'"
         problem = f"must {metric} be at most that, or at least?"
-        raise InputError(problem, where=where, key="target", value=text, remedy=remedy)
+        raise InputError(problem, key=key, value=text, remedy=remedy)
     return metric, _SIDES.get(relation, "at_least"), value
 
 
@@ -182,7 +221,7 @@ def _solved(scenario: Scenario, asked: Requirement) -> Solution:
     )
 
 
-def _refuse_empty_bracket(found: Solution, widest: Solution, *, where: str) -> None:
+def _refuse_empty_bracket(found: Solution, widest: Solution) -> None:
     """Raise where a bracket that somebody gave lies beside the solution."""
     asked = found.asked
     inside = asked.low <= widest.value <= asked.high
@@ -192,7 +231,7 @@ def _refuse_empty_bracket(found: Solution, widest: Solution, *, where: str) -> N
     says = "every value reaches the target" if found.is_met else "no value reaches the target"
     bracket = f"from {units.show(asked.low, unit)} to {units.show(asked.high, unit)}"
     remedy = f"move the bracket: {asked.field} = {units.show(widest.value, unit)} reaches it"
-    raise InputError(f"{bracket} {says}", where=where, key=asked.field, remedy=remedy)
+    raise InputError(f"{bracket} {says}", key=asked.field, remedy=remedy)
 
 
 def limit_name(metrics: Metrics) -> str:

@@ -55,8 +55,9 @@ def nearest(dataset: xr.Dataset, values: Mapping[str, object]) -> xr.Dataset:
 
 
 def _number(value: object, variable: xr.DataArray) -> float:
-    if isinstance(value, (int, float, np.number)):
-        number = float(value)
+    plain = getattr(value, "item", lambda: value)()  # of NumPy, JAX, xarray
+    if isinstance(plain, (int, float)):
+        number = float(plain)
     else:
         try:
             number = units.parse(str(value), variable.attrs.get("si_unit", "1"))

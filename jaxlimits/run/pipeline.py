@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 import math
 import os
 import shutil
@@ -24,13 +25,15 @@ from jaxlimits.engine.stream import (
     point_bytes,
     silent,
 )
-from jaxlimits.errors import InputError, ResultError
+from jaxlimits.errors import InputError, ResultError, placed
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Precision, read_grid
+from jaxlimits.grid.mapping import grid_of_mapping
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
 from jaxlimits.run.cluster import compute_on
 from jaxlimits.run.forecast import foresee, refuse, refuse_without_space
+from jaxlimits.run.given import check_output, chosen_grid, memory_bytes
 from jaxlimits.run.streamed import (
     SINGLE_FILE_BYTES,
     compute_here,
@@ -44,6 +47,7 @@ from jaxlimits.store.provenance import recorded_spec, warn_of_other_version
 from jaxlimits.store.results import open_result
 from jaxlimits.store.template import build_dataset
 from jaxlimits.units import show
+from jaxlimits.values import override_texts
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -56,38 +60,41 @@ _MEMORY_SHARE = 0.5
 
 
 def load_grid(
-    grid: str | Path,
+    grid: str | Path | Mapping[str, object],
     *,
-    overrides: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
     catalog: tuple[str | Path, ...] = (),
     precision: Precision | None = None,
 ) -> GridSpec:
-    """Read and resolve a grid file."""
-    file = read_grid(grid)
+    """Read and resolve a grid: a file, or a mapping in its form."""
+    file = grid_of_mapping(grid) if isinstance(grid, Mapping) else read_grid(grid)
     found = grid_catalog(file, *catalog)
-    spec = build_spec(file, found, overrides=overrides, precision=precision)
+    spec = build_spec(file, found, overrides=override_texts(overrides), precision=precision)
     read_reductions(spec)  # what they cannot be is said now, also where nothing will be swept
     return spec
 
 
+@placed("sweep")
 def sweep(
-    grid: str | Path,
+    grid: str | Path | Mapping[str, object] | None = None,
     output: str | Path | None = None,
     *,
     overrides: Mapping[str, object] | None = None,
     catalog: tuple[str | Path, ...] = (),
     x64: bool = False,
-    memory: float | None = None,
+    memory: object = None,
     digits: int | None = None,
     resume: bool = False,
     force: bool = False,
+    **described: object,
 ) -> xr.Dataset:
     """Evaluate every point of a grid.
 
     Parameters
     ----------
     grid
-        Path of a grid file, or the name of a shipped one (``"paper"``).
+        Path of a grid file, the name of a shipped one (``"paper"``), or a mapping in the form of a
+        grid file. It is left out where keywords describe the grid.
     output
         NetCDF file to write; nothing is written where it is left out.
     overrides
@@ -97,7 +104,8 @@ def sweep(
     x64
         Compute and store in float64.
     memory
-        Bytes that the chunks under way may take together; found from the device where left out.
+        What the chunks under way may take together, as bytes or ``"64 MB"``; found from the device
+        where left out.
     digits
         Significant digits to which outputs are rounded, so that they compress better.
     resume
@@ -105,6 +113,12 @@ def sweep(
         do nothing where it is finished.
     force
         Replace an existing file.
+    **described
+        The grid itself. A field, switch or name is an axis where it holds several values, in the
+        order of the keywords, and of the base where it holds one. The values of an array are in SI
+        units; a quantity of pint has its own. Other keywords are the keys of a grid file:
+        ``outputs``, ``title``, ``elasticities``, ``reduce``, … (``catalog`` and ``digits`` are
+        above, and ``output`` is a path.)
 
     Returns
     -------
@@ -114,7 +128,7 @@ def sweep(
     Raises
     ------
     InputError
-        Something in the grid or the overrides cannot be used.
+        Something in the grid or the overrides cannot be used; no grid, or two.
     ResultError
         The file cannot be written.
 
@@ -124,11 +138,15 @@ def sweep(
     >>> dataset = jl.sweep("smoke", overrides={"chip": "h200"})
     >>> dict(dataset.sizes)
     {'mem_bw': 25, 'sync_latency': 10, 'seq_len': 5, 'batch_size': 8}
+    >>> own = jl.sweep(llm="llama3-8b", chip=["h100", "b200"], batch_size=[1, 8], outputs=["utps"])
+    >>> dict(own.utps.sizes)
+    {'chip': 2, 'batch_size': 2}
     """
-    texts = {name: str(value) for name, value in (overrides or {}).items()}
+    check_output(output)
     precision: Precision | None = "float64" if x64 else None
-    spec = load_grid(grid, overrides=texts, catalog=catalog, precision=precision)
-    spec = dataclasses.replace(spec, memory=memory, digits=digits or spec.digits)
+    chosen = chosen_grid(grid, described, beside=inspect.signature(sweep).parameters)
+    spec = load_grid(chosen, overrides=overrides, catalog=catalog, precision=precision)
+    spec = dataclasses.replace(spec, memory=memory_bytes(memory), digits=digits or spec.digits)
     return _loaded(run_spec(spec, output, resume=resume, force=force))
 
 

@@ -9,6 +9,9 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from jaxlimits import schema
+from jaxlimits.errors import InputError, placed
+from jaxlimits.grid.axes import check_name
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.points.named_point import evaluate
@@ -94,11 +97,21 @@ def check_anchors(settings: Settings | None = None) -> Iterator[Anchor]:
     ----------
     settings
         Values added to every call, to see which anchors rest on them: ``{"mem_bw_scale": 1.05}``.
+
+    Raises
+    ------
+    InputError
+        An unknown name, or one that each anchor has of its own.
     """
     extra = settings or {}
+    for name in extra:
+        check_name(name, key=name)
+        if name in schema.REQUIRED:
+            raise InputError("each anchor has its own", key=name)
 
     def ask(llm: str | LLM, chip: str, **given: Any) -> Metrics:
-        return evaluate(llm, chip, **{**given, **extra}, where="validate")
+        with placed("validate"):
+            return evaluate(llm, chip, **{**given, **extra})
 
     yield from _utps(ask)
     yield from _capacity_and_gemv(ask)

@@ -6,11 +6,13 @@ from typing import Any
 
 import xarray as xr
 
+from jaxlimits.errors import placed
 from jaxlimits.store.netcdf import check_target, write_dataset
 from jaxlimits.uncertainties.bands import bands_dataset
 from jaxlimits.uncertainties.morris import morris_dataset
 from jaxlimits.uncertainties.sobol import sobol_dataset
 from jaxlimits.uncertainties.uncertain import Method, Uncertain, load_uncertain
+from jaxlimits.values import override_texts
 
 _METHODS: Mapping[Method, Callable[[Uncertain], xr.Dataset]] = {
     "bands": bands_dataset,
@@ -116,6 +118,7 @@ def run_uncertain(
     return dataset
 
 
+@placed("uncertainty")
 def _run(
     method: Method,
     study: str | Path,
@@ -133,7 +136,7 @@ def _run(
         method=method,
         samples=samples,
         seed=seed,
-        overrides={name: str(value) for name, value in (overrides or {}).items()},
+        overrides=override_texts(overrides),
         catalog=catalog,
         precision="float64" if x64 else None,
     )

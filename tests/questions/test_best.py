@@ -7,6 +7,7 @@ import pytest
 
 import jaxlimits as jl
 from jaxlimits.errors import InputError
+from jaxlimits.questions.labelled_points import list_points
 from tests.command_line import run
 
 GRID = """
@@ -52,8 +53,8 @@ def where(row):
 )
 def test_the_best_are_those_of_brute_force(source, made, metric, maximise, target):
     side = {"maximise": metric} if maximise else {"minimise": metric}
-    question = jl.ask(**side, targets=[f"utps >= {target}"], count=6, also=["limit"])
-    rows = jl.best(source, question)
+    question = jl.ask(**side, where=[f"utps >= {target}"], count=6, also=["limit"])
+    rows = list_points(jl.best(source, question))
     frame = listed(made)
     wanted = frame[frame.utps >= target].sort_values(metric, ascending=not maximise)[:6]
     np.testing.assert_allclose([row[metric] for row in rows], wanted[metric], rtol=1e-6)
@@ -65,8 +66,8 @@ def test_the_best_are_those_of_brute_force(source, made, metric, maximise, targe
 
 
 def test_two_targets_are_both_kept(source, made):
-    question = jl.ask(maximise="stps", targets=["utps >= 100", "power <= 4 kW"])
-    (row,) = jl.best(source, question)
+    question = jl.ask(maximise="stps", where=["utps >= 100", "power <= 4 kW"])
+    (row,) = list_points(jl.best(source, question))
     frame = listed(made)
     wanted = frame[(frame.utps >= 100.0) & (frame.power <= 4e3)].stps.max()
     assert row["stps"] == pytest.approx(wanted, rel=1e-6)
@@ -74,15 +75,15 @@ def test_two_targets_are_both_kept(source, made):
 
 
 def test_what_does_not_fit_is_never_the_best(source):
-    question = jl.ask(minimise="bytes_per_chip", targets=["capacity_utilisation >= 0.9"], count=99)
-    rows = jl.best(source, question)
+    question = jl.ask(minimise="bytes_per_chip", where=["capacity_utilisation >= 0.9"], count=99)
+    rows = list_points(jl.best(source, question))
     assert rows
     assert all(row["capacity_utilisation"] <= 1.0 for row in rows)
 
 
 def test_the_frontier_is_that_of_brute_force_near_the_target(source, made):
-    question = jl.ask(maximise="stps", targets=["utps >= 100"])
-    rows = jl.frontier_near(source, question, factor=1.5)
+    question = jl.ask(maximise="stps", where=["utps >= 100"])
+    rows = list_points(jl.frontier_near(source, question, factor=1.5))
     frame = listed(made)
     near = frame[(frame.utps >= 100 / 1.5) & (frame.utps <= 150)][["utps", "stps"]].to_numpy()
     best = [p for p in near if not ((near >= p).all(axis=1) & (near > p).any(axis=1)).any()]
@@ -91,8 +92,8 @@ def test_the_frontier_is_that_of_brute_force_near_the_target(source, made):
 
 
 def test_a_frontier_may_minimise_both(source, made):
-    question = jl.ask(minimise="power", targets=["tpot <= 10 ms/token"])
-    rows = jl.frontier_near(source, question)
+    question = jl.ask(minimise="power", where=["tpot <= 10 ms/token"])
+    rows = list_points(jl.frontier_near(source, question))
     frame = listed(made)
     near = frame[(frame.tpot >= 0.005) & (frame.tpot <= 0.02)]
     assert rows[0]["tpot"] == pytest.approx(near.tpot.min(), rel=1e-6)
@@ -100,18 +101,51 @@ def test_a_frontier_may_minimise_both(source, made):
 
 
 def test_none_is_an_answer(source):
-    assert jl.best(source, jl.ask(maximise="stps", targets=["utps >= 1e9"])) == []
+    question = jl.ask(maximise="stps", where="utps >= 1e9", also="limit")
+    for found in (jl.best(source, question), jl.frontier_near(source, question)):
+        assert found.sizes["point"] == 0
+        assert set(found.data_vars) == {"stps", "utps", "limit"}
+        assert set(AXES) <= set(found.coords)
+        assert found.utps.attrs["si_unit"] == "token/s"
+        assert list_points(found) == []
+
+
+def test_a_grid_and_its_result_answer_alike(made):
+    question = jl.ask(minimise="power", where=["utps >= 100"], count=3, also="limit")
+    by_grid, by_result = (jl.best(made / name, question) for name in ("grid.toml", "out.nc"))
+    for name in ("limit", *AXES):
+        np.testing.assert_array_equal(by_grid[name], by_result[name])
+    for name in ("power", "utps"):
+        np.testing.assert_allclose(by_grid[name], by_result[name], rtol=1e-6)
+    for name in ("power", "utps", *AXES):
+        assert by_grid[name].attrs == by_result[name].attrs
+    assert by_grid.attrs["content_hash"] == by_result.attrs["content_hash"]
+
+
+def test_where_and_targets_are_two_names_of_one_thing():
+    target = "utps >= 300"
+    asked = [jl.ask(maximise="stps", **{name: target}) for name in ("where", "targets")]
+    assert asked[0] == asked[1] == jl.ask(maximise="stps", where=[target])
+    assert asked[0].targets[0].limit == 300.0
 
 
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        ({}, "give --maximise METRIC or --minimise METRIC"),
-        ({"maximise": "stps", "minimise": "power"}, "says not what is best"),
+        ({}, "neither of maximise and minimise is given"),
+        ({"maximise": "stps", "minimise": "power"}, "both of maximise and minimise"),
         ({"maximise": "stsp"}, "unknown metric 'stsp'; did you mean stps"),
-        ({"maximise": "limit"}, "a code has no best"),
+        ({"maximise": "limit"}, "'limit' is a category and cannot be ranked"),
+        (
+            {"maximise": "stps", "where": ["utps >= 300", "utps <= 100"]},
+            "no point has utps >= 300 token/s and utps <= 100 token/s",
+        ),
+        (
+            {"maximise": "stps", "where": "utps >= 3", "targets": "utps >= 3"},
+            "two names of the same; give where alone",
+        ),
         ({"maximise": "stps", "count": 0}, "must be at least 1"),
-        ({"maximise": "stps", "targets": ["fast"]}, "is no target"),
+        ({"maximise": "stps", "where": ["fast"]}, "is no target"),
     ],
 )
 def test_a_question_that_cannot_be_is_refused(question, message):
@@ -122,8 +156,8 @@ def test_a_question_that_cannot_be_is_refused(question, message):
 def test_a_frontier_needs_a_target_and_room(source):
     with pytest.raises(InputError, match="a frontier needs a target"):
         jl.frontier_near(source, jl.ask(maximise="stps"))
-    question = jl.ask(maximise="stps", targets=["utps >= 100"])
-    with pytest.raises(InputError, match=r"near = 1\.0: must exceed 1"):
+    question = jl.ask(maximise="stps", where=["utps >= 100"])
+    with pytest.raises(InputError, match=r"factor = 1\.0: must exceed 1"):
         jl.frontier_near(source, question, factor=1.0)
 
 
@@ -134,7 +168,7 @@ def test_a_result_must_hold_what_is_asked(made, tmp_path):
         few = dataset[["utps"]].load()
     few.to_netcdf(tmp_path / "utps.nc")
     with pytest.raises(InputError, match="has no power, stps; sweep the grid again"):
-        jl.best(tmp_path / "utps.nc", jl.ask(maximise="stps", targets=["power <= 4 kW"]))
+        jl.best(tmp_path / "utps.nc", jl.ask(maximise="stps", where=["power <= 4 kW"]))
     with pytest.raises(InputError, match="a result cannot be set otherwise"):
         jl.best(path, jl.ask(maximise="stps"), overrides={"seq_len": "1"})
 

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+import pint
 import pytest
 
 import jaxlimits as jl
@@ -136,3 +138,43 @@ def test_the_batch_at_which_compute_overtakes_memory_is_the_ridge():
         jl.evaluate("llama3-8b", "h100", batch_size=found.value + step, **fixed) for step in (-1, 0)
     )
     assert below.compute_to_memory < 1.0 <= above.compute_to_memory
+
+
+def test_a_number_is_a_target_of_tokens_a_second_in_si_units():
+    point = ("llama3-8b", "h200")
+    by_text = jl.solve(*point, solve_for="mem_bw", target="utps >= 500 token/s")
+    units = pint.UnitRegistry()
+    units.define("token = [token]")
+    for target in (500, np.float32(500.0), units("0.5 token / millisecond"), "500 token/s"):
+        assert jl.solve(*point, solve_for="mem_bw", target=target).value == by_text.value
+    of_the_system = jl.solve(*point, solve_for="mem_bw", target=500, of="stps")
+    assert of_the_system.asked.metric == "stps"
+    assert of_the_system.value == pytest.approx(by_text.value)  # one user, one replica
+
+
+def test_ends_and_candidates_may_be_quantities_and_numbers_of_numpy():
+    units = pint.UnitRegistry()
+    ends = {"low": units("1 TB/s"), "high": "8 TB/s"}
+    found = jl.solve("llama3-8b", "h200", solve_for="mem_bw", target=500, **ends)
+    assert (found.asked.low, found.asked.high) == (1e12, 8e12)
+    sizes = jl.solve("llama3-8b", "h200", solve_for="tp_size", target=1, among=np.array([2, 1]))
+    assert sizes.asked.candidates == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"target": 0.01, "of": "tpot"}, "must tpot be at most that, or at least"),
+        ({"target": 3, "of": "utpz"}, "solve: of: unknown metric 'utpz'; did you mean utps"),
+        ({"target": "stps >= 3", "of": "utps"}, "names a metric of its own, beside of = 'utps'"),
+        ({"target": "3 s"}, "'3 s': s is a time"),
+        ({"target": [1, 2]}, "solve: target: holds 2 values, where one is due"),
+        ({"target": 3, "low": 3}, "from = 3: a bare number"),
+        ({"target": 3, "high": [1, 2]}, "to: holds 2 values"),
+        ({"target": 3, "among": [[1], 2]}, "among: holds 1 values"),
+        ({"target": "fast"}, "solve: target = 'fast': is no target"),
+    ],
+)
+def test_a_target_that_cannot_be_read_is_refused(asked, says):
+    with pytest.raises(jl.InputError, match=says):
+        jl.solve("llama3-8b", "h200", solve_for="mem_bw", **asked)

@@ -1,0 +1,164 @@
+"""A table of measured decode rates: constants that are fitted to it, and how it compares."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from jaxlimits.calibration import comparison
+from jaxlimits.calibration.calibrate import Calibrated
+from jaxlimits.calibration.calibrate import calibrate as fit_calibration
+from jaxlimits.calibration.cases import choose_fabrics
+from jaxlimits.calibration.comparison import Comparison, LeftOut
+from jaxlimits.calibration.fit_entries import calibration_entry, check_name
+from jaxlimits.calibration.labelled import along_rows
+from jaxlimits.calibration.measured_tables import table_path
+from jaxlimits.calibration.measurements import read_measurements
+from jaxlimits.calibration.priors import FITTED
+from jaxlimits.catalog.loader import Catalog, load_catalog
+from jaxlimits.errors import placed
+from jaxlimits.store.netcdf import check_target, renamed_when_whole
+
+
+@placed("calibrate")
+def calibrate(
+    table: str | Path,
+    output: str | Path | None = None,
+    *,
+    without: Mapping[str, str] | None = None,
+    fields: Sequence[str] = FITTED,
+    stack: str = "vllm",
+    fabrics: Mapping[str, str] | None = None,
+    catalog: Catalog | None = None,
+    name: str = "fitted",
+    source: str = "",
+    force: bool = False,
+) -> Calibrated:
+    """Fit constants of engines to measured decode rates, with their error on unseen machines.
+
+    Parameters
+    ----------
+    table
+        CSV of measurements, or the name of a shipped one: ``"static_batch"``.
+    output
+        Catalog file to write the fit to; nothing is written where it is left out.
+    without
+        Leave rows out that have a value in a column.
+    fields
+        Constants to fit; the others keep the means of their priors.
+    stack, fabrics
+        Each chip's measured all-reduces are those of ``STACK-CHIP``, unless they are named by chip.
+    catalog
+        Where names are looked up; the shipped one by default.
+    name, source
+        Name of the calibration in the file, and where the measurements are from.
+    force
+        Replace an existing file.
+
+    Returns
+    -------
+    Calibrated
+        ``fit`` has the constants; ``rows`` is a dataset: each measurement, what the fit and the
+        limit say of it, and its error when its machine and model are left out.
+
+    Raises
+    ------
+    InputError
+        A table that cannot be read, unknown constants, rows of one machine and model, too few.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> fitted = jl.calibrate("static_batch", without={"model": "DeepSeek-V3.2 (DSA)"})
+    >>> fitted.rows.sizes["row"], 0.04 < float(abs(fitted.rows.error).mean()) < 0.08
+    (41, True)
+    """
+    catalog, path = catalog or load_catalog(), table_path(str(table))
+    if output is not None:
+        check_target(Path(output), force=force)
+    check_name(name, catalog.calibrations, where="name")
+    left_out = dict(without or {})
+    measurements = read_measurements(path, catalog, without=left_out)
+    chips = (each.chip for each in measurements)
+    named = choose_fabrics(chips, catalog, stack=stack, named=fabrics or {}, where="fabrics")
+    fitted = fit_calibration(measurements, catalog, fabrics=named, fields=tuple(fields))
+    if output is not None:
+        entry = calibration_entry(name, fitted, path, source=source, without=left_out)
+        with renamed_when_whole(Path(output), force=force) as partial:
+            partial.write_text(entry, encoding="utf-8")
+    return fitted
+
+
+@placed("compare")
+def compare(
+    table: str | Path = "measured",
+    *,
+    calibration: str = "vllm",
+    stack: str = "vllm",
+    catalog: Catalog | None = None,
+) -> xr.Dataset:
+    """Put the limit, a calibrated prediction and measured rates side by side.
+
+    Parameters
+    ----------
+    table
+        CSV of decode rates, or the name of a shipped one: ``"measured"``, ``"static_batch"``.
+    calibration
+        Calibration to predict with, by its name in the catalog.
+    stack
+        Whose measured all-reduces the prediction takes.
+    catalog
+        Where names are looked up; the shipped one by default.
+
+    Returns
+    -------
+    xarray.Dataset
+        Along ``row``: rates of one user [token/s], measured, predicted and of the limit; the
+        prediction's error and the achieved share of the limit [1]. Along ``left_out``: why the
+        other rows are no plain decode at a fixed batch.
+
+    Raises
+    ------
+    InputError
+        A table that cannot be read, an unknown calibration, no row that can be compared.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> rates = jl.compare("static_batch")
+    >>> bool((rates.achieved < 1.0).all())
+    True
+    """
+    found = catalog or load_catalog()
+    path = table_path(str(table))
+    rows, left_out = comparison.compare(path, found, calibration=calibration, stack=stack)
+    return _labelled(rows, left_out)
+
+
+def _labelled(rows: Sequence[Comparison], left_out: Sequence[LeftOut]) -> xr.Dataset:
+    """Return a comparison along ``row``, and along ``left_out`` why other rows have no part."""
+    compared = along_rows(
+        [
+            {
+                "line": int(row.line),
+                **{name: getattr(row, name) for name in ("system", "engine", "model")},
+                **{name: getattr(row, name) for name in ("batch_size", "seq_len")},
+                "measured_utps": row.measured,
+                "calibrated_utps": row.calibrated,
+                "lower_utps": row.lower,
+                "upper_utps": row.upper,
+                "limit_utps": row.limit,
+                "error": row.error,
+                "achieved": row.achieved,
+            }
+            for row in rows
+        ]
+    )
+    names = {"line": "left_out_line", "system": "left_out_system", "model": "left_out_model"}
+    known = {
+        name: ("left_out", np.array([getattr(row, own) for row in left_out], dtype=np.str_))
+        for own, name in names.items()
+    }
+    why = np.array([row.why for row in left_out], dtype=np.str_)
+    return compared.assign(why=("left_out", why)).assign_coords(known)
