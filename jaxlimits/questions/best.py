@@ -98,7 +98,7 @@ def ask(
     3
     """
     if (maximise is None) == (minimise is None):
-        remedy = "give --maximise METRIC or --minimise METRIC"
+        remedy = "give `maximise=METRIC` or `minimise=METRIC`"
         raise InputError("says not what is best", where=where, remedy=remedy)
     objective = maximise or minimise or ""
     for name in (objective, *also):
@@ -219,7 +219,7 @@ def frontier_near(
     True
     """
     if not question.targets:
-        remedy = "give --where, as --where 'utps >= 50'"
+        remedy = "give one, as `where='utps >= 50'`"
         raise InputError("a frontier needs a target", where="best", remedy=remedy)
     if factor <= 1.0:
         raise InputError("must exceed 1", where="best", key="near", value=factor)
