@@ -26,7 +26,8 @@ def _facts() -> Iterator[tuple[str, str]]:
     import h5py
     import netCDF4
 
-    from jaxlimits.engine.hardware import compilation_cache, device_lines
+    from jaxlimits.engine.hardware import device_lines
+    from jaxlimits.engine.program_cache import keep_programs
 
     yield "jaxlimits", version("jaxlimits")
     yield "Python", f"{platform.python_version()} ({platform.python_implementation()})"
@@ -36,4 +37,5 @@ def _facts() -> Iterator[tuple[str, str]]:
     yield "netCDF4", f"{version('netCDF4')} ({libraries})"
     yield "h5py", f"{version('h5py')} (HDF5 {h5py.version.hdf5_version})"
     yield "devices", "; ".join(device_lines())
-    yield "cache", compilation_cache()
+    cache = keep_programs()
+    yield "cache", f"{cache}, {cache.size / 1e6:,.1f} MB"

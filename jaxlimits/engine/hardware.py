@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from pathlib import Path
 
 import jax
 
@@ -18,12 +17,3 @@ def device_words() -> str:
 def device_lines() -> list[str]:
     """Return each device of this process as JAX names it, with its kind and its platform."""
     return [f"{device} ({device.device_kind}, {device.platform})" for device in jax.devices()]
-
-
-def compilation_cache() -> str:
-    """Return where compiled programs are kept between processes, and how large that is."""
-    folder = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
-    if not folder:
-        return "off"
-    size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-    return f"{folder} ({size / 1e6:,.1f} MB)"

@@ -5,6 +5,7 @@ from importlib.metadata import version
 import jax
 import pytest
 
+from jaxlimits.engine.program_cache import ProgramCache
 from tests.command_line import run
 
 
@@ -13,20 +14,17 @@ def test_the_version_is_printed_alone():
 
 
 def test_a_report_of_an_issue_states_versions_devices_and_the_cache(tmp_path, monkeypatch):
-    (tmp_path / "kept").write_bytes(bytes(2_500_000))
-    before = jax.config.jax_compilation_cache_dir
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
-    try:
-        done = run("--version", "--verbose")
-    finally:
-        jax.config.update("jax_compilation_cache_dir", before)
+    (tmp_path / "program-cache").write_bytes(bytes(2_500_000))
+    kept = ProgramCache(folder=tmp_path, note="(of a test)")
+    monkeypatch.setattr("jaxlimits.engine.program_cache.keep_programs", lambda: kept)
+    done = run("--version", "--verbose")
     assert (done.code, done.err) == (0, "")
     facts = dict(line.split(maxsplit=1) for line in done.out.splitlines())
     packages = ("jaxlimits", "jax", "jaxlib", "equinox", "numpy", "xarray")
     assert {name: facts[name] for name in packages} == {name: version(name) for name in packages}
     assert "HDF5" in facts["netCDF4"]
     assert f"{jax.devices()[0]}" in facts["devices"]
-    assert facts["cache"] == f"{tmp_path} (2.5 MB)"
+    assert facts["cache"] == f"{tmp_path} (of a test), 2.5 MB"
     assert {"Python", "platform", "h5py"} <= set(facts)
 
 
