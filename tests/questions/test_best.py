@@ -106,7 +106,7 @@ def test_none_is_an_answer(source):
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        ({}, "give --maximise METRIC or --minimise METRIC"),
+        ({}, "give `maximise=METRIC` or `minimise=METRIC`"),
         ({"maximise": "stps", "minimise": "power"}, "says not what is best"),
         ({"maximise": "stsp"}, "unknown metric 'stsp'; did you mean stps"),
         ({"maximise": "limit"}, "a code has no best"),

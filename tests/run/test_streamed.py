@@ -212,7 +212,7 @@ def test_a_damaged_identity_is_said(grid, tmp_path, counted):
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
     (streamed.shards_folder(output) / "sweep.json").write_text("{", encoding="utf-8")
-    with pytest.raises(jl.ResultError, match=r"sweep\.json is damaged.*--force"):
+    with pytest.raises(jl.ResultError, match=r"sweep\.json is damaged.*`force=True`"):
         jl.sweep(grid, output, memory=MEMORY, resume=True)
 
 
@@ -323,7 +323,7 @@ def test_a_finished_sweep_is_left_as_it_is(grid, tmp_path, whole, counted):
     found = jl.sweep(grid, output, memory=MEMORY, resume=True)
     assert (counted.computed, output.stat().st_mtime_ns) == (0, before)
     assert "best" in found
-    with pytest.raises(jl.ResultError, match=r"another sweep; choose another name.*--force"):
+    with pytest.raises(jl.ResultError, match=r"another sweep; choose another name.*`force=True`"):
         jl.sweep(grid, output, memory=2 * MEMORY, resume=True)
     with pytest.raises(jl.ResultError, match="exists"):
         jl.sweep(grid, output, memory=MEMORY)
