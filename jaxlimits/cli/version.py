@@ -10,10 +10,10 @@ _PACKAGES = ("jax", "jaxlib", "equinox", "numpy", "xarray")
 
 def show_version(*, verbose: bool) -> None:
     """Print the version, or a block with those of everything that results depend on."""
-    from importlib.metadata import version
+    from jaxlimits._version import __version__
 
     if not verbose:
-        typer.echo(version("jaxlimits"))
+        typer.echo(__version__)
         return
     from jaxlimits.cli.tables import label, print_table, text
 
@@ -26,10 +26,11 @@ def _facts() -> Iterator[tuple[str, str]]:
     import h5py
     import netCDF4
 
+    from jaxlimits._version import __version__
     from jaxlimits.engine.hardware import device_lines
     from jaxlimits.engine.program_cache import keep_programs
 
-    yield "jaxlimits", version("jaxlimits")
+    yield "jaxlimits", __version__
     yield "Python", f"{platform.python_version()} ({platform.python_implementation()})"
     yield "platform", platform.platform()
     yield from ((name, version(name)) for name in _PACKAGES)
@@ -37,5 +38,4 @@ def _facts() -> Iterator[tuple[str, str]]:
     yield "netCDF4", f"{version('netCDF4')} ({libraries})"
     yield "h5py", f"{version('h5py')} (HDF5 {h5py.version.hdf5_version})"
     yield "devices", "; ".join(device_lines())
-    cache = keep_programs()
-    yield "cache", f"{cache}, {cache.size / 1e6:,.1f} MB"
+    yield "cache", f"{keep_programs()}"

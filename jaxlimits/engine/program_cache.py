@@ -45,8 +45,7 @@ class ProgramCache:
         """Describe the cache in one line, for a report of an issue."""
         if self.folder is None:
             return f"off ({self.note})"
-        size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
-        return f"{self.folder} ({size / 1e6:,.1f} MB, {self.note})"
+        return f"{self.folder} ({self.size / 1e6:,.1f} MB, {self.note})"
 
     @property
     def size(self) -> int:

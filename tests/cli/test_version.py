@@ -5,26 +5,28 @@ from importlib.metadata import version
 import jax
 import pytest
 
+import jaxlimits
 from jaxlimits.engine.program_cache import ProgramCache
 from tests.command_line import run
 
 
 def test_the_version_is_printed_alone():
-    assert run("--version") == (0, f"{version('jaxlimits')}\n", "")
+    assert run("--version") == (0, f"{jaxlimits.__version__}\n", "")
 
 
 def test_a_report_of_an_issue_states_versions_devices_and_the_cache(tmp_path, monkeypatch):
     (tmp_path / "program-cache").write_bytes(bytes(2_500_000))
-    kept = ProgramCache(folder=tmp_path, note="(of a test)")
+    kept = ProgramCache(folder=tmp_path, note="of a test")
     monkeypatch.setattr("jaxlimits.engine.program_cache.keep_programs", lambda: kept)
     done = run("--version", "--verbose")
     assert (done.code, done.err) == (0, "")
     facts = dict(line.split(maxsplit=1) for line in done.out.splitlines())
-    packages = ("jaxlimits", "jax", "jaxlib", "equinox", "numpy", "xarray")
+    packages = ("jax", "jaxlib", "equinox", "numpy", "xarray")
     assert {name: facts[name] for name in packages} == {name: version(name) for name in packages}
+    assert facts["jaxlimits"] == jaxlimits.__version__
     assert "HDF5" in facts["netCDF4"]
     assert f"{jax.devices()[0]}" in facts["devices"]
-    assert facts["cache"] == f"{tmp_path} (of a test), 2.5 MB"
+    assert facts["cache"] == f"{tmp_path} (2.5 MB, of a test)"
     assert {"Python", "platform", "h5py"} <= set(facts)
 
 
