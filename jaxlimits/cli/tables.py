@@ -76,7 +76,8 @@ def print_table(columns: Sequence[Column], rows: Iterable[Row], *, indent: int =
         if place:
             typer.echo()
         chosen = [columns[i] for i in block]
-        widths = _shrunk(chosen, [natural[i] for i in block], room, least=1)
+        readable = _shrunk(chosen, [natural[i] for i in block], room, least=_NARROWEST_TEXT)
+        widths = _shrunk(chosen, readable, room, least=1)  # where nothing but this fits
         for line, is_heading in _rendered(chosen, widths, _kept(rows, block), styled=at_terminal):
             typer.echo(_filled(line, width) if is_heading else " " * indent + line)
 

@@ -71,6 +71,14 @@ def test_a_text_wraps_inside_its_column(at_width):
     assert lines[first + 1][start] != " "
 
 
+def test_two_texts_share_what_room_there_is(at_width):
+    columns = (number("line"), text("measured on"), text("why"))
+    lines = at_width(60, columns, [("31", "8xB200 " * 7, "drafts tokens " * 6)])
+    assert lines[0].index("why") - lines[0].index("measured on") >= 24
+    assert lines[0].index("why") <= 60 - 24
+    assert "drafts tokens" in lines[1]
+
+
 def test_columns_that_do_not_fit_follow_below_with_the_first_beside_them(at_width):
     columns = (label("chip"), *(number(f"metric_{i}") for i in range(6)))
     rows = [(name, *(f"{i}.5" for i in range(6))) for name in ("h100", "b200")]
