@@ -1,4 +1,8 @@
-"""The errors and warnings a user can meet, and the nearest names for a mistyped one."""
+"""The errors and warnings a user can meet, and the nearest names for a mistyped one.
+
+Messages name parameters of Python in backquotes, as `force=True`, and a selection of a dataset as
+`.sel(seq_len=4096)`: the command line shows its options in their place.
+"""
 
 import contextlib
 import difflib
@@ -106,6 +110,13 @@ class ResultError(OSError):
     ...     print(error)
     no_such.nc: no such file
     """
+
+
+class UnfinishedSweepError(ResultError):
+    """A sweep stopped before its end; what is done is kept, and the sweep can go on from there."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}; what is done is kept, continue with `resume=True`"
 
 
 class ResultWarning(UserWarning):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxlimits.cli.examples import FIRST
+from jaxlimits.cli.registry import commands
 
 ROOT = Path(__file__).parents[1]
 HIDDEN = ("PYTHONPATH", "VIRTUAL_ENV", "JAX_COMPILATION_CACHE_DIR")
@@ -31,7 +31,7 @@ def test_what_help_proposes_works_in_a_fresh_environment(tmp_path):
     do(sys.executable, "-m", "venv", "fresh")
     programs = tmp_path / "fresh" / "bin"
     do(str(programs / "pip"), "install", "-q", f"{ROOT}[plot,explore]")
-    for line in FIRST:
+    for line in (each.examples[0] for each in commands().values() if each.for_newcomers):
         command, *rest = shlex.split(line)
         assert do(str(programs / command), *rest).stderr == ""
     assert {"smoke.nc", "smoke.svg"} <= {path.name for path in tmp_path.iterdir()}

@@ -180,9 +180,9 @@ def _predicted_from_others(sample: Sample, fields: Sequence[str]) -> Rows:
 def _check_fields(fields: Sequence[str]) -> None:
     for name in fields:
         if name not in PRIORS:
-            raise unknown_name("constant", name, PRIORS, where="--fit")
+            raise unknown_name("constant", name, PRIORS, where="`fields`")
     if not fields or len(set(fields)) != len(fields):
-        raise InputError("names no constant, or one twice", where="--fit", value=list(fields))
+        raise InputError("names no constant, or one twice", where="`fields`", value=list(fields))
 
 
 def _check_rows(measurements: Sequence[Measurement], fields: Sequence[str]) -> None:

@@ -155,7 +155,7 @@ def _refuse_same_name(tables: Sequence[AllReduces], *, where: str) -> None:
     for table in tables:
         if table.name in seen:
             problem = f"has {table.chip} in {seen[table.name].stack} and in {table.stack}"
-            remedy = "leave one out with --without stack=VERSION"
+            remedy = "leave one of them out by its stack (`without`)"
             raise InputError(problem, where=where, remedy=remedy)
         seen[table.name] = table
 

@@ -1,4 +1,4 @@
-"""Fits as entries of a catalog: text that any command reads with ``--catalog``."""
+"""Fits as entries of a catalog: text that a catalog reads."""
 
 import datetime
 import hashlib
@@ -99,7 +99,7 @@ def fabric_entry(fitted: FabricFit, table: Path, *, source: str = "") -> str:
     own = fitted.table
     words = {
         "title": f"All-reduces of {own.stack} on {own.chip}",
-        "source": source or f"{table.name}, as given to `jaxlimits calibrate --all-reduce`",
+        "source": source or f"{table.name}, as given to the fit of all-reduces",
         "note": (
             f"Mean error {fitted.error:.1%} on {len(own.times)} measured times, "
             f"at most {fitted.largest_error:.0%}."

@@ -89,9 +89,7 @@ def read_table(path: str | Path, *, required: Iterable[str]) -> list[Row]:
     return rows
 
 
-def selected(
-    rows: list[Row], *, without: Mapping[str, str], where: str, option: str = "--without"
-) -> list[Row]:
+def selected(rows: list[Row], *, without: Mapping[str, str], where: str) -> list[Row]:
     """Return the rows of which no named column has the value named with it.
 
     Raises
@@ -101,14 +99,14 @@ def selected(
     """
     for column, value in without.items():
         if column not in rows[0].cells:
-            raise unknown_name("column", column, rows[0].cells, where=option)
+            raise unknown_name("column", column, rows[0].cells, where="`without`")
         values = {row.cells[column] for row in rows}
         if value not in values:
             problem = f"no row of {where} has {column} = {value!r}"
-            raise InputError(problem, where=option, remedy=suggestion(value, values))
+            raise InputError(problem, where="`without`", remedy=suggestion(value, values))
         rows = [row for row in rows if row.cells[column] != value]
         if not rows:
-            raise InputError("leaves no row", where=option, key=column, value=value)
+            raise InputError("leaves no row", where="`without`", key=column, value=value)
     return rows
 
 

@@ -1,6 +1,7 @@
 """The command line: ``jaxlimits COMMAND``.
 
-Each command imports what it needs when it runs, so that ``--help`` and ``catalog`` answer at once.
+The commands are the files ``NAME_command.py`` of this folder. Each imports what it needs when it
+runs, so that ``--help`` and ``catalog`` answer at once.
 """
 
 import contextlib
@@ -8,28 +9,14 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Annotated
 
 import typer
 
-from jaxlimits.cli import best_command as best
-from jaxlimits.cli import calibrate_command as calibrate
-from jaxlimits.cli import catalog_command as catalog
-from jaxlimits.cli import compare_command as compare
-from jaxlimits.cli import explore_command as explore
-from jaxlimits.cli import export_command as export
-from jaxlimits.cli import info_command as info
-from jaxlimits.cli import optimise_command as optimise
-from jaxlimits.cli import pack_command as pack
-from jaxlimits.cli import plot_command as plot
-from jaxlimits.cli import point_command as point
-from jaxlimits.cli import report_command as report
-from jaxlimits.cli import solve_command as solve
-from jaxlimits.cli import study_command as study
-from jaxlimits.cli import sweep_command as sweep
-from jaxlimits.cli import uncertainty_command as uncertainty
-from jaxlimits.cli import validate_command as validate
-from jaxlimits.cli.examples import EXAMPLES, FIRST, shown
+from jaxlimits.cli.flags import flags_of, in_flags
+from jaxlimits.cli.registry import commands
+from jaxlimits.cli.version import show_version
 from jaxlimits.errors import InputError, ResultError, ResultWarning
 
 EXIT_OUTPUT, EXIT_INPUT = 1, 2
@@ -37,33 +24,42 @@ EXIT_OUTPUT, EXIT_INPUT = 1, 2
 _ENDED = {128 + signal.SIGINT: "interrupted", 128 + signal.SIGTERM: "terminated"}
 """What is said where a signal ended the command, by its exit code."""
 
+
+def _lines(title: str, examples: Iterable[str]) -> str:
+    """The end of a help page; an empty line keeps each example on a line of its own."""
+    return "\n\n".join([title, *examples])
+
+
 app = typer.Typer(
     name="jaxlimits",
     help="What is the limit of this LLM inference hardware? One point, or millions at once.",
-    epilog=shown(FIRST, "To begin with:"),
+    epilog=_lines(
+        "To begin with:", (c.examples[0] for c in commands().values() if c.for_newcomers)
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("sweep")(sweep.sweep)
-app.command("point")(point.point)
-app.command("uncertainty")(uncertainty.uncertainty)
-app.command("optimise")(optimise.optimise)
-app.command("solve")(solve.solve)
-app.command("best")(best.best)
-app.command("study")(study.study)
-app.command("catalog")(catalog.catalog)
-app.command("info")(info.info)
-app.command("export")(export.export)
-app.command("plot")(plot.plot)
-app.command("explore")(explore.explore)
-app.command("report")(report.report)
-app.command("pack")(pack.pack)
-app.command("calibrate")(calibrate.calibrate)
-app.command("compare")(compare.compare)
-app.command("validate")(validate.validate)
-for registered in app.registered_commands:
-    registered.epilog = shown(EXAMPLES[str(registered.name)], "Examples:")
+for name, command in commands().items():
+    epilog = _lines("Examples:", command.examples)
+    app.command(name, rich_help_panel=command.panel, epilog=epilog)(command.run)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", help="With --version: show what to state in a report of an issue."
+        ),
+    ] = False,
+) -> None:
+    if version:
+        show_version(verbose=verbose)
+        raise typer.Exit
+    if verbose:
+        raise InputError("belongs to --version", where="--verbose", remedy="give both")
 
 
 def main() -> None:
@@ -144,4 +140,7 @@ def _fail(message: object, code: int) -> None:
 
 
 def _say(message: object) -> None:
-    print(f"jaxlimits: {message}", file=sys.stderr)  # noqa: T201
+    """Print a message of any layer, the parameters that it names as options."""
+    group = typer.main.get_command(app)
+    flags = flags_of(group.commands.values())  # pyright: ignore[reportAttributeAccessIssue]
+    print(f"jaxlimits: {in_flags(str(message), flags)}", file=sys.stderr)  # noqa: T201

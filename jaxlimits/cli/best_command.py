@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jaxlimits.cli import completion
-from jaxlimits.cli.options import AsJson, Catalogs, Settings, print_json
+from jaxlimits.cli.options import AsJson, Catalogs, Settings, overrides_of, print_json
+from jaxlimits.cli.registry import Command, Panel
+from jaxlimits.cli.tables import number, print_table, unit_in_title
 
 if TYPE_CHECKING:
     from jaxlimits.questions.labelled_points import Row
@@ -14,34 +16,51 @@ if TYPE_CHECKING:
 def best(
     source: Annotated[
         str,
-        typer.Argument(help="A grid, or a result that is there.", autocompletion=completion.grids),
+        typer.Argument(
+            help="A grid file, the name of a shipped grid, or a result.",
+            autocompletion=completion.grids,
+        ),
     ],
-    maximise: Annotated[str | None, typer.Option(help="Metric of which more is better.")] = None,
-    minimise: Annotated[str | None, typer.Option(help="Metric of which less is better.")] = None,
+    maximise: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="The metric to maximise.")
+    ] = None,
+    minimise: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="The metric to minimise.")
+    ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="TARGET", help="What a point must keep: 'utps >= 50'. Repeatable."),
+        typer.Option(
+            metavar="TARGET",
+            help="A target that each point must meet, as 'utps >= 50'. Repeatable.",
+        ),
     ] = None,
-    count: Annotated[int, typer.Option("--top", help="How many points, best first.")] = 1,
+    count: Annotated[
+        int, typer.Option("--top", help="How many points to show, the best first.")
+    ] = 1,
     also: Annotated[
-        list[str] | None, typer.Option(help="Show this metric too. Repeatable.")
+        list[str] | None, typer.Option(metavar="METRIC", help="Show this metric too. Repeatable.")
     ] = None,
     frontier: Annotated[
-        bool, typer.Option("--frontier", help="The frontier of metric and first target, near it.")
+        bool,
+        typer.Option(
+            "--frontier",
+            help="Show the Pareto frontier of the metric and the first target, near that target.",
+        ),
     ] = False,
-    near: Annotated[float, typer.Option(help="How far from the target, as a factor.")] = 2.0,
-    settings: Settings = None,
+    near: Annotated[
+        float, typer.Option(help="With --frontier: how far from the target to look, as a factor.")
+    ] = 2.0,
+    overrides: Settings = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the best point that keeps a service target, in a grid or in a result."""
+    """Find the best points that meet service targets, in a grid or in a result."""
     from jaxlimits.errors import placed
-    from jaxlimits.grid.spec import parse_overrides
     from jaxlimits.questions import best as design
     from jaxlimits.questions.labelled_points import list_points
     from jaxlimits.questions.question import ask
 
-    asked = {"overrides": parse_overrides(settings or []), "catalog": tuple(catalogs or [])}
+    asked = {"overrides": overrides_of(overrides), "catalog": tuple(catalogs or [])}
     with placed("best"):
         question = ask(
             maximise=maximise, minimise=minimise, where=where or (), count=count, also=also or ()
@@ -62,10 +81,10 @@ def best(
 
 
 def _print_table(rows: "list[Row]") -> None:
-    cells = [[_shown(name, value) for name, value in row.items()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(list(rows[0]), *cells, strict=True)]
-    for line in ([*rows[0]], *cells):
-        typer.echo("  ".join(f"{c:>{w}}" for c, w in zip(line, widths, strict=True)).rstrip())
+    shown = {name: [_shown(name, row[name]) for row in rows] for name in rows[0]}
+    titled = [unit_in_title(name, cells) for name, cells in shown.items()]
+    columns = [number(title) for title, _ in titled]
+    print_table(columns, zip(*(cells for _, cells in titled), strict=True))
 
 
 def _shown(name: str, value: float | int | str) -> str:
@@ -76,3 +95,13 @@ def _shown(name: str, value: float | int | str) -> str:
         return value
     quantity = {**FIELDS, **OUTPUTS}.get(name)
     return f"{value:g}" if quantity is None else show(value, quantity.unit)
+
+
+COMMAND = Command(
+    run=best,
+    panel=Panel.ASK,
+    examples=(
+        "jaxlimits best smoke.nc --where 'utps >= 50' --maximise stps",
+        "jaxlimits best paper --where 'utps >= 100' --maximise stps_per_watt --frontier --near 1.2",
+    ),
+)

@@ -1,12 +1,16 @@
 """``jaxlimits calibrate``: constants of real engines from measured decode rates."""
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jaxlimits.cli.options import AsJson, Catalogs, Force, print_json
+from jaxlimits.cli.pairs import pairs
+from jaxlimits.cli.registry import Command, Panel
+from jaxlimits.cli.tables import Row, label, number, print_table, text
 from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,40 +21,62 @@ if TYPE_CHECKING:
 
 def calibrate(
     table: Annotated[
-        str, typer.Argument(help="CSV of measurements, or a shipped one: static_batch.")
+        str,
+        typer.Argument(
+            help="A CSV file of measurements, or a shipped table: static_batch, all_reduce."
+        ),
     ],
     without: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN=VALUE", help="Leave rows out by a column. Repeatable."),
+        typer.Option(
+            metavar="COLUMN=VALUE", help="Leave out the rows with this value. Repeatable."
+        ),
     ] = None,
-    fit: Annotated[
+    fields: Annotated[
         list[str] | None,
-        typer.Option(metavar="CONSTANT", help="Fit this constant; four by default. Repeatable."),
+        typer.Option(
+            "--fit",
+            metavar="CONSTANT",
+            help="A constant to fit; by default four of them. Repeatable.",
+        ),
     ] = None,
     stack: Annotated[
-        str, typer.Option(help="Take each chip's measured all-reduces from STACK-CHIP.")
+        str,
+        typer.Option(
+            help="Use the all-reduces measured with this software: the fabrics STACK-CHIP."
+        ),
     ] = "vllm",
     fabric: Annotated[
         list[str] | None,
-        typer.Option(metavar="CHIP=NAME", help="Take a chip's all-reduces from here. Repeatable."),
+        typer.Option(
+            metavar="CHIP=NAME", help="Use the all-reduces of this fabric for a chip. Repeatable."
+        ),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Fit nothing: how well does this calibration predict?"),
+        typer.Option(
+            metavar="NAME",
+            help="Fit nothing, and show how well this calibration predicts the table.",
+        ),
     ] = None,
     all_reduce: Annotated[
-        bool, typer.Option("--all-reduce", help="The table measures all-reduces: fit fabrics.")
+        bool, typer.Option("--all-reduce", help="Fit fabrics, to a table of measured all-reduces.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Catalog file to write the fit to.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The catalog file to write the fit to; by default none."
+        ),
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the calibration in that file.")] = "fitted",
-    source: Annotated[str, typer.Option(help="Where the measurements are from.")] = "",
+    name: Annotated[str, typer.Option(help="The name of the calibration in that file.")] = "fitted",
+    source: Annotated[
+        str, typer.Option(help="Where the measurements come from, for that file.")
+    ] = "",
     catalogs: Catalogs = None,
     as_json: AsJson = False,
     force: Force = False,
 ) -> None:
-    """Fit constants of engines to measured decode rates, with their error on unseen machines."""
+    """Fit constants of real engines to measured decode rates."""
     from jaxlimits.calibration.cases import choose_fabrics
     from jaxlimits.calibration.fit_entries import check_name
     from jaxlimits.calibration.measured_tables import table_path
@@ -58,11 +84,11 @@ def calibrate(
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.store.netcdf import check_target
 
-    if against is not None and (output or fit or all_reduce):
+    if against is not None and (output or fields or all_reduce):
         problem = "nothing is fitted, so there is nothing to fit or write"
         raise InputError(problem, where="--against", remedy="leave out -o, --fit, --all-reduce")
     catalog = load_catalog(*(catalogs or []))
-    path, left_out = table_path(table), _pairs(without, "--without")
+    path, left_out = table_path(table), pairs(without, "--without", example="model=llama3-8b")
     if output is not None:
         check_target(output, force=force)
     if all_reduce:
@@ -70,7 +96,7 @@ def calibrate(
         return
     measurements = read_measurements(path, catalog, without=left_out)
     chips = (each.chip for each in measurements)
-    named = _pairs(fabric, "--fabric")
+    named = pairs(fabric, "--fabric", example="h100=vllm-h100")
     fabrics = choose_fabrics(chips, catalog, stack=stack, named=named, where="--fabric")
     if against is not None:
         from jaxlimits.calibration.calibrate import assess
@@ -83,7 +109,7 @@ def calibrate(
     from jaxlimits.calibration.calibrate import calibrate as fit_calibration
     from jaxlimits.calibration.fit_entries import calibration_entry
 
-    fitted = fit_calibration(measurements, catalog, fabrics=fabrics, fields=tuple(fit or FITTED))
+    fitted = fit_calibration(measurements, catalog, fabrics=fabrics, fields=tuple(fields or FITTED))
     print_json(_fitted(fitted)) if as_json else _print_fit(fitted)
     if output is not None:
         entry = calibration_entry(name, fitted, path, source=source, without=left_out)
@@ -111,26 +137,19 @@ def _fit_fabrics(
         ]
         print_json({"fabrics": listed})
     else:
-        for f in fits:
-            error = f"{f.error:>6.1%} mean, {f.largest_error:.0%} largest error"
-            typer.echo(
-                f"{f.table.name:<16} {f.table.stack:<18} {len(f.table.times):>4} rows {error}"
-            )
+        columns = (label("fabric"), label("stack"), number("rows"))
+        errors = (number("mean error"), number("largest error"))
+        rows = [
+            [
+                *(f.table.name, f.table.stack, f"{len(f.table.times)}"),
+                *(f"{f.error:.1%}", f"{f.largest_error:.0%}"),
+            ]
+            for f in fits
+        ]
+        print_table((*columns, *errors), rows)
     if output is not None:
-        text = "\n".join(fabric_entry(f, path, source=source) for f in fits)
-        _write(text, output, force=force, quiet=as_json)
-
-
-def _pairs(texts: Iterable[str] | None, option: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in texts or ():
-        left, equals, right = (part.strip() for part in text.partition("="))
-        if not (left and equals and right):
-            raise InputError("must be two names with = between", where=option, value=text)
-        if left in pairs:
-            raise InputError("is given twice", where=option, key=left, value=right)
-        pairs[left] = right
-    return pairs
+        entries = "\n".join(fabric_entry(f, path, source=source) for f in fits)
+        _write(entries, output, force=force, quiet=as_json)
 
 
 def _write(text: str, output: Path, *, force: bool, quiet: bool) -> None:
@@ -143,56 +162,79 @@ def _write(text: str, output: Path, *, force: bool, quiet: bool) -> None:
 
 
 def _print_fit(fitted: "Calibrated") -> None:
+    _print_rows(fitted.report)
+    typer.echo("\nconstants")
+    print_table((label(), number(), label(), text()), _constants(fitted), indent=2)
+    typer.echo("\nmean absolute error of the time of a step")
+    print_table((label(), number()), _errors(fitted), indent=2)
+    typer.echo("\nall-reduces")
+    chips = sorted({each.chip for each in fitted.report.measurements})
+    without = "the limit's: no measured ones are named"
+    rows = [(chip, fitted.fabrics.get(chip, without)) for chip in chips]
+    print_table((label(), text()), rows, indent=2)
+
+
+def _constants(fitted: "Calibrated") -> Iterator[Row]:
     from jaxlimits.model.calibration import Calibration
     from jaxlimits.model.fields import quantities
     from jaxlimits.units import show
 
     infos, errors = quantities(Calibration), fitted.fit.errors
-    _print_rows(fitted.report)
-    typer.echo("\nconstants")
     for field, value in fitted.fit.values.items():
         unit = infos[field].unit
         deviation = f"± {show(errors[field], unit)}" if field in errors else "held"
-        typer.echo(f"  {field:<18} {show(value, unit):>10} {deviation:<12} {infos[field].meaning}")
-    found = fitted.report.errors
-    typer.echo("\nmean absolute error of the time of a step")
-    typer.echo(f"  calibrated, each machine and model left out  {found.calibrated_unseen:>7.1%}")
-    typer.echo(f"  calibrated, in sample                        {found.calibrated:>7.1%}")
-    typer.echo(f"  the bare limit, nothing fitted               {found.limit:>7.1%}")
-    layer = show(fitted.layer_time, "s")
-    typer.echo(f"  the paper's form, left out                   {found.paper_unseen:>7.1%}")
-    typer.echo(f"  the paper's form, in sample ({layer} a layer) {found.paper:>6.1%}")
-    for chip in sorted({each.chip for each in fitted.report.measurements}):
-        name = fitted.fabrics.get(chip, "the limit's: no measured ones are named")
-        typer.echo(f"  all-reduces of {chip}: {name}")
+        yield field, show(value, unit), deviation, infos[field].meaning
+
+
+def _errors(fitted: "Calibrated") -> list[Row]:
+    from jaxlimits.units import show
+
+    found, layer = fitted.report.errors, show(fitted.layer_time, "s")
+    return [
+        ("calibrated, each machine and model left out", f"{found.calibrated_unseen:.1%}"),
+        ("calibrated, in sample", f"{found.calibrated:.1%}"),
+        ("the bare limit, nothing fitted", f"{found.limit:.1%}"),
+        ("the paper's form, left out", f"{found.paper_unseen:.1%}"),
+        (f"the paper's form, in sample ({layer} a layer)", f"{found.paper:.1%}"),
+    ]
 
 
 def _print_rows(report: "Report") -> None:
-    from jaxlimits.calibration.labelled import report_rows
-
-    typer.echo(
-        f"{'row':>5} {'batch':>6} {'measured':>9} {'calibrated':>10} {'95 % interval':>17} "
-        f"{'error':>7} {'unseen':>7} {'limit':>8}   tokens/s of one user; errors of the step's time"
+    typer.echo("rates in token/s of one user; errors are those of the time of a step\n")
+    unseen = (number("unseen"),) if report.fitted else ()
+    columns = (
+        *(number("row"), number("batch"), number("measured"), number("calibrated")),
+        *(number("95 % interval"), number("error"), *unseen, number("limit")),
     )
-    previous = ""
-    for row in report_rows(report):
-        if row["group"] != previous:
-            typer.echo(row["group"])
-        previous = row["group"]
-        interval = f"{row['lower_utps']:.1f} - {row['upper_utps']:.1f}"
-        unseen = f"{row['error_unseen']:>+7.1%}" if report.fitted else f"{'':>7}"
-        typer.echo(
-            f"{row['line']:>5} {row['batch_size']:>6.0f} {row['measured_utps']:>9.1f} "
-            f"{row['calibrated_utps']:>10.1f} {interval:>17} {row['error']:>+7.1%} {unseen} "
-            f"{row['limit_utps']:>8.1f}"
-        )
+    print_table(columns, _shown_rows(report))
     if not report.fitted:
         typer.echo("\nmean absolute error of the time of a step, nothing fitted to these rows")
-        for group, error in report.group_errors(report.prediction.t_step).items():
-            typer.echo(f"  {error:>7.1%}  {group}")
-        typer.echo(
-            f"  {report.errors.calibrated:>7.1%}  all rows; bare limit {report.errors.limit:.1%}"
-        )
+        by_group = report.group_errors(report.prediction.t_step).items()
+        rows = [
+            *((f"{error:.1%}", group) for group, error in by_group),
+            (f"{report.errors.calibrated:.1%}", "all rows"),
+            (f"{report.errors.limit:.1%}", "all rows, the bare limit"),
+        ]
+        print_table((number(), text()), rows, indent=2)
+
+
+def _shown_rows(report: "Report") -> Iterator[Row]:
+    """Rows under the name of their group."""
+    from jaxlimits.calibration.labelled import report_rows
+
+    for group, rows in itertools.groupby(report_rows(report), key=lambda row: row["group"]):
+        yield group
+        for row in rows:
+            unseen = (f"{row['error_unseen']:+.1%}",) if report.fitted else ()
+            yield (
+                *(f"{row['line']}", f"{row['batch_size']:.0f}", f"{row['measured_utps']:.1f}"),
+                *(f"{row['calibrated_utps']:.1f}", _interval(row), f"{row['error']:+.1%}"),
+                *(*unseen, f"{row['limit_utps']:.1f}"),
+            )
+
+
+def _interval(row: dict[str, Any]) -> str:
+    return f"{row['lower_utps']:.1f} - {row['upper_utps']:.1f}"
 
 
 def _report(report: "Report") -> dict[str, Any]:
@@ -220,3 +262,13 @@ def _fitted(fitted: "Calibrated") -> dict[str, Any]:
         "fabrics": fitted.fabrics,
         **_report(fitted.report),
     }
+
+
+COMMAND = Command(
+    run=calibrate,
+    panel=Panel.COMPARE,
+    examples=(
+        "jaxlimits calibrate static_batch --without 'model=DeepSeek-V3.2 (DSA)' --name mine"
+        " -o mine.toml",
+    ),
+)

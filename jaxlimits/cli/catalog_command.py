@@ -17,6 +17,8 @@ from jaxlimits.catalog.model_config import is_model_config, read_model_config
 from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.cli import completion
 from jaxlimits.cli.options import AsJson, Catalogs, print_json
+from jaxlimits.cli.registry import Command, Panel
+from jaxlimits.cli.tables import label, print_table, text
 from jaxlimits.errors import unknown_name
 
 
@@ -24,14 +26,17 @@ def catalog(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help=f"One of {', '.join(KINDS)}; all if left out.", autocompletion=completion.kinds
+            help=f"The kind to list: {', '.join(KINDS)}; by default all.",
+            autocompletion=completion.kinds,
         ),
     ] = None,
-    name: Annotated[str | None, typer.Argument(help="One entry, with all it states.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The entry to show, with all that it states.")
+    ] = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """List models, chips, interconnects, fabrics and calibrations, or show one with its source."""
+    """List models, chips, interconnects, fabrics and calibrations, or show one entry."""
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of entry", kind, KINDS)
     entries = _all_entries(catalogs or [])
@@ -58,9 +63,8 @@ def _all_entries(files: list[Path]) -> Entries:
 
 def _show_list(kind: str, entries: Entries) -> None:
     typer.echo(f"{kind}:")
-    width = max(len(name) for name in entries[kind])
-    for name, entry in entries[kind].items():
-        typer.echo(f"  {name:<{width}}  {entry.words.get('title', '')}")
+    rows = [(name, entry.words.get("title", "")) for name, entry in entries[kind].items()]
+    print_table((label(), text()), rows, indent=2)
 
 
 def _show_entry(entry: Entry, *, as_json: bool) -> None:
@@ -70,17 +74,25 @@ def _show_entry(entry: Entry, *, as_json: bool) -> None:
         )
         return
     typer.echo(f"{entry.name}: {entry.words.get('title', '')}")
-    for word in ("source", "note"):
-        if word in entry.words:
-            typer.echo(f"  {word}: {entry.words[word]}")
-    width = max(map(len, entry.raw), default=0)
-    for field, value in entry.raw.items():
-        typer.echo(f"  {field:<{width}}  {value}")
+    said = [(word, entry.words[word]) for word in ("source", "note") if word in entry.words]
+    stated = [(field, str(value)) for field, value in entry.raw.items()]
+    print_table((label(), text()), [*said, *stated], indent=2)
     if entry.fit:
         typer.echo("  fit:")
-    for key, value in entry.fit.items():
-        typer.echo(f"    {key}: {value}")
+        rows = [(key, str(value)) for key, value in entry.fit.items()]
+        print_table((label(), text()), rows, indent=4)
 
 
 def _fit(entry: Entry) -> dict[str, object]:
     return {"fit": entry.fit} if entry.fit else {}
+
+
+COMMAND = Command(
+    run=catalog,
+    panel=Panel.LOOK,
+    examples=(
+        "jaxlimits catalog",
+        "jaxlimits catalog chips",
+        "jaxlimits catalog llms deepseek-v3",
+    ),
+)

@@ -1,38 +1,48 @@
 """``jaxlimits compare``: limit, prediction and measurement side by side."""
 
 import dataclasses
+import itertools
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jaxlimits.cli.options import AsJson, Catalogs, Force, check_picture, print_json
+from jaxlimits.cli.registry import Command, Panel
+from jaxlimits.cli.tables import Row, label, number, print_table, text
 from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
-    from jaxlimits.calibration.comparison import Comparison, LeftOut, Peers
+    from jaxlimits.calibration.comparison import Comparison, LeftOut, Peers, Summary
 
 
 def compare(
     table: Annotated[
-        str | None, typer.Argument(help="CSV of decode rates, or static_batch, measured.")
+        str | None,
+        typer.Argument(
+            help="A CSV file of decode rates, or a shipped table: static_batch, measured (default)."
+        ),
     ] = None,
     calibration: Annotated[
-        str, typer.Option(help="Calibration to predict with, by its name in the catalog.")
+        str, typer.Option(help="The calibration to predict with: its name in the catalog.")
     ] = "vllm",
     peers: Annotated[
-        bool, typer.Option("--peers", help="Sixteen cases beside eleven other tools instead.")
+        bool,
+        typer.Option(
+            "--peers", help="Show sixteen cases beside the answers of eleven other tools instead."
+        ),
     ] = False,
     picture: Annotated[
         Path | None,
-        typer.Option("--plot", help="Draw the shares of the limit too: .svg, .png or .pdf."),
+        typer.Option("--plot", help="Also draw the shares of the limit: .svg, .png or .pdf."),
     ] = None,
     force: Force = False,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put the limit, a calibrated prediction and measured rates side by side."""
+    """Compare the limit, a calibrated prediction and measured rates, row by row."""
     from jaxlimits.calibration import comparison
     from jaxlimits.calibration.measured_tables import table_path
     from jaxlimits.catalog.loader import load_catalog
@@ -66,12 +76,7 @@ def compare(
         return
     _print_rows(rows, calibration)
     _print_left_out(left_out)
-    typer.echo("\nmedian share of the limit, mean absolute error of the prediction")
-    for each in summaries:
-        typer.echo(
-            f"  {each.achieved:>6.1%} {each.error:>8.1%}  {each.rows:>3} rows  "
-            f"{each.system} {each.engine}".rstrip()
-        )
+    _print_summaries(summaries)
 
 
 def _draw_rows(rows: "list[Comparison]", calibration: str, picture: Path) -> None:
@@ -106,46 +111,81 @@ def _draw_peers(found: "Peers", picture: Path) -> None:
 
 
 def _print_rows(rows: "list[Comparison]", calibration: str) -> None:
-    typer.echo(
-        f"{'line':>5} {'batch':>6} {'context':>8} {'measured':>9} {'limit':>9} {'achieved':>9} "
-        f"{calibration[:10]:>10} {'95 % interval':>17}   tokens/s of one user"
+    typer.echo("rates in token/s of one user\n")
+    columns = (
+        *(number("line"), number("batch"), number("context"), number("measured")),
+        *(number("limit"), number("achieved"), number(calibration), number("95 % interval")),
     )
-    previous = ""
-    for row in rows:
-        group = f"{row.system} {row.model} {row.engine}".rstrip()
-        if group != previous:
-            typer.echo(group)
-        previous = group
-        interval = f"{row.lower:.1f} - {row.upper:.1f}"
-        typer.echo(
-            f"{row.line:>5} {row.batch_size:>6.0f} {row.seq_len:>8.0f} {row.measured:>9.1f} "
-            f"{row.limit:>9.1f} {row.achieved:>9.1%} {row.calibrated:>10.1f} {interval:>17}"
-        )
+    print_table(columns, _shown_rows(rows))
+
+
+def _shown_rows(rows: "list[Comparison]") -> Iterator[Row]:
+    """Rows under what they were measured on."""
+    for group, own in itertools.groupby(rows, key=_group):
+        yield group
+        for row in own:
+            yield (
+                *(f"{row.line}", f"{row.batch_size:.0f}", f"{row.seq_len:.0f}"),
+                *(f"{row.measured:.1f}", f"{row.limit:.1f}", f"{row.achieved:.1%}"),
+                *(f"{row.calibrated:.1f}", f"{row.lower:.1f} - {row.upper:.1f}"),
+            )
+
+
+def _group(row: "Comparison") -> str:
+    return f"{row.system} {row.model} {row.engine}".rstrip()
 
 
 def _print_left_out(left_out: "list[LeftOut]") -> None:
-    if left_out:
-        typer.echo(f"\nleft out: {len(left_out)} rows that are no points of the model")
-    for row in left_out:
-        typer.echo(f"{row.line:>5} {row.system} {row.model}: {row.why}")
+    if not left_out:
+        return
+    typer.echo(f"\nleft out: {len(left_out)} rows that are no points of the model")
+    rows = [(str(row.line), f"{row.system} {row.model}", row.why) for row in left_out]
+    print_table((number("line"), text("measured on"), text("why")), rows)
+
+
+def _print_summaries(summaries: "list[Summary]") -> None:
+    typer.echo("\nby machine and engine")
+    columns = (label(), number("rows"), number("median share of the limit"), number("mean error"))
+    rows = [
+        [
+            *(f"{each.system} {each.engine}".rstrip(), f"{each.rows}"),
+            *(f"{each.achieved:.1%}", f"{each.error:.1%}"),
+        ]
+        for each in summaries
+    ]
+    print_table(columns, rows, indent=2)
 
 
 def _print_peers(peers: "Peers") -> None:
     typer.echo("milliseconds a token; – where a tool has no answer\n")
     tools = list(peers.assumptions)
-    typer.echo(
-        f"{'':<18} {'jaxlimits':>9} {'by hand':>9}"
-        + "".join(f"{i + 1:>8}" for i in range(len(tools)))
-    )
-    for case in peers.cases:
-        answers = (case.answers[tool] for tool in tools)
-        cells = "".join(f"{_time(answer):>8}" for answer in answers)
-        hand = "–" if case.by_hand is None else f"{case.by_hand:.2f}"
-        typer.echo(f"{case.name:<18} {_time(case.ours):>9} {hand:>9}{cells}")
+    columns = (label("case"), number("jaxlimits"), number("by hand"))
+    numbered = [number(str(place)) for place in range(1, len(tools) + 1)]
+    rows = [
+        [
+            case.name,
+            _time(case.ours),
+            "–" if case.by_hand is None else f"{case.by_hand:.2f}",
+            *(_time(case.answers[tool]) for tool in tools),
+        ]
+        for case in peers.cases
+    ]
+    print_table((*columns, *numbered), rows)
     typer.echo("\nwhy they differ")
-    for number, (tool, assumptions) in enumerate(peers.assumptions.items(), start=1):
-        typer.echo(f"{number:>3} {tool}: {assumptions}")
+    why = enumerate(peers.assumptions.items(), start=1)
+    print_table((number(), label(), text()), [(str(i), tool, words) for i, (tool, words) in why])
 
 
 def _time(answer: float | str) -> str:
     return "–" if isinstance(answer, str) or math.isnan(answer) else f"{answer:.2f}"
+
+
+COMMAND = Command(
+    run=compare,
+    panel=Panel.COMPARE,
+    examples=(
+        "jaxlimits compare measured",
+        "jaxlimits compare measured --plot achieved.svg",
+        "jaxlimits compare --peers",
+    ),
+)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from jaxlimits.cli.options import Catalogs
+from jaxlimits.cli.registry import Command, Panel
 
 
 def explore(
@@ -15,20 +16,24 @@ def explore(
         ),
     ] = None,
     port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Port; the next free one where it is in use.")
+        int,
+        typer.Option(
+            min=1, max=65535, help="The port to listen on; where it is in use, the next free one."
+        ),
     ] = 5006,
     address: Annotated[
-        str, typer.Option(help="Address to listen on; beyond this machine it needs --token.")
+        str,
+        typer.Option(help="The address to listen on; one that other machines reach needs --token."),
     ] = "127.0.0.1",
     token: Annotated[
-        str | None, typer.Option(help="Secret that the address in the browser must have.")
+        str | None, typer.Option(help="A secret that the address in the browser must contain.")
     ] = None,
     browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Whether to open a browser.")
+        bool, typer.Option("--browser/--no-browser", help="Open a browser, or only serve.")
     ] = True,
     catalogs: Catalogs = None,
 ) -> None:
-    """Explore a scenario live: sliders for every field, the map, what binds, what it takes."""
+    """Explore the model in a browser: a slider for every field, a map, what the limit is."""
     from jaxlimits.web.backend import require_browser_figures
 
     require_browser_figures("bokeh", "panel", where="explore")
@@ -43,3 +48,14 @@ def explore(
     if browser and not serving.open_browser(url):
         typer.echo("no browser to open: open that address in one")
     serving.run(server)
+
+
+COMMAND = Command(
+    run=explore,
+    panel=Panel.LOOK,
+    examples=(
+        "jaxlimits explore",
+        "jaxlimits explore smoke.nc --no-browser",
+        "jaxlimits explore paper --port 5010",
+    ),
+)

@@ -1,35 +1,43 @@
 """``jaxlimits export``: a selection of a result as a table, or as a Zarr store."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jaxlimits.cli.next_steps import first_values, shown_metric
 from jaxlimits.cli.options import Force
+from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def export(
-    result: Annotated[Path, typer.Argument(help="A file that `jaxlimits sweep` wrote.")],
-    csv: Annotated[bool, typer.Option("--csv", help="Write comma-separated text.")] = False,
+    result: Annotated[Path, typer.Argument(help="A result of `jaxlimits sweep`.")],
+    csv: Annotated[bool, typer.Option("--csv", help="Write comma-separated values.")] = False,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write Parquet.")] = False,
     zarr: Annotated[
-        bool, typer.Option("--zarr", help="Write a Zarr store, with all that the file says.")
+        bool, typer.Option("--zarr", help="Write a Zarr store that keeps every attribute.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File to write; - for standard output.")
+        Path | None, typer.Option("-o", "--output", help="The file to write; - is standard output.")
     ] = None,
     select: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Keep one value of an axis. Repeatable."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Keep one value of an axis, or several by repeating it."
+        ),
     ] = None,
     variables: Annotated[
-        list[str] | None, typer.Option("--var", help="Keep this variable. Repeatable.")
+        list[str] | None, typer.Option("--var", help="Keep this variable only. Repeatable.")
     ] = None,
     force: Force = False,
 ) -> None:
-    """Write a result, or a selection of it, as a table of one row a point, or as a Zarr store."""
-    from jaxlimits.results.tables import selection, table, write_csv, write_parquet
+    """Write a result or a part of it as a table, with one row for each point, or as Zarr."""
+    from jaxlimits.cli.selection import selection
+    from jaxlimits.results.tables import table, write_csv, write_parquet
     from jaxlimits.store.netcdf import check_target, renamed_when_whole
     from jaxlimits.store.results import open_result
     from jaxlimits.store.zarr import check_store, write_zarr
@@ -61,3 +69,24 @@ def export(
         with renamed_when_whole(target, force=force) as partial:
             rows = (write_csv if csv else write_parquet)(chosen, partial)
     typer.echo(f"wrote {target} ({rows:,} rows)")
+
+
+def _next_step(dataset: "xr.Dataset", file: str) -> str:
+    """A table along the largest axis of one metric."""
+    of = shown_metric(dataset)
+    if of is None:
+        return f"jaxlimits export {file} --csv"
+    largest = max(dataset[of].dims, key=lambda dim: dataset.sizes[dim])
+    rest = first_values(dataset, {str(dim) for dim in dataset[of].dims if dim != largest})
+    return f"jaxlimits export {file} --csv --var {of}{rest}"
+
+
+COMMAND = Command(
+    run=export,
+    panel=Panel.LOOK,
+    examples=(
+        "jaxlimits export smoke.nc --csv --select batch_size=8 --var utps --var limit",
+        "jaxlimits export smoke.nc --zarr",
+    ),
+    next_step=_next_step,
+)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jaxlimits.cli.options import AsJson, print_json
+from jaxlimits.cli.registry import Command, Panel
+from jaxlimits.cli.tables import label, print_table, text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,13 +18,13 @@ _MADE_BY = ("title", "source", "history", "grid_name", "precision", "content_has
 
 
 def info(
-    result: Annotated[Path, typer.Argument(help="A file that `jaxlimits sweep` wrote.")],
+    result: Annotated[Path, typer.Argument(help="A result of `jaxlimits sweep`.")],
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare the checksum of every shard.")
+        bool, typer.Option("--verify", help="Check every shard against its checksum.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the axes and variables of a result, and what made it."""
+    """Show the axes and variables of a result, and how it was made."""
     from jaxlimits.store.index import lacking_words, missing_shards, read_listing
     from jaxlimits.store.netcdf import open_dataset
 
@@ -68,21 +70,24 @@ def _variable(variable: "xr.DataArray") -> dict[str, Any]:
 
 def _print_facts(facts: dict[str, Any], incomplete: str) -> None:
     typer.echo("axes")
-    for name, axis in facts["axes"].items():
-        linked = "" if axis["along"] == name else f" (along {axis['along']})"
-        typer.echo(f"  {name}{linked}: {len(axis['values'])} values: {_ends(axis)}")
+    axes = facts["axes"].items()
+    print_table((label(), text()), [_axis_row(name, axis) for name, axis in axes], indent=2)
     typer.echo("\nvariables")
-    width = max(len(name) for name in facts["variables"])
-    for name, variable in facts["variables"].items():
-        typer.echo(f"  {name:<{width}}  {variable['unit']:<8}  {variable['meaning']}")
+    variables = facts["variables"].items()
+    rows = [(name, variable["unit"], variable["meaning"]) for name, variable in variables]
+    print_table((label(), label(), text()), rows, indent=2)
     if incomplete:
         typer.echo(f"\nincomplete: {incomplete}")
         for problem in facts["lacking"][:_SHOWN]:
             typer.echo(f"  {problem}")
     typer.echo("\nmade by")
-    for name, value in facts["made_by"].items():
-        if value:
-            typer.echo(f"  {name}: {value}")
+    made_by = facts["made_by"].items()
+    print_table((label(), text()), [(name, str(said)) for name, said in made_by if said], indent=2)
+
+
+def _axis_row(name: str, axis: dict[str, Any]) -> tuple[str, str]:
+    linked = "" if axis["along"] == name else f" (along {axis['along']})"
+    return f"{name}{linked}", f"{len(axis['values'])} values: {_ends(axis)}"
 
 
 def _ends(axis: dict[str, Any]) -> str:
@@ -93,3 +98,18 @@ def _ends(axis: dict[str, Any]) -> str:
     if len(texts) > 12:
         texts = [*texts[:3], "…", *texts[-3:]]
     return ", ".join(texts)
+
+
+def _next_step(_: "xr.Dataset", file: str) -> str:
+    return f"jaxlimits info {file}"
+
+
+COMMAND = Command(
+    run=info,
+    panel=Panel.LOOK,
+    examples=(
+        "jaxlimits info smoke.nc",
+        "jaxlimits info smoke.nc --json",
+    ),
+    next_step=_next_step,
+)

@@ -1,13 +1,16 @@
 """``jaxlimits optimise``: the best design under budgets."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxlimits.cli.options import AsJson, Catalogs, Force, Settings, print_json
+from jaxlimits.cli.options import AsJson, Catalogs, Force, Settings, overrides_of, print_json
+from jaxlimits.cli.pairs import pairs
+from jaxlimits.cli.registry import Command, Panel
+from jaxlimits.cli.tables import Row, label, number, print_table, text, unit_in_title
 from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,34 +26,46 @@ def optimise(
         str | None, typer.Argument(help="A problem file, or the name of a shipped problem.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="NetCDF file to write.")
+        Path | None,
+        typer.Option("-o", "--output", help="The NetCDF file to write; by default none."),
     ] = None,
-    settings: Settings = None,
+    overrides: Settings = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=RANGE", help="mem_bw='1 TB/s..20 TB/s', or tp_size=8,16,32. Repeatable."
+            metavar="NAME=RANGE",
+            help="Vary a field: mem_bw='1 TB/s..20 TB/s', or tp_size=8,16,32. Repeatable.",
         ),
     ] = None,
-    maximise: Annotated[str | None, typer.Option(help="Metric to make large.")] = None,
-    minimise: Annotated[str | None, typer.Option(help="Metric to make small.")] = None,
+    maximise: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="The metric to maximise.")
+    ] = None,
+    minimise: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="The metric to minimise.")
+    ] = None,
     at_most: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=LIMIT", help="Budget, as power='20 kW'. Repeatable."),
+        typer.Option(metavar="NAME=LIMIT", help="An upper bound, as power='20 kW'. Repeatable."),
     ] = None,
     at_least: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=LIMIT", help="Demand, as utps='100 token/s'. Repeatable."),
+        typer.Option(
+            metavar="NAME=LIMIT", help="A lower bound, as utps='100 token/s'. Repeatable."
+        ),
     ] = None,
-    starts: Annotated[int | None, typer.Option(help="Searches by combination.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Where they start from.")] = None,
+    starts: Annotated[
+        int | None,
+        typer.Option(help="How many searches to start for each combination of whole numbers."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of the starting points.")] = None,
     catalogs: Catalogs = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find the best design under budgets; exit with 1 where none meets them.
+    """Find the best design under budgets.
 
-    A limit with commas, as power='5 kW,10 kW,20 kW', gives a frontier.
+    A bound with commas, as power='5 kW,10 kW,20 kW', gives a frontier. The exit code is 1 where no
+    design meets the budgets.
     """
     if problem is None and not (vary or maximise or minimise):
         from jaxlimits.codesign.problem_file import shipped_problems
@@ -58,18 +73,26 @@ def optimise(
         remedy = f"name a file or one of {', '.join(shipped_problems())}, or give --vary"
         raise InputError("no problem is given", where="optimise", remedy=remedy)
     from jaxlimits.codesign.optimise import optimise as run
-    from jaxlimits.grid.spec import parse_overrides
 
     started = time.perf_counter()
     dataset = run(
         problem,
         output,
-        base=parse_overrides(settings or []),
-        vary={n: _range(text) for n, text in _pairs(vary, "--vary")},
+        base=overrides_of(overrides),
+        vary={
+            n: _range(text)
+            for n, text in pairs(vary, "--vary", example="mem_bw='1 TB/s..20 TB/s'").items()
+        },
         maximise=maximise,
         minimise=minimise,
-        at_most={n: _limit(text) for n, text in _pairs(at_most, "--at-most")},
-        at_least={n: _limit(text) for n, text in _pairs(at_least, "--at-least")},
+        at_most={
+            n: _limit(text)
+            for n, text in pairs(at_most, "--at-most", example="power='20 kW'").items()
+        },
+        at_least={
+            n: _limit(text)
+            for n, text in pairs(at_least, "--at-least", example="utps='100 token/s'").items()
+        },
         starts=starts,
         seed=seed,
         catalog=catalogs or (),
@@ -78,19 +101,6 @@ def optimise(
     _report(dataset, output, time.perf_counter() - started, as_json=as_json)
     if (dataset.status != 0).all():
         raise typer.Exit(EXIT_INFEASIBLE)
-
-
-def _pairs(given: Iterable[str] | None, option: str) -> list[tuple[str, str]]:
-    pairs = []
-    for text in given or ():
-        name, equals, value = (part.strip() for part in text.partition("="))
-        if not (name and equals and value):
-            remedy = f"write {option} name=value"
-            raise InputError(f"{text!r} is no pair", where=option, remedy=remedy)
-        if name in dict(pairs):
-            raise InputError("is given twice", where=option, key=name, value=value)
-        pairs.append((name, value))
-    return pairs
 
 
 def _range(text: str) -> dict[str, str] | list[str]:
@@ -163,26 +173,27 @@ def _print_design(place: "xr.Dataset") -> None:
     if int(place.status) != 0:
         typer.echo(f"\n{_unmet(place)}")
         return
-    typer.echo("\nthe best design")
+    objective = place.attrs["objective"].split()[1]
+    typer.echo("")
+    print_table((label(), number(), text()), _design_rows(place, objective), indent=2)
+    agree = f"{int(place.num_agreeing)} of {int(place.num_starts)} searches"
+    typer.echo(f"\n{agree} in this combination of whole numbers end within 0.01 % of it")
+
+
+def _design_rows(place: "xr.Dataset", objective: str) -> Iterator[Row]:
+    yield "the best design"
     for name in _fields(place):
         bound = _plain(place[f"{name}_bound"]) if f"{name}_bound" in place else "inside"
         held = "" if bound == "inside" else f"held by the {bound[3:]} end of its range"
-        typer.echo(_row(name, _shown(place[name]), held))
-    typer.echo("\nwhat it gives")
-    prices = place.attrs["prices"].split()
-    objective = place.attrs["objective"].split()[1]
-    for name in dict.fromkeys([objective, *_SHOWN, *prices]):
-        typer.echo(_row(name, _shown(place[name]), place[name].attrs["long_name"]))
-    typer.echo(
-        f"\nbudgets: where the design lies, and what one percent more of each does to {objective}"
-    )
+        yield name, _shown(place[name]), held
+    yield "\nwhat it gives"
+    for name in dict.fromkeys([objective, *_SHOWN, *place.attrs["prices"].split()]):
+        yield name, _shown(place[name]), place[name].attrs["long_name"]
+    yield f"\nbudgets: how much is used, and what one percent more of each does to {objective}"
     for name in place.attrs["budgets"].split():
         used = f"{float(place[f'{name}_share']):.1%} of {_shown(place[name])}"
-        typer.echo(_row(name, used, _priced(place, name)))
-    share = f"{float(place.capacity_utilisation):.1%}"
-    typer.echo(_row("memory", share, _priced(place, "memory")))
-    agree = f"{int(place.num_agreeing)} of {int(place.num_starts)} searches"
-    typer.echo(f"\n{agree} in this combination of whole numbers end within 0.01 % of it")
+        yield name, used, _priced(place, name)
+    yield "memory", f"{float(place.capacity_utilisation):.1%}", _priced(place, "memory")
 
 
 def _priced(place: "xr.Dataset", budget: str) -> str:
@@ -194,12 +205,15 @@ def _print_frontier(dataset: "xr.Dataset", places: list["xr.Dataset"]) -> None:
     (dim,) = dataset.dims
     names = dict.fromkeys([str(dim), dataset.attrs["objective"].split()[1], *_fields(dataset)])
     names = [*names, f"{dim}_shadow_price"]
-    rows = [[_shown(place[name]) for name in names] for place in places]
-    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
-    typer.echo("\n" + _line(names, widths))
-    for place, row in zip(places, rows, strict=True):
-        infeasible = int(place.status) != 0
-        typer.echo(f"{row[0]:>{widths[0]}}  {_unmet(place)}" if infeasible else _line(row, widths))
+    met = [place for place in places if int(place.status) == 0]
+    shown = {name: [_shown(place[name]) for place in met] for name in names}
+    titled = [unit_in_title(name, cells) for name, cells in shown.items()]
+    typer.echo("")
+    columns = [number(title) for title, _ in titled]
+    print_table(columns, zip(*(cells for _, cells in titled), strict=True))
+    for place in places:
+        if int(place.status) != 0:
+            typer.echo(f"{dim} {_shown(place[dim])}: {_unmet(place)}")
 
 
 def _unmet(place: "xr.Dataset") -> str:
@@ -210,9 +224,8 @@ def _unmet(place: "xr.Dataset") -> str:
     return f"{', '.join(names)} {what}: the nearest design misses by {float(place.worst_miss):.1%}"
 
 
-def _line(texts: list[str], widths: list[int]) -> str:
-    return "  ".join(f"{text:>{width}}" for text, width in zip(texts, widths, strict=True))
-
-
-def _row(name: str, value: str, remark: str) -> str:
-    return f"  {name:<22} {value:>24}  {remark}".rstrip()
+COMMAND = Command(
+    run=optimise,
+    panel=Panel.ASK,
+    examples=("jaxlimits optimise speed_by_die -o design.nc",),
+)

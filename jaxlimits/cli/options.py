@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from jaxlimits.cli import completion
+from jaxlimits.cli.pairs import pairs
 from jaxlimits.results.strict import strict
 
 Values = dict[str, Any]
@@ -17,31 +18,57 @@ PICTURES = (".svg", ".png", ".pdf")
 
 Catalogs = Annotated[
     list[Path] | None,
-    typer.Option("--catalog", help="TOML file with your own models and chips. Repeatable."),
+    typer.Option("--catalog", help="A TOML file with models and chips of your own. Repeatable."),
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Set any field, as mem_bw='8 TB/s'. Repeatable.",
+        help="Set a field to a value, as mem_bw='8 TB/s'. Repeatable.",
         autocompletion=completion.fields,
     ),
 ]
 Model = Annotated[
     str,
-    typer.Option(help="Model, by its name in the catalog.", autocompletion=completion.llms),
+    typer.Option(
+        help="A model: its name in the catalog, or the path of its config.json.",
+        autocompletion=completion.llms,
+    ),
 ]
 Machine = Annotated[
     str,
-    typer.Option(help="Chip, by its name in the catalog.", autocompletion=completion.chips),
+    typer.Option(help="A chip: its name in the catalog.", autocompletion=completion.chips),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
-X64 = Annotated[bool, typer.Option("--x64", help="Compute in float64.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
+TpSize = Annotated[
+    str | None, typer.Option(help="How many chips split every operator (tensor parallelism).")
+]
+PpSize = Annotated[str | None, typer.Option(help="How many pipeline stages there are.")]
+EpSize = Annotated[
+    str | None, typer.Option(help="How many ranks share the experts (expert parallelism).")
+]
+DpSize = Annotated[str | None, typer.Option(help="How many replicas there are.")]
+BatchSize = Annotated[str | None, typer.Option(help="How many sequences a micro-batch has.")]
+SeqLen = Annotated[str | None, typer.Option(help="How many tokens of context there are.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for scripts.")]
+X64 = Annotated[bool, typer.Option("--x64", help="Compute in double precision (float64).")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 
 
-def point_values(sizes: Mapping[str, str | None], settings: list[str], *, where: str) -> Values:
+def overrides_of(given: list[str] | None) -> dict[str, str]:
+    """Return what ``--set`` gives, by the name of the field.
+
+    Raises
+    ------
+    InputError
+        A text that is not ``name=value``, a name that is set twice.
+    """
+    return pairs(given, "--set", example="mem_bw='8 TB/s'")
+
+
+def point_values(
+    sizes: Mapping[str, str | None], overrides: list[str] | None, *, where: str
+) -> Values:
     """Return the settings of a point by name, from options of their own and from ``--set``.
 
     Raises
@@ -51,16 +78,15 @@ def point_values(sizes: Mapping[str, str | None], settings: list[str], *, where:
     """
     from jaxlimits.errors import InputError
     from jaxlimits.grid.axes import check_name
-    from jaxlimits.grid.spec import parse_overrides
 
     given = {name: value for name, value in sizes.items() if value is not None}
-    overrides = parse_overrides(settings)
-    twice = sorted(({"llm", "chip"} | set(given)) & set(overrides))
+    fixed = overrides_of(overrides)
+    twice = sorted(({"llm", "chip"} | set(given)) & set(fixed))
     if twice:
         raise InputError("is set twice, by its option and by --set", where=where, key=twice[0])
-    for name in overrides:
+    for name in fixed:
         check_name(name, where="--set", key=name)
-    return {**given, **overrides}
+    return {**given, **fixed}
 
 
 def check_picture(target: Path, *, force: bool, where: str) -> None:

@@ -3,15 +3,21 @@
 The kinds of figures and their options are what the registry reads off their files.
 """
 
+import importlib.util
 import inspect
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jaxlimits.cli.next_steps import first_values, shown_metric
 from jaxlimits.cli.options import Force, check_picture
+from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.plot.options import SHARED
 from jaxlimits.plot.registry import Kind, Option, kinds
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _TYPES: dict[str, Any] = {
     "str": str | None,
@@ -31,13 +37,14 @@ def _kinds(incomplete: str) -> list[str]:
 
 
 def plot(
-    result: Annotated[Path, typer.Argument(help="A file that `jaxlimits sweep` wrote.")],
+    result: Annotated[Path, typer.Argument(help="A result of `jaxlimits sweep`.")],
     kind: Annotated[
-        str, typer.Argument(help=f"One of {', '.join(kinds())}.", autocompletion=_kinds)
+        str,
+        typer.Argument(help=f"The kind of figure: {', '.join(kinds())}.", autocompletion=_kinds),
     ] = "heat-map",
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="File to write: .svg, .png or .pdf."),
+        typer.Option("-o", "--output", help="The file to write: .svg, .png or .pdf."),
     ] = None,
     select: Annotated[
         list[str] | None,
@@ -48,11 +55,11 @@ def plot(
     force: Force = False,
     **options: Any,
 ) -> None:
-    """Draw a result: axes with units, as the grid has them; what does not fit is hatched."""
+    """Draw a result as a figure; points that do not fit in memory are hatched."""
+    from jaxlimits.cli.selection import selection
     from jaxlimits.errors import placed
     from jaxlimits.plot.registry import draw
     from jaxlimits.plot.style import save
-    from jaxlimits.results.tables import selection
     from jaxlimits.store.results import open_result
 
     target = output or result.parent / f"{result.stem}.svg"
@@ -101,3 +108,38 @@ _result, _kind, _output, *_others, _options = inspect.signature(plot).parameters
 _written_out = [_result, _kind, _output, *_parameters(), *_others]
 plot.__signature__ = inspect.Signature(_written_out)  # pyright: ignore[reportFunctionMemberAccess]
 plot.__doc__ = "\n\n".join([f"{plot.__doc__}", *(_told(*each) for each in kinds().items())])
+
+
+def _next_step(dataset: "xr.Dataset", file: str) -> str | None:
+    """A heat map over the first two axes of numbers, or a line over one."""
+    of = shown_metric(dataset)
+    if of is None or importlib.util.find_spec("matplotlib") is None:
+        return None
+    dims = [str(dim) for dim in dataset[of].dims if dataset.sizes[dim] > 1]
+    numeric = [dim for dim in dims if dim in dataset and dataset[dim].dtype.kind in "fi"]
+    if len(numeric) >= 2:
+        x, y = numeric[:2]
+        rest = first_values(dataset, set(dims) - {x, y})
+        return f"jaxlimits plot {file} heat-map --of {of} --x {x} --y {y}{rest}"
+    if numeric and len(dims) >= 2:
+        x = numeric[0]
+        by = next(dim for dim in dims if dim != x)
+        rest = first_values(dataset, set(dims) - {x, by})
+        return f"jaxlimits plot {file} lines --of {of} --x {x} --by {by}{rest}"
+    return None
+
+
+COMMAND = Command(
+    run=plot,
+    panel=Panel.LOOK,
+    examples=(
+        "jaxlimits plot smoke.nc heat-map --x mem_bw --y sync_latency --select seq_len=4096"
+        " --select batch_size=1",
+        "jaxlimits plot smoke.nc frontier --by mem_bw -o frontier.svg",
+        "jaxlimits plot smoke.nc roofline --select mem_bw='4 TB/s'"
+        " --select sync_latency='10 us' --select seq_len=4096 --columns batch_size"
+        " -o roofs.svg",
+    ),
+    for_newcomers=True,
+    next_step=_next_step,
+)

@@ -1,21 +1,29 @@
 """``jaxlimits point``: one point as a readable table."""
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import typer
 
 from jaxlimits.cli.options import (
     X64,
     AsJson,
+    BatchSize,
     Catalogs,
+    DpSize,
+    EpSize,
     Machine,
     Model,
+    PpSize,
+    SeqLen,
     Settings,
+    TpSize,
     point_values,
     print_json,
 )
+from jaxlimits.cli.registry import Command, Panel
+from jaxlimits.cli.tables import Row, label, number, print_table, text
 
 if TYPE_CHECKING:
     from jaxlimits.model.metrics import Metrics
@@ -34,23 +42,27 @@ _GROUPS = {
 }
 _SHARES = ("capacity_utilisation", "bandwidth_utilisation", "flops_utilisation")
 _TIMES = ("t_mem", "t_compute", "t_sync")
+_OVERLAP = (
+    "  (t_step is the larger of t_mem and t_compute, plus t_sync; with roofline=operator this holds"
+    " for each operator)"
+)
 
 
 def point(
     llm: Model,
     chip: Machine,
-    tp_size: Annotated[str | None, typer.Option(help="Chips that split every operator.")] = None,
-    pp_size: Annotated[str | None, typer.Option(help="Pipeline stages.")] = None,
-    ep_size: Annotated[str | None, typer.Option(help="Expert-parallel ranks.")] = None,
-    dp_size: Annotated[str | None, typer.Option(help="Replicas.")] = None,
-    batch_size: Annotated[str | None, typer.Option(help="Sequences in a micro-batch.")] = None,
-    seq_len: Annotated[str | None, typer.Option(help="Tokens of context.")] = None,
-    settings: Settings = None,
+    tp_size: TpSize = None,
+    pp_size: PpSize = None,
+    ep_size: EpSize = None,
+    dp_size: DpSize = None,
+    batch_size: BatchSize = None,
+    seq_len: SeqLen = None,
+    overrides: Settings = None,
     catalogs: Catalogs = None,
     x64: X64 = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show one point: where the time goes, what binds, how full the memory is."""
+    """Evaluate one point: where the time goes, what the limit is, how full the memory is."""
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.errors import placed
     from jaxlimits.points.named_point import evaluate
@@ -63,7 +75,7 @@ def point(
         "batch_size": batch_size,
         "seq_len": seq_len,
     }
-    values = point_values(sizes, settings or [], where="point")
+    values = point_values(sizes, overrides, where="point")
     found = load_catalog(*(catalogs or []))
     with placed("point"):
         metrics = evaluate(llm, chip, catalog=found, x64=x64, **values)
@@ -79,49 +91,74 @@ def point(
 
 def _print_table(metrics: "Metrics") -> None:
     from jaxlimits.model.metrics import REQUESTED
-    from jaxlimits.schema import CALIBRATED, OUTPUTS
-    from jaxlimits.units import show
+    from jaxlimits.schema import CALIBRATED
 
     if metrics.feasible:
-        typer.echo(f"binds: {_limit(metrics)}{_next(metrics)}\n\nwhere the time goes")
-        typer.echo(_row("t_step", show(metrics.t_step, "s"), OUTPUTS["t_step"].meaning))
-        longest = max(getattr(metrics, name) for name in _TIMES)
-        for name in _TIMES:
-            seconds = getattr(metrics, name)
-            bar = "█" * round(_BAR_WIDTH * seconds / longest)
-            typer.echo(_row(name, show(seconds, "s"), bar))
-        overlap = "the larger of t_mem and t_compute, plus t_sync, is t_step"
-        typer.echo(f"  ({overlap}; taken operator by operator under roofline=operator)")
+        typer.echo(f"binds: {_limit(metrics)}{_next(metrics)}\n")
     else:
         over = metrics.capacity_utilisation
-        typer.echo(f"does not fit: needs {over:.2f}× the usable memory; times are not defined")
-    _print_group("calibrated: a prediction of an engine, not the limit", CALIBRATED, metrics)
-    _print_group("a request", REQUESTED, metrics)
-    typer.echo("\nhow full")
-    for name in _SHARES:
-        share = getattr(metrics, name)
-        if not math.isnan(share):
-            bar = "█" * round(_BAR_WIDTH * min(share, 1.0))
-            typer.echo(_row(name, f"{share:.1%}", bar))
-    for title, names in _GROUPS.items():
-        _print_group(title, names, metrics)
+        typer.echo(f"does not fit: needs {over:.2f}× the usable memory; times are not defined\n")
+    told = {"calibrated: a prediction of an engine, not the limit": CALIBRATED}
+    told |= {"a request": REQUESTED}
+    rows = [
+        *(_times(metrics) if metrics.feasible else ()),
+        *(
+            row
+            for title, names in told.items()
+            if _is_told(names, metrics)
+            for row in _group(title, names, metrics)
+        ),
+        *_shares(metrics),
+        *(row for title, names in _GROUPS.items() for row in _group(title, names, metrics)),
+    ]
+    print_table((label(), number(), text()), _parted(rows), indent=2)
 
 
-def _print_group(title: str, names: Iterable[str], metrics: "Metrics") -> None:
-    """Print some metrics under a title; nothing where none of them says anything."""
+def _times(metrics: "Metrics") -> Iterator[Row]:
     from jaxlimits.schema import OUTPUTS
     from jaxlimits.units import show
 
-    told = {name: getattr(metrics, name) for name in names}
-    if title not in _GROUPS and all(math.isnan(value) for value in told.values()):
-        return
-    typer.echo(f"\n{title}")
-    for name, value in told.items():
-        typer.echo(_row(name, show(value, OUTPUTS[name].unit), OUTPUTS[name].meaning))
+    longest = max(getattr(metrics, name) for name in _TIMES)
+    yield "where the time goes"
+    yield "t_step", show(metrics.t_step, "s"), OUTPUTS["t_step"].meaning
+    for name in _TIMES:
+        seconds = getattr(metrics, name)
+        yield name, show(seconds, "s"), _bar(seconds / longest)
+    yield _OVERLAP
 
 
-def _row(name: str, value: str, remark: str) -> str:
-    return f"  {name:<22} {value:>16}  {remark}".rstrip()
+def _shares(metrics: "Metrics") -> Iterator[Row]:
+    yield "how full"
+    for name in _SHARES:
+        share = getattr(metrics, name)
+        if not math.isnan(share):
+            yield name, f"{share:.1%}", _bar(share)
+
+
+def _group(title: str, names: Iterable[str], metrics: "Metrics") -> Iterator[Row]:
+    from jaxlimits.schema import OUTPUTS
+    from jaxlimits.units import show
+
+    yield title
+    for name in names:
+        yield name, show(getattr(metrics, name), OUTPUTS[name].unit), OUTPUTS[name].meaning
+
+
+def _is_told(names: Iterable[str], metrics: "Metrics") -> bool:
+    """Whether any of some metrics says something."""
+    return not all(math.isnan(getattr(metrics, name)) for name in names)
+
+
+def _parted(rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows with an empty line between groups."""
+    for place, row in enumerate(rows):
+        if place and isinstance(row, str) and row != _OVERLAP:
+            yield ""
+        yield row
+
+
+def _bar(share: float) -> str:
+    return "█" * round(_BAR_WIDTH * min(share, 1.0))
 
 
 def _limit(metrics: "Metrics", name: str = "limit") -> str:
@@ -134,4 +171,17 @@ def _next(metrics: "Metrics") -> str:
     """What would bind next, and how far away that is."""
     if math.isinf(metrics.limit_factor):
         return ""
-    return f" (then {_limit(metrics, 'next_limit')}, from {metrics.limit_factor:.3g}× better on)"
+    better, following = f"{metrics.limit_factor:.3g}× better", _limit(metrics, "next_limit")
+    return f"; once that is {better}, {following} becomes the limit"
+
+
+COMMAND = Command(
+    run=point,
+    panel=Panel.COMPUTE,
+    examples=(
+        "jaxlimits point --llm llama3-405b --chip h200 --tp-size 8",
+        "jaxlimits point --llm llama3-405b --chip h200 --tp-size 8 --batch-size 16 --seq-len 32768",
+        "jaxlimits point --llm kimi-k2 --chip b200 --tp-size 16 --set weight_bits=4.25 --json",
+    ),
+    for_newcomers=True,
+)

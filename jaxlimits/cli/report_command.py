@@ -6,17 +6,21 @@ from typing import Annotated
 import typer
 
 from jaxlimits.cli.options import Force
+from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.errors import InputError
 
 
 def report(
-    result: Annotated[Path, typer.Argument(help="A file that `jaxlimits sweep` wrote.")],
+    result: Annotated[Path, typer.Argument(help="A result of `jaxlimits sweep`.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="HTML file to write.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The HTML file to write; by default it has the result's name."
+        ),
     ] = None,
     force: Force = False,
 ) -> None:
-    """Write a result as one interactive HTML file, which opens anywhere without a network."""
+    """Write a result as one interactive HTML page that opens without a network."""
     from jaxlimits.store.netcdf import check_target
     from jaxlimits.store.results import open_result
     from jaxlimits.web.backend import require_browser_figures
@@ -31,3 +35,10 @@ def report(
     with open_result(result) as dataset:
         write_report(dataset, target)
     typer.echo(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)")
+
+
+COMMAND = Command(
+    run=report,
+    panel=Panel.LOOK,
+    examples=("jaxlimits report smoke.nc -o report.html",),
+)

@@ -7,14 +7,22 @@ import typer
 
 from jaxlimits.cli.options import (
     AsJson,
+    BatchSize,
     Catalogs,
+    DpSize,
+    EpSize,
     Machine,
     Model,
+    PpSize,
+    SeqLen,
     Settings,
+    TpSize,
     Values,
     point_values,
     print_json,
 )
+from jaxlimits.cli.registry import Command, Panel
+from jaxlimits.cli.tables import label, number, print_table
 
 if TYPE_CHECKING:
     from jaxlimits.questions.solve import Solution
@@ -22,33 +30,37 @@ if TYPE_CHECKING:
 
 def solve(
     solve_for: Annotated[
-        str, typer.Option("--for", metavar="FIELD", help="The unknown: any numeric field.")
+        str,
+        typer.Option(
+            "--for", metavar="FIELD", help="The field to solve for; any numeric field will do."
+        ),
     ],
     target: Annotated[
         str,
-        typer.Option(help="Metric and value: utps=2000, or 'tpot<=20 ms/token', or 'power<=9 kW'."),
+        typer.Option(help="A metric and its value: utps=2000, 'tpot<=20 ms/token', 'power<=9 kW'."),
     ],
     llm: Model,
     chip: Machine,
-    low: Annotated[str | None, typer.Option("--from", help="Least value to consider.")] = None,
-    high: Annotated[str | None, typer.Option("--to", help="Largest value to consider.")] = None,
+    low: Annotated[str | None, typer.Option("--from", help="The least value to consider.")] = None,
+    high: Annotated[str | None, typer.Option("--to", help="The largest value to consider.")] = None,
     among: Annotated[
-        str | None, typer.Option(help="Only these values, as '8, 16, 72'; tried one by one.")
+        str | None, typer.Option(help="Consider these values only, as '8, 16, 72'.")
     ] = None,
-    tp_size: Annotated[str | None, typer.Option(help="Chips that split every operator.")] = None,
-    pp_size: Annotated[str | None, typer.Option(help="Pipeline stages.")] = None,
-    ep_size: Annotated[str | None, typer.Option(help="Expert-parallel ranks.")] = None,
-    dp_size: Annotated[str | None, typer.Option(help="Replicas.")] = None,
-    batch_size: Annotated[str | None, typer.Option(help="Sequences in a micro-batch.")] = None,
-    seq_len: Annotated[str | None, typer.Option(help="Tokens of context.")] = None,
-    settings: Settings = None,
+    tp_size: TpSize = None,
+    pp_size: PpSize = None,
+    ep_size: EpSize = None,
+    dp_size: DpSize = None,
+    batch_size: BatchSize = None,
+    seq_len: SeqLen = None,
+    overrides: Settings = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the least bandwidth, the largest latency, the fewest chips … that reach a target.
+    """Find the value of a field at which a metric reaches a target.
 
-    The answer is the least value where more of the field helps, else the largest. A grid file
-    with a table require.NAME asks the same of every point of a grid: see `jaxlimits sweep`.
+    Where more of the field helps the answer is the least value, else it is the largest: the least
+    bandwidth, the largest latency, the fewest chips. A table require.NAME in a grid file asks the
+    same at every point of the grid: see `jaxlimits sweep`.
     """
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.questions.solve import solve as solve_point
@@ -61,7 +73,7 @@ def solve(
         "batch_size": batch_size,
         "seq_len": seq_len,
     }
-    values = point_values(sizes, settings or [], where="solve")
+    values = point_values(sizes, overrides, where="solve")
     found = solve_point(
         llm,
         chip,
@@ -122,13 +134,15 @@ def _print_table(found: "Solution", point: Values) -> None:
     typer.echo(f"{point['llm']} on {point['chip']}{given}\n")
     relation = "at least" if asked.at_least else "at most"
     typer.echo(f"{asked.metric} {relation} {show(asked.target, metric_unit)}: {_verdict(found)}\n")
-    typer.echo(f"  {'':<8} {asked.field:>18} {asked.metric:>20}  binds")
-    for name, label in (("needed", "needed" if found.is_met else "best"), ("now", "now")):
+    rows = []
+    for name, title in (("needed", "needed" if found.is_met else "best"), ("now", "now")):
         row = facts[name]
         value, metric = _shown(row["value"], unit), _shown(row[asked.metric], metric_unit)
-        typer.echo(f"  {label:<8} {value:>18} {metric:>20}  {row['limit'] or ''}".rstrip())
+        rows.append((title, value, metric, row["limit"] or ""))
     if not math.isnan(found.factor):
-        typer.echo(f"  {'factor':<8} {found.factor:>18.4g}")
+        rows.append(("factor", f"{found.factor:.4g}", "", ""))
+    columns = (label(), number(asked.field), number(asked.metric), label("binds"))
+    print_table(columns, rows, indent=2)
     typer.echo(f"\n  {asked.field}: {FIELDS[asked.field].meaning}; {_searched(found)}")
 
 
@@ -164,3 +178,17 @@ def _searched(found: "Solution") -> str:
     if asked.candidates:
         return f"{len(asked.candidates)} values from {span} were tried"
     return f"sought from {span}"
+
+
+COMMAND = Command(
+    run=solve,
+    panel=Panel.ASK,
+    examples=(
+        "jaxlimits solve --for sync_latency --target utps=2000 --llm llama3-405b"
+        " --chip xpu-hbm4 --tp-size 128",
+        "jaxlimits solve --for batch_size --target 'tpot <= 20 ms/token' --llm llama3-70b"
+        " --chip h100 --tp-size 8 --json",
+        "jaxlimits solve --for tp_size --among '8, 16, 32, 72' --target utps=100"
+        " --llm deepseek-v3 --chip b200",
+    ),
+)

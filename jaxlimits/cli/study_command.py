@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxlimits.cli.options import AsJson, Settings, print_json
+from jaxlimits.cli.options import AsJson, Settings, overrides_of, print_json
+from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.sweep_command import progress_bar
+from jaxlimits.cli.tables import label, print_table, text
 from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,13 +17,16 @@ if TYPE_CHECKING:
 
 
 def study(
-    name: Annotated[str | None, typer.Argument(help="Name of a study: see --list.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder to make.", show_default="NAME")
+    name: Annotated[
+        str | None, typer.Argument(help="The name of a study; --list shows them all.")
     ] = None,
-    settings: Settings = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The folder to write.", show_default="NAME"),
+    ] = None,
+    overrides: Settings = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="The claims alone, without the families of systems.")
+        bool, typer.Option("--quick", help="Test the claims only, without the families of systems.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the folder of an earlier run.")
@@ -31,22 +36,21 @@ def study(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Regenerate a study: data, findings with verdicts, tables, figures and one report."""
+    """Reproduce a study: its data, its findings with verdicts, tables, figures and a report."""
     if listed:
         _show_list(as_json=as_json)
         return
     if name is None:
         remedy = "write `jaxlimits study paper`, or see `jaxlimits study --list`"
         raise InputError("no study is given", where="study", remedy=remedy)
-    from jaxlimits.grid.spec import parse_overrides
     from jaxlimits.studies.runner import find_study, run_study
 
     asked, target = find_study(name), output or Path(name)
-    overrides = parse_overrides(settings or [])
+    fixed = overrides_of(overrides)
     started = time.perf_counter()
     with progress_bar(asked.title) as progress:
         outcome = run_study(
-            asked, target, overrides=overrides, quick=quick, force=force, progress=progress
+            asked, target, overrides=fixed, quick=quick, force=force, progress=progress
         )
     _report(outcome, target, time.perf_counter() - started, as_json=as_json)
 
@@ -71,9 +75,9 @@ def _show_list(*, as_json: bool) -> None:
         typer.echo(f"{each['study']}  {each['title']}")
         for part in ("claims", "families"):
             typer.echo(f"\n  {part}")
-            for short, words in each[part].items():
-                typer.echo(f"    {short:<16} {words}")
-        typer.echo(f"\n  grids: {', '.join(each['grids'])}")
+            print_table((label(), text()), list(each[part].items()), indent=4)
+        typer.echo("")
+        print_table((label(), text()), [("grids", ", ".join(each["grids"]))], indent=2)
 
 
 def _report(outcome: "Outcome", target: Path, seconds: float, *, as_json: bool) -> None:
@@ -83,8 +87,18 @@ def _report(outcome: "Outcome", target: Path, seconds: float, *, as_json: bool) 
         findings = [finding_facts(claim, outcome) for claim in outcome.claims]
         print_json({"output": str(target), "seconds": round(seconds, 3), "findings": findings})
         return
-    for claim in outcome.claims:
-        finding = outcome.findings[claim.name]
-        typer.echo(f"{finding.judged.verdict!s:<22} {claim.statement}")
-        typer.echo(f"{'':<22} {finding.sentence}\n")
+    found = [(claim, outcome.findings[claim.name]) for claim in outcome.claims]
+    rows = [
+        row
+        for claim, finding in found
+        for row in ((str(finding.judged.verdict), claim.statement), ("", finding.sentence), "")
+    ]
+    print_table((label(), text()), rows)
     typer.echo(f"wrote {target}/report.html, {FINDINGS}, data, tables, figures ({seconds:.1f} s)")
+
+
+COMMAND = Command(
+    run=study,
+    panel=Panel.COMPUTE,
+    examples=("jaxlimits study --list",),
+)

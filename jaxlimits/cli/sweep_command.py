@@ -12,7 +12,9 @@ import typer
 
 from jaxlimits.cli import completion
 from jaxlimits.cli.next_steps import next_steps, rate
-from jaxlimits.cli.options import X64, AsJson, Catalogs, Force, Settings, print_json
+from jaxlimits.cli.options import X64, AsJson, Catalogs, Force, Settings, overrides_of, print_json
+from jaxlimits.cli.registry import Command, Panel
+from jaxlimits.cli.tables import label, print_table, text
 from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,33 +33,44 @@ def sweep(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="NetCDF file to write.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The NetCDF file to write; by default it has the grid's name."
+        ),
     ] = None,
-    settings: Settings = None,
+    overrides: Settings = None,
     x64: X64 = False,
     catalogs: Catalogs = None,
     again: Annotated[
-        Path | None, typer.Option("--again", help="Make a result again from its own file.")
+        Path | None,
+        typer.Option(
+            "--again", help="Compute a result again from its own file, and compare the two."
+        ),
     ] = None,
     memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Memory for the chunks under way, as '2 GB'."),
+        typer.Option(
+            metavar="SIZE",
+            help="Memory budget for chunks in flight, as '2 GB'; default: chosen from the device.",
+        ),
     ] = None,
     digits: Annotated[
         int | None,
-        typer.Option(min=1, max=15, help="Significant digits to keep, for smaller files."),
+        typer.Option(
+            min=1,
+            max=15,
+            help="Round what is stored to so many significant digits, for smaller files.",
+        ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an unfinished sweep.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an unfinished sweep.")] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Compute in this many processes.")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Join a running Dask cluster.")
+        str | None, typer.Option(metavar="ADDRESS", help="Compute on a running Dask cluster.")
     ] = None,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Show what would be done, and do nothing.")
+        bool, typer.Option("--plan", help="Show the plan and compute nothing.")
     ] = False,
     force: Force = False,
     as_json: AsJson = False,
@@ -66,7 +79,7 @@ def sweep(
     if (grid is None) == (again is None):
         remedy = "write `jaxlimits sweep GRID` or `jaxlimits sweep --again OUT.nc`"
         raise InputError("give a grid, or a result to make again", remedy=remedy)
-    if again is not None and (settings or x64 or catalogs):
+    if again is not None and (overrides or x64 or catalogs):
         remedy = "leave out --set, --x64 and --catalog, or sweep a grid"
         raise InputError("--again takes everything from the file", remedy=remedy)
     earlier = None
@@ -77,7 +90,7 @@ def sweep(
             problem, remedy = "would replace what it is compared with", "name another file with -o"
             raise InputError(problem, where=str(again), remedy=remedy)
     else:
-        spec = _resolved(str(grid), settings or [], catalogs or [], x64=x64)
+        spec = _resolved(str(grid), overrides, catalogs or [], x64=x64)
         target = output or Path(f"{Path(str(grid)).stem}.nc")
     spec = _kept_to(spec, memory, digits)
     if plan:
@@ -111,13 +124,14 @@ def _welcome(facts: dict[str, Any], steps: list[str], *, here: bool, anew: bool)
     typer.echo("\n".join(["next:", *(f"  {step}" for step in steps)]))
 
 
-def _resolved(grid: str, settings: list[str], catalogs: list[Path], *, x64: bool) -> "GridSpec":
-    from jaxlimits.grid.spec import parse_overrides
+def _resolved(
+    grid: str, overrides: list[str] | None, catalogs: list[Path], *, x64: bool
+) -> "GridSpec":
     from jaxlimits.run.pipeline import load_grid
 
-    overrides = parse_overrides(settings)
+    fixed = overrides_of(overrides)
     precision = "float64" if x64 else None
-    return load_grid(grid, overrides=overrides, catalog=tuple(catalogs), precision=precision)
+    return load_grid(grid, overrides=fixed, catalog=tuple(catalogs), precision=precision)
 
 
 def _recorded(result: Path) -> tuple["GridSpec", str]:
@@ -187,9 +201,8 @@ def _show_plan(spec: "GridSpec", target: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    width = max(len(name) for name in facts)
-    for name, value in facts.items():
-        typer.echo(f"{name.replace('_', ' '):<{width}}  {_text(value)}")
+    rows = [(name.replace("_", " "), _text(value)) for name, value in facts.items()]
+    print_table((label(), text()), rows)
 
 
 def _text(value: object) -> str:
@@ -281,3 +294,16 @@ def _same(one: "xr.Variable", other: "xr.Variable") -> bool:
 def _bits(array: "np.ndarray") -> bytes | list:
     """What to compare of an array: words lie elsewhere in memory, and only their places in it."""
     return array.ravel().tolist() if array.dtype.kind in "OTU" else array.tobytes()
+
+
+COMMAND = Command(
+    run=sweep,
+    panel=Panel.COMPUTE,
+    examples=(
+        "jaxlimits sweep smoke",
+        "jaxlimits sweep smoke -o h200.nc --set chip=h200 --set kv_bits=16 --x64",
+        "jaxlimits sweep --again h200.nc",
+        "jaxlimits sweep bandwidth_sync -o long.nc --memory '64 MB' --plan",
+    ),
+    for_newcomers=True,
+)

@@ -3,12 +3,15 @@
 import enum
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxlimits.cli.options import X64, AsJson, Catalogs, Force, Settings, print_json
+from jaxlimits.cli.options import X64, AsJson, Catalogs, Force, Settings, overrides_of, print_json
+from jaxlimits.cli.registry import Command, Panel
+from jaxlimits.cli.tables import Row, label, number, print_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,27 +30,38 @@ class Method(enum.StrEnum):
 def uncertainty(
     study: Annotated[
         Path,
-        typer.Argument(help="TOML file with the tables base and uncertain, or a shipped study."),
+        typer.Argument(
+            help="A TOML file with the tables base and uncertain, or the name of a shipped study."
+        ),
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="NetCDF file to write.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The NetCDF file to write; by default it has the study's name."
+        ),
     ] = None,
     method: Annotated[
-        Method | None, typer.Option(help="Bands of the outputs, or indices of the inputs.")
+        Method | None,
+        typer.Option(
+            help="Bands of the outputs, or indices of the inputs; by default as the file says."
+        ),
     ] = None,
     samples: Annotated[
         int | None,
-        typer.Option(help="Rows of bands, blocks of sobol, trajectories of morris."),
+        typer.Option(
+            help="How many rows of bands, blocks of sobol, or trajectories of morris to draw."
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of samples and bootstrap.")] = None,
-    settings: Settings = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="The seed of the samples and of the bootstrap.")
+    ] = None,
+    overrides: Settings = None,
     x64: X64 = False,
     catalogs: Catalogs = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what uncertain inputs do to the outputs: bands, Sobol indices, elementary effects."""
-    from jaxlimits.grid.spec import parse_overrides
+    """Show how uncertain inputs change the outputs: bands, Sobol indices, elementary effects."""
     from jaxlimits.uncertainties.uncertain import load_uncertain
     from jaxlimits.uncertainties.uncertainty import run_uncertain
 
@@ -57,7 +71,7 @@ def uncertainty(
         method=None if method is None else method.value,
         samples=samples,
         seed=seed,
-        overrides=parse_overrides(settings or []),
+        overrides=overrides_of(overrides),
         catalog=tuple(catalogs or []),
         precision="float64" if x64 else None,
     )
@@ -160,14 +174,19 @@ def _ranked(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
 
 
 def _show_sobol(facts: dict[str, Any]) -> None:
-    for metric, found in facts["metrics"].items():
+    columns = (label(), number("total"), number("alone"))
+    print_table(columns, _sobol_rows(facts["metrics"]), indent=2)
+
+
+def _sobol_rows(metrics: dict[str, Any]) -> Iterator[Row]:
+    for metric, found in metrics.items():
         if all(math.isnan(row["total_order"]) for row in found["inputs"]):
-            typer.echo(f"{_heading(metric, found)}: does not vary")
+            yield f"{_heading(metric, found)}: does not vary"
             continue
-        typer.echo(f"{_heading(metric, found)}\n{'':<28}{'total':>16}{'alone':>18}")
+        yield _heading(metric, found)
         for row in found["inputs"]:
             total, first = (_with_conf(row, f"{order}_order") for order in ("total", "first"))
-            typer.echo(f"  {row['input']:<26}{total:>16}{first:>18}")
+            yield row["input"], total, first
 
 
 def _with_conf(row: dict[str, Any], key: str) -> str:
@@ -175,15 +194,18 @@ def _with_conf(row: dict[str, Any], key: str) -> str:
 
 
 def _show_morris(facts: dict[str, Any]) -> None:
+    columns = (label(), number("size"), number("mean"), number("deviation"))
+    print_table(columns, _morris_rows(facts["metrics"]), indent=2)
+
+
+def _morris_rows(metrics: dict[str, Any]) -> Iterator[Row]:
     from jaxlimits.units import show
 
-    for metric, found in facts["metrics"].items():
-        typer.echo(f"{_heading(metric, found)}\n{'':<28}{'size':>16}{'mean':>18}{'deviation':>18}")
+    for metric, found in metrics.items():
+        yield _heading(metric, found)
         for row in found["inputs"]:
-            size, mean, spread = (
-                show(row[key], found["unit"]) for key in ("mu_star", "mu", "sigma")
-            )
-            typer.echo(f"  {row['input']:<26}{size:>16}{mean:>18}{spread:>18}")
+            effects = [show(row[key], found["unit"]) for key in ("mu_star", "mu", "sigma")]
+            yield row["input"], *effects
 
 
 def _heading(metric: str, found: dict[str, Any]) -> str:
@@ -198,13 +220,22 @@ def _show_bands(facts: dict[str, Any]) -> None:
         sizes = " × ".join(f"{name} {len(values)}" for name, values in facts["axes"].items())
         typer.echo(f"quantiles of {', '.join(facts['metrics'])} along {sizes}")
         return
-    typer.echo(f"{'':<22}" + "".join(f"{share:>16.4g}" for share in facts["quantiles"]))
-    for metric, found in facts["metrics"].items():
-        texts = [show(value, found["unit"]) for value in found["quantiles"]]
-        typer.echo(f"  {metric:<20}" + "".join(f"{text:>16}" for text in texts))
+    rows = [
+        (metric, *(show(value, found["unit"]) for value in found["quantiles"]))
+        for metric, found in facts["metrics"].items()
+    ]
+    quantiles = [number(f"{share:.4g}") for share in facts["quantiles"]]
+    print_table((label("quantile"), *quantiles), rows)
     limits = [f"{name} {share:.1%}" for name, share in facts["share_by_limit"].items() if share]
     typer.echo(f"\nfits: {facts['share_feasible']:.1%}; binds: {', '.join(limits)}")
 
 
 _SAID = {"sobol": _sobol_facts, "morris": _morris_facts, "bands": _bands_facts}
 _SHOWN = {"sobol": _show_sobol, "morris": _show_morris, "bands": _show_bands}
+
+
+COMMAND = Command(
+    run=uncertainty,
+    panel=Panel.ASK,
+    examples=("jaxlimits uncertainty uncertain_machine -o bands.nc",),
+)

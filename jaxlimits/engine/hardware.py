@@ -12,3 +12,8 @@ def device_words() -> str:
     if set(kinds) == {"cpu"}:
         return f"{os.cpu_count()} CPU cores"
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+
+
+def device_lines() -> list[str]:
+    """Return each device of this process as JAX names it, with its kind and its platform."""
+    return [f"{device} ({device.device_kind}, {device.platform})" for device in jax.devices()]

@@ -10,6 +10,7 @@ The settings are JAX's, of the whole process: programs that a user compiles afte
 jaxlimits are kept in the same folder. A cache that the user has set stays as it is.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -44,8 +45,16 @@ class ProgramCache:
         """Describe the cache in one line, for a report of an issue."""
         if self.folder is None:
             return f"off ({self.note})"
-        size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
-        return f"{self.folder} ({size / 1e6:,.1f} MB, {self.note})"
+        return f"{self.folder} ({self.size / 1e6:,.1f} MB, {self.note})"
+
+    @property
+    def size(self) -> int:
+        """Size of what is kept [B]."""
+        total = 0
+        for path in () if self.folder is None else self.folder.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # another process removes programs
+                total += path.stat().st_size if path.is_file() else 0
+        return total
 
 
 class _UnusableError(Exception):

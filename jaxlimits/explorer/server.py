@@ -45,9 +45,9 @@ def check_address(address: str, token: str | None) -> None:
     """
     if is_loopback(address) or token:
         return
-    remedy = "add --token SECRET, which the address in the browser then needs, or leave it out"
+    remedy = "add `token=SECRET`, which the address in the browser then needs, or leave it out"
     raise InputError(
-        "can be reached from other machines", where="explore", key="--address", value=address,
+        "can be reached from other machines", where="explore", key="`address`", value=address,
         remedy=remedy,
     )  # fmt: skip
 
@@ -153,7 +153,7 @@ def make_server(
             say(f"port {port} is in use; took {candidate}")
         return server
     problem = f"and the {_TRIED - 1} behind it are in use"
-    raise InputError(problem, where="explore", key="--port", value=port, remedy="give another")
+    raise InputError(problem, where="explore", key="`port`", value=port, remedy="give another")
 
 
 def _is_free(address: str, port: int) -> bool:
@@ -173,7 +173,7 @@ def _is_free(address: str, port: int) -> bool:
 def _unusable(address: str, error: OSError) -> InputError:
     problem = f"cannot be listened on: {error.strerror or error}"
     remedy = "give an address of this machine, or another port"
-    return InputError(problem, where="explore", key="--address", value=address, remedy=remedy)
+    return InputError(problem, where="explore", key="`address`", value=address, remedy=remedy)
 
 
 def _origins(address: str, port: int) -> list[str]:

@@ -1,6 +1,6 @@
 """From a grid's names and overrides to plain numbers: one value, or one column, for every field.
 
-``--set`` wins over ``[base]``. These, or an axis over the field itself, win over what a named
+``overrides`` win over ``[base]``. These, or an axis over the field itself, win over what a named
 ``interconnect`` states, that over the entry of the catalog that ``llm``, ``chip``, ``calibration``
 or ``fabric`` names, and that over the record's default.
 """
@@ -218,4 +218,4 @@ def _axis_place(spec: GridSpec, name: str) -> dict[str, str]:
 
 
 def _place(spec: GridSpec, name: str) -> str:
-    return "--set" if name in spec.overrides else f"{spec.file.where}: base"
+    return "`overrides`" if name in spec.overrides else f"{spec.file.where}: base"

@@ -174,32 +174,12 @@ def grid_catalog(file: GridFile, *files: str | Path) -> Catalog:
     return extended(catalog, [(file.where, own)])
 
 
-def parse_overrides(assignments: Iterable[str]) -> dict[str, str]:
-    """Split ``name=value`` texts; each name at most once.
-
-    Raises
-    ------
-    InputError
-        A text without ``=``, a name that is set twice.
-    """
-    overrides: dict[str, str] = {}
-    for assignment in assignments:
-        name, equals, value = (part.strip() for part in assignment.partition("="))
-        if not (name and equals and value):
-            remedy = "write --set name=value, as --set mem_bw='8 TB/s'"
-            raise InputError(f"{assignment!r} sets nothing", where="--set", remedy=remedy)
-        if name in overrides:
-            raise InputError("is set twice", where="--set", key=name, value=value)
-        overrides[name] = value
-    return overrides
-
-
 def _settings(file: GridFile, overrides: Mapping[str, str]) -> dict[str, float | str]:
     """Every value of ``[base]``, overrides in place."""
     settings: dict[str, float | str] = {}
     for source, prefix, where in (
         (file.tables.base, "base.", file.where),
-        (overrides, "", "--set"),
+        (overrides, "", "`overrides`"),
     ):
         for name, raw in source.items():
             key = f"{prefix}{name}"
@@ -226,7 +206,7 @@ def _refuse_twice(
             seen[name] = axis.name
     for name in settings:
         if name in seen:
-            place = "--set" if name in overridden else f"{file.where}: base"
+            place = "`overrides`" if name in overridden else f"{file.where}: base"
             remedy = "keep one: a name is either fixed or an axis"
             problem = f"is set twice, here and by the axis {seen[name]}"
             raise InputError(problem, where=place, key=name, remedy=remedy)
@@ -299,7 +279,7 @@ def refuse_unstated(
         if metric in unstated:
             setting = next(s for s, found in schema.CONDITIONAL.items() if metric in found)
             needed, example = _CALLS_FOR[setting]
-            remedy = f"state {example}, in [base], as an axis or by --set"
+            remedy = f"state {example}, in [base], as an axis or by `overrides`"
             raise InputError(f"needs {needed}", where=where, key=key, value=name, remedy=remedy)
 
 

@@ -60,8 +60,8 @@ def panel_dims(variable: xr.DataArray, layout: Layout, **asked: str | None) -> l
 
 def _left_over(variable: xr.DataArray, left: list[str], layout: Layout) -> InputError:
     values = ", ".join(str(value) for value in variable[left[0]].values[:6])
-    remedy = f"keep one value, as --select {left[0]}=…; there are {values}"
+    remedy = f"keep one value, as `.sel({left[0]}=…)`; there are {values}"
     if layout.get("ax") is None and None in (layout.get("rows"), layout.get("columns")):
-        remedy += f"; or draw a panel for each, as --columns {left[0]}"
+        remedy += f"; or draw a panel for each, as `columns='{left[0]}'`"
     problem = f"{variable.name} also lies along {', '.join(left)}"
     return InputError(problem, where="plot", remedy=remedy)

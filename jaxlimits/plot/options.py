@@ -1,7 +1,7 @@
 """Options that several kinds of figures share, each documented once.
 
 The docstring of a kind states what is its own; the rest is filled in from here, for ``help`` in
-Python and for ``jaxlimits plot --help``. Nothing heavy is imported: the command line reads this
+Python and for the help of ``jaxlimits plot``. Nothing heavy is imported: the command line reads it
 before it draws anything.
 """
 

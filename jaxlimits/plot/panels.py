@@ -196,7 +196,7 @@ def _check(dataset: xr.Dataset, named: list[str]) -> None:
     if count > MOST_PANELS:
         widest = max(named, key=lambda name: dataset.sizes[name])
         values = ", ".join(style.names(dataset[widest], bare=True)[:3])
-        remedy = f"keep fewer values, as --select {widest}=…; there are {values}, …"
+        remedy = f"keep fewer values, as `.sel({widest}=…)`; there are {values}, …"
         problem = f"makes {count} panels; at most {MOST_PANELS} can be read"
         raise InputError(problem, where="plot", key=" × ".join(named), remedy=remedy)
 

@@ -88,7 +88,7 @@ def draw(dataset: "xr.Dataset", kind: str, **options: Any) -> "Figure":
     dataset
         A result.
     kind
-        A name, as ``jaxlimits plot --help`` lists them: ``"heat-map"``.
+        A name, as the help of ``jaxlimits plot`` lists them: ``"heat-map"``.
     **options
         As the function of the kind has them.
 

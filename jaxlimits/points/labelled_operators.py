@@ -109,7 +109,7 @@ def operators_of(result: xr.Dataset) -> xr.Dataset:
     shape = [len(axis) for axis in axes]
     if np.prod(shape) > MOST_POINTS:
         widest = axes[int(np.argmax(shape))]
-        remedy = f"keep fewer, as --select {widest.name}={widest.values[0]}"
+        remedy = f"keep fewer, as `.sel({widest.name}={widest.values[0]})`"
         problem = f"{int(np.prod(shape)):,} points; at most {MOST_POINTS} are taken apart at once"
         raise InputError(problem, remedy=remedy)
     points = [_labelled(scenario) for scenario in _points(spec, axes)]

@@ -148,7 +148,7 @@ def frontier_near(
     True
     """
     if not question.targets:
-        remedy = "state one, as where 'utps >= 50'"
+        remedy = "give one, as `where='utps >= 50'`"
         raise InputError("a frontier needs a target", remedy=remedy)
     if factor <= 1.0:
         raise InputError("must exceed 1", key="factor", value=factor)

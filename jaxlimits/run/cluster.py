@@ -78,7 +78,7 @@ def connected(*, workers: int | None = None, scheduler: str | None = None) -> It
             client = stack.enter_context(Client(address, timeout=_SECONDS_TO_ANSWER))
         except (OSError, ValueError) as error:
             why = str(error) or f"not a word in {_SECONDS_TO_ANSWER} s"
-            remedy = "start `dask scheduler`, or use --workers"
+            remedy = "start `dask scheduler`, or use `workers`"
             raise ResultError(
                 f"{scheduler}: the scheduler does not answer ({why}); {remedy}"
             ) from None
@@ -147,7 +147,7 @@ def _taken(future) -> Done:
     try:
         done = future.result()
     except KilledWorker as error:
-        remedy = "give workers more memory or chunks less (--memory), and continue with --resume"
+        remedy = "give workers more memory, or chunks less by `memory`"
         raise ResultError(f"workers die again and again: {error}; {remedy}") from None
     future.release()
     return done

@@ -1,4 +1,4 @@
-"""What a worker process of ``--workers`` does before all else; Dask imports it there."""
+"""What a worker process of ``workers`` does before all else; Dask imports it there."""
 
 import signal
 

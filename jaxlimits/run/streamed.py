@@ -21,7 +21,7 @@ from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
 from jaxlimits.engine.reduction import Arrays
 from jaxlimits.engine.stream import Chunk, Job, Progress, merge_parts, stream
-from jaxlimits.errors import DamagedResultWarning, ResultError
+from jaxlimits.errors import DamagedResultWarning, ResultError, UnfinishedSweepError
 from jaxlimits.grid.plan import Key
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.store.index import read_listing, write_index
@@ -97,8 +97,10 @@ def run_streamed(
 
     Raises
     ------
+    UnfinishedSweepError
+        No space, workers that die: what is done is kept.
     ResultError
-        No space, an unwritable folder, an unfinished sweep in the way.
+        An unwritable folder, an unfinished sweep in the way.
     InputError
         The unfinished sweep is another one.
     """
@@ -111,16 +113,17 @@ def run_streamed(
         shards, states = sweep.run(compute, told)
         told("writing", 1.0)
         _finish(sweep, shards, states, output, force=force)
+    except UnfinishedSweepError:
+        raise
+    except ResultError as error:
+        raise UnfinishedSweepError(str(error)) from None
     except OSError as error:
-        said = str(error)
-        if not isinstance(error, ResultError):
-            said = f"{output}: cannot be written: {error}; make room"
-        remedy = "" if "--resume" in said else "; what is done is kept, continue with --resume"
-        raise ResultError(f"{said}{remedy}") from None
+        problem = f"{output}: cannot be written: {error}; make room"
+        raise UnfinishedSweepError(problem) from None
     except (KeyboardInterrupt, SystemExit) as stop:
         stop.add_note(
             f"{told.share:.0%} of the sweep are kept in {folder}; "
-            "the same command with --resume goes on"
+            "the same command with `resume=True` goes on"
         )
         raise
 
@@ -140,7 +143,7 @@ def is_finished(spec: GridSpec, job: Job, output: Path) -> bool:
         same = dataset.attrs.get("content_hash") == run["content_hash"]
         sharded = read_listing(dataset) is not None
     if not same:
-        remedy = "choose another name, or replace it with --force"
+        remedy = "choose another name, or replace it with `force=True`"
         raise ResultError(f"{output}: is the result of another sweep; {remedy}")
     if not sharded:  # a kill may have come between the result and the end of its ledger
         drop_ledger(shards_folder(output), _identity(run, job))

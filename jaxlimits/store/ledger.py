@@ -155,7 +155,7 @@ def open_ledger(
         _mend(folder)
         return Ledger(folder=folder)
     if kept is not None and not force:
-        remedy = "continue it with --resume, or start again with --force"
+        remedy = "continue it with `resume=True`, or start again with `force=True`"
         raise ResultError(f"{folder}: an unfinished sweep is there; {remedy}")
     if kept is None and _is_of_others(folder):
         raise ResultError(f"{folder}: is in the way and no sweep's; move it or name another output")
@@ -251,7 +251,7 @@ def _mend(folder: Path) -> None:
 def _refuse_other(kept: Mapping[str, Any], identity: Mapping[str, Any], folder: Path) -> None:
     if not kept:
         problem = f"its {_IDENTITY} is damaged, so that nobody knows which sweep it is"
-        raise ResultError(f"{folder}: {problem}; start again with --force")
+        raise ResultError(f"{folder}: {problem}; start again with `force=True`")
     identity = json.loads(json.dumps(identity))
     different = [name for name in identity if kept.get(name) != identity[name]]
     if not different:
@@ -264,7 +264,7 @@ def _refuse_other(kept: Mapping[str, Any], identity: Mapping[str, Any], folder: 
     raise InputError(
         f"the unfinished sweep is another one: {', '.join(told)} differ\n  {shown}\n",
         where=str(folder),
-        remedy="ask for the same (- above), name another output, or start again with --force",
+        remedy="ask for the same (- above), name another output, or start again with `force=True`",
     )
 
 

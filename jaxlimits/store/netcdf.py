@@ -32,7 +32,7 @@ def check_target(path: Path, *, force: bool) -> None:
     if path.is_dir():
         raise ResultError(f"{path}: is a folder; name a file in it")
     if path.exists() and not force:
-        raise ResultError(f"{path}: exists; choose another name, or replace it with --force")
+        raise ResultError(f"{path}: exists; choose another name, or replace it with `force=True`")
 
 
 def check_folder(path: Path) -> None:

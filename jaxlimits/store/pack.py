@@ -5,7 +5,7 @@ from pathlib import Path
 
 import h5py
 
-from jaxlimits.errors import ResultError
+from jaxlimits.errors import ResultError, UnfinishedSweepError
 from jaxlimits.store.chunks import Place, chunk_places
 from jaxlimits.store.hdf5 import LIBVER, chunk_of, opened_image, replace_variable, variable
 from jaxlimits.store.index import INDEX_ATTRIBUTES, Listing, missing_shards, read_listing
@@ -91,5 +91,4 @@ def _refuse(index: Path, problems: list[str]) -> None:
         return
     more = len(problems) - _SHOWN
     listed = "; ".join(problems[:_SHOWN]) + (f"; and {more:,} more" if more > 0 else "")
-    remedy = "the command of the sweep with --resume computes what is missing or damaged"
-    raise ResultError(f"{index}: cannot be packed: {listed}; {remedy}")
+    raise UnfinishedSweepError(f"{index}: cannot be packed: {listed}")

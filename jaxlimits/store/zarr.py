@@ -35,7 +35,7 @@ def check_store(path: Path, *, force: bool) -> None:
     if path.exists() and not (path / _GROUP).is_file():
         raise ResultError(f"{path}: exists and is no Zarr store; choose another name")
     if path.exists() and not force:
-        raise ResultError(f"{path}: exists; choose another name, or replace it with --force")
+        raise ResultError(f"{path}: exists; choose another name, or replace it with `force=True`")
 
 
 def write_zarr(dataset: xr.Dataset, path: Path, *, force: bool = False) -> None:

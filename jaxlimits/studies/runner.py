@@ -35,7 +35,7 @@ NO_CASE = "No case fits in memory."
 """What is said of a claim that nothing is a case of."""
 
 FINDINGS = "findings.json"
-"""What a folder must hold to be a study's, which ``--force`` may replace."""
+"""What a folder must hold to be a study's, which ``force`` may replace."""
 
 _MOST_AT_ONCE = 4
 """Grids that are swept at the same time."""
@@ -145,9 +145,9 @@ def study_specs(study: Study, overrides: Mapping[str, str], *, quick: bool) -> d
     value is tried anyway. One that a grid links to another axis can only be scaled.
     """
     for name in overrides:
-        check_name(name, where="--set", key=name)
+        check_name(name, where="`overrides`", key=name)
         if name in schema.NAMED:
-            raise InputError("each grid has its own", where="--set", key=name)
+            raise InputError("each grid has its own", where="`overrides`", key=name)
     return {name: _read_spec(name, overrides) for name in study.grids(quick=quick)}
 
 
@@ -256,7 +256,7 @@ def check_folder(target: Path, *, force: bool) -> None:
         problem = f"exists and is no study's folder (it has no {FINDINGS})"
         raise ResultError(f"{target}: {problem}; choose another name")
     if not force:
-        raise ResultError(f"{target}: exists; choose another name, or replace it with --force")
+        raise ResultError(f"{target}: exists; choose another name, or replace it with `force=True`")
 
 
 @contextlib.contextmanager

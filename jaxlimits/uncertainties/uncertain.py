@@ -208,7 +208,7 @@ def load_uncertain(
             chosen,
             samples=tables.samples if samples is None else samples,
             seed=tables.seed if seed is None else seed,
-            where=where if samples is None else "--samples",
+            where=where if samples is None else "`samples`",
         ),
     )
 
@@ -232,7 +232,7 @@ def columns_at(inputs: Mapping[str, Distribution], shares: np.ndarray) -> dict[s
 def _refuse_twice(spec: GridSpec, inputs: Mapping[str, object], *, where: str) -> None:
     along = {name for axis in spec.axes for name in (axis.name, *axis.linked)}
     for name in inputs:
-        for place, names in (("fixed in [base] or by --set", spec.base), ("an axis", along)):
+        for place, names in (("fixed in [base] or by `overrides`", spec.base), ("an axis", along)):
             if name in names:
                 problem, remedy = f"is uncertain and {place}", "keep one"
                 raise InputError(problem, where=where, key=f"uncertain.{name}", remedy=remedy)

@@ -6,12 +6,14 @@ import shutil
 import pytest
 
 from jaxlimits.cli import app
-from jaxlimits.cli.examples import EXAMPLES, FIRST
+from jaxlimits.cli.registry import Panel, commands
 from jaxlimits.run import streamed
 from tests.command_line import run
 from tests.test_readme import command_lines
 
-COMMANDS = [str(command.name) for command in app.registered_commands]
+COMMANDS = list(commands())
+EXAMPLES = {name: command.examples for name, command in commands().items()}
+FIRST = [command.examples[0] for command in commands().values() if command.for_newcomers]
 
 
 def do(line):
@@ -23,11 +25,18 @@ def do(line):
 
 
 def test_every_command_has_an_example():
-    assert set(EXAMPLES) == set(COMMANDS)
+    assert [str(command.name) for command in app.registered_commands] == COMMANDS
     assert all(
         lines and all(line.startswith(f"jaxlimits {name}") for line in lines)
         for name, lines in EXAMPLES.items()
     )
+
+
+def test_the_help_lists_commands_by_panel_and_then_by_name():
+    panels = list(Panel)
+    places = [(panels.index(each.panel), name) for name, each in commands().items()]
+    assert places == sorted(places)
+    assert {each.panel for each in commands().values()} == set(Panel)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -45,6 +54,7 @@ def test_nothing_but_the_name_shows_what_to_begin_with(monkeypatch):
     shown = run().out
     assert all(line in shown for line in FIRST)
     assert all(f" {name} " in shown for name in COMMANDS)
+    assert all(f" {panel} " in shown for panel in Panel)
 
 
 def test_what_a_newcomer_begins_with_runs_in_order(folder):

@@ -142,7 +142,7 @@ def test_a_second_one_on_the_same_port_says_so_and_takes_another(running):
 
 
 def test_beyond_this_machine_the_address_needs_the_token():
-    with pytest.raises(InputError, match="add --token"):
+    with pytest.raises(InputError, match="add `token=SECRET`"):
         serving.check_address("0.0.0.0", None)
     for address in ("127.0.0.1", "localhost", "::1", "127.9.9.9"):
         serving.check_address(address, None)

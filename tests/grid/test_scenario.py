@@ -183,7 +183,7 @@ def test_an_unknown_name_on_an_axis_is_refused_with_the_nearest(resolve):
 
 
 def test_an_unknown_name_that_was_set_is_refused_as_such(sweep_of):
-    with pytest.raises(InputError, match=r"^--set: llm: .*'lama'"):
+    with pytest.raises(InputError, match=r"^`overrides`: llm: .*'lama'"):
         bind(sweep_of("batch_size = [1]", llm="lama"))
 
 

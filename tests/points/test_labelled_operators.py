@@ -104,7 +104,7 @@ def test_a_stored_result_gives_them_too(result, tmp_path):
 
 def test_too_many_points_are_refused_with_what_to_keep():
     with pytest.raises(
-        jl.InputError, match=r"10,000 points; at most 64 .* keep fewer, as --select mem_bw="
+        jl.InputError, match=r"10,000 points; at most 64 .* keep fewer, as `\.sel\(mem_bw="
     ):
         jl.operators_of(jl.sweep("smoke"))
 

@@ -11,6 +11,7 @@ import pytest
 
 import jaxlimits as jl
 from jaxlimits import schema
+from jaxlimits.errors import UnfinishedSweepError
 from jaxlimits.run import streamed
 from jaxlimits.store import ledger
 from jaxlimits.store.index import missing_shards
@@ -211,7 +212,7 @@ def test_a_damaged_identity_is_said(grid, tmp_path, counted):
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
     (streamed.shards_folder(output) / "sweep.json").write_text("{", encoding="utf-8")
-    with pytest.raises(jl.ResultError, match=r"sweep\.json is damaged.*--force"):
+    with pytest.raises(jl.ResultError, match=r"sweep\.json is damaged.*`force=True`"):
         jl.sweep(grid, output, memory=MEMORY, resume=True)
 
 
@@ -220,7 +221,7 @@ def test_an_unfinished_sweep_is_neither_lost_nor_overwritten(grid, tmp_path, cou
     counted.stop_after = 5
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
-    with pytest.raises(jl.ResultError, match=r"unfinished sweep.*--resume"):
+    with pytest.raises(jl.ResultError, match=r"unfinished sweep.*`resume=True`"):
         jl.sweep(grid, output, memory=MEMORY)
 
 
@@ -322,7 +323,7 @@ def test_a_finished_sweep_is_left_as_it_is(grid, tmp_path, whole, counted):
     found = jl.sweep(grid, output, memory=MEMORY, resume=True)
     assert (counted.computed, output.stat().st_mtime_ns) == (0, before)
     assert "best" in found
-    with pytest.raises(jl.ResultError, match=r"another sweep; choose another name.*--force"):
+    with pytest.raises(jl.ResultError, match=r"another sweep; choose another name.*`force=True`"):
         jl.sweep(grid, output, memory=2 * MEMORY, resume=True)
     with pytest.raises(jl.ResultError, match="exists"):
         jl.sweep(grid, output, memory=MEMORY)
@@ -442,7 +443,7 @@ def test_a_full_disk_keeps_what_is_done(grid, tmp_path, whole, monkeypatch, plac
                 patch.setattr(ledger.Ledger, "record_parts", full_after(real, 6))
             case "result":
                 patch.setattr(streamed, "pack", full_after(streamed.pack, 0))
-        with pytest.raises(jl.ResultError, match=r"No space left.*--resume"):
+        with pytest.raises(UnfinishedSweepError, match=r"No space left.*`resume=True`"):
             jl.sweep(grid, output, memory=MEMORY)
     jl.sweep(grid, output, memory=MEMORY, resume=True).close()
     assert_same_bits(output, whole)

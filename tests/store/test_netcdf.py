@@ -271,7 +271,7 @@ def test_a_target_that_cannot_be_is_refused_before_anything_is_computed(
     (tmp_path / "there.nc").write_text("something")
     monkeypatch.setattr("jaxlimits.run.pipeline.collect", raising(AssertionError("ran")))
     for name, says in [
-        ("there.nc", "--force"),
+        ("there.nc", "force=True"),
         ("no/out.nc", "does not exist"),
         (".", "is a folder"),
         ("a" * 300 + ".nc", "too long"),

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlimits.engine.findings import Finding
-from jaxlimits.errors import ResultError
+from jaxlimits.errors import ResultError, UnfinishedSweepError
 from jaxlimits.grid.plan import Plan
 from jaxlimits.grid.scenario import bind
 from jaxlimits.run.pipeline import load_grid
@@ -539,7 +539,7 @@ def test_ncdump_reads_a_packed_file(whole, tmp_path):
 
 
 def test_an_incomplete_index_is_not_packed(half, tmp_path):
-    with pytest.raises(ResultError, match=r"000002\.nc: is not computed.*--resume"):
+    with pytest.raises(UnfinishedSweepError, match=r"000002\.nc: is not computed.*`resume=True`"):
         pack(half.index, tmp_path / "packed.nc")
     assert list(tmp_path.iterdir()) == []
 

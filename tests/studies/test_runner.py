@@ -84,7 +84,7 @@ def test_the_report_stands_alone(made):
 
 def test_a_folder_that_exists_is_kept(made):
     before = (made / "report.html").stat().st_mtime_ns
-    with pytest.raises(ResultError, match=r"study: exists; .*--force"):
+    with pytest.raises(ResultError, match=r"study: exists; .*`force=True`"):
         runner.run_study(SMALL, made)
     assert (made / "report.html").stat().st_mtime_ns == before
 
