@@ -10,6 +10,7 @@ from jaxlimits.model.chip import LINK_LATENCIES
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
 from jaxlimits.schema import CALIBRATED
+from tests.batches import Plain, Slopes
 from tests.helpers import (
     ALGORITHMS,
     COMBINATIONS,
@@ -18,7 +19,7 @@ from tests.helpers import (
     Scenario,
     named_scenario,
 )
-from tests.laws import Law, Slopes, hold, law
+from tests.laws import Law, hold, law
 from tests.reference import VOID_IF_INFEASIBLE
 from tests.strategies import scenarios
 
@@ -229,7 +230,7 @@ def test_a_split_within_the_heads_needs_no_copies(scenario):
     heads = scenario["num_kv_heads"]
     roomy = scenario.scaled(1e4, ["mem_capacity"])  # for the few chips that are left
     within = roomy.but(tp_size=min(scenario["tp_size"], heads), dp_size=1.0, ep_size=1.0)
-    split, copied = yield within.but(kv_sharding="split"), within.but(kv_sharding="heads")
+    split, copied = yield [Plain(within.but(kv_sharding=by)) for by in ("split", "heads")]
     assert split.feasible
     np.testing.assert_equal(vars(split), vars(copied))
 

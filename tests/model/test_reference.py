@@ -8,6 +8,7 @@ from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.schema import CALIBRATED, FLAGS, OUTPUTS
+from tests.batches import Single, Sync
 from tests.helpers import (
     ALGORITHMS,
     COMBINATIONS,
@@ -18,7 +19,7 @@ from tests.helpers import (
     make_scenario,
     named_scenario,
 )
-from tests.laws import Law, Single, Sync, hold, law
+from tests.laws import Law, hold, law
 from tests.reference import Point, reference, sync_parts
 from tests.strategies import scenarios
 
