@@ -6,11 +6,11 @@ A row fails where an optimum is more than 0.1 % worse than the best point of its
 import pytest
 
 from benchmarks.rounds import OURS, Run
-from jaxlimits.codesign.dense import best_of_grid
 from jaxlimits.codesign.designs import label_optimum
 from jaxlimits.codesign.problem import build_problem
 from jaxlimits.codesign.problem_file import read_problem, shipped_problems
 from jaxlimits.codesign.search import search
+from tests.codesign.dense import best_of_grid
 
 GRID_POINTS = 10_000_000
 TOLERANCE = 1e-3

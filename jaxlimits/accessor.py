@@ -3,8 +3,9 @@
 Registered with xarray as soon as both it and this package are imported.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import types
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -221,21 +222,16 @@ class Plots:
     def __init__(self, dataset: xr.Dataset) -> None:
         self._dataset = dataset
 
-    def __getattr__(self, name: str) -> Any:
-        from jaxlimits import plot
+    def __getattr__(self, name: str) -> "Callable[..., Figure]":
         from jaxlimits.errors import suggestion
+        from jaxlimits.plot import registry
 
-        if name not in plot.NAMES:
-            remedy = suggestion(name, plot.NAMES)
+        if name not in registry.functions():
+            remedy = suggestion(name, registry.functions())
             raise AttributeError(f"there is no figure {name!r}; {remedy}")
-
-        def figure(**request: Any) -> "Figure":
-            return getattr(plot, name)(self._dataset, **request)
-
-        figure.__doc__ = getattr(plot, name).__doc__
-        return figure
+        return types.MethodType(registry.load(name), self._dataset)
 
     def __dir__(self) -> list[str]:
-        from jaxlimits import plot
+        from jaxlimits.plot import registry
 
-        return sorted(plot.NAMES)
+        return list(registry.functions())

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON
-from jaxlimits.model.chip import Chip
+from jaxlimits.model.chip import LINK_FIELDS, Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fields import quantities, switches
@@ -89,6 +89,9 @@ EXTENDED = {
     | {"weight_placement": "sharded", "collective_algorithm": "best", "topology": "torus-3d"},
 }
 """Combinations with a draft or sharded weights, beside those above that have neither."""
+
+LINK_LATENCIES = tuple(name for name in LINK_FIELDS if name.endswith("_latency"))
+"""Fields that say how long a message is exposed, whatever its payload."""
 
 ALGORITHMS = switches(Deployment)["collective_algorithm"].choices
 """Every way to time a collective, for tests that go through all of them."""

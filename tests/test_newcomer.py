@@ -27,6 +27,7 @@ def test_what_help_proposes_works_in_a_fresh_environment(tmp_path):
         return done
 
     environment = {name: value for name, value in os.environ.items() if name not in HIDDEN}
+    environment["JAXLIMITS_CACHE"] = str(tmp_path / "compiled")
     do(sys.executable, "-m", "venv", "fresh")
     programs = tmp_path / "fresh" / "bin"
     do(str(programs / "pip"), "install", "-q", f"{ROOT}[plot,explore]")

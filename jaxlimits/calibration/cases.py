@@ -3,18 +3,32 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
-from jaxlimits.calibration.fit import Cases, Rows
 from jaxlimits.calibration.measurements import Measurement
 from jaxlimits.catalog.entries import find_entry
 from jaxlimits.catalog.loader import Catalog
+from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
+from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import step_operators
 from jaxlimits.model.roofline import StepTimes, step_times
+
+Rows = Float[np.ndarray, " rows"]
+
+
+class Cases(eqx.Module):
+    """Points to predict, stacked: one along the first axis of every number."""
+
+    chip: Chip
+    llm: LLM
+    deployment: Deployment
+    fabric: Fabric
 
 
 def choose_fabrics(
@@ -72,11 +86,6 @@ def make_cases(
 def _as_engines_run(settings: Mapping[str, Any]) -> Deployment:
     """A deployment whose chips beyond the KV heads hold copies of the cache."""
     return Deployment(**settings, kv_sharding="heads")
-
-
-def measured_times(measurements: Sequence[Measurement]) -> Rows:
-    """Measured time of one step of each row [s]."""
-    return np.array([each.t_step for each in measurements])
 
 
 def limit_times(cases: Cases) -> StepTimes:

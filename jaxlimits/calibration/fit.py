@@ -14,7 +14,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,15 +21,15 @@ from jaxtyping import Array, Float
 from scipy.optimize import least_squares
 
 from jaxlimits._types import Scalar
+from jaxlimits.calibration.cases import Cases, Rows
 from jaxlimits.calibration.priors import PRIORS
+from jaxlimits.engine.program_cache import keep_programs
 from jaxlimits.errors import InputError
 from jaxlimits.model.calibration import Calibration
-from jaxlimits.model.chip import Chip
-from jaxlimits.model.deployment import Deployment
-from jaxlimits.model.fabric import Fabric
-from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import step_operators
 from jaxlimits.model.overlay import overlay_times
+
+keep_programs()  # fits are compiled outside the engine
 
 FIRST_SPREAD = 0.08
 ROUNDS = 6
@@ -38,17 +37,6 @@ ROUNDS = 6
 
 SPARE_ROWS = 2
 """Rows that a fit needs beyond its constants."""
-
-Rows = Float[np.ndarray, " rows"]
-
-
-class Cases(eqx.Module):
-    """Points to predict, stacked: one along the first axis of every number."""
-
-    chip: Chip
-    llm: LLM
-    deployment: Deployment
-    fabric: Fabric
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,16 +2,16 @@
 
 import datetime
 import hashlib
-import importlib.metadata
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxlimits import units
+from jaxlimits._version import __version__
 from jaxlimits.calibration.calibrate import Calibrated
 from jaxlimits.calibration.fabrics import FabricFit
+from jaxlimits.catalog.text_files import toml_text
 from jaxlimits.errors import InputError
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.fabric import Fabric
@@ -121,7 +121,7 @@ def _made_from(table: Path) -> dict[str, str]:
         "file": table.name,
         "sha256": hashlib.sha256(table.read_bytes()).hexdigest(),
         "date": datetime.date.today().isoformat(),
-        "version": importlib.metadata.version("jaxlimits"),
+        "version": __version__,
     }
 
 
@@ -134,22 +134,13 @@ def _entry(
     infos: Mapping[str, Quantity],
     fit: Mapping[str, Any],
 ) -> str:
-    lines = [f"[{kind}.{name}]"]
-    lines += [f"{word} = {_toml(text)}" for word, text in words.items()]
-    lines += [f"{field} = {_written(value, infos[field])}" for field, value in values.items()]
-    lines += ["", f"[{kind}.{name}.fit]"]
-    lines += [f"{key} = {_toml(value)}" for key, value in fit.items()]
-    return "\n".join(lines) + "\n"
+    fields = {field: _written(value, infos[field]) for field, value in values.items()}
+    return toml_text({kind: {name: {**words, **fields, "fit": fit}}})
 
 
-def _written(value: float, info: Quantity) -> str:
+def _written(value: float, info: Quantity) -> float | str:
     """Return a value as a catalog states it, in the unit in which people read it."""
     if info.unit == "1":
-        return f"{value:.{_DIGITS}g}"
+        return float(f"{value:.{_DIGITS}g}")
     scale = units.parse(f"1 {info.display}", info.unit)
-    return _toml(f"{value / scale:.{_DIGITS}g} {info.display}")
-
-
-def _toml(value: Any) -> str:
-    """Return text, numbers and lists of them as TOML, which reads JSON's as its own."""
-    return json.dumps(value, ensure_ascii=False)
+    return f"{value / scale:.{_DIGITS}g} {info.display}"

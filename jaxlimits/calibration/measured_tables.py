@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from jaxlimits.catalog.text_files import read_text
 from jaxlimits.errors import InputError, suggestion, unknown_name
 from jaxlimits.model.fields import Quantity
 
@@ -70,13 +71,7 @@ def read_table(path: str | Path, *, required: Iterable[str]) -> list[Row]:
         too few cells, no rows at all.
     """
     where = str(path)
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=where) from None
-    except UnicodeDecodeError:
-        raise InputError("is not text in UTF-8", where=where) from None
-    reader = csv.reader(text.splitlines())
+    reader = csv.reader(read_text(Path(path), where=where).splitlines())
     header = [name.strip() for name in next(reader, [])]
     _check_header(header, required, where=f"{where}: line 1")
     rows = []

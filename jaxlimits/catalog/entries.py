@@ -5,12 +5,11 @@ come from :mod:`jaxlimits.catalog.loader`.
 """
 
 import dataclasses
-import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.errors import InputError, unknown_name
 
 KINDS = ("llms", "chips", "interconnects", "fabrics", "calibrations")
@@ -55,34 +54,6 @@ Entries = Mapping[str, Mapping[str, Entry]]
 def shipped_entries() -> Entries:
     """Return the entries that come with the package."""
     return collect_entries((path.name, read_toml(path)) for path in SHIPPED)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Parse a TOML file; say file and line where it cannot be."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except UnicodeDecodeError:
-        raise InputError("is not text in UTF-8", where=str(path)) from None
-    return parse_toml(text, where=str(path))
-
-
-def parse_toml(text: str, *, where: str) -> dict[str, Any]:
-    """Parse TOML text; say where and in which line it cannot be."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"malformed TOML: {_with_line(str(error), text)}", where=where) from None
-
-
-def _with_line(message: str, text: str) -> str:
-    """Name the last line where the parser says "at end of document", and quote the line."""
-    lines = text.splitlines() or [""]
-    message = message.replace("at end of document", f"at the end, line {len(lines)}")
-    found = re.search(r"line (\d+)", message)
-    line = lines[int(found[1]) - 1].strip() if found else ""
-    return f"{message}: {line[:60]}" if line else message
 
 
 def collect_entries(

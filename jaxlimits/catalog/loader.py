@@ -10,10 +10,10 @@ from jaxlimits.catalog.entries import (
     Entry,
     collect_entries,
     find_entry,
-    read_toml,
     shipped_entries,
 )
 from jaxlimits.catalog.model_config import is_model_config, read_model_config
+from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip

@@ -2,16 +2,17 @@
 
 What a configuration says of the shape goes into the same fields that the shipped entries have; what
 the record has no field for is named in the entry's note, or refused where the shape would be wrong
-without it. Classes of the configurations and their defaults: ``transformers`` (Apache-2.0).
+without it.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxlimits.catalog.config_keys import Config
 from jaxlimits.catalog.entries import Entry
-from jaxlimits.catalog.model_families import DEFAULTS, FAMILIES, Config, Fields, common_fields
+from jaxlimits.catalog.model_families import Family, families, family_fields
 from jaxlimits.catalog.quantisation import stored_bits
 from jaxlimits.errors import InputError
 
@@ -45,11 +46,10 @@ def read_model_config(path: Path, *, name: str) -> Entry:
     whole = _parsed(file)
     inner = next((whole[part] for part in _TEXT_PARTS if isinstance(whole.get(part), dict)), None)
     values = {**whole, **(inner or {})}
-    values = {**DEFAULTS.get(str(values.get("model_type")), {}), **values}
-    config = Config(values, where=str(file))
+    family = _family(values, where=str(file))
+    config = Config(values, where=str(file), defaults=family.defaults)
     config.left_out += [f"{key} (not the language model)" for key in _TOWERS if whole.get(key)]
-    family = _family(config)
-    fields = {**common_fields(config), **family(config)}
+    fields = family_fields(family, config)
     return Entry(
         kind="llms",
         name=name,
@@ -76,19 +76,17 @@ def _parsed(file: Path) -> dict[str, Any]:
     return content
 
 
-def _family(config: Config) -> Callable[[Config], Fields]:
-    kind = str(config.values.get("model_type"))
-    if kind not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        remedy = f"known are {known}; or write an entry by hand"
-        raise InputError(
-            "is no architecture that is known",
-            where=config.where,
-            key="model_type",
-            value=kind,
-            remedy=remedy,
-        )
-    return FAMILIES[kind]
+def _family(values: Mapping[str, Any], *, where: str) -> Family:
+    kind, known = str(values.get("model_type")), families()
+    if kind in known:
+        return known[kind]
+    raise InputError(
+        "is no architecture that is known",
+        where=where,
+        key="model_type",
+        value=kind,
+        remedy=f"known are {', '.join(known)}; or write an entry by hand",
+    )
 
 
 def _title(whole: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ from jaxlimits.cli.options import AsJson, Catalogs, Force, print_json
 from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
-    from jaxlimits.calibration.calibrate import Calibrated, Report
+    from jaxlimits.calibration.calibrate import Calibrated
+    from jaxlimits.calibration.report import Report
     from jaxlimits.catalog.loader import Catalog
 
 

@@ -11,10 +11,10 @@ from jaxlimits.catalog.entries import (
     Entry,
     collect_entries,
     find_entry,
-    read_toml,
     shipped_entries,
 )
 from jaxlimits.catalog.model_config import is_model_config, read_model_config
+from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.cli import completion
 from jaxlimits.cli.options import AsJson, Catalogs, print_json
 from jaxlimits.errors import unknown_name

@@ -75,10 +75,10 @@ def compare(
 
 
 def _draw_rows(rows: "list[Comparison]", calibration: str, picture: Path) -> None:
-    from jaxlimits import plots
+    from jaxlimits import plot
     from jaxlimits.calibration.comparison import labelled_rows
 
-    figure = plots.strip(
+    figure = plot.strip(
         labelled_rows(rows, calibration),
         of="achieved",
         by="group",
@@ -87,14 +87,14 @@ def _draw_rows(rows: "list[Comparison]", calibration: str, picture: Path) -> Non
         write="{:.0%}".format,
         title="Measured decode rates as shares of the limit",
     )
-    plots.save(figure, picture)
+    plot.save(figure, picture)
 
 
 def _draw_peers(found: "Peers", picture: Path) -> None:
-    from jaxlimits import plots
+    from jaxlimits import plot
     from jaxlimits.calibration.comparison import labelled_peers
 
-    figure = plots.strip(
+    figure = plot.strip(
         labelled_peers(found),
         of="ratio",
         by="tool",
@@ -102,7 +102,7 @@ def _draw_peers(found: "Peers", picture: Path) -> None:
         write="{:.2f} ×".format,
         title=f"What other tools answer to {len(found.cases)} cases",
     )
-    plots.save(figure, picture)
+    plot.save(figure, picture)
 
 
 def _print_rows(rows: "list[Comparison]", calibration: str) -> None:

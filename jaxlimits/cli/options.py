@@ -74,7 +74,7 @@ def check_picture(target: Path, *, force: bool, where: str) -> None:
         The file is there already, and ``force`` is not given; or it cannot be written.
     """
     from jaxlimits.errors import InputError
-    from jaxlimits.plots import require_backend
+    from jaxlimits.plot import require_backend
     from jaxlimits.store.netcdf import check_target
 
     require_backend()

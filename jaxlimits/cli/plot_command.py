@@ -1,32 +1,43 @@
-"""``jaxlimits plot``: a figure of any result."""
+"""``jaxlimits plot``: a figure of any result.
 
+The kinds of figures and their options are what the registry reads off their files.
+"""
+
+import inspect
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from jaxlimits.cli.options import Force, check_picture
+from jaxlimits.plot.options import SHARED
+from jaxlimits.plot.registry import Kind, Option, kinds
+
+_TYPES: dict[str, Any] = {
+    "str": str | None,
+    "str | None": str | None,
+    "float | None": float | None,
+    "int": int | None,
+    "int | None": int | None,
+    "Sequence[SupportsFloat]": list[float] | None,
+}
+"""Types that an option of a kind may have on the command line; one of another is Python's alone."""
+
+_REPEATED = ("Sequence[SupportsFloat]",)
+
+
+def _kinds(incomplete: str) -> list[str]:
+    return [name for name in kinds() if name.startswith(incomplete)]
 
 
 def plot(
     result: Annotated[Path, typer.Argument(help="A file that `jaxlimits sweep` wrote.")],
     kind: Annotated[
-        str,
-        typer.Argument(
-            help="heat-map, lines, frontier, breakdown, capacity, elasticities or roofline."
-        ),
+        str, typer.Argument(help=f"One of {', '.join(kinds())}.", autocompletion=_kinds)
     ] = "heat-map",
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="File to write: .svg, .png or .pdf."),
-    ] = None,
-    x: Annotated[str | None, typer.Option(help="Axis across, or a metric of a frontier.")] = None,
-    y: Annotated[str | None, typer.Option(help="Axis up, or a metric of a frontier.")] = None,
-    of: Annotated[str | None, typer.Option(help="Metric that is drawn.")] = None,
-    by: Annotated[str | None, typer.Option(help="Axis of which each value is a line.")] = None,
-    level: Annotated[
-        list[float] | None,
-        typer.Option(help="Draw an iso-line at this value, not at round ones. Repeatable."),
     ] = None,
     select: Annotated[
         list[str] | None,
@@ -34,26 +45,58 @@ def plot(
             metavar="NAME=VALUE", help="Keep one value of an axis, or several by repeating it."
         ),
     ] = None,
-    rows: Annotated[
-        str | None, typer.Option(help="Axis of which each value is a row of panels.")
-    ] = None,
-    columns: Annotated[
-        str | None, typer.Option(help="Axis of which each value is a column of panels.")
-    ] = None,
-    title: Annotated[str, typer.Option(help="What is shown.")] = "",
     force: Force = False,
+    **options: Any,
 ) -> None:
     """Draw a result: axes with units, as the grid has them; what does not fit is hatched."""
-    from jaxlimits import plots
-    from jaxlimits.plot import draw
+    from jaxlimits.plot.registry import draw
+    from jaxlimits.plot.style import save
     from jaxlimits.results.tables import selection
     from jaxlimits.store.results import open_result
 
     target = output or result.parent / f"{result.stem}.svg"
     check_picture(target, force=force, where="--output")
-    request = {"x": x, "y": y, "of": of, "by": by, "levels": tuple(level or ()), "title": title}
+    asked = {name: value for name, value in options.items() if value is not None}
     with open_result(result) as dataset:
-        chosen = selection(dataset, select or [], ())
-        figure = draw(chosen, kind, where=str(result), rows=rows, columns=columns, **request)
-        plots.save(figure, target)
+        figure = draw(selection(dataset, select or [], ()), kind, **asked)
+        save(figure, target)
     typer.echo(f"wrote {target}")
+
+
+def _parameters() -> list[inspect.Parameter]:
+    """The options of all kinds as options of the command, those that kinds share before others."""
+    found = {name: each for stated in kinds().values() for name, each in stated.options.items()}
+    names = [name for name in {**SHARED, **found} if name in found]
+    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return [
+        inspect.Parameter(name, either, default=None, annotation=_written(name, found[name]))
+        for name in names
+        if found[name].type in _TYPES
+    ]
+
+
+def _written(name: str, option: Option) -> Any:
+    """An option as the command line has it."""
+    words = SHARED.get(name, option.help).replace("`", "")
+    if option.type in _REPEATED:
+        words += " Repeatable."
+    return Annotated[_TYPES[option.type], typer.Option(_flag(name, option), help=words)]
+
+
+def _flag(name: str, option: Option) -> str:
+    """The flag of an option: a sequence is named in the singular and repeated."""
+    return f"--{name.removesuffix('s') if option.type in _REPEATED else name}".replace("_", "-")
+
+
+def _told(name: str, kind: Kind) -> str:
+    """What a kind draws, and by which options, as a paragraph of the help."""
+    own = {option: kind.options[option] for option in kind.own}
+    flags = [_flag(option, each) for option, each in own.items() if each.type in _TYPES]
+    taken = f" ({', '.join(flags)})" if flags else ""
+    return f"{name}{taken}: {kind.summary.removeprefix('Draw ')}."
+
+
+_result, _kind, _output, *_others, _options = inspect.signature(plot).parameters.values()
+_written_out = [_result, _kind, _output, *_parameters(), *_others]
+plot.__signature__ = inspect.Signature(_written_out)  # pyright: ignore[reportFunctionMemberAccess]
+plot.__doc__ = "\n\n".join([f"{plot.__doc__}", *(_told(*each) for each in kinds().items())])

@@ -11,7 +11,7 @@ from jaxlimits.cli.sweep_command import progress_bar
 from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
-    from jaxlimits.studies.runner import Outcome
+    from jaxlimits.studies.outcome import Outcome
 
 
 def study(
@@ -85,6 +85,6 @@ def _report(outcome: "Outcome", target: Path, seconds: float, *, as_json: bool) 
         return
     for claim in outcome.claims:
         finding = outcome.findings[claim.name]
-        typer.echo(f"{finding.verdict!s:<22} {claim.statement}")
+        typer.echo(f"{finding.judged.verdict!s:<22} {claim.statement}")
         typer.echo(f"{'':<22} {finding.sentence}\n")
     typer.echo(f"wrote {target}/report.html, {FINDINGS}, data, tables, figures ({seconds:.1f} s)")

@@ -2,13 +2,13 @@
 
 import datetime
 import json
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits import schema
+from jaxlimits._version import __version__
 from jaxlimits.codesign.choices import evaluate_designs
 from jaxlimits.codesign.problem import Problem, budget_name
 from jaxlimits.codesign.search import Optimum
@@ -191,7 +191,7 @@ def _flags(meaning: str, codes: dict[str, int]) -> dict[str, Any]:
 
 def _attributes(problem: Problem) -> dict[str, Any]:
     file, tables = problem.file, problem.file.tables
-    made_by = f"jaxlimits {version('jaxlimits')}"
+    made_by = f"jaxlimits {__version__}"
     written = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     run = describe_run(problem.spec, problem.scenario)
     kept = ("format_version", "jaxlimits_version", "catalog", "precision", "scenario")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pydantic
 
-from jaxlimits.catalog.entries import parse_toml
+from jaxlimits.catalog.text_files import parse_toml, read_text
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.file import AxisTable, Raw, explained
 
@@ -121,12 +121,7 @@ def read_problem(problem: str | Path | None, options: Mapping[str, Any]) -> Prob
     if problem is not None:
         path = _find(problem)
         where, stem, folder = str(problem), path.stem, path.parent
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror}", where=where) from None
-        except UnicodeDecodeError:
-            raise InputError("is not text in UTF-8", where=where) from None
+        text = read_text(path, where=where)
     content = parse_toml(text, where=where)
     if not content and not options:
         remedy = "state [base], [vary] and [objective]"

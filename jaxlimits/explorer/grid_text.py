@@ -1,16 +1,15 @@
 """The state as a grid file that ``jaxlimits sweep`` takes, and as an ordinary result."""
 
-import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxlimits import schema
-from jaxlimits.catalog.entries import Entry, shipped_entries
+from jaxlimits.catalog.entries import shipped_entries
 from jaxlimits.catalog.loader import Catalog
+from jaxlimits.catalog.text_files import toml_text
 from jaxlimits.errors import InputError
 from jaxlimits.explorer.points import (
     SIZE,
@@ -25,6 +24,9 @@ from jaxlimits.run.pipeline import run_spec
 
 NAME = "explored"
 """Stem of the files that are downloaded."""
+
+Table = dict[str, Any]
+"""A table of TOML."""
 
 _ALWAYS = ("utps", "stps", "t_step", "t_mem", "t_compute", "t_sync", "feasible", "limit")
 
@@ -46,20 +48,20 @@ def grid_text(state: State, catalog: Catalog) -> str:
         for name, text in state.settings.items()
         if not (machines and is_hardware(name)) and name not in (state.x.name, state.y.name)
     }
-    lines = [
-        f"title = {_toml(_title(state))}",
-        f"outputs = {_toml(outputs)}",
-        "",
-        "[base]",
-        *(f"{name} = {_toml(text)}" for name, text in shared.items()),
-        "",
-        "[axes]",
-        *([f"chip = {_toml(list(machines))}"] if machines else []),
-        *_axes(state, catalog),
-        *_entries(state, catalog),
-        *(line for table in machines.values() for line in table),
-    ]
-    return "\n".join(lines) + "\n"
+    axes = {"chip": {"values": list(machines)}} if machines else {}
+    entries = _entries(state, catalog)
+    for name, table in machines.items():
+        if table:
+            entries.setdefault("chips", {})[name] = table
+    return toml_text(
+        {
+            "title": _title(state),
+            "outputs": outputs,
+            "base": shared,
+            "axes": {**axes, **_axes(state, catalog)},
+            **entries,
+        }
+    )
 
 
 def result_bytes(state: State, catalog: Catalog) -> bytes:
@@ -86,9 +88,9 @@ def _title(state: State) -> str:
     return f"{a['llm']} on {a['chip']}{against}: {state.metric} over {axes}"
 
 
-def _machines(state: State, catalog: Catalog) -> dict[str, list[str]]:
-    """The two machines as entries: names, and the lines of their tables where they need one."""
-    tables: dict[str, list[str]] = {}
+def _machines(state: State, catalog: Catalog) -> dict[str, Table]:
+    """The two machines as entries: names, and their tables, empty where they need none."""
+    tables: dict[str, Table] = {}
     axes = (state.x.name, state.y.name)
     for side in ("a", "b"):
         settings = {n: text for n, text in state.of(side).items() if is_hardware(n)}
@@ -99,11 +101,10 @@ def _machines(state: State, catalog: Catalog) -> dict[str, list[str]]:
                 own = {n: as_text(v, schema.FIELDS[n].unit) for n, v in stated.items()} | own
         name = settings["chip"]
         if own or name in tables:
-            made = f"{name}-{side}"
-            fields = [f"{n} = {_toml(_plain(n, text))}" for n, text in own.items()]
-            tables[made] = ["", f"[chips.{_key(made)}]", f"like = {_toml(name)}", *fields]
+            fields = {n: _plain(n, text) for n, text in own.items()}
+            tables[f"{name}-{side}"] = {"like": name, **fields}
         else:
-            tables[name] = []
+            tables[name] = {}
     return tables
 
 
@@ -112,16 +113,20 @@ def _plain(name: str, text: str) -> str | float:
     return parsed(name, text, key=name) if schema.FIELDS[name].unit in ("1", "token") else text
 
 
-def _axes(state: State, catalog: Catalog) -> Iterator[str]:
-    kept = _kept(state, catalog)
-    for span, places in zip((state.y, state.x), kept, strict=True):
-        info = schema.FIELDS[span.name]
-        if places.all() and not (info.whole or info.allowed):
-            ends = _toml([span.first, span.last])
-            yield f"{span.name} = {{ {span.spacing} = {ends}, num = {SIZE} }}"
-        else:
-            values = np.unique(axis_values(span)[places]).tolist()
-            yield f"{span.name} = {_toml([_listed(span, value) for value in values])}"
+def _axes(state: State, catalog: Catalog) -> dict[str, Table]:
+    """The axes as tables, all of them: TOML has lists first, and their order is the result's."""
+    return {
+        span.name: _axis(span, places)
+        for span, places in zip((state.y, state.x), _kept(state, catalog), strict=True)
+    }
+
+
+def _axis(span: Span, places: np.ndarray) -> Table:
+    info = schema.FIELDS[span.name]
+    if places.all() and not (info.whole or info.allowed):
+        return {span.spacing: [span.first, span.last], "num": SIZE}
+    values = np.unique(axis_values(span)[places]).tolist()
+    return {"values": [_listed(span, value) for value in values]}
 
 
 def _listed(span: Span, value: float) -> str | float | int:
@@ -148,30 +153,14 @@ def _kept(state: State, catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:
     raise InputError("no point of the map can be", where=WHERE, remedy="change an axis")
 
 
-def _entries(state: State, catalog: Catalog) -> Iterator[str]:
-    """Entries that the state names and the shipped catalog lacks."""
+def _entries(state: State, catalog: Catalog) -> dict[str, dict[str, Table]]:
+    """Entries that the state names and the shipped catalog lacks, by kind and name."""
     shipped = shipped_entries()
-    seen: set[tuple[str, str]] = set()
+    own: dict[str, dict[str, Table]] = {}
     for side in ("a", "b") if state.is_compared else ("a",):
         for record, name in state.of(side).items():
             kind = schema.entry_kind(record)
-            own = record in schema.NAMED and name in catalog.entries[kind]
-            if own and name not in shipped[kind] and (kind, name) not in seen:
-                seen.add((kind, name))
-                yield from _table(catalog.entries[kind][name])
-
-
-def _table(entry: Entry) -> Iterator[str]:
-    yield from ("", f"[{entry.kind}.{_key(entry.name)}]")
-    for name, value in {**entry.words, **entry.raw}.items():
-        yield f"{name} = {_toml(value)}"
-
-
-def _key(name: str) -> str:
-    """A name as a key of TOML, which takes quoted ones as JSON writes them."""
-    return _toml(name)
-
-
-def _toml(value: Any) -> str:
-    """Text, numbers and lists of them as TOML, which reads JSON's as its own."""
-    return json.dumps(value, ensure_ascii=False)
+            if record in schema.NAMED and name in catalog.entries[kind].keys() - shipped[kind]:
+                entry = catalog.entries[kind][name]
+                own.setdefault(kind, {})[name] = {**entry.words, **entry.raw}
+    return own

@@ -9,8 +9,8 @@ from jaxlimits import schema, units
 from jaxlimits.explorer.points import EXCLUDED, SIZE, Map, Point
 from jaxlimits.explorer.state import Side, Span, State, ends
 from jaxlimits.model.metrics import Limit, Metrics
-from jaxlimits.plots.scales import spans_decades
-from jaxlimits.plots.style import typeset
+from jaxlimits.plot.scales import spans_decades
+from jaxlimits.plot.style import typeset
 from jaxlimits.web.bars import PARTS
 from jaxlimits.web.browser_map import MapAxis, MapData
 from jaxlimits.web.map_cover import cover_of, names_of

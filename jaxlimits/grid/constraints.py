@@ -1,10 +1,12 @@
 """What must hold between the fields of a point."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON, ALL_REDUCES
+from jaxlimits.model.attention import KINDS
+from jaxlimits.model.attention.kind import Kind
 from jaxlimits.model.topology import DIMENSIONS
 
 Arrays = Mapping[str, Any]
@@ -48,6 +50,28 @@ def _without_path(algorithm: str, topology: str) -> Constraint:
         says=f"{topology} has no path for the collective algorithm {algorithm}",
         remedy=f"choose {known}, best or constant there, or the topology {others}",
         needs={"collective_algorithm": algorithm, "topology": topology},
+    )
+
+
+def _no_more_than_all(kinds: Sequence[Kind]) -> Constraint:
+    """Layers of kinds are layers of the model."""
+    counts = [kind.layers for kind in kinds]
+    *names, last = (kind.name for kind in kinds)
+    return Constraint(
+        fields=(*counts, "num_layers"),
+        holds=lambda f: sum(f[count] for count in counts) <= f["num_layers"],
+        says=f"there cannot be more {', '.join(names)} and {last} layers than layers",
+        remedy="lower their number, or link the axes",
+    )
+
+
+def _at_least_one(kind: Kind, field: str) -> Constraint:
+    """A field without which layers of a kind mean nothing."""
+    return Constraint(
+        fields=(field, kind.layers),
+        holds=lambda f: (f[field] >= 1.0) | (f[kind.layers] == 0.0),
+        says=f"a {kind.name} layer {kind.at_least_one[field]}",
+        remedy=f"state {field}",
     )
 
 
@@ -107,21 +131,8 @@ CONSTRAINTS = (
         says="there cannot be more MoE layers than layers",
         remedy="lower num_moe_layers, or link the axes",
     ),
-    Constraint(
-        fields=("num_windowed_layers", "num_chunked_layers", "num_sparse_layers", "num_layers"),
-        holds=lambda f: (
-            f["num_windowed_layers"] + f["num_chunked_layers"] + f["num_sparse_layers"]
-            <= f["num_layers"]
-        ),
-        says="there cannot be more windowed, chunked and sparse layers than layers",
-        remedy="lower their number, or link the axes",
-    ),
-    Constraint(
-        fields=("index_topk", "num_sparse_layers"),
-        holds=lambda f: (f["index_topk"] >= 1.0) | (f["num_sparse_layers"] == 0.0),
-        says="a sparse layer selects at least one token",
-        remedy="state index_topk",
-    ),
+    _no_more_than_all(KINDS[1:]),
+    *(_at_least_one(kind, field) for kind in KINDS for field in kind.at_least_one),
     Constraint(
         fields=("nominal_active_params", "nominal_params"),
         holds=lambda f: (

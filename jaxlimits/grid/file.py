@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 
-from jaxlimits.catalog.entries import parse_toml
+from jaxlimits.catalog.text_files import parse_toml, read_text
 from jaxlimits.errors import InputError, suggestion, unknown_name
 
 Raw = str | int | float | bool
@@ -161,12 +161,7 @@ def read_grid(grid: str | Path, *, tables: type[GridTables] = GridTables) -> Gri
         No such file, malformed TOML, unknown or misshapen keys.
     """
     path = _find(grid)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(grid)) from None
-    except UnicodeDecodeError:
-        raise InputError("is not text in UTF-8", where=str(grid)) from None
+    text = read_text(path, where=str(grid))
     return parse_grid(text, where=str(grid), stem=path.stem, folder=path.parent, tables=tables)
 
 

@@ -16,14 +16,21 @@ from jaxlimits.errors import InputError
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.grid.spec import GridSpec
+from jaxlimits.model.attention import KINDS
+from jaxlimits.model.attention.kind import Kind
 
 Columns = Mapping[str, np.ndarray]
 """Values of each field along one axis, by the field's name."""
 
 
+def _layer_counts(kind: Kind) -> tuple[str, ...]:
+    """Fields that count layers of a kind: the model's and its draft's."""
+    return tuple(schema.field_names(record)[kind.layers] for record in ("llm", "draft"))
+
+
 PROMISES: Mapping[str, tuple[tuple[str, ...], float]] = {
     "expert_parallel": (("ep_size",), 1.0),
-    "sparse_attention": (("num_sparse_layers", "draft_num_sparse_layers"), 0.0),
+    **{kind.flag: (_layer_counts(kind), 0.0) for kind in KINDS if kind.flag is not None},
     "sram_tier": (("sram_capacity",), 0.0),
     "lpddr_tier": (("lpddr_capacity",), 0.0),
     "requests": (("input_len",), 0.0),

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from jaxlimits import schema
-from jaxlimits.catalog.entries import KINDS, read_toml
+from jaxlimits.catalog.entries import KINDS
 from jaxlimits.catalog.loader import Catalog, extended, load_catalog, with_models
+from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
 from jaxlimits.grid.file import GridFile, GridTables, Precision, SensitivityTable

@@ -7,13 +7,13 @@ times are those of :mod:`jaxlimits.model.roofline`, operator by operator.
 import equinox as eqx
 
 from jaxlimits._types import Scalar
-from jaxlimits.model.chip import Chip
+from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import documented, quantity
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.operators import Operator
 from jaxlimits.model.roofline import mem_time, tensor_rate
 from jaxlimits.model.step import Pass, decode_passes
+from jaxlimits.model.volumes import Operator
 
 DRAFT = "draft "
 """Before the names of the draft's operators."""
@@ -67,7 +67,7 @@ def step_anatomy(chip: Chip, llm: LLM, draft: LLM | None, deployment: Deployment
     roofs = Roofs(
         tensor_roof=tensor_rate(own.chip, own.deployment),
         vector_roof=own.chip.peak_vector_flops,
-        memory_roof=own.chip.mem_bw,
+        memory_roof=memory_rate(own.chip),
     )
     return Anatomy(parts=tuple(parts.values()), roofs=roofs, names=tuple(parts))
 

@@ -5,15 +5,6 @@ import equinox as eqx
 from jaxlimits._types import Scalar
 from jaxlimits.model.fields import check_record, documented, quantity
 
-LINK_LATENCIES = (
-    "sync_latency",
-    "hop_latency",
-    "all_to_all_latency",
-    "router_latency",
-    "scale_out_latency",
-)
-"""Fields that say how long a message is exposed, whatever its payload."""
-
 LINK_FIELDS = (
     *("link_bw", "sync_latency", "hop_latency", "all_to_all_latency"),
     *("router_latency", "scale_up_size", "scale_out_bw", "scale_out_latency"),
@@ -147,3 +138,13 @@ class Chip(eqx.Module):
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds."""
         check_record(self)
+
+
+def memory_rate(chip: Chip) -> Scalar:
+    """Rate at which one chip's memory streams [B/s] (published)."""
+    return chip.mem_bw
+
+
+def streaming_at(chip: Chip, rate: Scalar) -> Chip:
+    """The chip with a memory that streams at some rate."""
+    return eqx.tree_at(lambda c: c.mem_bw, chip, rate)

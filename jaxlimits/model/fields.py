@@ -35,6 +35,8 @@ class Quantity:
         Whether users must give a whole number. (Traced code treats all as real.)
     allowed
         The only values there are, where the field has a few.
+    of_all_layers
+        Whether it counts what all layers of a model have together: one mean layer has its share.
     """
 
     unit: str
@@ -45,6 +47,7 @@ class Quantity:
     positive: bool = False
     whole: bool = False
     allowed: tuple[float, ...] = ()
+    of_all_layers: bool = False
 
     @property
     def bounds(self) -> str:
@@ -90,8 +93,8 @@ def quantity(unit: str, meaning: str, *, default: float | None = None, **bounds:
     default
         Value where the user gives none; no default makes the field required.
     **bounds
-        ``display``, ``lower``, ``upper``, ``positive``, ``whole``, ``allowed`` of
-        :class:`Quantity`.
+        ``display``, ``lower``, ``upper``, ``positive``, ``whole``, ``allowed``, ``of_all_layers``
+        of :class:`Quantity`.
     """
     info = Quantity(unit=unit, display=bounds.pop("display", unit), meaning=meaning, **bounds)
     extra: dict[str, Any] = {} if default is None else {"default": default}

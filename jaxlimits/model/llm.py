@@ -12,6 +12,11 @@ def _count(meaning: str, *, default: float | None = 0.0, **bounds: Any) -> Any:
     return quantity("1", meaning, default=default, whole=True, **bounds)
 
 
+def _total(meaning: str, *, default: float | None = 0.0, **bounds: Any) -> Any:
+    """Declare a count of what all layers have together."""
+    return _count(meaning, default=default, of_all_layers=True, **bounds)
+
+
 @documented
 class LLM(eqx.Module):
     """One model, whatever its architecture.
@@ -29,7 +34,7 @@ class LLM(eqx.Module):
     126.0
     """
 
-    num_layers: Scalar = _count("transformer layers", default=None, positive=True)
+    num_layers: Scalar = _total("transformer layers", default=None, positive=True)
     hidden_size: Scalar = _count("width of the residual stream", default=None, positive=True)
     vocab_size: Scalar = _count("tokens in the vocabulary", default=None, positive=True)
     num_heads: Scalar = _count("query heads", default=None, positive=True)
@@ -40,16 +45,16 @@ class LLM(eqx.Module):
     qk_nope_head_dim: Scalar = _count("MLA: width of a query head without rotary embedding")
     qk_rope_head_dim: Scalar = _count("MLA: width of a query head with rotary embedding")
     v_head_dim: Scalar = _count("MLA: width of a value head")
-    num_windowed_layers: Scalar = _count("layers with sliding-window attention")
+    num_windowed_layers: Scalar = _total("layers with sliding-window attention")
     sliding_window: Scalar = _count("tokens a sliding-window layer attends to")
-    num_chunked_layers: Scalar = _count("layers with chunked attention")
+    num_chunked_layers: Scalar = _total("layers with chunked attention")
     attention_chunk_size: Scalar = _count("tokens in one attention chunk")
-    num_sparse_layers: Scalar = _count("layers that attend to the tokens an indexer selects")
+    num_sparse_layers: Scalar = _total("layers that attend to the tokens an indexer selects")
     index_n_heads: Scalar = _count("heads of a sparse layer's indexer")
     index_head_dim: Scalar = _count("width of an index head, and of the one key cached for all")
     index_topk: Scalar = _count("tokens that an indexer selects")
     intermediate_size: Scalar = _count("width of the dense gated feed-forward layer")
-    num_moe_layers: Scalar = _count("layers whose feed-forward part is a mixture of experts")
+    num_moe_layers: Scalar = _total("layers whose feed-forward part is a mixture of experts")
     num_experts: Scalar = _count("routed experts in one such layer")
     experts_per_token: Scalar = _count("routed experts that one token uses")
     num_shared_experts: Scalar = _count("experts in one such layer that every token uses")
@@ -59,8 +64,8 @@ class LLM(eqx.Module):
     qk_norm_params: Scalar = _count("query and key norm weights in one layer")
     bias_params: Scalar = _count("biases in one layer, those of experts apart")
     expert_bias_params: Scalar = _count("biases of one routed expert")
-    nominal_params: Scalar = _count("parameters by the model's name; 0 where it states none")
-    nominal_active_params: Scalar = _count("parameters active per token by the model's name")
+    nominal_params: Scalar = _total("parameters by the model's name; 0 where it states none")
+    nominal_active_params: Scalar = _total("parameters active per token by the model's name")
 
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds."""

@@ -8,7 +8,8 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
-from jaxlimits.model import vector
+from jaxlimits.model import heads, vector
+from jaxlimits.model.attention import layers_with_heads, parts
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import (
     expert_replicas,
@@ -17,39 +18,23 @@ from jaxlimits.model.experts import (
     touched_experts,
 )
 from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
-from jaxlimits.model.indexer import has_indexer, index_bytes, index_flops_per_span, index_span
 from jaxlimits.model.kv_cache import kv_bytes_per_span, read_span
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.volumes import Operator, added, counted_vector_flops
 from jaxlimits.model.weights import Weights, count_weights
-
-
-class Operator(eqx.Module):
-    """Work of one operator in one step.
-
-    Parameters
-    ----------
-    tensor_flops, vector_flops
-        Work of the tensor units and beside them [FLOP].
-    weight_traffic, kv_traffic
-        Bytes of weights, and of KV cache and index keys, read [B].
-    compute_pace, traffic_pace
-        Slowest rank over the mean: 1 unless experts are placed whole on ranks [1].
-    """
-
-    tensor_flops: Scalar
-    vector_flops: Scalar
-    weight_traffic: Scalar
-    kv_traffic: Scalar = 0.0
-    compute_pace: Scalar = 1.0
-    traffic_pace: Scalar = 1.0
 
 
 class Operators(eqx.Module):
     """The chain of operators of one step, summed over the layers.
 
-    Query, key and value projections; where layers are sparse their indexers' scores; scores and
-    values; output projection; router; routed experts; dense feed-forward layers with the shared
-    experts; embedding and LM head.
+    Query, key and value projections; what kinds of layers have of their own, as the scores of an
+    indexer; scores and values; output projection; router; routed experts; dense feed-forward
+    layers with the shared experts; embedding and LM head.
+
+    Parameters
+    ----------
+    own, own_names
+        Operators of kinds of layers, and their names.
     """
 
     projections: Operator
@@ -59,14 +44,17 @@ class Operators(eqx.Module):
     experts: Operator
     ffn: Operator
     lm_head: Operator
-    indexer: Operator | None = None
+    own: tuple[Operator, ...] = ()
+    own_names: tuple[str, ...] = eqx.field(static=True, default=())
 
     def named(self) -> dict[str, Operator]:
         """The operators in their order, by name."""
-        blocks = ("projections", "indexer", "attention", "output")
-        names = (*blocks, "router", "experts", "ffn", "lm_head")
-        found = {name: getattr(self, name) for name in names}
-        return {name: operator for name, operator in found.items() if operator is not None}
+        rest = ("attention", "output", "router", "experts", "ffn", "lm_head")
+        return {
+            "projections": self.projections,
+            **dict(zip(self.own_names, self.own, strict=True)),
+            **{name: getattr(self, name) for name in rest},
+        }
 
     def each(self) -> tuple[Operator, ...]:
         """The operators in their order."""
@@ -77,19 +65,6 @@ class Operators(eqx.Module):
         return sum((getattr(operator, volume) for operator in self.each()), start=0.0)
 
 
-def attention_flops_per_span(llm: LLM) -> Scalar:
-    r"""Tensor work of one query token on one cached token in one layer [FLOP].
-
-    .. math:: 4\,h\,d_h \quad\text{or, for MLA in decode,}\quad 2\,h\,(2c + \rho)
-
-    Scores and values, two FLOP a multiply-add; MLA attends in the latent space whichever form of
-    its weights is stored. Published.
-    """
-    gqa = 4.0 * llm.num_heads * llm.head_dim
-    latent = 2.0 * llm.kv_lora_rank + llm.qk_rope_head_dim
-    return gqa + 2.0 * llm.num_heads * latent
-
-
 def step_operators(llm: LLM, deployment: Deployment) -> Operators:
     """Volumes of every operator in one step of one micro-batch.
 
@@ -97,56 +72,53 @@ def step_operators(llm: LLM, deployment: Deployment) -> Operators:
     """
     weights = count_weights(llm, deployment)
     tokens = deployment.batch_size * deployment.query_tokens
-    byte = deployment.weight_bits / 8.0
-
-    def dense(elements: Scalar, vector_flops: Scalar, extras: Scalar = 0.0) -> Operator:
-        """An operator whose weights every token uses; norms and biases are read beside them."""
-        return Operator(
-            tensor_flops=2.0 * tokens * elements,
-            vector_flops=counted_vector_flops(deployment, tokens * vector_flops),
-            weight_traffic=(elements + extras) * byte,
-        )
-
-    layers, sparse = llm.num_layers, has_indexer(deployment)
-    projecting = layers * vector.projection_vector_flops(llm)
-    if sparse:
-        projecting += llm.num_sparse_layers * vector.index_projection_vector_flops(llm)
+    kinds = parts(deployment)
     return Operators(
-        projections=dense(weights.projections, projecting, extras=weights.extras),
-        indexer=_indexer(llm, deployment) if sparse else None,
+        **weight_operators(llm, deployment, weights),
+        own=tuple(part.decode(llm, deployment) for part in kinds),
+        own_names=tuple(part.operator for part in kinds),
         attention=_attention(llm, deployment),
-        output=dense(weights.output, layers * vector.output_vector_flops(llm)),
-        router=dense(weights.router, llm.num_moe_layers * vector.router_vector_flops(llm)),
-        experts=_routed_experts(llm, deployment, weights),
-        ffn=dense(weights.ffn, vector.ffn_vector_flops(llm)),
         lm_head=head_operator(llm, deployment, weights, scored=tokens, embedded=tokens),
     )
 
 
-def counted_vector_flops(deployment: Deployment, vector_flops: Scalar) -> Scalar:
-    """Vector work, or zero where the deployment leaves it out."""
-    return vector_flops if deployment.vector_work == "on" else 0.0
+def weight_operators(llm: LLM, deployment: Deployment, weights: Weights) -> dict[str, Operator]:
+    """Operators of one micro-batch that read weights alone, the LM head apart, by name."""
+    tokens = deployment.batch_size * deployment.query_tokens
+    byte = deployment.weight_bits / 8.0
 
+    def dense(elements: Scalar, vector_flops: Scalar, extras: Scalar | None = None) -> Operator:
+        """An operator whose weights every token uses; norms and biases are read beside them."""
+        read = elements if extras is None else elements + extras
+        return Operator(
+            tensor_flops=2.0 * tokens * elements,
+            vector_flops=counted_vector_flops(deployment, tokens * vector_flops),
+            weight_traffic=read * byte,
+        )
 
-def _indexer(llm: LLM, deployment: Deployment) -> Operator:
-    """Scores of the whole context against its index keys, read once for all query tokens."""
-    batch = deployment.batch_size
-    pairs = batch * deployment.query_tokens * index_span(llm, deployment)
-    return Operator(
-        tensor_flops=pairs * index_flops_per_span(llm),
-        vector_flops=counted_vector_flops(deployment, pairs * vector.index_score_vector_flops(llm)),
-        weight_traffic=0.0,
-        kv_traffic=batch * index_bytes(llm, deployment),
+    own = (part.vector_flops(llm) for part in parts(deployment))
+    projecting = added(
+        [layers_with_heads(llm, deployment) * heads.projection_vector_flops(llm), *own]
     )
+    return {
+        "projections": dense(weights.projections, projecting, extras=weights.extras),
+        "output": dense(weights.output, llm.num_layers * vector.output_vector_flops(llm)),
+        "router": dense(weights.router, llm.num_moe_layers * vector.router_vector_flops(llm)),
+        "experts": _routed_experts(llm, deployment, weights),
+        "ffn": dense(weights.ffn, vector.ffn_vector_flops(llm)),
+    }
 
 
 def _attention(llm: LLM, deployment: Deployment) -> Operator:
-    """Scores and values against the cache, which is read once for all query tokens."""
+    """Scores and values against the cache, which is read once for all query tokens.
+
+    Published: two FLOP a multiply-add.
+    """
     span = read_span(llm, deployment)
     pairs = deployment.batch_size * deployment.query_tokens * span
     return Operator(
-        tensor_flops=pairs * attention_flops_per_span(llm),
-        vector_flops=counted_vector_flops(deployment, pairs * vector.score_vector_flops(llm)),
+        tensor_flops=pairs * heads.pair_flops(llm),
+        vector_flops=counted_vector_flops(deployment, pairs * heads.score_vector_flops(llm)),
         weight_traffic=0.0,
         kv_traffic=deployment.batch_size * span * kv_bytes_per_span(llm, deployment),
     )

@@ -16,8 +16,9 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
+from jaxlimits.model.attention import FORMS
 from jaxlimits.model.calibration import Calibration
-from jaxlimits.model.chip import Chip
+from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.collectives import sync, tp_sync
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel, routed_tokens, touched_experts
@@ -25,13 +26,7 @@ from jaxlimits.model.fabric import Fabric, measured_all_reduce_time
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operators
 from jaxlimits.model.roofline import compute_time, mem_time
-
-GQA_KERNELS = 6.0
-"""Norm, QKV projection, rotary embedding, cache write, attention, output projection."""
-
-MLA_KERNELS = 12.0
-"""Norm, joint down-projection, two latent norms, query up-projection, rotary embedding, cache
-write, absorbed key projection, concatenation, attention, value projection, output projection."""
+from jaxlimits.model.volumes import added
 
 FFN_KERNELS = 4.0
 """Norm, gate and up projection, activation, down projection."""
@@ -178,7 +173,7 @@ def activation_time(
     """
     tokens = deployment.batch_size * deployment.query_tokens
     elements = tokens * llm.experts_per_token * llm.hidden_size * llm.num_moe_layers
-    return calibration.routed_passes * ACTIVATION_BYTES * elements / chip.mem_bw
+    return calibration.routed_passes * ACTIVATION_BYTES * elements / memory_rate(chip)
 
 
 def kernels_per_step(llm: LLM) -> Scalar:
@@ -186,7 +181,9 @@ def kernels_per_step(llm: LLM) -> Scalar:
 
     Counted in vLLM's layers, with quantisation and residual sums fused into their neighbours. Ours.
     """
-    attention = jnp.where(llm.kv_lora_rank > 0.0, MLA_KERNELS, GQA_KERNELS)
+    attention = added(
+        jnp.where(getattr(llm, form.field) > 0.0, form.kernels, 0.0) for form in FORMS
+    )
     shared = jnp.where(llm.num_shared_experts > 0.0, SHARED_EXPERT_KERNELS, 0.0)
     dense_layers = llm.num_layers - llm.num_moe_layers
     experts = llm.num_moe_layers * (MOE_KERNELS + shared)

@@ -4,11 +4,12 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
-from jaxlimits.model.chip import Chip
+from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.collectives import sync
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.operators import Operator, Operators
+from jaxlimits.model.operators import Operators
+from jaxlimits.model.volumes import Operator
 
 
 class StepTimes(eqx.Module):
@@ -55,7 +56,7 @@ def mem_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scalar:
     in turn, so stages do not shorten it (published for TP; PP and pace ours).
     """
     traffic = (operator.weight_traffic + operator.kv_traffic) * operator.traffic_pace
-    return traffic / (deployment.tp_size * chip.mem_bw)
+    return traffic / (deployment.tp_size * memory_rate(chip))
 
 
 def merged(operators: Operators) -> Operator:

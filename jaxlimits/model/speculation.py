@@ -21,19 +21,12 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar
 from jaxlimits.model import capacity
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.fields import quantities
 from jaxlimits.model.kv_cache import sequence_bytes
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.sharded import kept_bytes
 
-_LAYER_COUNTS = (
-    "num_layers",
-    "num_windowed_layers",
-    "num_chunked_layers",
-    "num_sparse_layers",
-    "num_moe_layers",
-    "nominal_params",
-    "nominal_active_params",
-)
+_TOTALS = tuple(name for name, info in quantities(LLM).items() if info.of_all_layers)
 """Fields of a model that its layers share."""
 
 
@@ -64,7 +57,7 @@ def mean_layer(llm: LLM) -> LLM:
     share = 1.0 / llm.num_layers
 
     def shared(model: LLM) -> tuple[Any, ...]:
-        return tuple(getattr(model, name) for name in _LAYER_COUNTS)
+        return tuple(getattr(model, name) for name in _TOTALS)
 
     return eqx.tree_at(shared, llm, tuple(count * share for count in shared(llm)))
 

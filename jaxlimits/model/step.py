@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar
 from jaxlimits.model import capacity
 from jaxlimits.model.calibration import Calibration
-from jaxlimits.model.chip import Chip
+from jaxlimits.model.chip import Chip, memory_rate, streaming_at
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.llm import LLM
@@ -143,8 +143,8 @@ def _gathering(
     whole = merged(operators)
     streaming = mem_time(whole, chip, deployment)
     gathering = times * gather_time(chip, llm, deployment, weights=weights)
-    rate = chip.mem_bw * streaming / jnp.maximum(streaming, gathering)
-    return eqx.tree_at(lambda c: c.mem_bw, chip, rate)
+    rate = memory_rate(chip) * streaming / jnp.maximum(streaming, gathering)
+    return streaming_at(chip, rate)
 
 
 def _placed(

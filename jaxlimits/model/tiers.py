@@ -31,7 +31,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
-from jaxlimits.model.chip import Chip
+from jaxlimits.model.chip import Chip, memory_rate, streaming_at
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import expert_replicas
 from jaxlimits.model.kv_cache import sequence_bytes
@@ -67,13 +67,14 @@ def beside_capacity(chip: Chip, deployment: Deployment) -> Scalar:
 
 def peak_bandwidth(chip: Chip, deployment: Deployment) -> Scalar:
     """Bandwidth of all tiers of one chip together [B/s]."""
-    sram = chip.mem_bw + chip.sram_bw if deployment.sram_tier else chip.mem_bw
+    own = memory_rate(chip)
+    sram = own + chip.sram_bw if deployment.sram_tier else own
     return sram + chip.lpddr_bw if deployment.lpddr_tier else sram
 
 
 def replica_tiers(chip: Chip, deployment: Deployment) -> tuple[Tier, ...]:
     """The tiers of one replica: the memory, then what lies beside it."""
-    own = [(chip.mem_capacity * chip.usable_fraction, chip.mem_bw)]
+    own = [(chip.mem_capacity * chip.usable_fraction, memory_rate(chip))]
     if deployment.sram_tier:
         own.append((chip.sram_capacity, chip.sram_bw))
     if deployment.lpddr_tier:
@@ -197,7 +198,7 @@ def streaming_chip(chip: Chip, deployment: Deployment, data: Sequence[Data]) -> 
     time = streaming_time(data, replica_tiers(chip, deployment), overlap=overlap)
     traffic = _sum(one.traffic for one in data)
     rate = traffic / (deployment.tp_size * time)
-    return eqx.tree_at(lambda c: c.mem_bw, chip, rate)
+    return streaming_at(chip, rate)
 
 
 def _sum(values: Iterable[Scalar]) -> Scalar:

@@ -8,9 +8,11 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
+from jaxlimits.model import heads
+from jaxlimits.model.attention import layers_with_heads, parts
 from jaxlimits.model.deployment import Deployment
-from jaxlimits.model.indexer import has_indexer
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.volumes import added
 
 
 class Weights(eqx.Module):
@@ -19,7 +21,8 @@ class Weights(eqx.Module):
     Parameters
     ----------
     projections
-        Query, key and value projections, or MLA's down- and up-projections; those of indexers.
+        What comes before the scores: queries, keys, values, and what kinds of layers have of their
+        own, as indexers.
     output
         Attention's output projection.
     router, ffn
@@ -48,76 +51,6 @@ class Weights(eqx.Module):
         return blocks + self.lm_head + self.extras
 
 
-def gqa_projections(llm: LLM) -> Scalar:
-    r"""Query, key and value weights of one grouped-query layer [1].
-
-    .. math:: d\,h\,d_h + 2\,d\,n_\mathrm{kv}\,d_h
-
-    Zero under MLA, where ``head_dim`` is 0.
-
-    References
-    ----------
-    arXiv:2507.14397, v2 parameter table (published).
-    """
-    return llm.hidden_size * llm.head_dim * (llm.num_heads + 2.0 * llm.num_kv_heads)
-
-
-def query_rows(llm: LLM) -> Scalar:
-    """Width that query heads are computed from: the query's latent or the residual stream [1]."""
-    return jnp.where(llm.q_lora_rank > 0.0, llm.q_lora_rank, llm.hidden_size)
-
-
-def mla_projections(llm: LLM, *, absorbed: bool) -> Scalar:
-    r"""Query and latent projections of one MLA layer [1].
-
-    .. math:: d\,r_q + r_q\,h\,q + d\,(c + \rho) + u
-
-    with :math:`c` the latent's rank and :math:`\rho` the rotary width. Stored, the query width is
-    :math:`q = n + \rho` and the latent's up-projection :math:`u = c\,h\,(n + v)`; absorbed, the
-    key half of :math:`u` moves into the query, :math:`q = c + \rho`, and the value half into the
-    output projection, :math:`u = 0`. Where ``q_lora_rank`` is 0 the query has one full matrix
-    :math:`d\,h\,q`.
-
-    References
-    ----------
-    arXiv:2507.14397, v2 parameter table: absorbed (published). Stored: DeepSeek-V2,
-    arXiv:2405.04434.
-    """
-    nope, rope = llm.qk_nope_head_dim, llm.qk_rope_head_dim
-    query_dim = (llm.kv_lora_rank if absorbed else nope) + rope
-    query = llm.hidden_size * llm.q_lora_rank + query_rows(llm) * llm.num_heads * query_dim
-    latent = llm.hidden_size * (llm.kv_lora_rank + rope)
-    if absorbed:
-        return query + latent
-    return query + latent + llm.kv_lora_rank * llm.num_heads * (nope + llm.v_head_dim)
-
-
-def index_projections(llm: LLM) -> Scalar:
-    r"""Weights of the indexer of one sparse layer [1].
-
-    .. math:: r\,h_I\,d_I + d\,d_I + d\,h_I
-
-    Index heads from the query's latent :math:`r`, one key and the weights of the heads from the
-    residual stream.
-
-    References
-    ----------
-    DeepSeek-V3.2-Exp, inference code (published).
-    """
-    heads = query_rows(llm) * llm.index_n_heads * llm.index_head_dim
-    return heads + llm.hidden_size * (llm.index_head_dim + llm.index_n_heads)
-
-
-def output_projection(llm: LLM, *, absorbed: bool) -> Scalar:
-    r"""Output-projection weights of one layer: :math:`h\,(d_h + v)\,d` [1].
-
-    A model has either ``head_dim`` or ``v_head_dim``. Absorbed, MLA's value width is the latent's
-    rank :math:`c` (published, v2).
-    """
-    mla_width = llm.kv_lora_rank if absorbed else llm.v_head_dim
-    return llm.num_heads * (llm.head_dim + mla_width) * llm.hidden_size
-
-
 def gated_ffn(llm: LLM, width: Scalar) -> Scalar:
     r"""Weights of one gated feed-forward layer: :math:`3\,d\,f` [1] (published)."""
     return 3.0 * llm.hidden_size * width
@@ -125,17 +58,14 @@ def gated_ffn(llm: LLM, width: Scalar) -> Scalar:
 
 def layer_weights(llm: LLM, deployment: Deployment) -> Weights:
     """Weights inside the layers: no embedding, LM head, norms or biases (published, v2)."""
-    absorbed = deployment.mla_weights == "absorbed"
-    attention = gqa_projections(llm) + mla_projections(llm, absorbed=absorbed)
+    attending = layers_with_heads(llm, deployment)
+    projections = attending * heads.projections(llm, deployment)
     dense_layers = llm.num_layers - llm.num_moe_layers
     expert = gated_ffn(llm, llm.moe_intermediate_size) * llm.num_moe_layers
     ffn = gated_ffn(llm, llm.intermediate_size) * dense_layers + expert * llm.num_shared_experts
-    projections = llm.num_layers * attention
-    if has_indexer(deployment):
-        projections += llm.num_sparse_layers * index_projections(llm)
     return Weights(
-        projections=projections,
-        output=llm.num_layers * output_projection(llm, absorbed=absorbed),
+        projections=added([projections, *(part.weights(llm) for part in parts(deployment))]),
+        output=attending * heads.output_projection(llm, deployment),
         router=llm.num_moe_layers * llm.hidden_size * llm.num_experts,
         ffn=ffn,
         expert=expert,

@@ -12,11 +12,13 @@ from jaxlimits import schema
 from jaxlimits._types import Scalar
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import InputError
+from jaxlimits.model.attention import KINDS
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.points.named_point import evaluate
 from jaxlimits.values import parse_number
 
-_OF_THE_CACHE = ("kv_bits", "index_bits", "attention_span", "accounting")
+_FORMATS = tuple(field for kind in KINDS for field in kind.cache_formats)
+_OF_THE_CACHE = ("kv_bits", *_FORMATS, "attention_span", "accounting")
 
 Settings = Mapping[str, object]
 """Fields and switches of a point by name, and ``chip``; for a judge also ``llm``."""

@@ -5,11 +5,11 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from jaxlimits import schema
+from jaxlimits._version import __version__
 from jaxlimits.catalog.entries import KINDS, Entry, collect_entries
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import OtherVersionWarning, ResultError
@@ -34,7 +34,7 @@ def describe_run(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
     """
     attributes: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "jaxlimits_version": version("jaxlimits"),
+        "jaxlimits_version": __version__,
         "grid_name": spec.file.stem,
         "grid": spec.file.text,
         "overrides": _json(spec.overrides),
@@ -91,7 +91,7 @@ def warn_of_other_version(attributes: Mapping[str, Any], *, where: str) -> None:
     OtherVersionWarning
         The same grid may give other data.
     """
-    made_by, own = attributes.get("jaxlimits_version"), version("jaxlimits")
+    made_by, own = attributes.get("jaxlimits_version"), __version__
     if made_by is not None and made_by != own:
         remedy = f"install jaxlimits {made_by} for the same bits"
         message = f"{where}: was made by jaxlimits {made_by}, this is {own}; {remedy}"

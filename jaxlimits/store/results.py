@@ -63,3 +63,6 @@ def open_result(path: str | Path, *, stored: bool = False) -> xr.Dataset:
             message = f"{path}: {lacking_words(listing, lacking)}: {shown}"
             warnings.warn(message, IncompleteResultWarning, stacklevel=2)
     return dataset
+
+
+open = open_result  # noqa: A001  (the public name: jaxlimits.open)

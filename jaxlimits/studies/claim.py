@@ -8,7 +8,7 @@ import dataclasses
 import enum
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -34,6 +34,27 @@ class Verdict(enum.StrEnum):
     NOT_REPRODUCED = "not reproduced"
 
 
+class Judgement(NamedTuple):
+    """In how many of its cases a claim holds.
+
+    Parameters
+    ----------
+    share, cases
+        Share of the cases in which the claim holds, and how many there are.
+    verdict
+        What follows from the share.
+    """
+
+    share: float
+    cases: int
+    verdict: Verdict
+
+    @property
+    def of_cases(self) -> str:
+        """In how many of the cases, in words."""
+        return of_cases(self.share, self.cases)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Number:
     """One number of a finding, in its SI unit; NaN where there is none."""
@@ -49,10 +70,8 @@ class Finding:
 
     Parameters
     ----------
-    share, cases
-        Share of the cases in which the claim holds, and how many there are.
-    verdict
-        What follows from the share.
+    judged
+        In how many cases the claim holds, and the verdict that follows.
     sentence
         The verdict in words: by how much, where not, and why.
     numbers
@@ -61,9 +80,7 @@ class Finding:
         The cases, or what they are made of.
     """
 
-    share: float
-    cases: int
-    verdict: Verdict
+    judged: Judgement
     sentence: str
     numbers: Mapping[str, Number]
     table: Table
@@ -130,7 +147,7 @@ class Claim:
     is_long: bool = False
 
 
-def judge(held: xr.DataArray, *, among: xr.DataArray | None = None) -> tuple[float, int, Verdict]:
+def judge(held: xr.DataArray, *, among: xr.DataArray | None = None) -> Judgement:
     """Return the share of cases in which a claim holds, their number, and the verdict.
 
     Parameters
@@ -144,13 +161,13 @@ def judge(held: xr.DataArray, *, among: xr.DataArray | None = None) -> tuple[flo
     return judge_cases(held.to_numpy()[counted])
 
 
-def judge_cases(held: np.ndarray) -> tuple[float, int, Verdict]:
+def judge_cases(held: np.ndarray) -> Judgement:
     """Return the share of cases in which a claim holds, their number, and the verdict."""
     cases = held.size
     share = float(held.mean()) if cases else math.nan
     if not cases or share < HARDLY_ANY:
-        return share, cases, Verdict.NOT_REPRODUCED
-    return share, cases, Verdict.HOLDS if share >= MOST else Verdict.CONDITIONS
+        return Judgement(share, cases, Verdict.NOT_REPRODUCED)
+    return Judgement(share, cases, Verdict.HOLDS if share >= MOST else Verdict.CONDITIONS)
 
 
 def said(value: float, unit: str) -> str:

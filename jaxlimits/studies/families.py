@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.studies.claim import Picture, Results
 from jaxlimits.studies.family import Family
 from jaxlimits.studies.prices import at_stated_prices
@@ -20,7 +20,7 @@ def _frontier_of(grid: str, llm: str, by: str, title: str) -> Picture:
 
     def draw(results: Results) -> "Figure":
         chosen = at_stated_prices(results[grid]).sel(llm=llm, seq_len=4096)
-        return plots.frontier(chosen, x="stps", y="utps", by=by, title=title)
+        return plot.frontier(chosen, x="stps", y="utps", by=by, title=title)
 
     caption = "Speed of one user against throughput of the system, chips and users free."
     return Picture(name=f"{grid}_frontier", caption=caption, draw=draw)
@@ -32,15 +32,13 @@ def _users_by_chips(results: Results) -> "Figure":
     )
     title = "Llama 3.1 405B with HBM4 (192 GiB a chip), 4 Ki tokens"
     levels = (50.0, 100.0, 200.0, 500.0, 1000.0)
-    return plots.heat_map(
-        chosen, x="tp_size", y="batch_size", of="utps", levels=levels, title=title
-    )
+    return plot.heat_map(chosen, x="tp_size", y="batch_size", of="utps", levels=levels, title=title)
 
 
 def _speed_by_latency(results: Results) -> "Figure":
     chosen = at_stated_prices(results["stacked_dram"]).sel({"llm": "llama3-405b", **_ALONE})
     title = "Llama 3.1 405B with 3D-stacked DRAM, 4 Ki tokens, one user"
-    return plots.lines(chosen, x="tp_size", y="utps", by="sync_latency", title=title)
+    return plot.lines(chosen, x="tp_size", by="sync_latency", title=title)
 
 
 def _times_by_chips(results: Results) -> "Figure":
@@ -57,7 +55,7 @@ def _speed_by_interconnect(results: Results) -> "Figure":
         {"llm": "llama3-405b", "chip": "xpu-hbm4", "pp_size": 1, **_ALONE}
     )
     title = "Llama 3.1 405B on HBM4 in one stage, 4 Ki tokens, one user"
-    return plots.lines(chosen, x="tp_size", y="utps", by="interconnect", title=title)
+    return plot.lines(chosen, x="tp_size", by="interconnect", title=title)
 
 
 def _throughput_by_experts(results: Results) -> "Figure":
@@ -66,7 +64,7 @@ def _throughput_by_experts(results: Results) -> "Figure":
     )
     chosen = chosen.sel(interconnect="nvlink5-xdr")
     title = "DeepSeek-V3, 32 replicas of 8 HBM3, 72 in a domain, 4 Ki tokens"
-    return plots.lines(chosen, x="batch_size", y="stps", by="ep_size", title=title)
+    return plot.lines(chosen, of="stps", x="batch_size", by="ep_size", title=title)
 
 
 def _times_on_a_wafer(results: Results) -> "Figure":
@@ -86,7 +84,7 @@ def _breakdown(chosen: xr.Dataset, *, along: str, title: str) -> "Figure":
         "latency of collectives": "t_sync_latency",
         "their payload": "t_sync_payload",
     }
-    return plots.breakdown(chosen.assign(beyond=beyond), along=along, parts=parts, title=title)
+    return plot.breakdown(chosen.assign(beyond=beyond), x=along, parts=parts, title=title)
 
 
 FAMILIES = (

@@ -14,9 +14,6 @@ from jaxlimits.results.listing import Column
 PRICES = "chip_price_scale"
 """Axis over which grids spread their prices."""
 
-MOVED_TOO = ("mem_price_scale", "server_price_scale", "network_price_scale")
-"""Factors that move along with it."""
-
 SPREAD = (0.5, 1.0, 2.0)
 """Factors on all these prices (ours): halved, as stated, doubled."""
 

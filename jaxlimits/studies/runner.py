@@ -14,17 +14,18 @@ from typing import Any
 
 import xarray as xr
 
-from jaxlimits import plots, schema
+from jaxlimits import plot, schema
 from jaxlimits.errors import InputError, ResultError, unknown_name
 from jaxlimits.grid.axes import check_name
 from jaxlimits.grid.file import read_grid
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
-from jaxlimits.results.listing import Table, markdown, write_csv
+from jaxlimits.results.listing import markdown, write_csv
 from jaxlimits.results.strict import strict
 from jaxlimits.run.pipeline import run_spec
 from jaxlimits.store.netcdf import write_dataset
 from jaxlimits.studies.claim import Claim, Finding, Picture
 from jaxlimits.studies.family import family_table
+from jaxlimits.studies.outcome import Outcome
 from jaxlimits.studies.paper import STUDIES
 from jaxlimits.studies.prices import NOTE, SPREAD
 from jaxlimits.studies.study import Study
@@ -48,39 +49,6 @@ Progress = Callable[[str, float], None]
 
 def _silent(_stage: str, _share: float) -> None:
     pass
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """What a run gave.
-
-    Parameters
-    ----------
-    study
-        What was run.
-    findings
-        What came of each claim, by its name.
-    tables
-        Every table, by the name of its files: those of claims, then of families.
-    overrides
-        What was set beside the grids.
-    quick
-        Whether families were left out.
-    seconds
-        How long the sweeps and tests took [s].
-    """
-
-    study: Study
-    findings: Mapping[str, Finding]
-    tables: Mapping[str, Table]
-    overrides: Mapping[str, str]
-    quick: bool
-    seconds: float
-
-    @property
-    def claims(self) -> tuple[Claim, ...]:
-        """Claims that were tested."""
-        return self.study.tested(quick=self.quick)
 
 
 def find_study(name: str) -> Study:
@@ -125,7 +93,7 @@ def run_study(
         The folder exists, or cannot be written.
     """
     target = Path(output)
-    plots.require_backend()
+    plot.require_backend()
     require_template_engine()
     check_folder(target, force=force)
     specs = study_specs(study, overrides or {}, quick=quick)
@@ -167,7 +135,7 @@ def evaluate_study(
 
 def _tested(claim: Claim, results: Mapping[str, xr.Dataset]) -> Finding:
     finding = claim.find(results)
-    return finding if finding.cases else dataclasses.replace(finding, sentence=NO_CASE)
+    return finding if finding.judged.cases else dataclasses.replace(finding, sentence=NO_CASE)
 
 
 def study_specs(study: Study, overrides: Mapping[str, str], *, quick: bool) -> dict[str, GridSpec]:
@@ -241,7 +209,7 @@ def _draw_all(
     pictures = list(study_pictures(outcome.study, quick=outcome.quick))
     for done, picture in enumerate(pictures):
         progress(f"drawing {picture.name}", _SWEEPING + (1.0 - _SWEEPING) * done / len(pictures))
-        plots.save(picture.draw(results), folder / f"{picture.name}.svg")
+        plot.save(picture.draw(results), folder / f"{picture.name}.svg")
 
 
 def findings_json(outcome: Outcome) -> str:
@@ -258,8 +226,12 @@ def finding_facts(claim: Claim, outcome: Outcome) -> dict[str, Any]:
         "statement": claim.statement,
         "source": claim.source,
         "grids": list(claim.grids),
-        "cases": {"meaning": claim.cases, "count": finding.cases, "share": finding.share},
-        "verdict": str(finding.verdict),
+        "cases": {
+            "meaning": claim.cases,
+            "count": finding.judged.cases,
+            "share": finding.judged.share,
+        },
+        "verdict": str(finding.judged.verdict),
         "sentence": finding.sentence,
         "rests_on_prices": finding.is_priced,
         "price_spread": list(SPREAD) if finding.is_priced else None,

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import xarray as xr
 
 from jaxlimits.errors import InputError
 from jaxlimits.results.listing import Table
 from jaxlimits.studies.claim import Picture, Verdict, said
+from jaxlimits.studies.outcome import Outcome
 from jaxlimits.studies.prices import NOTE
-
-if TYPE_CHECKING:
-    from jaxlimits.studies.runner import Outcome
 
 REPORT = "report.html"
 _TEMPLATE = "report.html.j2"
@@ -30,7 +28,7 @@ def require_template_engine() -> None:
         raise InputError("the report needs jinja2", where="study", remedy=remedy) from None
 
 
-def write_report(outcome: "Outcome", results: Mapping[str, xr.Dataset], folder: Path) -> None:
+def write_report(outcome: Outcome, results: Mapping[str, xr.Dataset], folder: Path) -> None:
     """Write the report into a folder that has the figures of a run."""
     import jinja2  # noqa: PLC0415
 
@@ -43,7 +41,7 @@ def write_report(outcome: "Outcome", results: Mapping[str, xr.Dataset], folder: 
     (folder / REPORT).write_text(text, encoding="utf-8")
 
 
-def _content(outcome: "Outcome", results: Mapping[str, xr.Dataset], folder: Path) -> dict[str, Any]:
+def _content(outcome: Outcome, results: Mapping[str, xr.Dataset], folder: Path) -> dict[str, Any]:
     """What the template shows."""
     families = () if outcome.quick else outcome.study.families
     return {
@@ -65,13 +63,13 @@ def _content(outcome: "Outcome", results: Mapping[str, xr.Dataset], folder: Path
     }
 
 
-def _claim(claim: Any, outcome: "Outcome", folder: Path) -> dict[str, Any]:
+def _claim(claim: Any, outcome: Outcome, folder: Path) -> dict[str, Any]:
     finding = outcome.findings[claim.name]
     return {
         "claim": claim,
         "finding": finding,
-        "sign": _SIGNS[finding.verdict],
-        "style": _CLASSES[finding.verdict],
+        "sign": _SIGNS[finding.judged.verdict],
+        "style": _CLASSES[finding.judged.verdict],
         "numbers": [(n.meaning, said(n.value, n.unit)) for n in finding.numbers.values()],
         "table": _table(finding.table),
         "pictures": list(_pictures(claim.pictures, folder)),

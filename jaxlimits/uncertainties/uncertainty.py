@@ -41,7 +41,7 @@ def uncertainty(study: str | Path, output: str | Path | None = None, **settings:
     Raises
     ------
     InputError
-        Something in the file cannot be used, or SALib is not installed.
+        Something in the file cannot be used.
     ResultError
         The file cannot be written.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from jaxlimits.plots.style import COLOURS
+from jaxlimits.plot.style import COLOURS
 from jaxlimits.web.backend import bokeh_models, new_figure
 from jaxlimits.web.browser_map import plain_look
 

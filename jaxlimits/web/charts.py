@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jaxlimits.plots import scales, style
+from jaxlimits.plot import scales, style
 from jaxlimits.web.backend import bokeh_models, new_figure
 from jaxlimits.web.browser_map import plain_look
 from jaxlimits.web.slices import label_places

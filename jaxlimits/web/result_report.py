@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits import units
-from jaxlimits.plots import style
+from jaxlimits.plot import style
 from jaxlimits.results.listing import written
 from jaxlimits.web.charts import frontier_chart, histogram, line_chart
 from jaxlimits.web.page import write_page

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from jaxlimits import units
-from jaxlimits.plots.scales import plain_number
+from jaxlimits.plot.scales import plain_number
 
 _MOST = 7
 """Labels along one axis, at most."""

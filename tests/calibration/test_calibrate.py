@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from jaxlimits.calibration.calibrate import assess, calibrate
-from jaxlimits.calibration.cases import make_cases, measured_times
+from jaxlimits.calibration.cases import make_cases
 from jaxlimits.calibration.fabrics import fit_fabric, read_all_reduces
 from jaxlimits.calibration.fit import fit_constants, predict
 from jaxlimits.calibration.measured_tables import shipped_tables
 from jaxlimits.calibration.priors import FITTED
+from jaxlimits.calibration.sample import measured_times
 from jaxlimits.errors import InputError
 
 GROUPS = (

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from jaxlimits.calibration.cases import make_cases, measured_times
+from jaxlimits.calibration.cases import make_cases
 from jaxlimits.calibration.fit import fit_constants, log_gradient, predict
 from jaxlimits.calibration.priors import FITTED, PRIORS
+from jaxlimits.calibration.sample import measured_times
 from jaxlimits.errors import InputError
 from jaxlimits.model.evaluate import INTERVAL
 

@@ -57,6 +57,7 @@ def test_names_of_models_and_commands_complete_in(shell):
         ("best smo", ["smoke"]),
         ("sweep smoke --set mem_bw", ["mem_bw="]),
         ("catalog llm", ["llms"]),
+        ("plot smoke.nc heat", ["heat-map"]),
     ],
 )
 def test_names_complete(line, names):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import jaxlimits as jl
-from jaxlimits.codesign.dense import best_of_grid
 from jaxlimits.codesign.problem import build_problem
 from jaxlimits.codesign.problem_file import read_problem, shipped_problems
 from jaxlimits.engine.slopes import log_slopes
 from jaxlimits.grid.rules import Budget, Price, Rules, Term
+from tests.codesign.dense import best_of_grid
 
 POINTS = 100_000
 ONE_LIMIT = {"throughput_by_power": {"power": "16 kW"}}

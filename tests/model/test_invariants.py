@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from jaxlimits.model.chip import LINK_LATENCIES
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
 from jaxlimits.schema import CALIBRATED
@@ -14,6 +13,7 @@ from tests.batches import Plain, Slopes
 from tests.helpers import (
     ALGORITHMS,
     COMBINATIONS,
+    LINK_LATENCIES,
     NUMBERS,
     PAPER,
     Scenario,
@@ -26,7 +26,6 @@ from tests.strategies import scenarios
 RATES = ("peak_flops", "peak_vector_flops", "mem_bw", "link_bw", "scale_out_bw")
 RATIOS = ("flops_ratio_16bit", "flops_ratio_4bit")
 CAPACITIES = ("mem_capacity", "usable_fraction")
-LATENCIES = LINK_LATENCIES
 PRICES = ("chip_price", "mem_price", "server_price", "network_price", "electricity_price")
 HAIR = 1e-12
 """Rounding in float64, as a share."""
@@ -52,16 +51,16 @@ def test_more_of_a_rate_or_capacity_never_hurts(scenario, factor):
 
 @law(scenario=scenarios(), added=st.floats(0.0, 1e-3))
 def test_a_longer_latency_never_helps(scenario, added):
-    longer = [scenario.but(**{name: scenario[name] + added}) for name in LATENCIES]
+    longer = [scenario.but(**{name: scenario[name] + added}) for name in LINK_LATENCIES]
     fast, *each = yield [scenario, *longer]
-    for name, slow in zip(LATENCIES, each, strict=True):
+    for name, slow in zip(LINK_LATENCIES, each, strict=True):
         assert never_less(fast.utps, slow.utps), name
         assert never_less(fast.stps, slow.stps), name
 
 
 @law(scenario=scenarios(), factor=st.floats(1e-2, 1e2))
 def test_time_scales_with_all_rates_and_latencies(scenario, factor):
-    scaled = scenario.scaled(factor, RATES).scaled(1.0 / factor, LATENCIES)
+    scaled = scenario.scaled(factor, RATES).scaled(1.0 / factor, LINK_LATENCIES)
     before, after = yield scenario, scaled
     assert after.t_step == pytest.approx(before.t_step / factor, rel=1e-12)
     assert after.limit == before.limit or _tied(before)
@@ -80,7 +79,7 @@ def elasticities(scenario: Scenario, fields: list[str]) -> Law:
 
 @law(scenario=scenarios())
 def test_elasticities_of_rates_less_those_of_latencies_are_one(scenario):
-    shares = yield from elasticities(scenario, [*RATES, *LATENCIES])
+    shares = yield from elasticities(scenario, [*RATES, *LINK_LATENCIES])
     rates, latencies = shares[: len(RATES)], shares[len(RATES) :]
     assert sum(rates) - sum(latencies) == pytest.approx(1.0, rel=1e-5)
     assert min(rates) >= 0.0 >= max(latencies)
@@ -93,8 +92,8 @@ def test_links_obey_the_same_laws_under_every_algorithm(algorithm, scenario, fac
     here, wider, slower, quick = yield (
         scenario,
         scenario.scaled(factor, ["link_bw"]),
-        scenario.scaled(factor, LATENCIES),
-        scenario.scaled(factor, RATES).scaled(1.0 / factor, LATENCIES),
+        scenario.scaled(factor, LINK_LATENCIES),
+        scenario.scaled(factor, RATES).scaled(1.0 / factor, LINK_LATENCIES),
     )
     assert never_less(wider.utps, here.utps)
     assert never_less(here.utps, slower.utps)

@@ -3,7 +3,9 @@
 import pytest
 
 from jaxlimits.model import kv_cache
+from jaxlimits.model.attention import spans
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.heads import kv_copies
 from tests.helpers import evaluate_x64, named_scenario
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -43,7 +45,8 @@ def test_an_empty_context_has_no_cache():
 
 def test_a_windowed_layer_keeps_its_window():
     gpt_oss = llm("gpt-oss-120b")  # 18 layers of 36 see 128 tokens
-    assert kv_cache.full_layers(gpt_oss, Deployment()) == 18
+    (full, _), (windowed, _), *_ = spans(gpt_oss, Deployment())
+    assert full == windowed == 18
     # 18 * 1000 + 18 * 128
     assert kv_cache.stored_span(gpt_oss, Deployment(seq_len=1000.0)) == 20_304
     assert kv_cache.read_span(gpt_oss, Deployment(seq_len=1000.0)) == 20_304
@@ -95,8 +98,8 @@ def test_a_chunk_is_read_as_far_as_the_context_goes():
 )
 def test_heads_beyond_the_kv_heads_hold_copies(name, tp_size, copies):
     deployment = Deployment(tp_size=tp_size, kv_sharding="heads")
-    assert kv_cache.kv_copies(llm(name), deployment) == copies
-    assert kv_cache.kv_copies(llm(name), Deployment(tp_size=tp_size)) == 1.0
+    assert kv_copies(llm(name), deployment) == copies
+    assert kv_copies(llm(name), Deployment(tp_size=tp_size)) == 1.0
 
 
 def test_copies_are_stored_and_read():

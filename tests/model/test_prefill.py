@@ -9,9 +9,9 @@ from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.metrics import REQUESTED
 from jaxlimits.model.prefill import cached_span, causal_pairs, prefill_operators
 from tests.batches import Slopes
-from tests.helpers import PAPER, Scenario, evaluate_x64, named_scenario
+from tests.helpers import LINK_LATENCIES, PAPER, Scenario, evaluate_x64, named_scenario
 from tests.laws import law
-from tests.model.test_invariants import LATENCIES, RATES, never_less
+from tests.model.test_invariants import RATES, never_less
 from tests.strategies import scenarios
 
 PLAIN = {**PAPER, "accounting": "layers"}
@@ -193,6 +193,6 @@ def test_a_request_scales_with_all_rates_and_latencies(metric, scenario):
     roomy = scenario.but(**ROOMY)
     point, slopes = yield roomy, Slopes(roomy, metric)
     assert all(math.isfinite(slope) for slope in slopes.values())
-    shares = {n: slopes[n] * roomy[n] / getattr(point, metric) for n in (*RATES, *LATENCIES)}
-    rates, latencies = (sum(shares[name] for name in names) for names in (RATES, LATENCIES))
+    shares = {n: slopes[n] * roomy[n] / getattr(point, metric) for n in (*RATES, *LINK_LATENCIES)}
+    rates, latencies = (sum(shares[name] for name in names) for names in (RATES, LINK_LATENCIES))
     assert latencies - rates == pytest.approx(1.0, rel=1e-5)

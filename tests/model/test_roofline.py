@@ -4,8 +4,9 @@ import pytest
 
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.metrics import Limit
-from jaxlimits.model.operators import Operator, Operators
+from jaxlimits.model.operators import Operators
 from jaxlimits.model.roofline import compute_time, mem_time, step_times, tensor_rate
+from jaxlimits.model.volumes import Operator
 from tests.helpers import evaluate_x64, named_scenario
 
 pytestmark = pytest.mark.usefixtures("x64")

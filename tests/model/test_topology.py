@@ -9,11 +9,10 @@ import pytest
 
 from jaxlimits.model import alpha_beta, topology
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON, ALL_GATHERS_ON, ALL_REDUCES, Group
-from jaxlimits.model.chip import LINK_LATENCIES
 from jaxlimits.model.collectives import activation_bytes, all_reduce, all_to_all, pp_sync, sync
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.topology import collective_time
-from tests.helpers import ON_TOPOLOGIES, named_scenario
+from tests.helpers import LINK_LATENCIES, ON_TOPOLOGIES, named_scenario
 from tests.network import (
     Line,
     Times,

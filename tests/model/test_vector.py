@@ -1,6 +1,6 @@
 """Work beside the tensor units, by hand, for Llama 3.1 8B and DeepSeek-V3."""
 
-from jaxlimits.model import vector
+from jaxlimits.model import heads, vector
 from tests.helpers import evaluate_x64, named_scenario
 
 LLAMA = named_scenario("llama3-8b", "h100").llm
@@ -9,14 +9,14 @@ DEEPSEEK = named_scenario("deepseek-v3", "h200").llm
 
 def test_projection_work_is_one_norm_and_the_rotary_embedding():
     # 4 * 4096 + 3 * (32 + 8) * 128 = 16,384 + 15,360
-    assert vector.projection_vector_flops(LLAMA) == 31_744
+    assert heads.projection_vector_flops(LLAMA) == 31_744
     # 4 * 7168 + 3 * (128 + 1) * 64 = 28,672 + 24,768
-    assert vector.projection_vector_flops(DEEPSEEK) == 53_440
+    assert heads.projection_vector_flops(DEEPSEEK) == 53_440
 
 
 def test_each_score_costs_five_operations():
-    assert vector.score_vector_flops(LLAMA) == 160  # 5 * 32
-    assert vector.score_vector_flops(DEEPSEEK) == 640  # 5 * 128
+    assert heads.score_vector_flops(LLAMA) == 160  # 5 * 32
+    assert heads.score_vector_flops(DEEPSEEK) == 640  # 5 * 128
 
 
 def test_the_residual_sum_costs_one_operation_an_element():

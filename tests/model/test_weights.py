@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given
 
-from jaxlimits.model import weights
+from jaxlimits.model import heads, weights
+from jaxlimits.model.attention import gqa, mla
 from jaxlimits.model.deployment import Deployment
 from tests.helpers import evaluate_x64, named_scenario
 from tests.strategies import scenarios
@@ -25,8 +26,8 @@ def test_one_llama3_70b_layer_holds_855_638_016_weights():
     # query, key, value: 8192 * 128 * (64 + 2 * 8)                =  83,886,080
     # output:            64 * 128 * 8192                          =  67,108,864
     # feed-forward:      3 * 8192 * 28672                         = 704,643,072
-    assert weights.gqa_projections(LLAMA_70B) == 83_886_080
-    assert weights.output_projection(LLAMA_70B, absorbed=False) == 67_108_864
+    assert gqa.projections(LLAMA_70B, LAYERS) == 83_886_080
+    assert heads.output_projection(LLAMA_70B, LAYERS) == 67_108_864
     assert weights.gated_ffn(LLAMA_70B, LLAMA_70B.intermediate_size) == 704_643_072
     counted = weights.count_weights(LLAMA_70B, LAYERS)
     assert counted.common == 80 * 855_638_016
@@ -55,30 +56,30 @@ def test_stored_mla_has_187_105_280_weights_a_layer():
     # up to the query heads:      1536 * 128 * (128 + 64)    =  37,748,736
     # latent and rotary key:      7168 * (512 + 64)          =   4,128,768
     # latent to keys and values:  512 * 128 * (128 + 128)    =  16,777,216
-    assert weights.mla_projections(DEEPSEEK, absorbed=False) == 69_664_768
+    assert mla.projections(DEEPSEEK, LAYERS) == 69_664_768
     # output:                     128 * 128 * 7168           = 117,440,512
-    assert weights.output_projection(DEEPSEEK, absorbed=False) == 117_440_512
+    assert heads.output_projection(DEEPSEEK, LAYERS) == 117_440_512
 
 
 def test_absorbed_mla_has_598_147_072_weights_a_layer():
     # 7168 * 1536 + 1536 * 128 * (512 + 64) + 7168 * (512 + 64)
     # = 11,010,048 + 113,246,208 + 4,128,768
-    assert weights.mla_projections(DEEPSEEK, absorbed=True) == 128_385_024
+    assert mla.projections(DEEPSEEK, ABSORBED) == 128_385_024
     # 128 * 512 * 7168
-    assert weights.output_projection(DEEPSEEK, absorbed=True) == 469_762_048
+    assert heads.output_projection(DEEPSEEK, ABSORBED) == 469_762_048
 
 
 def test_mla_without_a_query_rank_has_one_full_query_matrix():
     llm = named_scenario("deepseek-v3", "h200", q_lora_rank=0.0).llm
     # 7168 * 128 * (128 + 64) + 7168 * 576 + 512 * 128 * 256
     # = 176,160,768 + 4,128,768 + 16,777,216
-    assert weights.mla_projections(llm, absorbed=False) == 197_066_752
+    assert mla.projections(llm, LAYERS) == 197_066_752
 
 
 def test_grouped_query_models_have_no_mla_weights_and_the_reverse():
-    assert weights.mla_projections(LLAMA_70B, absorbed=True) == 0.0
-    assert weights.mla_projections(LLAMA_70B, absorbed=False) == 0.0
-    assert weights.gqa_projections(DEEPSEEK) == 0.0
+    assert mla.projections(LLAMA_70B, ABSORBED) == 0.0
+    assert mla.projections(LLAMA_70B, LAYERS) == 0.0
+    assert gqa.projections(DEEPSEEK, LAYERS) == 0.0
 
 
 def test_deepseek_v3_experts_are_654_billion():

@@ -23,10 +23,11 @@ from jaxlimits.store.index import missing_shards
 from jaxlimits.store.ledger import Ledger
 from tests.run.test_streamed import DENSE, GRID, REDUCED, assert_same_bits
 
-# What is killed while it writes to the cache of compiled programs would leave half an entry.
+# What is killed while it writes to the cache of compiled programs leaves half an entry, which only
+# the cache of the package removes.
 _COMPILING = {
     name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"
-}
+} | {"JAXLIMITS_CACHE": os.path.join(os.environ["JAX_COMPILATION_CACHE_DIR"], "killed")}
 MEMORY = 5e4
 UNDER_WAY = (IN_FLIGHT + 1) + (streamed._SHARDS_IN_FLIGHT + 1) + 1
 """Chunks that may be started and not recorded: in the stream, being written, being recorded."""

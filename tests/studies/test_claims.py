@@ -37,7 +37,7 @@ def results(claim, **overrides):
 
 
 def verdict(claim, **overrides):
-    return claim.find(results(claim, **overrides)).verdict
+    return claim.find(results(claim, **overrides)).judged.verdict
 
 
 def memory_time(chip):
@@ -117,7 +117,7 @@ def test_the_gain_from_bandwidth_is_all_of_it_once_collectives_are_free():
     assert verdict(eight_times.CLAIM) is CONDITIONS
     free = results(eight_times.CLAIM, sync_latency_scale="1e-6")
     finding = eight_times.CLAIM.find(free)
-    assert finding.verdict is NOT
+    assert finding.judged.verdict is NOT
     assert finding.numbers["median"].value == pytest.approx(8.0, rel=1e-5)
 
 
@@ -127,7 +127,7 @@ def test_gains_flatten_at_the_bandwidth():
     assert finding.numbers["llama3_405b"].value == pytest.approx(
         0.9 / memory_time("xpu-3d-dram"), rel=2e-3
     )
-    assert finding.verdict is NOT
+    assert finding.judged.verdict is NOT
     assert verdict(plateau.CLAIM, mem_bw_scale="0.2") is CONDITIONS
 
 
@@ -146,7 +146,7 @@ def knees():
 def test_a_hundred_times_slower_memory_moves_every_knee_above_a_microsecond():
     plain = sync.CLAIM.find(results(sync.CLAIM))
     slow = sync.CLAIM.find(results(sync.CLAIM, mem_bw_scale="0.01"))
-    assert plain.verdict is CONDITIONS
+    assert plain.judged.verdict is CONDITIONS
     assert "in 69 it lies below a microsecond" in plain.sentence
     assert "in 0 it lies below a microsecond" in slow.sentence
     assert slow.numbers["knee_xpu-hbm4"].value == pytest.approx(42.1e-6, rel=5e-3)
@@ -157,8 +157,8 @@ def test_a_knee_beyond_the_grid_is_a_case_in_which_the_claim_does_not_hold():
     # 333 times as many collectives put every knee below 0.1 us, most below the grid's 0.01 us.
     plain = sync.CLAIM.find(results(sync.CLAIM))
     many = sync.CLAIM.find(results(sync.CLAIM, collectives_per_layer="1000"))
-    assert many.cases == plain.cases == 115
-    assert many.verdict is NOT
+    assert many.judged.cases == plain.judged.cases == 115
+    assert many.judged.verdict is NOT
     assert "93 beyond the latencies of the grid" in many.sentence
     assert "nan" not in many.sentence
 
@@ -167,7 +167,7 @@ def test_what_flattens_beyond_the_grid_is_a_case_too():
     found = results(plateau.CLAIM)
     whole = plateau.CLAIM.find(found)
     short = {plateau.GRID: found[plateau.GRID].sel(sync_latency=slice(1e-7, None))}
-    assert whole.cases == plateau.CLAIM.find(short).cases == 48
+    assert whole.judged.cases == plateau.CLAIM.find(short).judged.cases == 48
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,15 @@ from jaxlimits.grid.spec import build_spec, grid_catalog
 from jaxlimits.run.pipeline import run_spec
 from jaxlimits.studies.paper import PAPER
 from jaxlimits.studies.prices import (
-    MOVED_TOO,
     PRICES,
     SPREAD,
     against,
     over_spread,
     price_columns,
 )
+
+MOVED_TOO = ("mem_price_scale", "server_price_scale", "network_price_scale")
+"""Factors that move along with the price of a chip."""
 
 GRIDS = (*PAPER.grids(), "requests", "tokens_by_dollar")
 

@@ -168,7 +168,7 @@ def test_where_nothing_fits_that_is_said(tmp_path):
     outcome = runner.run_study(SMALL, tmp_path / "study", overrides=tiny)
     finding = outcome.findings["hbm3_limit"]
     assert finding.sentence == "No case fits in memory."
-    assert str(finding.verdict) == "not reproduced"
+    assert str(finding.judged.verdict) == "not reproduced"
     (listed,) = json.loads((tmp_path / "study" / "findings.json").read_text(encoding="utf-8"))
     assert listed["cases"]["share"] is None
     assert listed["overrides"] == tiny

@@ -1,4 +1,4 @@
-"""Estimators against SALib's on the same rows, and against the known indices of Ishigami."""
+"""Designs and estimators against SALib's, and against the known indices of Ishigami."""
 
 import math
 
@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from SALib.analyze import morris as salib_morris
 from SALib.analyze import sobol as salib_sobol
+from SALib.sample import sobol as salib_sample
 from scipy.special import ndtri
 
 from jaxlimits.engine.indices import sobol_indices
 from jaxlimits.uncertainties.distributions import Distribution
 from jaxlimits.uncertainties.morris import morris_effects
-from jaxlimits.uncertainties.samplers import morris_shares, saltelli_shares
+from jaxlimits.uncertainties.samplers import latin_shares, morris_shares, saltelli_shares
 from jaxlimits.uncertainties.sobol import sobol_variances
 from jaxlimits.uncertainties.uncertain import Sampling
 
@@ -56,6 +57,36 @@ def test_ishigami_is_close_to_its_closed_form_and_within_its_intervals():
     np.testing.assert_allclose(found.second[0, 2], both, atol=2e-3)
     assert (np.abs(found.first - first) < found.first_conf).all()
     assert (np.abs(found.total - total) < found.total_conf).all()
+
+
+@pytest.mark.parametrize("second_order", [True, False])
+def test_saltellis_blocks_are_those_of_salib(second_order):
+    cube = PROBLEM | {"bounds": [[0.0, 1.0]] * 3}
+    random = np.random.default_rng(5)
+    theirs = salib_sample.sample(cube, 64, calc_second_order=second_order, seed=random)
+    ours = saltelli_shares(3, 64, seed=5, second_order=second_order)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("inputs", "levels"), [(1, 2), (5, 4), (9, 6)])
+def test_each_step_of_a_trajectory_moves_one_input_and_all_move_once(inputs, levels):
+    shares = morris_shares(inputs, 200, seed=3, levels=levels).reshape(200, inputs + 1, inputs)
+    lattice = np.linspace(0.0, 1.0, levels)
+    assert (np.abs(shares[..., None] - lattice).min(axis=-1) < 1e-12).all()
+    assert np.unique(shares.round(12)).size == levels
+    steps = np.diff(shares, axis=1)
+    moves = steps != 0.0
+    assert (moves.sum(axis=1) == 1).all()
+    assert (moves.sum(axis=2) == 1).all()
+    np.testing.assert_allclose(np.abs(steps[moves]), levels / (2.0 * (levels - 1.0)))
+    assert 0.4 < (steps[moves] > 0.0).mean() < 0.6
+    first = moves[:, 0].mean(axis=0)  # which input moves first
+    np.testing.assert_allclose(first, 1.0 / inputs, atol=0.1)
+
+
+def test_a_latin_hypercube_has_one_row_in_every_slice():
+    slices = np.floor(latin_shares(4, 100, seed=2) * 100)
+    np.testing.assert_array_equal(np.sort(slices, axis=0), np.arange(100)[:, None].repeat(4, 1))
 
 
 @pytest.mark.parametrize("second_order", [True, False])

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -178,7 +177,7 @@ def test_the_result_says_what_it_is_and_is_read_back(study, tmp_path):
             assert set(plain.dims) >= set(made.dims)
             assert read.attrs["seed"] == 4
             assert read.attrs["samples"] == 512
-            assert read.attrs["sampler"].startswith("SALib ")
+            assert read.attrs["sampler"].startswith("SciPy ")
             assert json.loads(read.attrs["uncertain"])["seq_len"] == "loguniform [2048, 65536]"
             assert all("long_name" in read[name].attrs for name in read.data_vars)
             assert all("units" in read[name].attrs for name in read.data_vars)
@@ -259,14 +258,6 @@ def test_bands_need_a_sample_in_the_outer_shares(study):
     for at in ("[0.5, 0.5]", "[0.0, 0.5]", "[]"):
         with pytest.raises(InputError, match=r"at = .*different shares"):
             jl.uncertainty(study(f"at = {at}\n" + STUDY))
-
-
-def test_without_its_library_the_extra_is_named(study, monkeypatch):
-    for name in ("sobol", "morris", "latin"):
-        monkeypatch.setitem(sys.modules, f"SALib.sample.{name}", None)
-    for ask in (jl.sobol, jl.morris, jl.uncertainty):
-        with pytest.raises(InputError, match=r"pip install 'jaxlimits\[uncertainty\]'"):
-            ask(study(STUDY))
 
 
 def test_the_defaults_of_a_file_are_those_of_the_sampling(study):

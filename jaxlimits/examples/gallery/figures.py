@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits import plot, plots
+from jaxlimits import plot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,8 +60,8 @@ def _bandwidth_sync(ds: xr.Dataset) -> "Figure":
 
 def _bandwidth_sync_fine(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(seq_len=4096, batch_size=[1, 32, 512])
-    return plots.lines(
-        chosen, y="knee", x="sync_latency", by="llm", columns="batch_size", missing="no knee here",
+    return plot.lines(
+        chosen, of="knee", x="sync_latency", by="llm", columns="batch_size", missing="no knee here",
         title="The knee: bandwidth from which half of a step no longer answers to it",
     )  # fmt: skip
 
@@ -79,7 +79,7 @@ def _billion_frontier(ds: xr.Dataset) -> "Figure":
     along = xr.DataArray(sizes, dims="tp_size", name="tp_size")
     both = ds[["frontier_utps", "frontier_stps"]]
     parted = xr.concat([both.where(ds["frontier_tp_size"] == size) for size in sizes], along)
-    return plots.frontier(
+    return plot.frontier(
         parted,
         x="frontier_utps",
         y="frontier_stps",
@@ -141,7 +141,7 @@ def _kv260(ds: xr.Dataset) -> "Figure":
 
 def _tokens_by_dollar(ds: xr.Dataset) -> "Figure":
     chosen = ds.isel(electricity_price=1).min("batch_size", keep_attrs=True)
-    return plots.ranges(
+    return plot.ranges(
         chosen[["dollars_per_token"]], of="dollars_per_token", rows="chip", by="llm",
         spread="chip_price_scale", title="A token at the best batch; bars: prices halved, doubled",
     )  # fmt: skip
@@ -230,7 +230,7 @@ def _throughput_per_cost(ds: xr.Dataset) -> "Figure":
 def _top_speed(ds: xr.Dataset) -> "Figure":
     best = ds[["utps"]].max("tp_size", keep_attrs=True).sel(seq_len=4096)
     title = "One user, 4 Ki tokens, 8, 32 or 128 chips"
-    return plots.cells(best, of="utps", rows="llm", columns="chip", title=title)
+    return plot.cells(best, of="utps", rows="llm", columns="chip", title=title)
 
 
 def _needed_latency(ds: xr.Dataset) -> "Figure":
@@ -251,7 +251,7 @@ def _ways_to_10000(ds: xr.Dataset) -> "Figure":
     measures = ("speculation", "attention_span", "weight_bits", "sram_capacity")
     best = ds[["utps"]].max(measures, keep_attrs=True).sel(seq_len=4096)
     title = "One user, 128 chips, 4 Ki tokens, the best of all measures"
-    return plots.cells(best, of="utps", rows="llm", columns="chip", title=title)
+    return plot.cells(best, of="utps", rows="llm", columns="chip", title=title)
 
 
 def _better_collectives(ds: xr.Dataset) -> "Figure":
@@ -276,9 +276,7 @@ def _uncertain_machine(ds: xr.Dataset) -> "Figure":
         .assign_attrs(long_name="share of the variance of utps")
     )
     title = "What the speed of DeepSeek-V3 on sixteen H200 hangs on"
-    return plots.cells(
-        shown.to_dataset(), of="variance", rows="input", columns="share", title=title
-    )
+    return plot.cells(shown.to_dataset(), of="variance", rows="input", columns="share", title=title)
 
 
 ENTRIES: Mapping[str, Entry] = {

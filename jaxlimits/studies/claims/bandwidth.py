@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
+from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge
 from jaxlimits.studies.derived import derived
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def shares(result: xr.Dataset, *by: str) -> xr.Dataset:
 def find(results: Results) -> Finding:
     """Compare three elasticities of the user's speed at every point that fits."""
     found = drivers(results[GRID])
-    share, cases, verdict = judge(found.memory, among=found.fits)
+    judged = judge(found.memory, among=found.fits)
     overall, by_tp = shares(results[GRID]), shares(results[GRID], "tp_size").memory
     by_chip = shares(results[GRID], "chip")
     sentence = (
-        f"Bandwidth moves a user's speed most at {of_cases(share, cases)} points with up to "
+        f"Bandwidth moves a user's speed most at {judged.of_cases} points with up to "
         f"{INTERACTIVE} users; compute at {float(overall.arithmetic):.1%}, the latency of "
         f"collectives at {float(overall.latency):.1%}. By number of chips: "
         f"{_by_size(by_tp)}; the more chips share the memory's work, and the faster it is, the "
@@ -65,12 +65,12 @@ def find(results: Results) -> Finding:
         ),
     )
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=sentence,
         numbers={
-            "bandwidth_first": Number(value=share, meaning="share of points, bandwidth first"),
+            "bandwidth_first": Number(
+                value=judged.share, meaning="share of points, bandwidth first"
+            ),
             "compute_first": Number(
                 value=float(overall.arithmetic), meaning="share of points, compute first"
             ),
@@ -94,19 +94,13 @@ def _shares_by_machine(results: Results) -> "Figure":
     parts = {"bandwidth": "memory", "compute": "arithmetic", "latency of collectives": "latency"}
     title = "What the speed of one user answers to most"
     whole = "share of points that fit, up to 32 users"
-    return plots.breakdown(found, along="chip", parts=parts, whole=whole, title=title)
+    return plot.breakdown(found, x="chip", parts=parts, whole=whole, title=title)
 
 
 def _times_of_a_step(results: Results) -> "Figure":
     chosen = results[GRID].sel(llm="llama3-405b", seq_len=4096, batch_size=1, tp_size=128)
-    beyond = (chosen.t_compute - chosen.t_mem).clip(0.0).assign_attrs(chosen.t_compute.attrs)
-    parts = {
-        "memory": "t_mem",
-        "compute beyond memory": "beyond",
-        "synchronisation": "t_sync",
-    }
     title = "Llama 3.1 405B on 128 chips, 4 Ki tokens, one user"
-    return plots.breakdown(chosen.assign(beyond=beyond), along="chip", parts=parts, title=title)
+    return plot.breakdown(chosen, x="chip", title=title)
 
 
 CLAIM = Claim(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases, of_cases
+from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases
 from jaxlimits.studies.prices import (
     BARS,
     PRICES,
@@ -59,11 +59,11 @@ def find(results: Results) -> Finding:
     leads = np.concatenate(
         [lead.to_numpy().ravel() for lead in (per_watt, per_dollar["stated"], per_dollar["worst"])]
     )
-    share, cases, verdict = judge_cases(leads[np.isfinite(leads)] > 1.0)
+    judged = judge_cases(leads[np.isfinite(leads)] > 1.0)
     ahead = {name: _ahead(found) for name, found in per_dollar.items()}
     smallest = _smallest_system(result)
     sentence = (
-        f"DRAM is ahead in {of_cases(share, cases)} cases. Per watt: {_ahead(per_watt)} loads, "
+        f"DRAM is ahead in {judged.of_cases} cases. Per watt: {_ahead(per_watt)} loads, "
         f"{_span(per_watt)}. Per dollar at the stated prices: {ahead['stated']}, "
         f"{_span(per_dollar['stated'])}; with DRAM twice as dear and the others at half: "
         f"{ahead['worst']}, {_span(per_dollar['worst'])}. To serve Llama 3.1 405B at all, a system "
@@ -72,9 +72,7 @@ def find(results: Results) -> Finding:
         "needs the chips for their memory. Die areas are ours, all prices illustrative."
     )
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=sentence,
         numbers={
             "lead_per_watt_least": Number(
@@ -144,7 +142,7 @@ def _table(result: xr.Dataset) -> Table:
 def _dollars(results: Results) -> "Figure":
     best = results[GRID][["dollars_per_token"]].sel(seq_len=4096).min(SEARCHED, keep_attrs=True)
     title = f"Cheapest tokens at 4 Ki tokens; {BARS}"
-    return plots.ranges(
+    return plot.ranges(
         best, of="dollars_per_token", rows="llm", by="chip", spread=PRICES, title=title
     )
 
@@ -152,7 +150,7 @@ def _dollars(results: Results) -> "Figure":
 def _watts(results: Results) -> "Figure":
     chosen = at_stated_prices(results[GRID]).sel(llm="llama3-70b", seq_len=4096)
     title = "Llama 3.1 70B at 4 Ki tokens"
-    return plots.frontier(chosen, x="utps", y="stps_per_watt", by="chip", title=title)
+    return plot.frontier(chosen, x="utps", y="stps_per_watt", by="chip", title=title)
 
 
 CLAIM = Claim(

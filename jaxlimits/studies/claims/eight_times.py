@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
-from jaxlimits.results.listing import Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
+from jaxlimits import plot
+from jaxlimits.studies.case_table import table_by_model
+from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge
 from jaxlimits.studies.derived import derived
 
 if TYPE_CHECKING:
@@ -29,37 +29,20 @@ def gain(result: xr.Dataset) -> xr.DataArray:
 def find(results: Results) -> Finding:
     """Compare the gain of every model and number of chips with the stated range."""
     found = gain(results[GRID])
-    share, cases, verdict = judge((found >= LEAST) & (found < MOST), among=found.notnull())
+    judged = judge((found >= LEAST) & (found < MOST), among=found.notnull())
     spans = {int(tp): found.sel(tp_size=tp) for tp in found.tp_size.values}
     inside = ", ".join(
         f"TP{tp} {float(part.min()):.2f} to {float(part.max()):.2f}" for tp, part in spans.items()
     )
-    columns = (
-        Column(label="model"),
-        *(
-            Column(label=f"TP{tp}, {users} user{'s' * (users > 1)}", unit="1")
-            for tp in spans
-            for users in (1, 32)
-        ),
-    )
-    at = found.sel(seq_len=4096)
-    rows = tuple(
-        (
-            str(llm),
-            *(
-                float(at.sel(llm=llm, tp_size=tp, batch_size=users))
-                for tp in spans
-                for users in (1, 32)
-            ),
-        )
-        for llm in found.llm.values
-    )
+    cases = {
+        f"TP{tp}, {users} user{'s' * (users > 1)}": {"tp_size": tp, "batch_size": users}
+        for tp in spans
+        for users in (1, 32)
+    }
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=(
-            f"The gain is within 1.1 and 4.5 in {of_cases(share, cases)} cases; it spans "
+            f"The gain is within 1.1 and 4.5 in {judged.of_cases} cases; it spans "
             f"{float(found.min()):.2f} to {float(found.max()):.2f} ({inside}). Models and numbers "
             "of chips are not given with the claim: the fewer chips share the "
             "work and the more users there are, the more of a step is memory, and the gain."
@@ -69,8 +52,11 @@ def find(results: Results) -> Finding:
             "median": Number(value=float(found.median()), meaning="median gain"),
             "largest": Number(value=float(found.max()), meaning="largest gain"),
         },
-        table=Table(
-            title="Gain from eight times the bandwidth, 4 Ki tokens", columns=columns, rows=rows
+        table=table_by_model(
+            found.sel(seq_len=4096),
+            cases,
+            title="Gain from eight times the bandwidth, 4 Ki tokens",
+            unit="1",
         ),
     )
 
@@ -78,14 +64,14 @@ def find(results: Results) -> Finding:
 def _gains(results: Results) -> "Figure":
     chosen = gain(results[GRID]).sel(seq_len=4096, batch_size=1).to_dataset()
     title = "Gain from eight times the bandwidth, 4 Ki tokens, one user"
-    return plots.cells(chosen, of="gain", rows="llm", columns="tp_size", title=title)
+    return plot.cells(chosen, of="gain", rows="llm", columns="tp_size", title=title)
 
 
 def _speeds(results: Results) -> "Figure":
     chosen = results[GRID].sel(tp_size=128, seq_len=4096, batch_size=1)
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "qwen3-235b"]
     title = "128 chips, 4 Ki tokens, one user"
-    return plots.lines(chosen.sel(llm=some), x="mem_bw", y="utps", by="llm", title=title)
+    return plot.lines(chosen.sel(llm=some), x="mem_bw", by="llm", title=title)
 
 
 CLAIM = Claim(

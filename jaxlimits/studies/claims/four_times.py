@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases, of_cases
+from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ def find(results: Results) -> Finding:
     fits = result.utps.isel(mem_bw=0, drop=True).notnull()
     weighs = {m: latency_weighs_more(result, m) for m in (1.0, 2.0, MULTIPLE, 8.0, 16.0)}
     held = weighs[MULTIPLE]
-    share, cases, verdict = judge_cases(held.values[fits.values])
+    judged = judge_cases(held.values[fits.values])
     by_tp = ", ".join(f"TP{int(tp)} {_share(held, fits, tp):.0%}" for tp in result.tp_size)
     columns = (
         Column(label="bandwidth over HBM3's", unit="1"),
@@ -39,17 +39,15 @@ def find(results: Results) -> Finding:
         for multiple, found in weighs.items()
     )
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=(
             f"At {MULTIPLE:.0f} times the bandwidth, latency weighs at least as much as bandwidth "
-            f"in {of_cases(share, cases)} cases ({by_tp}). The more chips share the memory's "
+            f"in {judged.of_cases} cases ({by_tp}). The more chips share the memory's "
             "work, the less of it there is beside their collectives."
         ),
         numbers={
             f"share_at_{multiple:.0f}": Number(
-                value=float(found.values[fits.values].mean()) if cases else float("nan"),
+                value=float(found.values[fits.values].mean()) if judged.cases else float("nan"),
                 meaning=f"share of cases in which latency weighs more at {multiple:.0f} × HBM3",
             )
             for multiple, found in weighs.items()
@@ -71,8 +69,8 @@ def _elasticity(results: Results) -> "Figure":
     chosen = results[GRID].sel(batch_size=1, seq_len=4096, llm="llama3-405b")
     marks = {"latency weighs as much as bandwidth": 0.5}
     title = "Llama 3.1 405B, 4 Ki tokens, one user"
-    return plots.lines(
-        chosen, x="mem_bw", y="utps_elasticity_mem_bw", by="tp_size", marks=marks, title=title
+    return plot.lines(
+        chosen, of="utps_elasticity_mem_bw", x="mem_bw", by="tp_size", marks=marks, title=title
     )
 
 

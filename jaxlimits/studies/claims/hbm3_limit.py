@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
+from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge
 from jaxlimits.studies.prices import at_stated_prices
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _AT = {"llm": "llama3-405b", "seq_len": 4096, "batch_size": 1}
 def find(results: Results) -> Finding:
     """Compare every chip and number of chips with 1,000 token/s."""
     utps = at_stated_prices(results[GRID]).utps.sel(_AT)
-    share, cases, verdict = judge(utps < SPEED, among=utps.notnull())
+    judged = judge(utps < SPEED, among=utps.notnull())
     reaching = {
         str(chip): int(utps.tp_size.values[(utps.sel(chip=chip) >= SPEED).values].min())
         for chip in utps.chip.values
@@ -32,7 +32,7 @@ def find(results: Results) -> Finding:
     waiting = widest.t_sync / widest.t_step
     fastest = str(best.chip.values[int(np.argmax(best.fillna(0.0).values))])
     sentence = (
-        f"{of_cases(share, cases)} systems that hold the model stay below {SPEED:,.0f} token/s. "
+        f"{judged.of_cases} systems that hold the model stay below {SPEED:,.0f} token/s. "
         + (
             "Exceptions: " + ", ".join(f"{c} from TP{tp} on" for c, tp in reaching.items()) + ". "
             if reaching
@@ -47,9 +47,7 @@ def find(results: Results) -> Finding:
     rows = tuple((str(c), *map(float, utps.sel(chip=c).values)) for c in utps.chip.values)
     upto = utps.sel(tp_size=slice(None, 128))
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=sentence,
         numbers={
             "fastest": Number(value=float(best.max()), unit="token/s", meaning="fastest system"),
@@ -71,7 +69,7 @@ def _by_chips(results: Results) -> "Figure":
     chosen: xr.Dataset = at_stated_prices(results[GRID]).sel(_AT)
     title = "Llama 3.1 405B on HBM3 machines, 4 Ki tokens, one user"
     marks = {f"{SPEED:,.0f} token/s": SPEED}
-    return plots.lines(chosen, x="tp_size", y="utps", by="chip", marks=marks, title=title)
+    return plot.lines(chosen, x="tp_size", by="chip", marks=marks, title=title)
 
 
 CLAIM = Claim(

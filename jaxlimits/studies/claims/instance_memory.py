@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge, of_cases
+from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge
 from jaxlimits.studies.derived import derived
 from jaxlimits.units import show
 
@@ -34,14 +34,15 @@ def find(results: Results) -> Finding:
     """Compare what every model stores under the paper's load with 100 GB."""
     needed = stored(results[GRID])
     loaded, alone = needed.sel(LOAD), needed.sel(_ALONE)
-    share, cases, verdict = judge(loaded >= HUNDREDS)
+    judged = judge(loaded >= HUNDREDS)
     below = [str(name) for name in loaded.llm.values[(loaded < HUNDREDS).values]]
     count = int((alone >= HUNDREDS).sum())
     sentence = (
-        f"With 64 Ki tokens and 32 users {of_cases(share, cases)} models need 100 GB or more, from "
+        f"With 64 Ki tokens and 32 users {judged.of_cases} models need 100 GB or more, from "
         f"{show(loaded.min(), 'B')} to {show(loaded.max(), 'B')}; "
         + (f"less: {', '.join(below)}. " if below else "none needs less. ")
-        + f"For one user with 4 Ki tokens the weights decide: {count} of {cases} models need that."
+        + f"For one user with 4 Ki tokens the weights decide: {count} of {judged.cases} models "
+        "need that."
     )
     columns = (
         Column(label="model"),
@@ -55,9 +56,7 @@ def find(results: Results) -> Finding:
         alone.values.tolist(), strict=True,
     )  # fmt: skip
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=sentence,
         numbers={
             "least": Number(value=float(loaded.min()), unit="B", meaning="least of the models"),
@@ -73,8 +72,8 @@ def find(results: Results) -> Finding:
 def _needed_by_users(results: Results) -> "Figure":
     chosen = stored(results[GRID]).sel(seq_len=LOAD["seq_len"]).to_dataset()
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "kimi-k2", "gpt-oss-20b"]
-    return plots.lines(
-        chosen.sel(llm=some), x="batch_size", y="stored", by="llm", marks={"100 GB": 100.0},
+    return plot.lines(
+        chosen.sel(llm=some), of="stored", x="batch_size", by="llm", marks={"100 GB": 100.0},
         title="Memory of one instance at 64 Ki tokens",
     )  # fmt: skip
 

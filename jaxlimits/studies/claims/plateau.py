@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
-from jaxlimits.results.listing import Column, Table
+from jaxlimits import plot
+from jaxlimits.studies.case_table import table_by_model
 from jaxlimits.studies.claim import (
     Claim,
     Finding,
@@ -13,7 +13,6 @@ from jaxlimits.studies.claim import (
     Picture,
     Results,
     judge,
-    of_cases,
     said,
 )
 from jaxlimits.studies.claims.knee import at_crossing
@@ -46,7 +45,7 @@ def find(results: Results) -> Finding:
     result = results[GRID].sel(tp_size=list(_SIZES))
     found = plateau(result)
     fits = result.utps.notnull().any("sync_latency")
-    share, cases, verdict = judge((found >= LEAST) & (found <= MOST), among=fits)
+    judged = judge((found >= LEAST) & (found <= MOST), among=fits)
     inside = found.llm.values[
         ((found >= LEAST) & (found <= MOST)).any(["tp_size", "seq_len"]).values
     ]
@@ -54,31 +53,15 @@ def find(results: Results) -> Finding:
     spans = " and ".join(
         f"{said(float(big.sel(tp_size=tp)), 'token/s')} on {tp} chips" for tp in _SIZES
     )
-    columns = (
-        Column(label="model"),
-        *(
-            Column(label=f"TP{tp}, {label} tokens", unit="token/s")
-            for tp in _SIZES
-            for label in ("4 Ki", "128 Ki")
-        ),
-    )
-    rows = tuple(
-        (
-            str(llm),
-            *(
-                float(found.sel(llm=llm, tp_size=tp, seq_len=seq))
-                for tp in _SIZES
-                for seq in (4096, 131072)
-            ),
-        )
-        for llm in found.llm.values
-    )
+    columns = {
+        f"TP{tp}, {label} tokens": {"tp_size": tp, "seq_len": seq}
+        for tp in _SIZES
+        for label, seq in (("4 Ki", 4096), ("128 Ki", 131072))
+    }
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=(
-            f"Gains flatten between 5,000 and 10,000 token/s in {of_cases(share, cases)} cases"
+            f"Gains flatten between 5,000 and 10,000 token/s in {judged.of_cases} cases"
             + (f" ({', '.join(map(str, inside))})" if len(inside) else "")
             + f"; Llama 3.1 405B flattens at {spans}, all models between "
             f"{said(float(found.min()), 'token/s')} and {said(float(found.max()), 'token/s')}. "
@@ -92,7 +75,9 @@ def find(results: Results) -> Finding:
             "least": Number(value=float(found.min()), unit="token/s", meaning="least plateau"),
             "largest": Number(value=float(found.max()), unit="token/s", meaning="largest plateau"),
         },
-        table=Table(title="Where better collectives stop paying", columns=columns, rows=rows),
+        table=table_by_model(
+            found, columns, title="Where better collectives stop paying", unit="token/s"
+        ),
     )
 
 
@@ -101,15 +86,13 @@ def _speeds(results: Results) -> "Figure":
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "qwen3-235b"]
     marks = {"5,000": LEAST, "10,000": MOST}
     title = "128 chips with 3D-stacked DRAM, 4 Ki tokens, one user"
-    return plots.lines(
-        chosen.sel(llm=some), x="sync_latency", y="utps", by="llm", marks=marks, title=title
-    )
+    return plot.lines(chosen.sel(llm=some), x="sync_latency", by="llm", marks=marks, title=title)
 
 
 def _map(results: Results) -> "Figure":
     chosen = results[GRID].sel(llm="llama3-405b", seq_len=4096)
     title = "Llama 3.1 405B with 3D-stacked DRAM, 4 Ki tokens, one user"
-    return plots.heat_map(
+    return plot.heat_map(
         chosen, x="sync_latency", y="tp_size", of="utps", title=title,
         levels=(500.0, 1000.0, 2000.0, 5000.0, 10_000.0, 20_000.0, 50_000.0),
     )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
 from jaxlimits.studies.claim import (
     Claim,
@@ -36,7 +36,7 @@ def find(results: Results) -> Finding:
     short, long = best.sel(seq_len=SHORT), best.sel(seq_len=LONG)
     large = speeds.weight_bytes.isel(chip=0, tp_size=0, seq_len=0) >= LARGE
     easy, hard = short >= EASY, ~(long.where(large, drop=True) >= HARD)
-    share, cases, verdict = judge_cases(np.concatenate([easy.values, hard.values]))
+    judged = judge_cases(np.concatenate([easy.values, hard.values]))
     slow, quick = _names(~(short >= EASY)), _names((long >= HARD) & large)
     asked = needed.latency_for_2000.sel(llm="llama3-405b", seq_len=SHORT)
     sentence = (
@@ -50,9 +50,7 @@ def find(results: Results) -> Finding:
         f" (128 chips; {_reaching(asked)} machines can)."
     )
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=sentence,
         numbers={
             "reach_2000": Number(value=float(easy.sum()), meaning="models that reach 2,000"),
@@ -126,7 +124,7 @@ def _table(best: xr.DataArray, needed: xr.Dataset, hard: xr.DataArray) -> Table:
 def _fastest(results: Results) -> "Figure":
     best = results[SPEEDS][["utps"]].max("tp_size", keep_attrs=True).sel(seq_len=SHORT)
     title = "The fastest user at 4 Ki tokens, on 8, 32 or 128 chips"
-    return plots.cells(best, of="utps", rows="llm", columns="chip", title=title)
+    return plot.cells(best, of="utps", rows="llm", columns="chip", title=title)
 
 
 def _by_context(results: Results) -> "Figure":
@@ -141,9 +139,7 @@ def _by_context(results: Results) -> "Figure":
     ]
     marks = {f"{EASY:,.0f}": EASY, f"{HARD:,.0f}": HARD}
     title = "The fastest user on any machine"
-    return plots.lines(
-        best.sel(llm=some), x="seq_len", y="utps", by="llm", marks=marks, title=title
-    )
+    return plot.lines(best.sel(llm=some), x="seq_len", by="llm", marks=marks, title=title)
 
 
 CLAIM = Claim(

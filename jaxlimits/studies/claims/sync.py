@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Column, Table
 from jaxlimits.studies.claim import (
     Claim,
@@ -13,7 +13,6 @@ from jaxlimits.studies.claim import (
     Picture,
     Results,
     judge,
-    of_cases,
     said,
 )
 from jaxlimits.studies.claims.knee import crossing
@@ -53,7 +52,7 @@ def find(results: Results) -> Finding:
     """Compare the knee of every machine and model with a microsecond."""
     result = results[GRID]
     found = knee(result)
-    share, cases, verdict = judge((found >= LEAST) & (found <= MOST), among=has_knee(result))
+    judged = judge((found >= LEAST) & (found <= MOST), among=has_knee(result))
     reached = int(found.notnull().sum())
     shown = found.sel(_SHOWN)
     used = result.bandwidth_utilisation.sel(_SHOWN).sel(tp_size=128)
@@ -64,17 +63,15 @@ def find(results: Results) -> Finding:
     low, high = said(float(found.min()), "s"), said(float(found.max()), "s")
     sentence = (
         f"The knee lies between {show(LEAST, 's')} and {show(MOST, 's')} in "
-        f"{of_cases(share, cases)} cases; in {int((found < AROUND).sum())} it lies below a "
-        f"microsecond, and {_spanned(low, high, cases - reached)}. Llama 3.1 405B on 128 "
+        f"{judged.of_cases} cases; in {int((found < AROUND).sum())} it lies below a "
+        f"microsecond, and {_spanned(low, high, judged.cases - reached)}. Llama 3.1 405B on 128 "
         f"chips: {_by_machine(shown.sel(tp_size=128))}; with HBM4 it uses "
         + ", ".join(f"{value:.0%} of the bandwidth at {show(t, 's')}" for t, value in kept.items())
         + ". The knee is the time of memory divided by the number of collectives: smaller models "
         "and faster memory need quicker ones."
     )
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=sentence,
         numbers={
             **{
@@ -118,8 +115,8 @@ def _table(found: xr.DataArray) -> Table:
 
 def _used_bandwidth(results: Results) -> "Figure":
     chosen = results[GRID].sel(_SHOWN).sel(tp_size=128)
-    return plots.lines(
-        chosen, x="sync_latency", y="bandwidth_utilisation", by="chip",
+    return plot.lines(
+        chosen, of="bandwidth_utilisation", x="sync_latency", by="chip",
         marks={"knee: half of it is wasted": 0.5},
         title="Llama 3.1 405B on 128 chips, 4 Ki tokens, one user",
     )  # fmt: skip
@@ -128,7 +125,7 @@ def _used_bandwidth(results: Results) -> "Figure":
 def _knees(results: Results) -> "Figure":
     found = knee(results[GRID]).sel(seq_len=4096, batch_size=1, tp_size=128)
     title = "The knee on 128 chips, 4 Ki tokens, one user"
-    return plots.cells(found.to_dataset(), of="knee", rows="llm", columns="chip", title=title)
+    return plot.cells(found.to_dataset(), of="knee", rows="llm", columns="chip", title=title)
 
 
 CLAIM = Claim(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits import plots
+from jaxlimits import plot
 from jaxlimits.results.listing import Cell, Column, Table
-from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases, of_cases
+from jaxlimits.studies.claim import Claim, Finding, Number, Picture, Results, judge_cases
 from jaxlimits.studies.derived import derived
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def find(results: Results) -> Finding:
     """Look for the least set of measures of every model, machine and context."""
     rows = list(_ways(results[GRID]))
     held = np.array([isinstance(row[3], int) for row in rows])
-    share, cases, verdict = judge_cases(held)
+    judged = judge_cases(held)
     counts = [row[3] for row in rows if isinstance(row[3], int)]
     alone = sum(count == 0 for count in counts)
     usual = _most_used(rows)
     sentence = (
-        f"{TARGET:,.0f} token/s come within reach in {of_cases(share, cases)} cases of a model, a "
+        f"{TARGET:,.0f} token/s come within reach in {judged.of_cases} cases of a model, a "
         f"machine and a context on 128 chips: in {alone} as they are, in {len(counts) - alone} "
         f"with {_span([c for c in counts if c])} measures, most often {usual}."
     )
@@ -56,9 +56,7 @@ def find(results: Results) -> Finding:
         },
     }
     return Finding(
-        share=share,
-        cases=cases,
-        verdict=verdict,
+        judged=judged,
         sentence=sentence,
         numbers=numbers,
         table=_table(rows),
@@ -139,7 +137,7 @@ def _with_everything(results: Results) -> "Figure":
     unit = result.utps.attrs["si_unit"]
     found = fastest.assign(utps=derived(fastest.utps, "utps", meaning, unit=unit))
     title = "One user at 4 Ki tokens on 128 chips, the best of the measures, 1.5 µs a collective"
-    return plots.cells(found, of="utps", rows="llm", columns="chip", title=title)
+    return plot.cells(found, of="utps", rows="llm", columns="chip", title=title)
 
 
 CLAIM = Claim(

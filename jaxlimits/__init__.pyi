@@ -1,0 +1,37 @@
+# The public names, each once: what is imported here is an attribute of the package, loaded on first
+# use, and what type checkers and editors see.
+from . import plot as plot
+from ._version import __version__ as __version__
+from .catalog.loader import Catalog as Catalog
+from .catalog.loader import load_catalog as load_catalog
+from .codesign.optimise import optimise as optimise
+from .errors import DamagedResultWarning as DamagedResultWarning
+from .errors import InputError as InputError
+from .errors import OtherVersionWarning as OtherVersionWarning
+from .errors import ResultError as ResultError
+from .model.chip import Chip as Chip
+from .model.deployment import Deployment as Deployment
+from .model.llm import LLM as LLM
+from .model.metrics import Limit as Limit
+from .model.metrics import Metrics as Metrics
+from .model.request import Request as Request
+from .model.site import Site as Site
+from .points.labelled_operators import operators as operators
+from .points.labelled_operators import operators_of as operators_of
+from .points.named_point import evaluate as evaluate
+from .points.service import Answer as Answer
+from .points.service import Disaggregated as Disaggregated
+from .points.service import best_of as best_of
+from .points.service import disaggregated as disaggregated
+from .questions.best import ask as ask
+from .questions.best import best as best
+from .questions.best import frontier_near as frontier_near
+from .questions.solve import Solution as Solution
+from .questions.solve import solve as solve
+from .run.pipeline import sweep as sweep
+from .run.pipeline import sweep_again as sweep_again
+from .store.results import IncompleteResultWarning as IncompleteResultWarning
+from .store.results import open as open
+from .uncertainties.uncertainty import morris as morris
+from .uncertainties.uncertainty import sobol as sobol
+from .uncertainties.uncertainty import uncertainty as uncertainty

@@ -1,0 +1,88 @@
+"""Which layers of a model are of a kind, by the keys of its ``config.json``."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from jaxlimits.catalog.config_keys import Config
+from jaxlimits.errors import InputError
+
+_LAYER_TYPES = {"sliding_attention", "full_attention", "chunked_attention"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Layers:
+    """A rule that picks layers; with nothing stated, all of them.
+
+    Parameters
+    ----------
+    need
+        Keys without which there are none: missing, null, zero or false.
+    layer_type
+        Their word in the list ``layer_types``, which decides where a file has it.
+    listed
+        Key of a list of their indices, which decides where a file has it.
+    flagged
+        Key of a list with a 1 for each of them, which decides where a file has it.
+    start
+        Key of the index before which there are none.
+    first_of_every, last_of_every, all_but_last_of_every
+        A number, or its key: those of each so many layers that are of the kind.
+    but
+        Key of a list of indices that are not of the kind.
+    fields
+        Expressions for fields that only models with such layers have.
+    """
+
+    need: Sequence[str] = ()
+    layer_type: str | None = None
+    listed: str | None = None
+    flagged: str | None = None
+    start: str | None = None
+    first_of_every: str | int = 0
+    last_of_every: str | int = 0
+    all_but_last_of_every: str | int = 0
+    but: str | None = None
+    fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def number_of_layers(rule: Layers, config: Config) -> int:
+    """Count the layers that a rule picks."""
+    stated = _stated_number(rule, config)
+    if not all(config.is_stated(key) for key in rule.need):
+        return 0
+    return _picked_number(rule, config) if stated is None else stated
+
+
+def _stated_number(rule: Layers, config: Config) -> int | None:
+    """The number that a list of the file states, if there is one."""
+    kinds = config.values.get("layer_types")
+    if rule.layer_type is not None and kinds is not None:
+        if not set(kinds) <= _LAYER_TYPES:
+            raise config.refuse("layer_types", "has layers that are neither full nor windowed")
+        return list(kinds).count(rule.layer_type)
+    if listed := config.listed(rule.listed):
+        return len(listed)
+    if flags := config.listed(rule.flagged):
+        return sum(map(bool, flags))
+    return None
+
+
+def _picked_number(rule: Layers, config: Config) -> int:
+    """The number that the rule's periods pick."""
+    start = config[rule.start] if rule.start is not None else 0
+    first, last = _period(rule.first_of_every, config), _period(rule.last_of_every, config)
+    skipped = _period(rule.all_but_last_of_every, config, none=config["num_hidden_layers"] + 1)
+    without = set(config.listed(rule.but))
+    return sum(
+        index % first == 0 and (index + 1) % last == 0 and (index + 1) % skipped != 0
+        for index in range(start, config["num_hidden_layers"])
+        if index not in without
+    )
+
+
+def _period(every: str | int, config: Config, *, none: int = 1) -> int:
+    """Layers in one period; ``none`` where the rule has no such period."""
+    number = config[every] if isinstance(every, str) else every or none
+    if number < 1:
+        raise InputError("must be at least 1", where=config.where, key=str(every), value=number)
+    return number

@@ -1,0 +1,118 @@
+"""Stacked bars: what a whole, as the time of a step, is made of."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+import xarray as xr
+
+from jaxlimits.plot import scales, style
+from jaxlimits.plot.found import needed, panel_dims
+from jaxlimits.plot.kind import kind
+from jaxlimits.plot.options import Layout
+from jaxlimits.plot.panels import new_panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LOOKS = ((2, 0), (5, 2), (4, 1), (3, 3))  # colour and hatch of each part
+
+
+@kind
+def breakdown(
+    dataset: xr.Dataset,
+    *,
+    x: str | None = None,
+    parts: Mapping[str, str] | None = None,
+    whole: str = "time of one decode step (t_step)",
+    **layout: Unpack[Layout],
+) -> "Figure":
+    """Draw the time of a step as bars, stacked of memory, compute beyond it, and synchronisation.
+
+    A bar that does not fit in memory is left out and labelled.
+
+    Parameters
+    ----------
+    dataset
+        A result with ``t_mem``, ``t_compute`` and ``t_sync``, or with the variables of ``parts``.
+    x
+        A bar for each of its values; the last axis where left out.
+    parts
+        Other variables to stack, of one unit, from the bottom up, by what they are.
+    whole
+        What each bar is in all.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> ds = jl.sweep("top_speed").sel(llm="llama3-405b", seq_len=4096)
+    >>> figure = jl.plot.breakdown(ds, x="chip", columns="tp_size")
+    >>> len(figure.axes)
+    3
+    """
+    if parts is None:
+        dataset, parts = _step(dataset)
+    first, *_ = (needed(dataset, name) for name in parts.values())
+    (x,) = panel_dims(dataset[first], layout, x=x)
+    panels = new_panels(dataset, **layout)
+    shown = {
+        words: (name, look)
+        for (words, name), look in zip(parts.items(), _LOOKS, strict=False)
+        if np.nanmax(style.shown(dataset[name]), initial=0.0) > 0.0
+    }
+    names = style.names(dataset[x], bare=True)
+    turned: dict[str, Any] = (
+        {"rotation": 25, "ha": "right"} if max(map(len, names)) * len(names) > 60 else {}
+    )
+    if panels.are_small and max(map(len, names)) * len(names) > 24:
+        turned = {"rotation": 90}
+    for axes, part in panels:
+        _stack(axes, part, shown, along=x, size=panels.text_size - 1)
+        axes.set_xticks(np.arange(len(names)), names, fontsize=panels.text_size, **turned)
+        scales.plain_numbers(axes.yaxis)
+        axes.grid(axis="y", color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+    unit = dataset[next(iter(parts.values()))].attrs.get("display_unit", "1")
+    across = style.label(dataset[x]) if style.is_numeric(dataset[x]) else ""
+    panels.label(across, whole if unit == "1" else f"{whole} [{style.typeset(unit)}]")
+    panels.set_legend()
+    return panels.figure
+
+
+def _step(dataset: xr.Dataset) -> tuple[xr.Dataset, Mapping[str, str]]:
+    """A result with the parts of a step, and these by what they are."""
+    memory, compute = (dataset[needed(dataset, name)] for name in ("t_mem", "t_compute"))
+    beyond = (compute - memory).clip(0.0).assign_attrs(compute.attrs)
+    parts = {"memory": "t_mem", "compute beyond memory": "beyond", "synchronisation": "t_sync"}
+    return dataset.assign(beyond=beyond), parts
+
+
+def _stack(
+    axes: "Axes",
+    dataset: xr.Dataset,
+    parts: Mapping[str, tuple[str, tuple[int, int]]],
+    *,
+    along: str,
+    size: int,
+) -> None:
+    """Draw the bars of one panel: variables, colours and hatches by what they are."""
+    bottom = np.zeros(dataset.sizes[along])
+    places = np.arange(len(bottom))
+    for words, (name, (colour, hatch)) in parts.items():
+        height = style.shown(dataset[name])
+        axes.bar(
+            places, height, 0.72, bottom=bottom, label=words, color=style.COLOURS[colour],
+            hatch=style.HATCHES[hatch], edgecolor="white", linewidth=0.5,
+        )  # fmt: skip
+        bottom = bottom + height
+    if np.isnan(bottom).all():
+        style.say_nothing_fits(axes, size=size)
+        return
+    for first, last in scales.stretches(np.isnan(bottom)):
+        area = {"facecolor": "0.96", "edgecolor": "0.7", "hatch": "///", "linewidth": 0.0}
+        axes.axvspan(first - 0.4, last + 0.4, zorder=0.4, **area)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.9}
+        look = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": size, "bbox": box}
+        transform = axes.get_xaxis_transform()
+        axes.text((first + last) / 2, 0.04, style.DOES_NOT_FIT, transform=transform, **look)

@@ -1,0 +1,67 @@
+"""What a figure finds in a result: the variables that it needs, the axes that are not named."""
+
+import xarray as xr
+
+from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.plot.options import Layout
+
+
+def needed(dataset: xr.Dataset, name: str) -> str:
+    """Return the name of a variable that a figure needs.
+
+    Raises
+    ------
+    InputError
+        The result lacks it.
+    """
+    if name not in dataset.data_vars:
+        raise unknown_name("variable", name, map(str, dataset.data_vars), where="plot")
+    return name
+
+
+def free_dims(variable: xr.DataArray, layout: Layout) -> list[str]:
+    """Return the dimensions of a variable that are not those of panels."""
+    panels = (layout.get("rows"), layout.get("columns"))
+    return [str(dim) for dim in variable.dims if dim not in panels]
+
+
+def panel_dims(variable: xr.DataArray, layout: Layout, **asked: str | None) -> list[str]:
+    """Return the dimensions of a panel: those that are asked for, else the last that there are.
+
+    Parameters
+    ----------
+    variable
+        What is drawn.
+    layout
+        The options of the figure.
+    **asked
+        Dimension by the option that names it; ``None`` takes the last that nothing else takes.
+
+    Raises
+    ------
+    InputError
+        An unknown dimension; too few of them, or one that is left over.
+    """
+    dims = free_dims(variable, layout)
+    for option, name in asked.items():
+        if name is not None and name not in dims:
+            raise unknown_name("dimension", name, dims, where="plot", key=option)
+    free = [name for name in reversed(dims) if name not in asked.values()]
+    found = [name or (free.pop(0) if free else "") for name in asked.values()]
+    if "" in found:
+        problem = f"{variable.name} has {len(dims)} dimensions of more than one value"
+        remedy = f"this figure needs {len(asked)}"
+        raise InputError(problem, where="plot", remedy=remedy)
+    left = [name for name in dims if name not in found]
+    if left:
+        raise _left_over(variable, left, layout)
+    return found
+
+
+def _left_over(variable: xr.DataArray, left: list[str], layout: Layout) -> InputError:
+    values = ", ".join(str(value) for value in variable[left[0]].values[:6])
+    remedy = f"keep one value, as --select {left[0]}=…; there are {values}"
+    if layout.get("ax") is None and None in (layout.get("rows"), layout.get("columns")):
+        remedy += f"; or draw a panel for each, as --columns {left[0]}"
+    problem = f"{variable.name} also lies along {', '.join(left)}"
+    return InputError(problem, where="plot", remedy=remedy)

@@ -1,0 +1,90 @@
+"""What can be had of two metrics at once, a line for each machine."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+import xarray as xr
+
+from jaxlimits.errors import unknown_name
+from jaxlimits.plot import scales, style
+from jaxlimits.plot.found import free_dims, needed
+from jaxlimits.plot.kind import kind
+from jaxlimits.plot.options import Layout
+from jaxlimits.plot.panels import new_panels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@kind
+def frontier(
+    dataset: xr.Dataset,
+    *,
+    x: str = "utps",
+    y: str = "stps",
+    by: str | None = None,
+    **layout: Unpack[Layout],
+) -> "Figure":
+    """Draw what can be had of two metrics at once, a line for each machine.
+
+    The points are those that no other beats in both metrics.
+
+    Parameters
+    ----------
+    dataset
+        A result; every axis but ``by`` and those of the panels is searched.
+    x, y
+        Metrics across and up, of which more is better.
+    by
+        One frontier for each of its values; ``chip`` where the result has it, else the first axis.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> figure = jl.plot.frontier(jl.sweep("smoke"), by="seq_len")
+    >>> figure.axes[0].get_ylabel().startswith("tokens per second of the system")
+    True
+    """
+    x, y = needed(dataset, x), needed(dataset, y)
+    dims = free_dims(dataset[x], layout)
+    by = by or ("chip" if "chip" in dims else next(iter(dims), ""))
+    if by not in dims:
+        raise unknown_name("dimension", by, dims, where="plot", key="by")
+    panels = new_panels(dataset, **layout)
+    words = style.words_by_fit(dataset, x, by=by, missing=style.DOES_NOT_FIT)
+    everything = []
+    for axes, part in panels:
+        fronts = list(_fronts(part, x=x, y=y, by=by))
+        everything += fronts
+        for name, points, look in zip(words, fronts, style.styles(), strict=False):
+            axes.plot(points[:, 0], points[:, 1], label=name, markersize=4.0, **look)
+        fits = np.array([len(points) > 0 for points in fronts])
+        panels.say_what_is_missing(axes, style.names(dataset[by]), fits)
+        axes.grid(which="major", color="0.9", linewidth=0.6)
+        if not fits.any():
+            style.say_nothing_fits(axes, size=panels.text_size)
+    drawn = np.concatenate(everything)
+    scales.scale_by_values(panels.axes[0], "x", drawn[:, 0], small=panels.are_small)
+    scales.scale_by_values(panels.axes[0], "y", drawn[:, 1], small=panels.are_small)
+    panels.label(style.label(dataset[x]), style.label(dataset[y]))
+    panels.set_legend()
+    return panels.figure
+
+
+def _fronts(dataset: xr.Dataset, *, x: str, y: str, by: str) -> Iterator[np.ndarray]:
+    """Yield the frontier of each value of ``by``."""
+    for place in range(dataset.sizes[by]):
+        here = dataset.isel({by: place})
+        yield undominated(style.shown(here[x]).ravel(), style.shown(here[y]).ravel())
+
+
+def undominated(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the points, ascending in x, that no other equals or beats in both."""
+    points = np.stack([x, y], axis=1)[np.isfinite(x) & np.isfinite(y)]
+    if not len(points):
+        return points
+    points = points[np.lexsort((-points[:, 1], -points[:, 0]))]  # x down, then y down
+    best = np.maximum.accumulate(points[:, 1])
+    rises = np.concatenate([[True], points[1:, 1] > best[:-1]])
+    return points[rises][::-1]

@@ -1,0 +1,78 @@
+"""What every kind of figure does first, and what its docstring says like those of the others."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import xarray as xr
+
+from jaxlimits.errors import unknown_name
+from jaxlimits.plot import style
+from jaxlimits.plot.options import completed, layout_types
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+
+
+def kind(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
+    """Make a function that draws a result a kind of figure.
+
+    The function is given the dataset without the dimensions of one value that no option names, and
+    a title: the fixed values, unless the caller has one. Its docstring and its signature get the
+    options that it shares with other kinds.
+
+    Parameters
+    ----------
+    function
+        From a dataset and options to a figure; ``**layout`` are those of :class:`Layout`.
+    """
+
+    @functools.wraps(function)
+    def drawn(dataset: xr.Dataset, **options: Any) -> "Figure":
+        _check_options(function, signature, dataset, options)
+        style.require_backend()
+        named = {each for each in options.values() if isinstance(each, str)}
+        _check_panels(dataset, options)
+        fixed = [dim for dim, size in dataset.sizes.items() if size == 1 and dim not in named]
+        if not options.get("title"):
+            words = (name for dim in fixed for name in style.names(dataset[dim]))
+            options["title"] = ", ".join(words)
+        return function(dataset.squeeze(fixed), **options)  # pyright: ignore[reportCallIssue]
+
+    signature = _with_layout(inspect.signature(function))
+    drawn.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
+    drawn.__doc__ = completed(function.__doc__ or "", signature.parameters)
+    return drawn  # pyright: ignore[reportReturnType]  it takes what the function takes
+
+
+def _check_options(
+    function: Callable[..., Any], signature: inspect.Signature, dataset: object, options: dict
+) -> None:
+    """Raise the error of Python for an option that a function does not take."""
+    try:
+        signature.bind(dataset, **options)
+    except TypeError as error:
+        raise TypeError(f"{function.__name__}() {error}") from None
+
+
+def _with_layout(signature: inspect.Signature) -> inspect.Signature:
+    """Write the options of the layout out, which a function takes as ``**layout``."""
+    *own, _ = signature.parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shared = (
+        inspect.Parameter(
+            name, keyword, default="" if annotation is str else None, annotation=annotation
+        )
+        for name, annotation in layout_types().items()
+    )
+    return signature.replace(parameters=[*own, *shared])
+
+
+def _check_panels(dataset: xr.Dataset, options: dict[str, Any]) -> None:
+    for dim in (options.get("rows"), options.get("columns")):
+        if dim is not None and dim not in dataset.dims:
+            known = map(str, dataset.dims)
+            raise unknown_name("dimension", dim, known, where="plot", key="panels")

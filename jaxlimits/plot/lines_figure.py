@@ -1,0 +1,100 @@
+"""A metric along one axis, a line for each value of another."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+import xarray as xr
+
+from jaxlimits.plot import scales, style
+from jaxlimits.plot.found import needed, panel_dims
+from jaxlimits.plot.kind import kind
+from jaxlimits.plot.options import Layout
+from jaxlimits.plot.panels import Panels, new_panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MARKED = 12
+"""Points of a line up to which each has its marker."""
+
+
+@kind
+def lines(
+    dataset: xr.Dataset,
+    *,
+    of: str = "utps",
+    x: str | None = None,
+    by: str | None = None,
+    marks: Mapping[str, float] | None = None,
+    missing: str | None = None,
+    **layout: Unpack[Layout],
+) -> "Figure":
+    """Draw a metric along one axis, a line for each value of another.
+
+    The axis across is logarithmic where the grid is geometric, the axis up where the metric spans
+    decades. Where no line fits in memory the axis is hatched and labelled.
+
+    Parameters
+    ----------
+    x, by
+        The axis across, and that of the lines; the last two of the grid where left out.
+    marks
+        Levels of the metric to mark, in the unit in which it is shown, by their names.
+    missing
+        What it means that there is no value; found from the result where left out.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> ds = jl.sweep("smoke").sel(seq_len=4096, batch_size=1)
+    >>> figure = jl.plot.lines(ds, x="mem_bw", by="sync_latency")
+    >>> len(figure.axes[0].get_lines())
+    10
+    """
+    of = needed(dataset, of)
+    x, by = panel_dims(dataset[of], layout, x=x, by=by)
+    panels = new_panels(dataset, **layout)
+    missing = missing or style.missing(dataset, of)
+    named = style.words_by_fit(dataset, of, by=by, missing=missing)
+    everything = style.shown(dataset[of]).ravel()
+    for axes, part in panels:
+        _draw(axes, part, named, x=x, y=of, by=by, panels=panels, missing=missing)
+        scales.scale_by_grid(axes, "x", style.shown(dataset[x]), small=panels.are_small)
+        scales.scale_by_values(axes, "y", everything, small=panels.are_small)
+        _mark(axes, marks or {}, size=panels.text_size - 1)
+    panels.label(style.label(dataset[x]), style.label(dataset[of]))
+    panels.set_legend()
+    return panels.figure
+
+
+def _mark(axes: "Axes", marks: Mapping[str, float], *, size: int) -> None:
+    """Draw levels across, with their names."""
+    place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom"}
+    for words, level in marks.items():
+        axes.axhline(level, color="0.35", linewidth=0.9, zorder=0.5)
+        axes.text(0.995, level, words, color="0.25", fontsize=size, **place)
+
+
+def _draw(
+    axes: "Axes",
+    dataset: xr.Dataset,
+    words: list[str],
+    *,
+    x: str,
+    y: str,
+    by: str,
+    panels: Panels,
+    missing: str,
+) -> None:
+    across, values = style.shown(dataset[x]), style.shown(dataset[y].transpose(by, x))
+    every = 1 if len(across) <= _MARKED else max(1, len(across) // 8)
+    size = panels.text_size
+    for name, row, look in zip(words, values, style.styles(), strict=False):
+        axes.plot(across, row, label=name, markersize=4.5, markevery=every, **look)
+    fits = np.asarray(np.isfinite(values).any(axis=1))
+    panels.say_what_is_missing(axes, style.names(dataset[by]), fits, missing)
+    fitting = np.asarray(np.isfinite(values).any(axis=0))
+    style.hatch_where_nothing_fits(axes, across, fitting, size=size - 1, words=missing)
+    axes.grid(which="major", color="0.9", linewidth=0.6)

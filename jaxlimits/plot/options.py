@@ -1,0 +1,110 @@
+"""Options that several kinds of figures share, each documented once.
+
+The docstring of a kind states what is its own; the rest is filled in from here, for ``help`` in
+Python and for ``jaxlimits plot --help``. Nothing heavy is imported: the command line reads this
+before it draws anything.
+"""
+
+import inspect
+import itertools
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Layout(TypedDict, total=False):
+    """How the panels of a figure are laid out: what every kind takes."""
+
+    rows: str | None
+    columns: str | None
+    title: str
+    ax: "Axes | None"
+
+
+def layout_types() -> dict[str, Any]:
+    """Return the types of the layout's options, those of matplotlib as text."""
+    annotations = Layout.__annotations__
+    return {name: getattr(each, "__forward_arg__", each) for name, each in annotations.items()}
+
+
+SHARED: Mapping[str, str] = {
+    "dataset": "A result.",
+    "x": "Axis across.",
+    "y": "Axis up.",
+    "of": "Metric that is drawn.",
+    "by": "Axis of which each value is a line.",
+    "levels": (
+        "Values at which iso-lines are drawn, in the unit in which the metric is shown; round ones "
+        "where left out."
+    ),
+    "rows": "Axis of which each value is a row of panels.",
+    "columns": "Axis of which each value is a column of panels.",
+    "title": "What is shown; the values that are fixed where left out.",
+    "ax": "Axes to draw into; they hold one panel, so that ``rows`` and ``columns`` are left out.",
+}
+"""What an option means, unless the docstring of a kind says more."""
+
+_CLOSING: Mapping[str, str] = {
+    "Returns": """\
+Figure
+    The figure of the panels; that of ``ax`` where it is given.
+
+""",
+    "Raises": """\
+InputError
+    An unknown dimension or variable, with the nearest names; a dimension that is left over; more
+    panels than can be read, or than ``ax`` holds; matplotlib is not installed.
+
+""",
+}
+"""Sections that end the docstring of a kind, unless it has its own."""
+
+_ORDER = ("Parameters", "Returns", "Raises", "Examples")
+_HEADING = re.compile(r"^(\w+)\n-+\n", re.MULTILINE)
+_WIDTH = 92
+
+
+def described(doc: str) -> dict[str, str]:
+    """Return the texts of the parameters in a docstring, by name."""
+    _, sections = _taken_apart(doc)
+    entries = re.findall(r"^(\S.*)\n((?:[ ].*\n?)+)", sections.get("Parameters", ""), re.MULTILINE)
+    return {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}
+
+
+def summary(doc: str) -> str:
+    """Return the first sentence of a docstring, without the full stop."""
+    return " ".join(inspect.cleandoc(doc).partition("\n\n")[0].split()).rstrip(".")
+
+
+def completed(doc: str, names: Iterable[str]) -> str:
+    """Return a docstring with every one of some parameters, and with the sections it lacks.
+
+    Raises
+    ------
+    KeyError
+        A parameter that neither the docstring nor :data:`SHARED` documents.
+    """
+    intro, sections = _taken_apart(doc)
+    own = described(doc)
+    texts = [(name, own.get(name) or SHARED[name]) for name in names]
+    parameters = "".join(
+        f"{', '.join(name for name, _ in alike)}\n{_indented(text)}\n"
+        for text, alike in itertools.groupby(texts, key=lambda each: each[1])
+    )
+    found = {**_CLOSING, **sections, "Parameters": f"{parameters}\n"}
+    written = (f"{name}\n{'-' * len(name)}\n{found[name]}" for name in _ORDER if name in found)
+    return intro + "".join(written)
+
+
+def _taken_apart(doc: str) -> tuple[str, dict[str, str]]:
+    """What stands before the first heading of a docstring, and the sections by heading."""
+    intro, *rest = _HEADING.split(inspect.cleandoc(doc) + "\n")
+    return intro, dict(zip(rest[::2], rest[1::2], strict=True))
+
+
+def _indented(text: str) -> str:
+    return textwrap.indent(textwrap.fill(text, _WIDTH), "    ")

@@ -1,0 +1,221 @@
+"""Small multiples: one panel for each value of named axes, on shared axes and shared colours.
+
+Every kind of figure draws on panels; without named axes there is one.
+"""
+
+import dataclasses
+import math
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.plot import scales, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_PANELS = 24
+"""Panels of one figure at most; more are too small to read."""
+
+_TALL = 4.4
+_PANEL_WIDE, _PANEL_TALL = 2.75, 2.35
+_MORE = 1.25
+"""How much larger panels are that fill one row of up to three."""
+_CHARACTERS = 10.5
+"""Characters of a label by inch."""
+
+_IN_A_ROW = 4
+"""Panels in a row where only one axis is named."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Panels:
+    """The panels of a figure, each with its part of the data.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    axes, parts
+        Axes and data of each panel, row by row.
+    among_others
+        Whether the axes are the caller's, beside which others may stand.
+    """
+
+    figure: "Figure"
+    axes: tuple["Axes", ...]
+    parts: tuple[xr.Dataset, ...]
+    among_others: bool = False
+
+    def __iter__(self) -> Iterator[tuple["Axes", xr.Dataset]]:
+        return iter(zip(self.axes, self.parts, strict=True))
+
+    @property
+    def are_small(self) -> bool:
+        """Whether there is little room in each."""
+        return len(self.axes) > 1
+
+    @property
+    def text_size(self) -> int:
+        """Size of text inside a panel [pt]."""
+        return 7 if self.are_small else 9
+
+    def label(self, x: str, y: str) -> None:
+        """Name the axes: once, however many panels there are."""
+        if not self.are_small:
+            self.axes[0].set(xlabel=x, ylabel=y)
+            return
+        self.figure.supxlabel(x.replace("\n", " "), fontsize=10)
+        self.figure.supylabel(self._upright(y), fontsize=10)
+
+    def _upright(self, words: str) -> str:
+        """Words in lines that are no longer than the figure is high."""
+        return textwrap.fill(words, int(_CHARACTERS * self.figure.get_figheight()))
+
+    def say_what_is_missing(
+        self, axes: "Axes", names: list[str], fits: np.ndarray, why: str = style.DOES_NOT_FIT
+    ) -> None:
+        """Name what has no point in one panel of several; the legend is of all of them."""
+        missing = [name for name, fit in zip(names, fits, strict=True) if not fit]
+        if self.are_small and missing and fits.any():
+            words = textwrap.fill(f"{why}: {', '.join(missing)}", 34)
+            look = {"fontsize": 6.5, "color": "0.3", "ha": "left", "va": "bottom"}
+            axes.text(0.03, 0.03, words, transform=axes.transAxes, **look)
+
+    def set_legend(self) -> None:
+        """Put one legend beside the panels, with every line that any of them has."""
+        if not self.are_small:
+            style.set_legend(self.axes[0], inside=self.among_others)
+            return
+        found: dict[str, Any] = {}
+        for axes in self.axes:
+            handles, words = axes.get_legend_handles_labels()
+            found |= dict(zip(words, handles, strict=True))
+        if found:
+            look = {"frameon": False, "fontsize": 9, "handlelength": 2.6}
+            self.figure.legend([*found.values()], [*found], loc="outside right upper", **look)
+
+    def set_colours(self, mappable: Any, label: str, values: np.ndarray) -> None:
+        """Put one scale of colours beside the panels."""
+        look = {"aspect": 30, "shrink": 0.9} if self.are_small else {}
+        if self.are_small:
+            label = self._upright(label.replace("\n", " "))
+        colours = self.figure.colorbar(mappable, ax=list(self.axes), label=label, **look)
+        scales.number_colours(colours, values)
+
+
+def new_panels(
+    dataset: xr.Dataset,
+    *,
+    rows: str | None = None,
+    columns: str | None = None,
+    title: str = "",
+    ax: "Axes | None" = None,
+    height: float = _TALL,
+) -> Panels:
+    """Return an empty panel for each value of up to two axes.
+
+    Parameters
+    ----------
+    dataset
+        A result.
+    rows, columns
+        Dimensions of which each value is a row or a column of panels; one alone is wrapped.
+    title
+        What is shown.
+    ax
+        Axes of the caller's, of which the only panel is made.
+    height
+        Height of a figure of one panel [inch].
+
+    Raises
+    ------
+    InputError
+        An unknown dimension, one for both, or more than :data:`MOST_PANELS` panels; panels beside
+        ``ax``.
+    """
+    named = {key: dim for key, dim in (("rows", rows), ("columns", columns)) if dim is not None}
+    if named and ax is not None:
+        problem = f"holds one panel, and {' and '.join(named)} ask for several"
+        remedy = f"leave out either ax or {' and '.join(named)}"
+        raise InputError(problem, where="plot", key="ax", remedy=remedy)
+    dims = list(named.values())
+    _check(dataset, dims)
+    if named:
+        return _small_multiples(dataset, dims, _layout(dataset, rows, columns), title=title)
+    figure, axes = style.one_panel(ax, height=height, title=title)
+    return Panels(figure=figure, axes=(axes,), parts=(dataset,), among_others=ax is not None)
+
+
+def _small_multiples(
+    dataset: xr.Dataset, named: list[str], layout: tuple[int, int], *, title: str
+) -> Panels:
+    """Return a panel for each value of one axis, or of two: rows and columns."""
+    across, down = layout
+    more = _MORE if down == 1 and across <= 3 else 1.0
+    size = {
+        "width": max(style.WIDE, 1.6 + more * _PANEL_WIDE * across),
+        "height": 1.0 + more * _PANEL_TALL * down,
+    }
+    shared = {"sharex": True, "sharey": True, "squeeze": False}
+    figure, grid = style.new_figure(**size, nrows=down, ncols=across, **shared)
+    places = [
+        dict(zip(named, place, strict=True))
+        for place in np.ndindex(*(dataset.sizes[name] for name in named))
+    ]
+    kept = tuple(grid.ravel()[: len(places)])
+    for axes in grid.ravel()[len(places) :]:
+        axes.remove()
+    if len(named) == 2:
+        _head(grid, dataset, rows=named[0], columns=named[1])
+    else:
+        for axes, name in zip(kept, style.names(dataset[named[0]]), strict=True):
+            axes.set_title(name, fontsize=9, loc="left")
+    for place, axes in enumerate(kept):
+        lowest = place + across >= len(kept)  # nothing below it: the last of its column
+        axes.tick_params(labelsize=8, **({"labelbottom": True} if lowest else {}))
+    if title:
+        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    parts = tuple(dataset.isel(place) for place in places)
+    return Panels(figure=figure, axes=kept, parts=parts)
+
+
+def _check(dataset: xr.Dataset, named: list[str]) -> None:
+    for name in named:
+        if name not in dataset.dims:
+            known = [str(dim) for dim in dataset.dims]
+            raise unknown_name("dimension", name, known, where="plot", key="panels")
+    if len(set(named)) < len(named):
+        raise InputError("is named for rows and for columns", where="plot", key=named[0])
+    count = math.prod(dataset.sizes[name] for name in named)
+    if count > MOST_PANELS:
+        widest = max(named, key=lambda name: dataset.sizes[name])
+        values = ", ".join(style.names(dataset[widest], bare=True)[:3])
+        remedy = f"keep fewer values, as --select {widest}=…; there are {values}, …"
+        problem = f"makes {count} panels; at most {MOST_PANELS} can be read"
+        raise InputError(problem, where="plot", key=" × ".join(named), remedy=remedy)
+
+
+def _layout(dataset: xr.Dataset, rows: str | None, columns: str | None) -> tuple[int, int]:
+    """Panels across and down."""
+    if rows is not None and columns is not None:
+        return dataset.sizes[columns], dataset.sizes[rows]
+    if rows is not None:
+        return 1, dataset.sizes[rows]
+    count = dataset.sizes[columns]
+    down = math.ceil(count / _IN_A_ROW)
+    return math.ceil(count / down), down
+
+
+def _head(grid: np.ndarray, dataset: xr.Dataset, *, rows: str, columns: str) -> None:
+    """Write the values of the columns above and those of the rows at the right."""
+    for axes, name in zip(grid[0], style.names(dataset[columns]), strict=True):
+        axes.set_title(name, fontsize=9)
+    for axes, name in zip(grid[:, -1], style.names(dataset[rows]), strict=True):
+        look = {"rotation": 270, "ha": "left", "va": "center", "fontsize": 9}
+        axes.text(1.03, 0.5, name, transform=axes.transAxes, **look)
