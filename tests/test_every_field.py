@@ -164,7 +164,8 @@ NEEDS |= {f"draft_{name}": DRAFTED | NEEDS.get(name, {}) for name in schema.fiel
 # Points at which all these fields count, together: one program serves many of them.
 SITUATIONS = [
     {},
-    {"ep_size": "2", "compute_bits": "16", **REQUEST, **DRAFTED},
+    DRAFTED,
+    {"ep_size": "2", "compute_bits": "16", **REQUEST},
     {
         "accounting": "nominal",
         **DRAFTED,
