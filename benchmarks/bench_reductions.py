@@ -14,7 +14,7 @@ from benchmarks.baselines.loop import Loop, make_loop
 from benchmarks.baselines.peers import FASTEST_IN_PYTHON, POINTS_PER_SECOND, genz_rate
 from benchmarks.grids import BILLION, CODES, METRICS, Axes, grid_text, job_of, spec_of
 from benchmarks.rounds import OURS, Run
-from jaxlimits.engine.reductions import SKETCH
+from jaxlimits.engine.reductions.quantiles import SKETCH
 from jaxlimits.engine.stream import collect
 from jaxlimits.grid.scenario import bind
 
@@ -36,8 +36,8 @@ def bins(_loop: Loop) -> tuple:
 
 def sketch(_loop: Loop) -> tuple:
     """Bins of the sketch behind quantiles."""
-    counts = np.zeros(SKETCH["bins"] + 2, np.int64)
-    return float(SKETCH["first"]), float(SKETCH["last"]), SKETCH["bins"], counts
+    counts = np.zeros(SKETCH.number + 2, np.int64)
+    return SKETCH.first, SKETCH.last, SKETCH.number, counts
 
 
 def top(_loop: Loop) -> tuple:

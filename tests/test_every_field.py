@@ -162,7 +162,7 @@ DRAFTED = {"speculation": "draft"}
 NEEDS |= {f"draft_{name}": DRAFTED | NEEDS.get(name, {}) for name in schema.field_names("draft")}
 
 # Points at which all these fields count, together: one program serves many of them.
-SITUATIONS = [
+SITUATIONS: list[dict[str, str]] = [
     {},
     DRAFTED,
     {"ep_size": "2", "compute_bits": "16", **REQUEST},

@@ -22,7 +22,7 @@ from jax.extend.core import Jaxpr, Var, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlimits.engine.counted import NO_CODE, USABLE, Counted, Traced, inside
-from jaxlimits.engine.reduce import Reduction
+from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
 from jaxlimits.grid.requirements import Requirement

@@ -35,14 +35,17 @@ _PROGRAM, _TIME_OF_USE = "-cache", "-atime"
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ProgramCache:
-    """Where compiled programs are kept, or why none are."""
+    """Where compiled programs are kept, and by whose choice, or why none are."""
 
     folder: Path | None = None
-    note: str = ""
+    note: str
 
     def __str__(self) -> str:
-        """Describe the cache in one line."""
-        return " ".join(str(part) for part in (self.folder or "off", self.note) if part)
+        """Describe the cache in one line, for a report of an issue."""
+        if self.folder is None:
+            return f"off ({self.note})"
+        size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        return f"{self.folder} ({size / 1e6:,.1f} MB, {self.note})"
 
 
 class _UnusableError(Exception):
@@ -63,20 +66,20 @@ def keep_programs() -> ProgramCache:
         The folder, or the reason why there is none. The same for every call in a process.
     """
     if not _setting("jax_enable_compilation_cache"):
-        return ProgramCache(note="(turned off by jax_enable_compilation_cache)")
+        return ProgramCache(note="turned off by jax_enable_compilation_cache")
     if own := _setting("jax_compilation_cache_dir"):
-        return ProgramCache(folder=Path(own), note="(set by jax_compilation_cache_dir)")
+        return ProgramCache(folder=Path(own), note="set by jax_compilation_cache_dir")
     chosen = os.environ.get(FOLDER)
     if chosen is not None and chosen.strip().lower() in ("", "off"):
-        return ProgramCache(note=f"(turned off by {FOLDER})")
+        return ProgramCache(note=f"turned off by {FOLDER}")
     folder = Path(chosen) if chosen else platformdirs.user_cache_path("jaxlimits", appauthor=False)
     try:
         _make_private(folder.expanduser())
         _remove_halves(folder.expanduser())
     except _UnusableError as problem:
-        return ProgramCache(note=f"({folder}: {problem})")
+        return ProgramCache(note=f"{folder}: {problem}")
     except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home
-        return ProgramCache(note=f"({folder}: {error})")
+        return ProgramCache(note=f"{folder}: {error}")
     return _configured(folder.expanduser().absolute())
 
 
@@ -90,7 +93,7 @@ def _configured(folder: Path) -> ProgramCache:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     # Files that XLA would write beside the programs are outside the bound.
     jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
-    return ProgramCache(folder=folder, note=f"(at most {MAX_BYTES >> 20} MiB)")
+    return ProgramCache(folder=folder, note=f"at most {MAX_BYTES >> 20} MiB")
 
 
 def _make_private(folder: Path) -> None:

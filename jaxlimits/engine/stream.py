@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from jaxlimits import schema
 from jaxlimits.engine.kernel import Results, make_mesh, place_inputs, run_chunks
 from jaxlimits.engine.pages import keep_pages
-from jaxlimits.engine.reduce import Arrays, Reduction
+from jaxlimits.engine.reduction import Arrays, Reduction
 from jaxlimits.grid.plan import Key, Plan, make_plan
 from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.scenario import Scenario

@@ -1,7 +1,7 @@
 """The grid file as text: found, parsed, and checked for its shape."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -16,12 +16,6 @@ Precision = Literal["float32", "float64"]
 
 _UNION_NAMES = ("AxisTable", "RangeTable", "str", "int", "float", "bool", "list[str]")
 """What pydantic puts into the place of a finding for the members of a union."""
-
-Op = Literal[
-    "max", "min", "mean", "argmax", "argmin", "top", "bottom",
-    "quantiles", "histogram", "count", "frontier", "crossing",
-]  # fmt: skip
-
 
 _PACKED = Path(__file__).parents[1] / "grids"
 _CHECKOUT = Path(__file__).parents[2] / "grids"
@@ -41,22 +35,13 @@ class AxisTable(pydantic.BaseModel):
 
 
 class ReductionTable(pydantic.BaseModel):
-    """A reduction of some axes."""
+    """A reduction of some axes; which others of its keys it takes, the engine knows."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+    model_config = pydantic.ConfigDict(extra="allow", strict=True)
 
-    op: Op
+    op: str
     of: str | list[str]
     over: list[str] | None = None
-    also: list[str] = pydantic.Field(default_factory=list)
-    minimise: list[str] = pydantic.Field(default_factory=list)
-    at: list[float] = pydantic.Field(default_factory=lambda: [0.05, 0.5, 0.95])
-    k: int = pydantic.Field(default=10, ge=1, le=4096)
-    first: Raw | None = None
-    last: Raw | None = None
-    bins: int = pydantic.Field(default=64, ge=1, le=65536)
-    target: Raw | None = None
-    reach: Literal["above", "below"] = "above"
 
 
 class RequirementTable(pydantic.BaseModel):
@@ -94,7 +79,6 @@ class GridTables(pydantic.BaseModel):
 
     inner: ClassVar[Mapping[str, type[pydantic.BaseModel]]] = {
         "axes": AxisTable,
-        "reduce": ReductionTable,
         "require": RequirementTable,
     }
 
@@ -201,13 +185,16 @@ def explained(
     error: pydantic.ValidationError,
     where: str,
     table_at: Callable[[list[str]], type[pydantic.BaseModel]],
+    *,
+    under: Sequence[str] = (),
 ) -> InputError:
     """Turn the first finding of the shape check into the package's own error.
 
-    ``table_at`` gives the shape of the table in which a key, given by its parts, stands.
+    ``table_at`` gives the shape of the table in which a key, given by its parts, stands; ``under``
+    are the parts of the key under which what was checked stands in its file.
     """
     finding = error.errors()[0]
-    location = [str(part) for part in finding["loc"]]
+    location = [*under, *(str(part) for part in finding["loc"])]
     parts = [part for part in location if part not in _UNION_NAMES and "[" not in part]
     key = ".".join(parts)
     if finding["type"] == "extra_forbidden":

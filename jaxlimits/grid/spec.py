@@ -13,7 +13,6 @@ from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
 from jaxlimits.grid.file import GridFile, GridTables, Precision, SensitivityTable
-from jaxlimits.grid.reduction_specs import ReductionSpec, read_reduction, refuse_same_variables
 from jaxlimits.grid.requirements import Requirement, read_requirement, refuse_taken_names
 
 _SENSITIVITIES = {
@@ -26,7 +25,7 @@ _SENSITIVITIES = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class GridSpec:
-    """A grid, read and checked.
+    """A grid, read and checked, but for its reductions: these are the engine's.
 
     Parameters
     ----------
@@ -46,8 +45,6 @@ class GridSpec:
         What to keep whole: metrics in the model's order, then what is asked of them.
     requirements
         Unknowns to solve for, by which some outputs are named.
-    reductions
-        What else to keep of the grid.
     precision
         ``"float32"`` or ``"float64"``.
     catalog
@@ -66,7 +63,6 @@ class GridSpec:
     axes: tuple[Axis, ...]
     outputs: tuple[str, ...]
     requirements: tuple[Requirement, ...]
-    reductions: tuple[ReductionSpec, ...]
     precision: Precision
     catalog: Catalog
     memory: float | None = None
@@ -136,14 +132,6 @@ def build_spec(
         key = f"require.{asked.name}"
         refuse_unstated([asked.metric], named | {asked.field}, where=where, key=key)
     outputs = _outputs(tables, requirements, named=named, where=where)
-    reductions = tuple(
-        read_reduction(name, table, axes, requirements, where=where)
-        for name, table in tables.reduce.items()
-    )
-    refuse_same_variables(reductions, outputs, where=where)
-    for reduction in reductions:
-        reduced = (*reduction.of, *reduction.also)
-        refuse_unstated(reduced, named, where=where, key=f"reduce.{reduction.name}")
     return GridSpec(
         file=file,
         overrides={name: str(raw) for name, raw in overrides.items()},
@@ -153,7 +141,6 @@ def build_spec(
         axes=axes,
         outputs=outputs,
         requirements=requirements,
-        reductions=reductions,
         precision=precision or tables.precision,
         catalog=catalog,
         digits=tables.digits,

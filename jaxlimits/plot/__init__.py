@@ -17,13 +17,16 @@ Examples
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from jaxlimits.errors import suggestion
 from jaxlimits.plot import registry
 from jaxlimits.plot.registry import draw as draw
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from jaxlimits.plot.prepared import cells as cells
     from jaxlimits.plot.prepared import ranges as ranges
     from jaxlimits.plot.prepared import strip as strip
@@ -40,7 +43,7 @@ _BESIDE = {
 """Modules of what the package offers beside the kinds of figures."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Callable[..., Figure]":
     """Import what is asked for on first use: the registry must answer before xarray is there."""
     if name in _BESIDE:
         found = getattr(importlib.import_module(f"{__name__}.{_BESIDE[name]}"), name)

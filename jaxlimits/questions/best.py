@@ -15,13 +15,12 @@ import xarray as xr
 
 from jaxlimits import schema
 from jaxlimits.engine.findings import find
-from jaxlimits.engine.frontier import undominated
-from jaxlimits.engine.reductions import build_reduction
+from jaxlimits.engine.reduction import Reduction
+from jaxlimits.engine.reductions.frontier import Frontier, undominated
+from jaxlimits.engine.reductions.top import Top
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.checks import check_scenario
-from jaxlimits.grid.file import Op
-from jaxlimits.grid.reduction_specs import ReductionSpec
 from jaxlimits.grid.requirements import read_target
 from jaxlimits.grid.rules import Budget, Rules
 from jaxlimits.grid.scenario import bind
@@ -159,8 +158,8 @@ def best(
         with _opened(source, overrides, catalog) as dataset:
             return _of_result(dataset, question, where=_named_as(source))
     spec = load_grid(source, overrides=overrides, catalog=catalog)
-    op: Op = "top" if question.maximise else "bottom"
-    return _of_grid(spec, question, op=op, of=(question.objective,), k=question.count)
+    op = "top" if question.maximise else "bottom"
+    return _of_grid(spec, question, Top, op=op, of=(question.objective,), k=question.count)
 
 
 def frontier(dataset: xr.Dataset, question: Question, *, against: str) -> list[Row]:
@@ -236,7 +235,7 @@ def frontier_near(
     else:
         spec = load_grid(source, overrides=overrides, catalog=catalog)
         minimised = (*([target.of] if target.most else []), *_minimised(question))
-        rows = _of_grid(spec, wide, op="frontier", of=metrics, minimise=minimised)
+        rows = _of_grid(spec, wide, Frontier, op="frontier", of=metrics, minimise=minimised)
     return sorted(rows, key=lambda row: float(row[target.of]))
 
 
@@ -269,11 +268,10 @@ def _minimised(question: Question) -> list[str]:
 def _of_grid(
     spec: GridSpec,
     question: Question,
+    kind: type[Reduction],
     *,
-    op: Op,
     of: tuple[str, ...],
-    minimise: tuple[str, ...] = (),
-    **options: Any,
+    **own: Any,
 ) -> list[Row]:
     """Reduce a grid to points, within the targets."""
     refuse_unstated(question.metrics, spec.named, where=spec.file.where, key="best")
@@ -281,19 +279,12 @@ def _of_grid(
     rules = Rules(budgets=question.targets)
     scenario = dataclasses.replace(bind(spec), rules=rules)
     check_scenario(scenario)
-    reduced = ReductionSpec(
-        name="best",
-        op=op,
-        of=of,
-        over=tuple(names),
-        also=tuple(name for name in question.metrics if name not in of),
-        minimise=minimise,
-        options=options,
-    )
-    reduction = build_reduction(reduced, names)
+    also = tuple(name for name in question.metrics if name not in of)
+    everywhere = tuple(range(len(names)))
+    reduction = kind(name="best", of=of, over=everywhere, also=also, **own)
     job = make_job(scenario, outputs=(), reductions=(reduction,), precision=spec.precision)
     _, states = collect(job)
-    found = {f.name: f.values for f in find(job, reduced, reduction, states["best"])}
+    found = {f.name: f.values for f in find(job, reduction, states["best"])}
     if "best" in found:  # a frontier has a name for each metric
         found[f"best_{question.objective}"] = found.pop("best")
     columns = {name: found[f"best_{name}"] for name in (*names, *question.metrics)}

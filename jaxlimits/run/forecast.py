@@ -68,7 +68,7 @@ def foresee(spec: GridSpec, job: Job) -> Forecast:
     _, one = _timed(lambda: list(stream(job, sample)))
     sample = _sample(job, int(_SECONDS / one))
     stored, computing = _timed(lambda: _compute(job, sample, blanks))
-    findings, closing = _timed(lambda: findings_of(spec.reductions, job, stored.states))
+    findings, closing = _timed(lambda: findings_of(job, stored.states))
     chunks, programs = job.plan.num_chunks, math.prod(_switched(job).values())
     dense = stored.data_bytes * spec.num_points / stored.points
     sharded = is_long(spec, job) and is_sharded(spec)

@@ -14,7 +14,7 @@ import xarray as xr
 
 from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
-from jaxlimits.engine.reductions import build_reduction
+from jaxlimits.engine.read_reductions import read_reductions
 from jaxlimits.engine.stream import (
     IN_FLIGHT,
     Job,
@@ -65,7 +65,9 @@ def load_grid(
     """Read and resolve a grid file."""
     file = read_grid(grid)
     found = grid_catalog(file, *catalog)
-    return build_spec(file, found, overrides=overrides, precision=precision)
+    spec = build_spec(file, found, overrides=overrides, precision=precision)
+    read_reductions(spec)  # what they cannot be is said now, also where nothing will be swept
+    return spec
 
 
 def sweep(
@@ -203,7 +205,7 @@ def run_spec(
         return open_result(target)
     _check_memory(spec)
     arrays, states = collect(job, progress=progress)
-    dataset = build_dataset(spec, scenario, arrays, findings_of(spec.reductions, job, states))
+    dataset = build_dataset(spec, scenario, arrays, findings_of(job, states))
     if target is not None:
         progress("writing", 1.0)
         write_dataset(dataset, target, force=force)
@@ -212,12 +214,11 @@ def run_spec(
 
 def spec_job(spec: GridSpec, scenario: Scenario) -> Job:
     """Plan a grid."""
-    names = [axis.name for axis in spec.axes]
     return make_job(
         scenario,
         outputs=spec.outputs,
         requirements=spec.requirements,
-        reductions=tuple(build_reduction(reduction, names) for reduction in spec.reductions),
+        reductions=read_reductions(spec),
         precision=spec.precision,
         memory=spec.memory,
         digits=spec.digits,

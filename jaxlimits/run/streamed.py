@@ -19,7 +19,7 @@ import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
-from jaxlimits.engine.reduce import Arrays
+from jaxlimits.engine.reduction import Arrays
 from jaxlimits.engine.stream import Chunk, Job, Progress, merge_parts, stream
 from jaxlimits.errors import DamagedResultWarning, ResultError
 from jaxlimits.grid.plan import Key
@@ -304,7 +304,7 @@ def _finish(
 ) -> None:
     """Turn shards and states into the result."""
     spec, job, folder = sweep.spec, sweep.job, sweep.ledger.folder
-    findings = findings_of(spec.reductions, job, states)
+    findings = findings_of(job, states)
     # Made in the folder, where a kill leaves nothing that is not cleared away.
     whole = folder / ".result.nc.partial"
     if not job.outputs:

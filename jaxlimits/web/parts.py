@@ -6,14 +6,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import xarray as xr
 
-_SUFFIXES = {
-    "_point": "frontier",
-    "_rank": "table",
-    "_bin": "histogram",
-    "_share": "table",
-    "_code": "table",
-}
-"""What a reduction's own dimension says of how it is best shown, by its ending."""
+_CHARTS = {"_point": "frontier", "_bin": "histogram"}
+"""How what lies along a reduction's own dimension is drawn, by its ending; else it is a table."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,9 +65,13 @@ def _parts(dataset: xr.Dataset, dims: tuple[str, ...], names: list[str]) -> Iter
 
 def _kind(dim: str, dataset: xr.Dataset) -> str:
     """How a dimension of a reduction is shown; nothing where it is an axis of the grid."""
-    if dim in dataset.coords and "display_unit" in dataset[dim].attrs and not dim.endswith("_bin"):
+    chart = next((kind for suffix, kind in _CHARTS.items() if dim.endswith(suffix)), "")
+    if dim in dataset.coords and "display_unit" in dataset[dim].attrs and chart != "histogram":
         return ""
-    return next((kind for suffix, kind in _SUFFIXES.items() if dim.endswith(suffix)), "")
+    # A reduction's own dimension is named after its variable; a frontier has one for each metric.
+    named = (str(name) for name, found in dataset.data_vars.items() if dim in found.dims)
+    own = any(dim.startswith(f"{name}_") for name in named)
+    return chart or ("table" if own else "")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,10 +7,9 @@ import numpy as np
 
 from jaxlimits.codesign.problem import Problem
 from jaxlimits.engine.findings import find
-from jaxlimits.engine.reductions import build_reduction
+from jaxlimits.engine.reductions.argmax import Best
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.grid.axes import Axis
-from jaxlimits.grid.reduction_specs import ReductionSpec
 from jaxlimits.grid.rules import Rules
 
 
@@ -58,19 +57,15 @@ def best_of_grid(
     )
     rules = Rules(prices=problem.scenario.rules.prices, budgets=budgets)
     scenario = dataclasses.replace(problem.scenario, axes=axes, columns=columns, rules=rules)
-    spec = ReductionSpec(
+    reduction = Best(
         name="best",
         op="argmax" if problem.maximise else "argmin",
         of=(problem.objective,),
-        over=tuple(axis.name for axis in axes),
-        also=(),
-        minimise=(),
-        options={},
+        over=tuple(range(len(axes))),
     )
-    reduction = build_reduction(spec, [axis.name for axis in axes])
     job = make_job(scenario, outputs=(), reductions=(reduction,), precision=precision)
     _, states = collect(job)
-    value, *winners = find(job, spec, reduction, states[reduction.name])
+    value, *winners = find(job, reduction, states[reduction.name])
     found = {winner.name.removeprefix("best_"): winner.values.item() for winner in winners}
     return {problem.objective: value.values.item(), **found}, math.prod(map(len, axes))
 

@@ -80,6 +80,19 @@ def test_a_second_start_compiles_nothing_and_gives_the_same_bits(tmp_path):
     assert all(values(tmp_path / f"{n}.nc") == first for n in (1, 2, 3))
 
 
+@pytest.mark.slow
+def test_workers_find_what_workers_compiled(tmp_path):
+    cache, command = tmp_path / "compiled", ("sweep", "smoke", "--workers", "2", "--force")
+    found = []
+    for _ in range(2):
+        finish(start(COMMAND, *command, "-o", tmp_path / "out.nc", cache=cache))
+        used = sorted(cache.glob("*-atime"))
+        found.append({path.name: path.read_bytes() for path in used})
+    first, second = found
+    assert first.keys() == second.keys() > set()
+    assert all(second[name] != first[name] for name in first)
+
+
 def test_the_least_recently_used_programs_leave_a_full_folder(tmp_path):
     finish(start(TINY, cache=tmp_path / "compiled"))
     sizes = [path.stat().st_size for path in (tmp_path / "compiled").glob("*-cache")]
@@ -199,6 +212,8 @@ def test_half_a_program_is_removed_and_a_whole_one_is_not(undecided, tmp_path):
     folder.mkdir(mode=0o700)
     for name in ("whole-1-cache", "whole-1-atime", "half-2-cache", "left-3-atime", "other.txt"):
         (folder / name).write_bytes(b"")
-    assert undecided(folder).folder == folder
+    kept = undecided(folder)
+    assert kept.folder == folder
+    assert str(kept) == f"{folder} (0.0 MB, at most 256 MiB)"
     left = {path.name for path in folder.iterdir()} - {".lockfile"}
     assert left == {"whole-1-cache", "whole-1-atime", "other.txt"}

@@ -87,8 +87,3 @@ def test_a_name_that_something_else_has_is_refused(name):
     file = parse_grid(text, where="grid", stem="grid", folder=Path())
     with pytest.raises(InputError, match="name"):
         build_spec(file, grid_catalog(file))
-
-
-def test_a_reduction_cannot_take_a_requirements_name():
-    with pytest.raises(InputError, match="would write 'x'"):
-        read("for = 'mem_bw'\nat_least = 3\n[reduce.x]\nop = 'max'\nof = 'utps'")

@@ -11,7 +11,9 @@ import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.grid.axes import Axis
-from jaxlimits.grid.requirements import METRICS
+from jaxlimits.grid.file import RequirementTable
+from jaxlimits.grid.requirements import METRICS, read_requirement
+from jaxlimits.grid.scenario import PROMISES
 from jaxlimits.points.named_point import point_scenario
 from tests.test_every_field import (
     BASE,
@@ -92,7 +94,25 @@ def values_of(name, catalog):
     return VALUES.get(name, (here, 2.0 * here))
 
 
-@pytest.mark.parametrize("name", schema.FIELDS)
+def kind_of_search(name):
+    """What the search for a field depends on: where it looks, and which parts of the model run."""
+    table = RequirementTable.model_validate({"for": name, "of": "utps", "at_least": "1 token/s"})
+    asked = read_requirement("value", table, where="test")
+    promised = [flag for flag, (names, _) in PROMISES.items() if name in names]
+    search = (len(asked.candidates), asked.is_whole, asked.is_constrained)
+    return (*search, *promised, *SWITCHED[name].items())
+
+
+def by_kind():
+    """Every field; each is a program of its own, and one of a kind is not slow."""
+    seen = set()
+    for name in schema.FIELDS:
+        kind = kind_of_search(name)
+        yield pytest.param(name, marks=[pytest.mark.slow] if kind in seen else [])
+        seen.add(kind)
+
+
+@pytest.mark.parametrize("name", [*by_kind()])
 def test_a_field_is_found_from_a_metric_that_depends_on_it(name, ends, catalog):
     (other, wanted), needs = values_of(name, catalog), NEEDS.get(name, {})
     now, there = ends(name)

@@ -49,7 +49,6 @@ def cells(
     height = 1.5 + 0.33 * dataset.sizes[rows]
     figure, axes = style.one_panel(ax, height=height, title=title)
     from matplotlib.colors import LogNorm
-    from matplotlib.patches import Rectangle
 
     values = style.shown(dataset[of].transpose(rows, columns))
     norm = LogNorm() if scales.spans_decades(values.ravel()) else None
@@ -59,14 +58,8 @@ def cells(
             dark = float(np.asarray(image.norm(value))) < 0.55
             colour = "white" if dark else "black"
             axes.text(column, row, written(float(value)), ha="center", va="center", color=colour)
-            continue
-        corner = (column - 0.5, row - 0.5)
-        look = {"facecolor": "0.95", "edgecolor": "0.7", "hatch": "///", "linewidth": 0.0}
-        axes.add_patch(Rectangle(corner, 1, 1, **look))
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        axes.text(
-            column, row, style.missing(dataset, of), ha="center", va="center", fontsize=7, bbox=box
-        )
+        else:
+            _hatch(axes, row, column, style.missing(dataset, of))
     across = style.names(dataset[columns], bare=True)
     axes.set_xticks(range(len(across)), across)
     axes.set_yticks(range(dataset.sizes[rows]), style.names(dataset[rows]))
@@ -77,3 +70,13 @@ def cells(
     )
     scales.number_colours(colours, values)
     return figure
+
+
+def _hatch(axes: "Axes", row: int, column: int, words: str) -> None:
+    """Hatch a cell that has no number, and say why."""
+    from matplotlib.patches import Rectangle
+
+    look = {"facecolor": "0.95", "edgecolor": "0.7", "hatch": "///", "linewidth": 0.0}
+    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **look))
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    axes.text(column, row, words, ha="center", va="center", fontsize=7, bbox=box)

@@ -54,26 +54,11 @@ def strip(
     names = _in_order(values, groups)
     figure, axes = style.one_panel(ax, height=1.5 + 0.3 * len(names))
     for place, name in enumerate(names):
-        here = values[(groups == name) & np.isfinite(values)]
-        if not len(here):
-            axes.text(0.01, place, "no answer", transform=axes.get_yaxis_transform(), **_QUIET)
-            continue
-        if beside is not None:
-            other = dataset[beside].to_numpy()[groups == name]
-            axes.plot(other, np.full(len(other), place), label=_words(dataset, beside), **_BESIDE)
-        axes.plot(here, np.full(len(here), place), label=_words(dataset, of), **_DOT)
-        middle = float(np.median(here))
-        axes.plot([middle], [place], label="median", **_MEDIAN)
-        words = f"{write(middle)}  ({len(here)})"
-        axes.text(1.01, place, words, transform=axes.get_yaxis_transform(), **_MARGIN)
+        here = dataset.isel({dataset[of].dims[0]: groups == name})
+        _draw_group(axes, here, place, of=of, beside=beside, write=write)
     scales.scale_by_values(axes, "x", values)
     if reference is not None:
-        words, at = reference
-        axes.axvline(at, color="black", linewidth=1.2, zorder=1)
-        across, _ = axes.transLimits.transform((axes.transScale.transform((at, 0.0))[0], 0.0))
-        side = "right" if across > 0.8 else "center"  # clear of the heading of the medians
-        place = {"transform": axes.get_xaxis_transform(), "ha": side, "va": "bottom"}
-        axes.text(at, 1.01, words, fontsize=8, **place)
+        _draw_reference(axes, *reference)
     axes.text(1.01, 1.01, "median  (rows)", transform=axes.transAxes, va="bottom", fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -83,6 +68,41 @@ def strip(
     style.set_title(axes, title, pad=20.0)
     _explain(axes, inside=ax is not None)
     return figure
+
+
+def _draw_group(
+    axes: "Axes",
+    here: xr.Dataset,
+    place: int,
+    *,
+    of: str,
+    beside: str | None,
+    write: Callable[[float], str],
+) -> None:
+    """Draw the numbers of one group in its row, and write their median in the margin."""
+    values = here[of].to_numpy()
+    values = values[np.isfinite(values)]
+    margin = axes.get_yaxis_transform()
+    if not len(values):
+        axes.text(0.01, place, "no answer", transform=margin, **_QUIET)
+        return
+    if beside is not None:
+        other = here[beside].to_numpy()
+        axes.plot(other, np.full(len(other), place), label=_words(here, beside), **_BESIDE)
+    axes.plot(values, np.full(len(values), place), label=_words(here, of), **_DOT)
+    middle = float(np.median(values))
+    axes.plot([middle], [place], label="median", **_MEDIAN)
+    axes.text(1.01, place, f"{write(middle)}  ({len(values)})", transform=margin, **_MARGIN)
+
+
+def _draw_reference(axes: "Axes", words: str, at: float) -> None:
+    """Draw a line to compare with, its words above it and clear of the heading of the medians."""
+    axes.axvline(at, color="black", linewidth=1.2, zorder=1)
+    across, _ = axes.transLimits.transform((axes.transScale.transform((at, 0.0))[0], 0.0))
+    side = "right" if across > 0.8 else "center"
+    axes.text(
+        at, 1.01, words, fontsize=8, transform=axes.get_xaxis_transform(), ha=side, va="bottom"
+    )
 
 
 _DOT = {"linestyle": "none", "marker": "o", "color": "#0072B2", "alpha": 0.65, "markersize": 5.5}

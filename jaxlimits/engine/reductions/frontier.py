@@ -1,14 +1,19 @@
 """The Pareto frontier: the points that no other beats in every metric."""
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pydantic
 
+from jaxlimits.engine.asked import Asked
 from jaxlimits.engine.counted import Counted, Traced
-from jaxlimits.engine.reduce import Arrays, Reduction
+from jaxlimits.engine.reduction import Arrays, Reduction, Swept
+from jaxlimits.engine.winners import WinnerKeys, winner_names, winners
+from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.plan import Key, Plan
 
 _LEADERS = 64
@@ -16,6 +21,12 @@ _LEADERS = 64
 
 _GROUP = 256
 """Points that are held against the leaders together, at least, where a chunk has so many."""
+
+
+class FrontierKeys(WinnerKeys):
+    """Keys of ``frontier``."""
+
+    minimise: list[str] = pydantic.Field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,11 +40,30 @@ class Frontier(Reduction):
     again with more.
     """
 
-    signs: tuple[float, ...]
+    minimise: tuple[str, ...] = ()
     groups: int = 64
     room: int = 4096
 
-    grows: ClassVar[bool] = True
+    ops = ("frontier",)
+    keeps = "the exact Pareto frontier of two or three metrics"
+    keys = FrontierKeys
+    reduces = "the whole grid"
+    num_metrics = (2, 3)
+    adds = "point"
+    grows = True
+
+    @classmethod
+    def read(cls, asked: Asked, keys: FrontierKeys) -> "Frontier":
+        minimise = asked.metrics(keys.minimise)
+        stray = sorted(set(minimise) - set(asked.of))
+        if stray:
+            raise asked.error(f"minimises {', '.join(stray)}, which it does not reduce")
+        return cls(**asked.common, also=asked.metrics(keys.also), minimise=minimise)
+
+    @property
+    def signs(self) -> tuple[float, ...]:
+        """For each metric 1 where more of it is better, else -1."""
+        return tuple(-1.0 if name in self.minimise else 1.0 for name in self.of)
 
     def local(self, chunk: Counted) -> Traced:
         columns = [sign * chunk.whole(name) for name, sign in zip(self.of, self.signs, strict=True)]
@@ -84,6 +114,24 @@ class Frontier(Reduction):
         )
         for name in state:
             state[name] = state[name][kept]
+
+    def variables(self, axes: Iterable[str]) -> set[str]:
+        metrics = {f"{self.name}_{metric}" for metric in self.of}
+        return super().variables(axes) | metrics | winner_names(self, axes)
+
+    def findings(self, state: Arrays, swept: Swept) -> list[Finding]:
+        dims = (self.dimension,)
+        metrics = [
+            Finding(
+                name=f"{self.name}_{metric}",
+                dims=dims,
+                values=sign * state[f"metric{i}"],
+                quantity=metric,
+                meaning=metric,
+            )
+            for i, (metric, sign) in enumerate(zip(self.of, self.signs, strict=True))
+        ]
+        return [*metrics, *winners(self, state["index"], swept, dims)]
 
 
 def group_length(shape: tuple[int, ...]) -> int:

@@ -3,10 +3,14 @@
 import pytest
 
 import jaxlimits as jl
+from jaxlimits.engine.bins import LogBins
+from jaxlimits.engine.read_reductions import read_reductions
+from jaxlimits.engine.reductions import REDUCTIONS
 from jaxlimits.errors import InputError
+from jaxlimits.run.pipeline import load_grid
 from tests.command_line import run
-from tests.grid.conftest import BASE
 
+BASE = '[base]\nllm = "llama3-8b"\nchip = "h100"\ntp_size = 8\n'
 AXES = """
 seq_len = ["4 Ki", "8 Ki"]
 batch_size = { values = [1, 8, 32], with = { sync_latency = ["1 us", "2 us", "3 us"] } }
@@ -14,12 +18,24 @@ batch_size = { values = [1, 8, 32], with = { sync_latency = ["1 us", "2 us", "3 
 
 
 @pytest.fixture
-def reduce(sweep_of):
-    """Resolve a grid with this reduction; return it as it was read."""
+def reductions_of(tmp_path):
+    """Load a grid of this text; return its reductions."""
+
+    def read(text):
+        path = tmp_path / "grid.toml"
+        path.write_text(text, encoding="utf-8")
+        return read_reductions(load_grid(path))
+
+    return read
+
+
+@pytest.fixture
+def reduce(reductions_of):
+    """Load a grid with this reduction; return the reduction."""
 
     def reduced(body, name="found"):
-        spec = sweep_of(f"{AXES}\n[reduce.{name}]\n{body}")
-        return spec.reductions[0]
+        (reduction,) = reductions_of(f"{BASE}[axes]{AXES}\n[reduce.{name}]\n{body}\n")
+        return reduction
 
     return reduced
 
@@ -37,8 +53,8 @@ def refused(reduce):
 @pytest.mark.parametrize(
     ("body", "key", "says"),
     [
-        ("op='median'\nof='utps'", "op = 'median'", ["'mean'", "'quantiles'"]),
-        ("op=['max']\nof='utps'", "op = ['max']", ["'max'"]),
+        ("op='median'\nof='utps'", "op = 'median'", ["unknown", "mean, ", "quantiles"]),
+        ("op=['max']\nof='utps'", "op = ['max']", ["string"]),
         ("of='utps'", "op", ["required"]),
         ("op='max'", "of", ["required"]),
         ("op='max'\nof='utsp'", "", ["unknown metric 'utsp'", "did you mean utps"]),
@@ -168,45 +184,77 @@ def test_a_name_that_is_taken_or_is_no_name_is_refused(refused, name):
 )
 @pytest.mark.parametrize("turned", [False, True])
 def test_two_reductions_that_would_write_one_variable_are_refused(
-    sweep_of, first, second, name, turned
+    reductions_of, first, second, name, turned
 ):
     tables = [f"[reduce.{table}]\n{body}\n" for table, body in (first, second)]
     with pytest.raises(InputError, match=rf"reduce\.\w+: .*{first[0]}_{name}.*choose another name"):
-        sweep_of(AXES + "".join(tables[::-1] if turned else tables))
+        reductions_of(f"{BASE}[axes]{AXES}" + "".join(tables[::-1] if turned else tables))
 
 
-def test_winners_that_would_take_the_name_of_a_kept_output_are_refused(resolve):
+def test_winners_that_would_take_the_name_of_a_kept_output_are_refused(reductions_of):
     grid = f"{{}}{BASE}[axes]{AXES}[reduce.max]\nop='argmax'\nof='utps'\n"
-    assert resolve(grid.replace("{}", "")).reductions[0].name == "max"
+    assert reductions_of(grid.replace("{}", ""))[0].name == "max"
     with pytest.raises(InputError, match=r"reduce\.max: .*max_batch_size.*choose another name"):
-        resolve(grid.replace("{}", "outputs = ['max_batch_size']\n"))
+        reductions_of(grid.replace("{}", "outputs = ['max_batch_size']\n"))
+
+
+def test_a_reduction_cannot_take_a_requirements_name(reductions_of):
+    asked = "[require.x]\nfor = 'mem_bw'\nat_least = 3\n"
+    with pytest.raises(InputError, match="would write 'x'"):
+        reductions_of(f"{BASE}[axes]{AXES}{asked}[reduce.x]\nop = 'max'\nof = 'utps'\n")
+
+
+def test_a_requirements_answer_can_be_reduced(reductions_of):
+    asked = "[require.x]\nfor = 'mem_bw'\nat_least = 3\nkeep = false\n"
+    table = "[reduce.most]\nop = 'max'\nof = 'x'\n"
+    (reduction,) = reductions_of(f"{BASE}[axes]{AXES}{asked}{table}")
+    assert reduction.of == ("x",)
 
 
 def test_axes_are_reduced_in_the_grids_order_and_all_of_them_by_default(reduce):
-    assert reduce("op='max'\nof='utps'").over == ("seq_len", "batch_size")
-    assert reduce("op='max'\nof='utps'\nover=['batch_size', 'seq_len']").over == (
-        "seq_len",
-        "batch_size",
-    )
+    assert reduce("op='max'\nof='utps'").over == (0, 1)
+    assert reduce("op='max'\nof='utps'\nover=['batch_size', 'seq_len']").over == (0, 1)
+    assert reduce("op='max'\nof='utps'\nover=['batch_size']").over == (1,)
 
 
 @pytest.mark.parametrize(
-    ("body", "options"),
+    ("body", "fields"),
     [
         ("op='top'\nof='utps'", {"k": 10}),
+        ("op='quantiles'\nof='utps'", {"at": (0.05, 0.5, 0.95)}),
         ("op='quantiles'\nof='utps'\nat=[0, 1]", {"at": (0.0, 1.0)}),
         (
             "op='histogram'\nof='t_step'\nfirst='1 ms'\nlast='2 s'\nbins=4",
-            {"first": 1e-3, "last": 2.0, "bins": 4},
+            {"bins": LogBins(first=1e-3, last=2.0, number=4)},
         ),
         (
             "op='crossing'\nof='t_step'\nover=['seq_len']\ntarget='10 ms'\nreach='below'",
             {"target": 0.01, "upward": False},
         ),
+        (
+            "op='frontier'\nof=['utps', 'power']\nminimise=['power']\nalso=['stps']",
+            {"signs": (1.0, -1.0), "also": ("stps",)},
+        ),
     ],
 )
-def test_what_a_reduction_takes_is_read_in_si_units(reduce, body, options):
-    assert reduce(body).options == options
+def test_what_a_reduction_takes_is_read_in_si_units(reduce, body, fields):
+    reduction = reduce(body)
+    assert {name: getattr(reduction, name) for name in fields} == fields
+
+
+@pytest.mark.parametrize("op", REDUCTIONS)
+def test_a_key_of_its_own_is_taken_by_a_reduction_and_refused_by_all_others(refused, op):
+    kind = REDUCTIONS[op]
+    of = (
+        "['utps', 'stps']"
+        if kind.num_metrics == (2, 3)
+        else "'limit'"
+        if kind.of_codes
+        else "'utps'"
+    )
+    every = {key for other in REDUCTIONS.values() for key in other.keys.model_fields}
+    for key in every - set(kind.keys.model_fields):
+        assert f"{op} takes no {key!r}" in refused(f"op='{op}'\nof={of}\n{key}=1")
 
 
 BAD = f"""[base]

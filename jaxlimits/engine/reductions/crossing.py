@@ -1,0 +1,73 @@
+"""Where along an axis a metric first reaches a target."""
+
+import dataclasses
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlimits.engine.asked import Asked, Keys
+from jaxlimits.engine.counted import Counted, Traced
+from jaxlimits.engine.reduction import Arrays, Reduction, Swept
+from jaxlimits.engine.winners import labels
+from jaxlimits.grid.file import Raw
+from jaxlimits.grid.finding import Finding
+from jaxlimits.grid.plan import Key, Plan
+
+_NOWHERE = np.iinfo(np.int32).max
+
+
+class CrossingKeys(Keys):
+    """Keys of ``crossing``."""
+
+    target: Raw | None = None
+    reach: Literal["above", "below"] = "above"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Crossing(Reduction):
+    """First position along one axis at which a metric reaches a target."""
+
+    target: float
+    upward: bool
+
+    ops = ("crossing",)
+    keeps = "the first value of one axis at which a metric reaches a target"
+    keys = CrossingKeys
+    reduces = "one axis"
+
+    @classmethod
+    def read(cls, asked: Asked, keys: CrossingKeys) -> "Crossing":
+        target = asked.number("target", keys.target)
+        return cls(**asked.common, target=target, upward=keys.reach == "above")
+
+    def local(self, chunk: Counted) -> Traced:
+        rows = self.rows(chunk.thin(self.of[0], self.over))
+        reached = rows >= self.target if self.upward else rows <= self.target
+        position = jnp.arange(rows.shape[1], dtype=jnp.int32)[None, :]
+        return {"index": jnp.min(jnp.where(reached, position, _NOWHERE), axis=1)}
+
+    def start(self, shape: tuple[int, ...]) -> Arrays:
+        return {"index": np.full(self.kept_shape(shape), -1, dtype=np.int64)}
+
+    def merge(self, state: Arrays, part: Arrays, plan: Plan, key: Key) -> None:
+        place = self.place(plan, key)
+        local = self.inside(part["index"], plan, key)
+        found = local < _NOWHERE
+        index = self.global_index(np.where(found, local, 0), plan, key)
+        old = state["index"][place]
+        earlier = found & ((old < 0) | (index < old))
+        state["index"][place] = np.where(earlier, index, old)
+
+    def findings(self, state: Arrays, swept: Swept) -> list[Finding]:
+        axis = swept.axes[self.over[0]]
+        relation = "at least" if self.upward else "at most"
+        return [
+            Finding(
+                name=self.name,
+                dims=self.kept_names(swept),
+                values=labels(axis, state["index"]),
+                quantity=axis.name,
+                meaning=f"first {axis.name} with {self.of[0]} {relation} {self.target:g}",
+            )
+        ]

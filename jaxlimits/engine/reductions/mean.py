@@ -1,0 +1,47 @@
+"""The arithmetic mean of a metric."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlimits import schema
+from jaxlimits.engine.counted import USABLE, Counted, Traced, number, over_usable
+from jaxlimits.engine.reduction import Arrays, Reduction, Swept
+from jaxlimits.grid.finding import Finding
+from jaxlimits.grid.plan import Key, Plan
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mean(Reduction):
+    """Arithmetic mean: sums of chunks in the kernel's precision, their sum in float64."""
+
+    ops = ("mean",)
+    keeps = "the arithmetic mean"
+
+    def local(self, chunk: Counted) -> Traced:
+        (name,) = self.of
+        if name in schema.OF_THE_LIMIT:  # only a small mask need be counted
+            total = over_usable(chunk, name, self.over, operation=jnp.sum, nothing=0.0)
+            times = chunk.times(self.over, name, USABLE)
+            counts = number(chunk.thin(USABLE, self.over), self.over)
+            count = chunk.times(self.over, USABLE) * counts
+        else:
+            values = chunk.thin(name, self.over)
+            counts = ~jnp.isnan(values)
+            total = jnp.sum(jnp.where(counts, values, 0.0), axis=self.over)
+            times = chunk.times(self.over, name)
+            count = times * number(counts, self.over)
+        return {"total": (times.astype(total.dtype) * total).ravel(), "count": count.ravel()}
+
+    def start(self, shape: tuple[int, ...]) -> Arrays:
+        kept = self.kept_shape(shape)
+        return {"total": np.zeros(kept), "count": np.zeros(kept, dtype=np.int64)}
+
+    def merge(self, state: Arrays, part: Arrays, plan: Plan, key: Key) -> None:
+        self.add(state, part, plan, key)
+
+    def findings(self, state: Arrays, swept: Swept) -> list[Finding]:
+        mean = state["total"] / np.maximum(state["count"], 1)
+        values = np.where(state["count"] > 0, mean, np.nan)
+        return [self.summary("mean", values, swept)]

@@ -1,0 +1,92 @@
+"""The k largest or smallest values of a metric, and where in the grid they are."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pydantic
+
+from jaxlimits.engine.asked import Asked
+from jaxlimits.engine.counted import Counted, Traced
+from jaxlimits.engine.reduction import Arrays, Reduction, Swept
+from jaxlimits.engine.winners import WinnerKeys, winner_names, winners
+from jaxlimits.grid.finding import Finding
+from jaxlimits.grid.plan import Key, Plan
+
+
+class TopKeys(WinnerKeys):
+    """Keys of ``top`` and ``bottom``."""
+
+    k: int = pydantic.Field(default=10, ge=1, le=4096)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Top(Reduction):
+    """The k largest (or smallest) values over the whole grid, and where they are."""
+
+    k: int
+
+    ops = ("top", "bottom")
+    keeps = "the k best of the whole grid, with coordinates"
+    keys = TopKeys
+    reduces = "the whole grid"
+    adds = "rank"
+
+    @classmethod
+    def read(cls, asked: Asked, keys: TopKeys) -> "Top":
+        return cls(**asked.common, also=asked.metrics(keys.also), k=keys.k)
+
+    def _signed(self, values):
+        return values if self.op == "top" else -values
+
+    def local(self, chunk: Counted) -> Traced:
+        rows = self.rows(chunk.whole(self.of[0]))
+        filled = jnp.where(jnp.isnan(rows), -jnp.inf, self._signed(rows))
+        value, index = _top_of_groups(filled, k=self.k, length=chunk.block[-1])
+        return {"value": value, "index": index}
+
+    def start(self, shape: tuple[int, ...]) -> Arrays:
+        kept = (*self.kept_shape(shape), self.k)
+        return {"value": np.full(kept, -np.inf), "index": np.full(kept, -1, dtype=np.int64)}
+
+    def merge(self, state: Arrays, part: Arrays, plan: Plan, key: Key) -> None:
+        place = self.place(plan, key)
+        value = self.inside(part["value"], plan, key).astype(np.float64)
+        index = self.global_index(self.inside(part["index"], plan, key), plan, key)
+        index = np.where(value > -np.inf, index, -1)
+        values = np.concatenate([state["value"][place], value], axis=-1)
+        indices = np.concatenate([state["index"][place], index], axis=-1)
+        order = np.lexsort((np.where(indices < 0, np.iinfo(np.int64).max, indices), -values))
+        order = order[..., : self.k]
+        state["value"][place] = np.take_along_axis(values, order, axis=-1)
+        state["index"][place] = np.take_along_axis(indices, order, axis=-1)
+
+    def variables(self, axes: Iterable[str]) -> set[str]:
+        return super().variables(axes) | winner_names(self, axes)
+
+    def findings(self, state: Arrays, swept: Swept) -> list[Finding]:
+        (metric,), dims = self.of, (*self.kept_names(swept), self.dimension)
+        meaning = f"{self.op} {self.k} of {metric}, best first"
+        values = np.where(state["index"] >= 0, self._signed(state["value"]), np.nan)
+        value = Finding(name=self.name, dims=dims, values=values, quantity=metric, meaning=meaning)
+        return [value, *winners(self, state["index"], swept, dims)]
+
+
+def _top_of_groups(rows: jax.Array, *, k: int, length: int) -> tuple[jax.Array, jax.Array]:
+    """The k largest of each row, and where: the lowest positions among equals.
+
+    They lie in the k groups with the largest maxima, so that only these are sorted.
+    """
+    number, size = rows.shape
+    if size % length or size // length <= k:
+        value, index = jax.lax.top_k(rows, min(k, size))
+        return value, index
+    groups = rows.reshape(number, size // length, length)
+    _, best = jax.lax.top_k(jnp.max(groups, axis=2), k)
+    best = jnp.sort(best, axis=1)  # equals are found in the order of their positions
+    chosen = jnp.take_along_axis(groups, best[:, :, None], axis=1)
+    value, place = jax.lax.top_k(chosen.reshape(number, k * length), k)
+    group = jnp.take_along_axis(best, place // length, axis=1)
+    return value, group * length + place % length
