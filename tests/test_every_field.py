@@ -184,8 +184,8 @@ SITUATIONS: list[dict[str, str]] = [
         "topology": "rail",
         "compute_bits": "4",
         "one_shot_bytes": "1 MB",
-        "library_bytes": "1 MB",
     },
+    {"library_bytes": "1 MB"},
 ]
 MOST_AXES = 12
 # Where twice and half the value are not values of the field.
