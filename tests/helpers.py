@@ -1,7 +1,6 @@
 """Scenarios as records, evaluated and differentiated at one point."""
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -185,27 +184,7 @@ def evaluate_x32(*scenario: Chip | LLM | Deployment | Site) -> Metrics:
     return _evaluate(Scenario(*scenario), np.float32)
 
 
-def gradient_x64(scenario: Scenario, output: str = "utps") -> dict[str, float]:
-    """Return the derivative of a metric by every numeric field, in float64."""
-    with jax.enable_x64(True):
-        gradient = _gradient(output)(_leaves(scenario, np.float64))
-    return Scenario(*gradient).numbers
-
-
-def elasticities(scenario: Scenario, names: Iterable[str], output: str = "utps") -> list[float]:
-    """Return the share by which a metric changes for a share of change in each field."""
-    slopes = gradient_x64(scenario, output)
-    value = getattr(evaluate_x64(*scenario), output)
-    return [slopes[name] * scenario[name] / value for name in names]
-
-
 _compiled = jax.jit(evaluate, compiler_options=UNFUSED)
-
-
-@functools.cache
-def _gradient(output: str):
-    slope = jax.grad(lambda scenario: getattr(evaluate(*scenario), output))
-    return jax.jit(slope, compiler_options=UNFUSED)
 
 
 def _leaves(scenario: Scenario, dtype: type) -> Scenario:

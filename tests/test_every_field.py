@@ -2,6 +2,8 @@
 
 import functools
 import itertools
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +68,7 @@ scale_up_size = 2
 scale_out_bw = "0.5 GB/s"
 scale_out_latency = "6 us"
 [llms.small]
-num_layers = 4
+num_layers = 16
 hidden_size = 32
 vocab_size = 1000
 num_heads = 4
@@ -77,11 +79,11 @@ kv_lora_rank = 16
 qk_nope_head_dim = 4
 qk_rope_head_dim = 4
 v_head_dim = 4
-num_windowed_layers = 1
+num_windowed_layers = 2
 sliding_window = 128
-num_chunked_layers = 1
+num_chunked_layers = 2
 attention_chunk_size = 256
-num_sparse_layers = 1
+num_sparse_layers = 2
 index_n_heads = 2
 index_head_dim = 8
 index_topk = 64
@@ -158,18 +160,34 @@ NEEDS = {
 }
 DRAFTED = {"speculation": "draft"}
 NEEDS |= {f"draft_{name}": DRAFTED | NEEDS.get(name, {}) for name in schema.field_names("draft")}
-# A draft's fields are those of an LLM under other names, by one loop: some stand for all.
-SOME = ("num_layers", "hidden_size", "kv_lora_rank", "num_experts", "tied_embeddings")
-TESTED = [
-    name
-    for name in schema.FIELDS
-    if not name.startswith("draft_") or name.removeprefix("draft_") in (*SOME, "length")
+
+# Points at which all these fields count, together: one program serves many of them.
+SITUATIONS: list[dict[str, str]] = [
+    {},
+    DRAFTED,
+    {"ep_size": "2", "compute_bits": "16", **REQUEST},
+    {
+        "accounting": "nominal",
+        **DRAFTED,
+        "collective_algorithm": "one-shot",
+        "topology": "mesh-2d",
+        "mesh_rows": "1",
+        "sram_capacity": "50000 B",
+        "sram_bw": "10 GB/s",
+        "memory_tiers": "add",
+        "lpddr_capacity": "100 MB",
+        "lpddr_bw": "0.1 GB/s",
+        "mem_capacity": "100 kB",
+    },
+    {
+        "collective_algorithm": "one-shot",
+        "topology": "rail",
+        "compute_bits": "4",
+        "one_shot_bytes": "1 MB",
+    },
+    {"library_bytes": "1 MB"},
 ]
-# Each field compiles programs of its own: the ordinary suite tests a third, `-m slow` the others.
-EVERY_THIRD = [
-    pytest.param(name, marks=[] if place % 3 == 1 else [pytest.mark.slow])
-    for place, name in enumerate(TESTED)
-]
+MOST_AXES = 12
 # Where twice and half the value are not values of the field.
 VALUES = {"ep_size": (2.0, 4.0), "tied_embeddings": (0.0, 1.0), "utilisation": (0.5, 1.0)}
 VALUES |= {"mesh_rows": (1.0, 2.0)}
@@ -178,8 +196,8 @@ VALUES |= {"input_len": (64.0, 128.0), "output_len": (8.0, 16.0), "prefill_chunk
 VALUES |= {"prefill_batch": (2.0, 4.0), "calls_per_answer": (2.0, 4.0)}
 VALUES |= {"sram_capacity": (50e3, 100e3), "lpddr_capacity": (1e8, 2e8)}
 VALUES |= {"sram_bw": (10e9, 20e9), "lpddr_bw": (1e8, 2e8)}
-FACTORS = {"tied_embeddings": (1.0,), "draft_tied_embeddings": (1.0,), "pue": (1.0, 2.0)}
-FACTORS |= {"mesh_rows": (1.0,)}
+UNSCALED = ("tied_embeddings", "draft_tied_embeddings", "mesh_rows")
+FACTORS = {"pue": (1.0, 2.0), **dict.fromkeys(UNSCALED, (1.0, 1.0))}
 
 
 @pytest.fixture(scope="module")
@@ -207,26 +225,67 @@ def swept(folder, catalog):
     return functools.partial(_swept, folder)
 
 
-@pytest.mark.parametrize("name", EVERY_THIRD)
-def test_a_field_works_as_an_axis_an_override_and_a_scale_factor(name, swept, point, catalog):
+def fields_of(situation: dict[str, str]) -> list[str]:
+    """The fields that count in a situation and in none before it."""
+    first = {
+        name: next(s for s in SITUATIONS if NEEDS.get(name, {}).items() <= s.items())
+        for name in schema.FIELDS
+    }
+    return [name for name in schema.FIELDS if first[name] is situation]
+
+
+def sweeps() -> Iterator[tuple[dict[str, str], list[str]]]:
+    """Situations and the fields that are axes of one sweep, related ones apart."""
+    for situation in SITUATIONS:
+        names = fields_of(situation)
+        for place in range(num := math.ceil(len(names) / MOST_AXES)):
+            yield situation, names[place::num]
+
+
+def test_every_field_is_tested():
+    tested = [name for _, names in sweeps() for name in names]
+    assert sorted(tested) == sorted(schema.FIELDS)
+
+
+@pytest.mark.parametrize(("situation", "names"), [*sweeps()])
+def test_fields_work_as_axes_and_with_scale_factors(situation, names, swept, point, catalog):
+    values = {name: values_of(name, catalog) for name in names}
+    factors = {name: FACTORS.get(name, (1.0, 0.5)) for name in names}
+    scaled, scales = scaled_together(factors)
+    axes = {name: [written(name, value) for value in values[name]] for name in names}
+    grid = swept(axes | scales, {n: value for n, value in situation.items() if n not in axes})
+    for name in names:
+        assert grid[name].values.tolist() == list(values[name])
+
+    for factor, changed in itertools.product((0, 1), (None, *names)):
+        place = {name: int(name == changed) for name in names}
+        at = {name: values[name][place[name]] * factors[name][factor] for name in names}
+        expected = point(situation | {name: written(name, at[name]) for name in names})
+        assert_same(grid.isel({**place, scaled: factor}), expected)
+    for name in names:
+        pair = grid.isel({other: 0 for other in (*names, scaled) if other != name})
+        changing = (np.ptp(pair[output].values) > 0.0 for output in pair.data_vars)
+        assert any(changing), f"{name} changes nothing"
+
+
+def scaled_together(factors: dict[str, tuple[float, float]]) -> tuple[str, dict[str, dict]]:
+    """One axis along which every field is multiplied by a factor of its own: its name and it."""
+    columns = {f"{name}{schema.SCALE_SUFFIX}": list(pair) for name, pair in factors.items()}
+    lead = next(name for name, (first, last) in columns.items() if first != last)
+    return lead, {lead: {"values": columns.pop(lead), "with": columns}}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_fields_work_as_overrides(situation, swept, point, catalog):
+    overrides = {n: written(n, values_of(n, catalog)[1]) for n in fields_of(situation)}
+    grid = swept({"roofline": ["step"]}, situation | overrides)
+    assert_same(grid, point(situation | overrides))
+
+
+def values_of(name: str, catalog: Catalog) -> tuple[float, float]:
+    """Two values to take: those of the base and twice it, where these are values of the field."""
     here = value_of(name, catalog)
-    values = VALUES.get(name, (here, 2.0 * here))
-    factors = FACTORS.get(name, (0.5, 1.0))
-    scale = f"{name}{schema.SCALE_SUFFIX}"
-    needs = NEEDS.get(name, {})
-
-    grid = swept({name: [written(name, v) for v in values], scale: list(factors)}, needs)
-    assert dict(grid.sizes) == {name: len(values), scale: len(factors)}
-    assert grid[name].values.tolist() == list(values)
-    for value, factor in itertools.product(values, factors):
-        expected = point({**needs, name: written(name, value * factor)})
-        assert_same(grid.sel({name: value, scale: factor}), expected)
-    plain = grid.sel({scale: 1.0})
-    changing = (np.ptp(plain[output].values) > 0.0 for output in plain.data_vars)
-    assert any(changing), f"{name} changes nothing"
-
-    override = {**needs, name: written(name, values[1])}
-    assert_same(swept({"roofline": ["step"]}, override), point(override))
+    return VALUES.get(name, (here, 2.0 * here))
 
 
 def value_of(name: str, catalog: Catalog) -> float:
@@ -261,7 +320,13 @@ def _swept(folder: Path, axes: dict, overrides: dict) -> xr.Dataset:
     lines = ["catalog = ['catalog.toml']", f"outputs = {outputs}", "[base]"]
     lines += [f"{name} = '{OVERLAY.get(name, 'everything')}'" for name in schema.NAMED]
     lines += [f"{name} = {value}" for name, value in base.items()]
-    lines += ["[axes]", *(f"{name} = {values}" for name, values in axes.items())]
+    lines += ["[axes]", *(f"{name} = {_as_toml(axis)}" for name, axis in axes.items())]
     path = folder / "grid.toml"
     path.write_text("\n".join(lines))
     return jl.sweep(path, overrides=overrides)
+
+
+def _as_toml(axis: list | dict) -> str:
+    if isinstance(axis, list):
+        return str(axis)
+    return "{ " + ", ".join(f"{key} = {_as_toml(value)}" for key, value in axis.items()) + " }"

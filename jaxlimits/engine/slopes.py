@@ -90,14 +90,9 @@ def _blocks(
     fields: Mapping[str, np.ndarray], logs: np.ndarray
 ) -> Sequence[tuple[dict[str, np.ndarray], np.ndarray]]:
     """Cut points into blocks of one size; the last repeats its last point."""
-    padding = -len(logs) % _BLOCK
-    padded = {name: np.pad(value, (0, padding), mode="edge") for name, value in fields.items()}
-    whole = np.pad(logs, ((0, padding), (0, 0)), mode="edge")
-    starts = range(0, len(whole), _BLOCK)
-    return [
-        ({name: value[at : at + _BLOCK] for name, value in padded.items()}, whole[at : at + _BLOCK])
-        for at in starts
-    ]
+    last = len(logs) - 1
+    rows = [np.minimum(np.arange(at, at + _BLOCK), last) for at in range(0, len(logs), _BLOCK)]
+    return [({name: value[row] for name, value in fields.items()}, logs[row]) for row in rows]
 
 
 def _block_slopes(
@@ -109,11 +104,11 @@ def _block_slopes(
     static: Static,
     rules: Rules,
 ) -> tuple[jax.Array, jax.Array]:
+    # As NumPy's arrays: to put each of a hundred fields on the device by itself takes longer than
+    # the program does.
+    values = {name: np.asarray(value, np.float64) for name, value in fields.items()}
     with jax.enable_x64(True):
-        values = {name: jnp.asarray(value, jnp.float64) for name, value in fields.items()}
-        return _slopes(
-            values, jnp.asarray(logs), free=free, names=names, static=static, rules=rules
-        )
+        return _slopes(values, logs, free=free, names=names, static=static, rules=rules)
 
 
 @functools.partial(jax.jit, static_argnames=("free", "names", "static", "rules"))

@@ -1,20 +1,19 @@
 """Derivatives against central finite differences, in double precision."""
 
-import functools
 import math
+from collections.abc import Sequence
 
 import jax
 import numpy as np
 import pytest
 
 from jaxlimits.model.evaluate import evaluate
+from tests.batches import elasticities, gradient_x64
 from tests.helpers import (
     COMBINATIONS,
     NUMBERS,
     Scenario,
-    elasticities,
     evaluate_x64,
-    gradient_x64,
     named_scenario,
 )
 
@@ -130,26 +129,41 @@ POINTS = {
 }
 
 
-@functools.cache
-def _forward():
+ROWS = 3 * len(NUMBERS)
+"""Every array of points has this length, so that each operation is compiled for one."""
+
+
+def along(scenario: Scenario, moves: Sequence[tuple[str, float]]) -> list[tuple[dict, dict]]:
+    """Outputs one step along a field, and their slopes there, for several fields and steps.
+
+    Steps are taken on the leaves: a record refuses values that no user could write.
+    """
+    filled = [*moves, *[moves[0]] * (ROWS - len(moves))]
+    here, unit = scenario.numbers, dict.fromkeys(NUMBERS, 0.0)
+    points = [refilled(scenario, here | {f: here[f] + step}) for f, step in filled]
+    directions = [refilled(scenario, unit | {field: 1.0}) for field, _ in filled]
+    with jax.enable_x64(True):
+        both = _forward(*(jax.tree.map(_column, *rows) for rows in (points, directions)))
+        values, slopes = ({n: np.asarray(a) for n, a in part.items()} for part in both)
+    return [
+        ({n: float(values[n][row]) for n in values}, {n: float(slopes[n][row]) for n in slopes})
+        for row in range(len(moves))
+    ]
+
+
+def _column(*numbers: float) -> np.ndarray:
+    return np.array(numbers, np.float64)
+
+
+@jax.vmap
+def _forward(point: Scenario, direction: Scenario) -> tuple[dict, dict]:
+    """Outputs and slopes, operation by operation: to compile this takes ten times as long."""
+
     def outputs(scenario):
         metrics = evaluate(*scenario)
         return {name: getattr(metrics, name) for name in (*OUTPUTS, *OF_REQUESTS)}
 
-    return jax.jit(lambda point, direction: jax.jvp(outputs, (point,), (direction,)))
-
-
-def along(scenario: Scenario, field: str, step: float) -> tuple[dict[str, float], dict[str, float]]:
-    """Outputs one step along a field, and their slopes there.
-
-    Steps are taken on the leaves: a record refuses values that no user could write.
-    """
-    with jax.enable_x64(True):
-        direction = refilled(scenario, {name: float(name == field) for name in NUMBERS})
-        point = jax.tree.map(lambda x, d: np.float64(x + step * d), scenario, direction)
-        direction = jax.tree.map(np.float64, direction)
-        both = _forward()(point, direction)
-        return tuple({name: float(value) for name, value in part.items()} for part in both)
+    return jax.jvp(outputs, (point,), (direction,))
 
 
 def refilled(scenario: Scenario, numbers: dict[str, float]) -> Scenario:
@@ -157,34 +171,23 @@ def refilled(scenario: Scenario, numbers: dict[str, float]) -> Scenario:
     return jax.tree.unflatten(jax.tree.structure(scenario), [numbers[name] for name in NUMBERS])
 
 
-LONG = ("a request of experts, with a proposing layer",)
-"""Points of which each derivative takes a minute to compile; run with ``-m slow``."""
-
-
-def slopes(scenario: Scenario, field: str) -> dict[str, float]:
-    """Derivative of each output by a field."""
-    return along(scenario, field, 0.0)[1]
-
-
-@pytest.mark.parametrize(
-    ("scenario", "jumps"),
-    [
-        pytest.param(*point, id=name, marks=[pytest.mark.slow] if name in LONG else [])
-        for name, point in POINTS.items()
-    ],
-)
+@pytest.mark.parametrize(("scenario", "jumps"), POINTS.values(), ids=POINTS)
 def test_derivatives_equal_difference_quotients(scenario, jumps):
     gradient = gradient_x64(scenario)
-    for field in NUMBERS.keys() - DISCRETE - jumps:
-        low, high = (-1e-5, 1e-5) if scenario[field] else (0.0, 1e-5)  # nothing lies below zero
+    ends = {f: (-1e-5, 0.0, 1e-5) if scenario[f] else (0.0, 0.0, 1e-5) for f in NUMBERS}
+    moves = [(f, end * (scenario[f] or 1.0)) for f in NUMBERS for end in ends[f]]  # none below zero
+    found = iter(along(scenario, moves))
+    for field, below, here, above in zip(NUMBERS, found, found, found, strict=True):
+        if field in DISCRETE | jumps:
+            continue
+        low, _, high = ends[field]
         step = scenario[field] or 1.0
-        here, slope = along(scenario, field, 0.0)
-        above, below = along(scenario, field, high * step)[0], along(scenario, field, low * step)[0]
+        point, slope = here
         for output in (*OUTPUTS, *(OF_REQUESTS if scenario["input_len"] else ())):
-            quotient = (above[output] - below[output]) / ((high - low) * step)
-            near = pytest.approx(quotient, rel=1e-4, abs=1e-9 * here[output] / step)
+            quotient = (above[0][output] - below[0][output]) / ((high - low) * step)
+            near = pytest.approx(quotient, rel=1e-4, abs=1e-9 * point[output] / step)
             assert slope[output] == near, (output, field)
-        near = pytest.approx(slope["utps"], rel=1e-9, abs=1e-14 * here["utps"] / step)
+        near = pytest.approx(slope["utps"], rel=1e-9, abs=1e-14 * point["utps"] / step)
         assert gradient[field] == near, field
 
 
@@ -208,11 +211,11 @@ def test_bandwidth_moves_a_memory_bound_point_by_its_share_of_the_step():
 def test_touched_experts_grow_by_their_closed_form():
     # d/dt E (1 - (1 - k/E)^t) = -E (1 - k/E)^t ln(1 - k/E), here times t_mem per expert.
     scenario = named_scenario("deepseek-v3", "h200", tp_size=8.0, seq_len=0.0, batch_size=5.0)
-    slope = slopes(scenario, "batch_size")["t_mem"]
+    ((_, slopes),) = along(scenario, [("batch_size", 0.0)])
     growth = -256 * (31 / 32) ** 5 * math.log(31 / 32)
     rate = 8 * scenario["mem_bw"]
     # one expert in 58 layers: 2,554,331,136 B; one row of the embedding: 7168 B
-    assert slope == pytest.approx((growth * 2_554_331_136 + 7168) / rate, rel=1e-12)
+    assert slopes["t_mem"] == pytest.approx((growth * 2_554_331_136 + 7168) / rate, rel=1e-12)
 
 
 @pytest.mark.parametrize("batch_size", [2.0, 9.0, 12.0])
@@ -220,6 +223,6 @@ def test_the_slope_at_a_whole_batch_is_that_between_its_neighbours(batch_size):
     # A whole number of routed tokens is where the bounds of the load imbalance are met exactly.
     sizes = {"tp_size": 16.0, "dp_size": 2.0, "ep_size": 16.0, "batch_size": batch_size}
     scenario = named_scenario("llama4-maverick", "h200", peak_flops=1e12, **sizes)
-    below, here, above = (along(scenario, "batch_size", step) for step in (-0.25, 0.0, 0.25))
+    below, here, above = along(scenario, [("batch_size", step) for step in (-0.25, 0.0, 0.25)])
     secant = (above[0]["t_compute"] - below[0]["t_compute"]) / 0.5
     assert here[1]["t_compute"] == pytest.approx(secant, rel=0.1)

@@ -3,21 +3,15 @@
 import math
 
 import pytest
-from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.metrics import REQUESTED
 from jaxlimits.model.prefill import cached_span, causal_pairs, prefill_operators
-from tests.helpers import (
-    PAPER,
-    Scenario,
-    elasticities,
-    evaluate_x64,
-    gradient_x64,
-    named_scenario,
-)
-from tests.model.test_invariants import LATENCIES, RATES, never_less
+from tests.batches import Slopes
+from tests.helpers import LINK_LATENCIES, PAPER, Scenario, evaluate_x64, named_scenario
+from tests.laws import law
+from tests.model.test_invariants import RATES, never_less
 from tests.strategies import scenarios
 
 PLAIN = {**PAPER, "accounting": "layers"}
@@ -161,43 +155,44 @@ def test_prompts_that_are_prefilled_together_must_fit_together():
     assert math.isnan(too_many)
 
 
-@settings(max_examples=30)
-@given(scenario=scenarios(requested=True), more=st.integers(1, 10_000))
+ROOMY = {"mem_capacity": 1e15}
+"""A memory in which any prompt fits."""
+
+
+@law(max_examples=30, scenario=scenarios(requested=True), more=st.integers(1, 10_000))
 def test_a_longer_prompt_never_shortens_ttft(scenario, more):
-    short = evaluate_x64(*scenario)
-    assume(not math.isnan(short.ttft))
-    long = evaluate_x64(*scenario.but(input_len=scenario["input_len"] + more, mem_capacity=1e15))
+    roomy = scenario.but(**ROOMY)
+    short, long = yield roomy, roomy.but(input_len=scenario["input_len"] + more)
+    assert math.isfinite(short.ttft)
     assert never_less(long.ttft, short.ttft)
     assert never_less(long.request_latency, short.request_latency)
 
 
-@settings(max_examples=30)
-@given(scenario=scenarios(requested=True, pp_size=1.0), parts=st.integers(2, 10))
+@law(max_examples=30, scenario=scenarios(requested=True, pp_size=1.0), parts=st.integers(2, 10))
 def test_smaller_chunks_never_save_time(scenario, parts):
     whole = scenario.but(prefill_chunk=0.0)
     size = max(scenario["input_len"] // parts, 1.0)
-    once, often = evaluate_x64(*whole), evaluate_x64(*whole.but(prefill_chunk=size))
+    once, often = yield whole, whole.but(prefill_chunk=size)
     assert never_less(often.ttft, once.ttft) or math.isnan(once.ttft)
 
 
-@settings(max_examples=30)
-@given(scenario=scenarios(requested=True), more=st.integers(1, 100))
+@law(max_examples=30, scenario=scenarios(requested=True), more=st.integers(1, 100))
 def test_more_calls_never_save_time_or_dollars(scenario, more):
-    one = evaluate_x64(*scenario)
-    several = evaluate_x64(*scenario.but(calls_per_answer=scenario["calls_per_answer"] + more))
-    assume(not math.isnan(one.ttft))
+    roomy = scenario.but(**ROOMY)
+    one, several = yield roomy, roomy.but(calls_per_answer=scenario["calls_per_answer"] + more)
+    assert math.isfinite(one.ttft)
     assert several.ttft == one.ttft
     assert never_less(several.request_latency, one.request_latency)
     assert never_less(one.request_rate, several.request_rate)
     assert never_less(several.dollars_per_request, one.dollars_per_request)
 
 
-@settings(max_examples=10)  # each compiles a program of its own, twice
-@given(scenario=scenarios(requested=True))
-def test_a_request_scales_with_all_rates_and_latencies(scenario):
-    assume(not math.isnan(evaluate_x64(*scenario).ttft))
-    for metric in ("ttft", "request_latency"):
-        shares = elasticities(scenario, [*RATES, *LATENCIES], metric)
-        rates, latencies = shares[: len(RATES)], shares[len(RATES) :]
-        assert sum(latencies) - sum(rates) == pytest.approx(1.0, rel=1e-5)
-        assert all(math.isfinite(slope) for slope in gradient_x64(scenario, metric).values())
+@pytest.mark.parametrize("metric", ["ttft", "request_latency"])
+@law(scenario=scenarios(requested=True))
+def test_a_request_scales_with_all_rates_and_latencies(metric, scenario):
+    roomy = scenario.but(**ROOMY)
+    point, slopes = yield roomy, Slopes(roomy, metric)
+    assert all(math.isfinite(slope) for slope in slopes.values())
+    shares = {n: slopes[n] * roomy[n] / getattr(point, metric) for n in (*RATES, *LINK_LATENCIES)}
+    rates, latencies = (sum(shares[name] for name in names) for names in (RATES, LINK_LATENCIES))
+    assert latencies - rates == pytest.approx(1.0, rel=1e-5)

@@ -2,26 +2,24 @@
 
 import math
 
-import jax
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from jaxlimits.catalog.loader import load_catalog
-from jaxlimits.model.collectives import sync
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.schema import CALIBRATED, FLAGS, OUTPUTS
+from tests.batches import Single, Sync
 from tests.helpers import (
     ALGORITHMS,
     COMBINATIONS,
     ON_TOPOLOGIES,
+    Scenario,
     evaluate_x32,
     evaluate_x64,
     make_scenario,
     named_scenario,
 )
+from tests.laws import Law, hold, law
 from tests.reference import Point, reference, sync_parts
 from tests.strategies import scenarios
 
@@ -30,8 +28,6 @@ CONTINUOUS = [
     for name in quantities(Metrics)
     if name not in {*FLAGS, "batch_capacity", "max_batch_size", "limit_factor"}
 ]
-
-compiled_sync = jax.jit(sync)
 
 
 def assert_same(metrics: Metrics, expected: dict[str, float], *, rel: float = 1e-9) -> None:
@@ -47,62 +43,56 @@ def assert_same(metrics: Metrics, expected: dict[str, float], *, rel: float = 1e
         assert shares[1] == pytest.approx(shares[2], rel=rel)
 
 
+def equals_the_reference(scenario: Scenario, *, rel: float = 1e-9) -> Law:
+    point = yield scenario
+    assert_same(point, reference(scenario.numbers, scenario.switches), rel=rel)
+
+
 @pytest.mark.parametrize("name", COMBINATIONS)
-@given(data=st.data())
-def test_the_model_equals_an_independent_one(name, data):
-    scenario = data.draw(scenarios(combinations=(name,), feasible=None))
-    assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+@law(scenario=lambda name: scenarios(combinations=(name,), feasible=None))
+def test_the_model_equals_an_independent_one(name, scenario):
+    return equals_the_reference(scenario)
 
 
 @pytest.mark.parametrize(
     "name",
     ["default", "engine", "draft", "mtp", "mtp, nominal", "sharded", "sharded on a torus"],
 )
-@settings(max_examples=50)
-@given(data=st.data())
-def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, data):
-    scenario = data.draw(scenarios(combinations=(name,), requested=True, feasible=None))
-    assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+@law(
+    max_examples=50,
+    scenario=lambda name: scenarios(combinations=(name,), requested=True, feasible=None),
+)
+def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, scenario):
+    return equals_the_reference(scenario)
 
 
 @pytest.mark.parametrize("name", ["default", "derived", "draft"])
-@settings(max_examples=25)
-@given(data=st.data())
-def test_the_model_equals_an_independent_one_with_several_tiers(name, data):
-    scenario = data.draw(scenarios(combinations=(name,), tiered=True))
-    expected = reference(scenario.numbers, scenario.switches)
-    assert_same(evaluate_x64(*scenario), expected, rel=1e-6)  # as far as the linear program goes
+@law(max_examples=25, scenario=lambda name: scenarios(combinations=(name,), tiered=True))
+def test_the_model_equals_an_independent_one_with_several_tiers(name, scenario):
+    return equals_the_reference(scenario, rel=1e-6)  # as far as the linear program goes
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS.values(), ids=COMBINATIONS)
-@pytest.mark.parametrize("llm", load_catalog().llms)
-def test_the_model_equals_an_independent_one_on_every_llm_of_the_catalog(llm, combination):
+def test_the_model_equals_an_independent_one_on_every_llm_of_the_catalog(combination):
     sizes = {"tp_size": 8.0, "dp_size": 4.0, "pp_size": 2.0, "batch_size": 3.0}
-    scenario = named_scenario(llm, "h200", **sizes, **combination)
-    if scenario["num_experts"]:
-        scenario = scenario.but(ep_size=16.0)
-    assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+    points = [named_scenario(llm, "h200", **sizes, **combination) for llm in load_catalog().llms]
+    spread = [p.but(ep_size=16.0) if p["num_experts"] else p for p in points]
+    hold(equals_the_reference(point) for point in spread)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@given(data=st.data())
-def test_the_model_equals_an_independent_one_under_every_algorithm(algorithm, data):
-    scenario = data.draw(scenarios(combinations=("default",)))
-    scenario = scenario.but(collective_algorithm=algorithm)
-    assert_same(evaluate_x64(*scenario), reference(scenario.numbers, scenario.switches))
+@law(scenario=scenarios(combinations=("default",)))
+def test_the_model_equals_an_independent_one_under_every_algorithm(algorithm, scenario):
+    return equals_the_reference(scenario.but(collective_algorithm=algorithm))
 
 
 @pytest.mark.parametrize(("topology", "algorithm"), ON_TOPOLOGIES)
-@given(data=st.data())
-def test_synchronisation_equals_an_independent_one_on_every_topology(topology, algorithm, data):
-    scenario = data.draw(scenarios(combinations=("default",)))
+@law(scenario=scenarios(combinations=("default",)))
+def test_synchronisation_equals_an_independent_one_on_every_topology(topology, algorithm, scenario):
     scenario = scenario.but(topology=topology, collective_algorithm=algorithm)
-    with jax.enable_x64(True):
-        records = (scenario.chip, scenario.llm, scenario.deployment)
-        times = compiled_sync(*jax.tree.map(np.float64, records))
-    found = (float(times.total), float(times.latency), float(times.payload))
+    times = yield Sync(scenario)
     expected = sync_parts(Point(scenario.numbers, scenario.switches))
-    assert found == pytest.approx(expected, rel=1e-9)
+    assert (times.total, times.latency, times.payload) == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_reference_names_every_metric_of_the_limit():
@@ -116,9 +106,9 @@ def tie_distance(exact: Metrics) -> float:
     return times[2] / max(times[1], 1e-300) - 1.0 if exact.feasible else math.inf
 
 
-@given(scenario=scenarios(feasible=None))
+@law(scenario=scenarios(feasible=None))
 def test_single_precision_is_within_1e_5_of_double(scenario):
-    single, double = evaluate_x32(*scenario), evaluate_x64(*scenario)
+    single, double = yield Single(scenario), scenario
     if tie_distance(double) > 1e-5:
         assert single.limit == double.limit
     assert single.feasible == double.feasible  # the scenarios keep 1 % away from this boundary
@@ -128,11 +118,11 @@ def test_single_precision_is_within_1e_5_of_double(scenario):
     assert single.limit_factor == pytest.approx(double.limit_factor, rel=1e-5)
 
 
-@given(scenario=scenarios())
+@law(scenario=scenarios())
 def test_the_largest_batch_in_single_precision_is_right_to_1e_6_of_the_memory(scenario):
     # The room beside the weights is a difference: where the weights nearly fill the memory, its
     # error is a share of the memory, not of the room.
-    single, double = evaluate_x32(*scenario), evaluate_x64(*scenario)
+    single, double = yield Single(scenario), scenario
     if not math.isfinite(double.max_batch_size):
         assert single.max_batch_size == double.max_batch_size
         return

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.speculation import mean_layer, tokens_per_step
-from tests.helpers import evaluate_x64, gradient_x64, named_scenario
+from tests.batches import Slopes
+from tests.helpers import evaluate_x64, named_scenario
+from tests.laws import law
 from tests.model.test_invariants import never_less
 from tests.strategies import scenarios
 
@@ -87,24 +88,28 @@ def test_a_mean_layer_has_every_kind_of_layer_in_its_share():
 
 
 @pytest.mark.parametrize("combination", ["draft", "mtp"])
-@settings(max_examples=30)
-@given(data=st.data())
-def test_a_draft_that_is_never_accepted_is_never_faster_than_none(combination, data):
-    scenario = data.draw(scenarios(combinations=(combination,), feasible=None, acceptance=0.0))
-    none = evaluate_x64(*scenario.but(speculation="off"))
-    point = evaluate_x64(*scenario)
+@law(
+    max_examples=30,
+    scenario=lambda combination: scenarios(
+        combinations=(combination,), feasible=None, acceptance=0.0
+    ),
+)
+def test_a_draft_that_is_never_accepted_is_never_faster_than_none(combination, scenario):
+    none, point = yield scenario.but(speculation="off"), scenario
     assert never_less(none.utps, point.utps)
     assert never_less(point.weight_bytes, none.weight_bytes)
     assert never_less(none.max_batch_size, point.max_batch_size)
 
 
 @pytest.mark.parametrize("combination", ["draft", "mtp"])
-@settings(max_examples=30)
-@given(data=st.data(), more=st.floats(0.0, 1.0))
-def test_more_acceptance_never_slows_a_user(combination, data, more):
-    scenario = data.draw(scenarios(combinations=(combination,)))
+@law(
+    max_examples=30,
+    scenario=lambda combination: scenarios(combinations=(combination,)),
+    more=st.floats(0.0, 1.0),
+)
+def test_more_acceptance_never_slows_a_user(combination, scenario, more):
     higher = scenario["acceptance"] + more * (1.0 - scenario["acceptance"])
-    low, high = evaluate_x64(*scenario), evaluate_x64(*scenario.but(acceptance=higher))
+    low, high = yield scenario, scenario.but(acceptance=higher)
     assert never_less(high.utps, low.utps)
     assert high.t_step == low.t_step
     bound = (scenario["draft_length"] + 1.0) / high.t_step
@@ -112,11 +117,10 @@ def test_more_acceptance_never_slows_a_user(combination, data, more):
 
 
 @pytest.mark.parametrize("combination", ["draft", "mtp"])
-@settings(max_examples=30)
-@given(data=st.data())
-def test_slopes_by_acceptance_are_finite(combination, data):
-    scenario = data.draw(scenarios(combinations=(combination,)))
-    assert all(math.isfinite(slope) for slope in gradient_x64(scenario).values())
+@law(max_examples=30, scenario=lambda combination: scenarios(combinations=(combination,)))
+def test_slopes_by_acceptance_are_finite(combination, scenario):
+    slopes = yield Slopes(scenario)
+    assert all(math.isfinite(slope) for slope in slopes.values())
 
 
 def test_a_draft_that_is_not_given_is_refused():

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxlimits.model.tiers import Data, Tier, remaining_traffic, streaming_time, traffic_lines
-from tests.helpers import evaluate_x64, gradient_x64, named_scenario
+from tests.batches import Slopes, gradient_x64
+from tests.helpers import evaluate_x64, named_scenario
+from tests.laws import law
 from tests.model.test_invariants import never_less
 from tests.reference import placement_time
 from tests.strategies import logs, scenarios
@@ -92,37 +94,34 @@ def test_capacity_zero_is_no_tier_at_all():
         assert getattr(evaluate_x64(*scenario), name) == same or math.isnan(same)
 
 
-@settings(max_examples=30)
-@given(scenario=scenarios(tiered=True), factor=st.floats(1.0, 100.0))
+@law(max_examples=30, scenario=scenarios(tiered=True), factor=st.floats(1.0, 100.0))
 def test_more_of_a_tier_never_hurts(scenario, factor):
-    here = evaluate_x64(*scenario)
-    for name in ("sram_capacity", "sram_bw", "lpddr_capacity", "lpddr_bw", "mem_bw"):
-        more = evaluate_x64(*scenario.scaled(factor, [name]))
+    names = ("sram_capacity", "sram_bw", "lpddr_capacity", "lpddr_bw", "mem_bw")
+    here, *each = yield [scenario, *(scenario.scaled(factor, [name]) for name in names)]
+    for name, more in zip(names, each, strict=True):
         assert more.utps >= here.utps * (1.0 - 1e-9), name
         assert never_less(more.max_batch_size, here.max_batch_size)
 
 
-@settings(max_examples=30)
-@given(scenario=scenarios(tiered=True))
+@law(max_examples=30, scenario=scenarios(tiered=True))
 def test_tiers_in_turn_are_never_faster_than_at_once(scenario):
-    once = evaluate_x64(*scenario.but(memory_tiers="overlap"))
-    turn = evaluate_x64(*scenario.but(memory_tiers="add"))
+    once, turn = yield scenario.but(memory_tiers="overlap"), scenario.but(memory_tiers="add")
     assert turn.t_mem >= once.t_mem * (1.0 - 1e-9)
 
 
-@settings(max_examples=10)  # each compiles a gradient of its own
-@given(scenario=scenarios(tiered=True))
+@law(scenario=scenarios(tiered=True))
 def test_slopes_with_tiers_are_finite(scenario):
-    assert all(math.isfinite(slope) for slope in gradient_x64(scenario).values())
+    slopes = yield Slopes(scenario)
+    assert all(math.isfinite(slope) for slope in slopes.values())
 
 
 @pytest.mark.parametrize("tiers", ["overlap", "add"])
 def test_slopes_by_a_tier_are_difference_quotients(tiers):
     scenario = named_scenario("deepseek-v3", "h200", tp_size=8.0, batch_size=8.0, **HIERARCHY)
     point = scenario.but(memory_tiers=tiers)
-    slopes = gradient_x64(point)
+    slopes, here = gradient_x64(point), evaluate_x64(*point)
     for name in ("sram_capacity", "sram_bw", "mem_bw", "mem_capacity", "lpddr_bw"):
         ends = [evaluate_x64(*point.scaled(1.0 + h, [name])).utps for h in (1e-6, -1e-6)]
         quotient = (ends[0] - ends[1]) / (2e-6 * point[name])
-        size = 1e-6 * evaluate_x64(*point).utps / point[name]
+        size = 1e-6 * here.utps / point[name]
         assert slopes[name] == pytest.approx(quotient, rel=1e-5, abs=size), (tiers, name)

@@ -1,18 +1,25 @@
 """Every numeric field of every record as a solver's unknown, by one mechanism."""
 
+import dataclasses
+import functools
 import math
 
+import numpy as np
 import pytest
 
 import jaxlimits as jl
 from jaxlimits import schema
-from jaxlimits.grid.requirements import METRICS
+from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.grid.axes import Axis
+from jaxlimits.grid.file import RequirementTable
+from jaxlimits.grid.requirements import METRICS, read_requirement
+from jaxlimits.grid.scenario import PROMISES
+from jaxlimits.points.named_point import point_scenario
 from tests.test_every_field import (
     BASE,
     ENTRIES,
     NEEDS,
     OVERLAY,
-    TESTED,
     value_of,
     written,
 )
@@ -33,11 +40,11 @@ THRESHOLDS = {"library_bytes": 1024.0, "one_shot_bytes": 4096.0}
 # are as far apart as one row of four.
 THRESHOLDS |= {"scale_up_size": 7.0, "mesh_rows": 4.0}
 
-# Each field is a program of its own: the ordinary suite compiles every third, `-m slow` the others.
-FIELDS = [
-    pytest.param(name, marks=[pytest.mark.slow] if place % 3 else [])
-    for place, name in enumerate(TESTED)
-]
+SWITCHED = {
+    name: {k: v for k, v in NEEDS.get(name, {}).items() if k in schema.SWITCHES}
+    for name in schema.FIELDS
+}
+"""Switches under which each field counts."""
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +59,70 @@ def evaluated(catalog, **settings):
     return jl.evaluate("everything", "everything", catalog=catalog, x64=True, **point)
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_a_field_is_found_from_a_metric_that_depends_on_it(name, catalog):
+@pytest.fixture(scope="module")
+def ends(catalog):
+    """Metrics at both values of each field, those of one choice of switches from one program."""
+
+    @functools.cache
+    def under(switches):
+        names = [name for name in schema.FIELDS if SWITCHED[name] == dict(switches)]
+        points = [
+            point_scenario("everything", "everything", settings, catalog=catalog, where="test")
+            for name in names
+            for settings in ends_of(name, catalog)
+        ]
+        columns = {key: np.array([point.base[key] for point in points]) for key in points[0].base}
+        axis = Axis(name="point", values=tuple(map(float, range(len(points)))), linked={})
+        together = dataclasses.replace(points[0], base={}, axes=(axis,), columns=(columns,))
+        found, _ = collect(make_job(together, outputs=METRICS, precision="float64"))
+        rows = [
+            {metric: found[metric][row].item() for metric in METRICS} for row in range(len(points))
+        ]
+        return dict(zip(names, zip(rows[::2], rows[1::2], strict=True), strict=True))
+
+    return lambda name: under(tuple(SWITCHED[name].items()))[name]
+
+
+def ends_of(name, catalog):
+    """The settings of the points at a field's present value and at the one to find."""
+    settings = {**BASE, **OVERLAY, **NEEDS.get(name, {})}
+    return [settings | {name: written(name, value)} for value in values_of(name, catalog)]
+
+
+def values_of(name, catalog):
     here = value_of(name, catalog)
-    other, wanted = VALUES.get(name, (here, 2.0 * here))
-    needs = NEEDS.get(name, {})
-    now = evaluated(catalog, **{**needs, name: written(name, other)})
-    there = evaluated(catalog, **{**needs, name: written(name, wanted)})
+    return VALUES.get(name, (here, 2.0 * here))
+
+
+def kind_of_search(name):
+    """What the search for a field depends on: where it looks, and which parts of the model run."""
+    table = RequirementTable.model_validate({"for": name, "of": "utps", "at_least": "1 token/s"})
+    asked = read_requirement("value", table, where="test")
+    promised = [flag for flag, (names, _) in PROMISES.items() if name in names]
+    search = (len(asked.candidates), asked.is_whole, asked.is_constrained)
+    return (*search, *promised, *SWITCHED[name].items())
+
+
+def by_kind():
+    """Every field; each is a program of its own, and one of a kind is not slow."""
+    seen = set()
+    for name in schema.FIELDS:
+        kind = kind_of_search(name)
+        yield pytest.param(name, marks=[pytest.mark.slow] if kind in seen else [])
+        seen.add(kind)
+
+
+@pytest.mark.parametrize("name", [*by_kind()])
+def test_a_field_is_found_from_a_metric_that_depends_on_it(name, ends, catalog):
+    (other, wanted), needs = values_of(name, catalog), NEEDS.get(name, {})
+    now, there = ends(name)
     changes = {
-        metric: abs(getattr(there, metric) / getattr(now, metric) - 1.0)
+        metric: abs(there[metric] / now[metric] - 1.0)
         for metric in METRICS
-        if metric not in {"max_batch_size", "limit_factor"} and getattr(now, metric)
+        if metric not in {"max_batch_size", "limit_factor"} and now[metric]
     }
     metric = max(changes, key=lambda key: 0.0 if math.isnan(changes[key]) else changes[key])
-    target = getattr(there, metric)
+    target = there[metric]
     settings = {**BASE, **OVERLAY, **needs}
     if name in ("sram_bw", "lpddr_bw"):  # a tier has some bandwidth
         settings[name] = written(name, other)
