@@ -26,7 +26,6 @@ from jaxlimits.model.fabric import Fabric, measured_all_reduce_time
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operators
 from jaxlimits.model.roofline import compute_time, mem_time
-from jaxlimits.model.volumes import added
 
 FFN_KERNELS = 4.0
 """Norm, gate and up projection, activation, down projection."""
@@ -185,9 +184,10 @@ def kernels_per_step(llm: LLM) -> Scalar:
 
     Counted in vLLM's layers, with quantisation and residual sums fused into their neighbours. Ours.
     """
-    attention = added(
-        jnp.where(getattr(llm, form.field) > 0.0, form.kernels, 0.0) for form in FORMS
-    )
+    usual, *others = FORMS
+    attention = usual.kernels
+    for form in others:
+        attention = jnp.where(getattr(llm, form.field) > 0.0, form.kernels, attention)
     shared = jnp.where(llm.num_shared_experts > 0.0, SHARED_EXPERT_KERNELS, 0.0)
     dense_layers = llm.num_layers - llm.num_moe_layers
     experts = llm.num_moe_layers * (MOE_KERNELS + shared)

@@ -6,6 +6,7 @@ from hypothesis import given
 from jaxlimits.model import heads, weights
 from jaxlimits.model.attention import gqa, mla
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.fields import switches
 from tests.helpers import evaluate_x64, named_scenario
 from tests.strategies import scenarios
 
@@ -175,3 +176,7 @@ def test_nominal_accounting_keeps_both_totals(scenario):
     point = evaluate_x64(*scenario)
     assert point.weight_bytes == pytest.approx(scenario["nominal_params"], rel=1e-9)
     assert point.weight_traffic == pytest.approx(scenario["nominal_active_params"], rel=1e-9)
+
+
+def test_every_accounting_that_can_be_chosen_is_one_that_counts():
+    assert set(weights._ACCOUNTINGS) == set(switches(Deployment)["accounting"].choices)

@@ -1,0 +1,5 @@
+"""The browser that looks at reports."""
+
+from tests.explorer.conftest import browser
+
+__all__ = ["browser"]
