@@ -25,7 +25,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(8 << 30)
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-jax.config.update("jax_compilation_cache_max_size", 8 << 30)
+most = int(os.environ.get("JAX_COMPILATION_CACHE_MAX_SIZE", -1))  # a cache from outside has its own
+jax.config.update("jax_compilation_cache_max_size", most)
 
 MOST_BYTES = 3 << 30
 """Memory of a worker from which on it forgets what it compiled."""

@@ -116,10 +116,8 @@ def predicted(
 
     Parameters
     ----------
-    cases
-        The points.
-    values
-        Every constant, in SI units.
+    cases, values
+        As for :func:`jaxlimits.calibration.fit.predict`.
     fields, covariance
         The fitted constants and their covariance, in SI units.
     spread

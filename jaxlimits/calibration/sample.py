@@ -56,12 +56,8 @@ def take_sample(
 
     Parameters
     ----------
-    measurements
-        The rows.
-    catalog
-        Where their names are looked up.
-    fabrics
-        Names of measured all-reduces by chip; the limit's own collectives for the others.
+    measurements, catalog, fabrics
+        As for :func:`jaxlimits.calibration.cases.make_cases`.
 
     Raises
     ------

@@ -134,14 +134,8 @@ def routed_imbalance(
 
     Parameters
     ----------
-    tokens : Scalar
-        Tokens t in the step [token]; fewer than one counts as one.
-    num_experts : Scalar
-        Routed experts E in the layer [expert]; 0 for a dense layer.
-    experts_per_token : Scalar
-        Distinct experts k that a token is routed to [expert/token]; 0 for a dense layer.
-    ep_size : Scalar
-        Ranks n that share the experts in equal blocks [rank].
+    tokens, num_experts, experts_per_token, ep_size : Scalar
+        As for :func:`touched_imbalance`.
 
     Returns
     -------

@@ -48,7 +48,7 @@ def morris_effects(
     Parameters
     ----------
     function
-        From columns of inputs to columns of metrics.
+        As for :func:`jaxlimits.uncertainties.sobol.sobol_variances`.
     inputs
         Distributions by name; each moves between its 1 % and its 99 % quantile.
     sampling
