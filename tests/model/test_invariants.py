@@ -112,7 +112,8 @@ def test_no_algorithm_beats_the_best_nor_any_the_bare_latency(scenario):
 @law(scenario=scenarios(combinations=("paper",)))
 def test_one_shot_without_a_payload_is_the_papers_constant(scenario):
     empty = {"collective_algorithm": "one-shot", "activation_bits": 1e-300}
-    point, constant = yield scenario.but(**empty), scenario.but(collective_algorithm="constant")
+    other = scenario.but(collective_algorithm="constant")
+    point, constant = yield Plain(scenario.but(**empty)), Plain(other)
     assert point.t_sync == pytest.approx(constant.t_sync, abs=1e-300)
 
 

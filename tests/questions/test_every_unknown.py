@@ -13,7 +13,6 @@ from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.file import RequirementTable
 from jaxlimits.grid.requirements import METRICS, read_requirement
-from jaxlimits.grid.scenario import PROMISES
 from jaxlimits.points.named_point import point_scenario
 from tests.test_every_field import (
     BASE,
@@ -67,7 +66,7 @@ def ends(catalog):
     def under(switches):
         names = [name for name in schema.FIELDS if SWITCHED[name] == dict(switches)]
         points = [
-            point_scenario("everything", "everything", settings, catalog=catalog, where="test")
+            point_scenario("everything", "everything", settings, catalog=catalog)
             for name in names
             for settings in ends_of(name, catalog)
         ]
@@ -98,7 +97,7 @@ def kind_of_search(name):
     """What the search for a field depends on: where it looks, and which parts of the model run."""
     table = RequirementTable.model_validate({"for": name, "of": "utps", "at_least": "1 token/s"})
     asked = read_requirement("value", table, where="test")
-    promised = [flag for flag, (names, _) in PROMISES.items() if name in names]
+    promised = [part for part in schema.OPTIONAL_PARTS if name in schema.part_fields(part)]
     search = (len(asked.candidates), asked.is_whole, asked.is_constrained)
     return (*search, *promised, *SWITCHED[name].items())
 

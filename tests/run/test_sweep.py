@@ -122,43 +122,49 @@ def test_the_order_of_axes_is_the_order_of_dimensions_and_changes_no_value(order
 
 @pytest.fixture
 def traces(monkeypatch):
-    """Count how often the kernel traces the model's entry point."""
+    """Count how often the kernel traces the model."""
     counted = collections.Counter()
-    entry = sensitivity.evaluate
+    entry = sensitivity.step_terms
 
     def counting(*records):
-        counted["evaluate"] += 1
+        counted["model"] += 1
         return entry(*records)
 
-    monkeypatch.setattr(sensitivity, "evaluate", counting)
-    kernel._chunks.clear_cache()
+    monkeypatch.setattr(sensitivity, "step_terms", counting)
+    programs = (kernel._chunks, kernel._few_points)
+    for program in programs:
+        program.clear_cache()
     yield counted
-    kernel._chunks.clear_cache()
+    for program in programs:
+        program.clear_cache()
 
 
 def test_a_sweep_over_any_number_of_axes_takes_one_trace(traces):
     axes = {"llm": ["llama3-8b", "deepseek-v3"], "chip": ["h100", "h200"], "tp_size": [1, 2, 3]}
     sweep_of({**axes, "mem_bw_scale": [1, 2, 4, 8], "seq_len": [1, 2]}, outputs=["utps"])
-    assert traces["evaluate"] == 1
+    assert traces["model"] == 1
 
 
 def test_a_grid_of_the_same_shape_takes_no_further_trace(traces):
     sweep_of({"batch_size": [1, 2, 3]}, outputs=["utps"])
     sweep_of({"batch_size": [4, 5, 6]}, outputs=["utps"], mem_bw="1 TB/s", llm="kimi-k2")
-    assert traces["evaluate"] == 1
+    assert traces["model"] == 1
 
 
 def test_an_axis_over_switches_takes_one_trace_a_choice(traces):
     axes = {"accounting": ["full", "layers", "nominal"], "batch_size": [1, 2], "tp_size": [1, 2]}
     sweep_of(axes, outputs=["utps"])
-    assert traces["evaluate"] == 3
+    assert traces["model"] == 3
 
 
-def test_points_take_one_trace_between_them(traces):
+def test_points_that_use_the_same_parts_take_one_trace_between_them(traces):
     for tp_size in (1, 2, 4):
-        for llm in ("llama3-8b", "deepseek-v3"):
+        for llm in ("llama3-8b", "llama3-70b"):
             point_of(tp_size=tp_size, llm=llm)
-    assert traces["evaluate"] == 1
+    assert traces["model"] == 1
+    for llm in ("deepseek-v3", "kimi-k2"):  # experts are a part that dense models do not use
+        point_of(llm=llm)
+    assert traces["model"] == 2
 
 
 # Switches, links and precision.
