@@ -113,15 +113,12 @@ class Scenario(NamedTuple):
 
     def but(self, **values: float | str) -> "Scenario":
         """Return the scenario with some fields or switches of its records replaced."""
-        changes = {key: {} for key in RECORDS}
+        changes: dict[str, dict[str, float | str]] = {}
         for name, value in values.items():
             key, own = PLACES.get(name, ("deployment", name))
-            changes[key][own] = value
-        records = {
-            key: dataclasses.replace(record, **changes[key])
-            for key, record in self._asdict().items()
-        }
-        return Scenario(**records).as_the_engine_runs_it()
+            changes.setdefault(key, {})[own] = value
+        records = {key: dataclasses.replace(getattr(self, key), **changes[key]) for key in changes}
+        return self._replace(**records).as_the_engine_runs_it()
 
     def as_the_engine_runs_it(self) -> "Scenario":
         """Return the scenario with the terms spared that it does not need."""
@@ -130,7 +127,10 @@ class Scenario(NamedTuple):
             "lpddr_tier": self.chip.lpddr_capacity > 0.0,
             "requests": self.request.input_len > 0.0,
         }
-        return self._replace(deployment=dataclasses.replace(self.deployment, **flags))
+        changed = {k: flag for k, flag in flags.items() if getattr(self.deployment, k) != flag}
+        if not changed:  # records are checked as they are made, which takes most of a draw's time
+            return self
+        return self._replace(deployment=dataclasses.replace(self.deployment, **changed))
 
     def scaled(self, factor: float, names: Iterable[str]) -> "Scenario":
         """Return the scenario with some fields multiplied."""

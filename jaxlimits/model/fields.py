@@ -7,6 +7,7 @@ overrides, the command line, and the attributes of the NetCDF file.
 """
 
 import dataclasses
+import functools
 import inspect
 import math
 from collections.abc import Mapping
@@ -224,6 +225,7 @@ def documented(record: type[_T]) -> type[_T]:
     return record
 
 
+@functools.cache  # asked of every record that is made
 def _infos(record: type) -> list[tuple[str, Quantity | Switch | OptionalPart]]:
     fields = dataclasses.fields(record)
     return [(f.name, f.metadata[_METADATA_KEY]) for f in fields if _METADATA_KEY in f.metadata]
