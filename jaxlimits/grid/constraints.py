@@ -165,10 +165,10 @@ CONSTRAINTS = (
             *("nominal_params", "num_layers", "hidden_size"),
         ),
         holds=_is_no_larger,
+        # Ordered although 0 stands for a total that is not stated: brackets begin at 1.
         says="a draft must not be larger than its model",
         remedy="name a smaller draft, or link the axes of llm and draft",
         needs={"speculation": "draft"},
-        ordered=False,
     ),
     Constraint(
         fields=("ep_size",),
