@@ -119,9 +119,9 @@ for chip in machines.chip.values:
 
 # %%
 assert best.chip.item() == cheapest.idxmin("chip").item()
-assert float(best.utps) >= 50
+assert best.utps.item() >= 50
 assert 1.5 < float(cheapest.sel(chip="h100") / cheapest.min()) < 2.5
-assert np.isclose(float(best.dollars_per_token) * 1e6, float(cheapest.min()), rtol=1e-5)
+assert np.isclose(best.dollars_per_token.item() * 1e6, float(cheapest.min()), rtol=1e-5)
 
 # %% [markdown]
 # ## 3. Does capacity or bandwidth limit a longer context?
