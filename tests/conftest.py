@@ -8,7 +8,32 @@ import tempfile
 import jax
 import psutil
 import pytest
+from beartype.claw import beartype_packages
 from hypothesis import HealthCheck, settings
+
+CHECKED = [
+    "calibration",
+    "catalog",
+    "codesign",
+    "engine",
+    "grid",
+    "model",
+    "points",
+    "questions",
+    "results",
+    "schema",
+    "store",
+    "uncertainties",
+    "units",
+    "values",
+    "web",
+]
+"""Rooms whose functions check the types of their arguments while tests run.
+
+The others name types that only type checkers import.
+"""
+
+beartype_packages([f"jaxlimits.{room}" for room in CHECKED])
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -25,7 +50,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(8 << 30)
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-most = int(os.environ.get("JAX_COMPILATION_CACHE_MAX_SIZE", -1))  # a cache from outside has its own
+# A cache from outside has its own bound, or none.
+most = int(os.environ.get("JAX_COMPILATION_CACHE_MAX_SIZE", "-1"))
 jax.config.update("jax_compilation_cache_max_size", most)
 
 MOST_BYTES = 3 << 30

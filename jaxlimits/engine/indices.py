@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlimits.engine.program import Numbers
+
 
 class SobolIndices(NamedTuple):
     """Shares of a variance, one for each input, and half the width of their confidence intervals.
@@ -136,9 +138,7 @@ _Estimates = tuple[jax.Array, jax.Array, jax.Array | None]
 
 
 @functools.partial(jax.jit, static_argnames="second_order")
-def _sobol(
-    blocks: jax.Array, draws: jax.Array, *, second_order: bool
-) -> tuple[_Estimates, _Estimates]:
+def _sobol(blocks: Numbers, draws: Numbers, *, second_order: bool) -> tuple[_Estimates, _Estimates]:
     """Estimates from all blocks, and their standard deviations over the resamples."""
     blocks = (blocks - jnp.mean(blocks)) / jnp.std(blocks)
     number = blocks.shape[0]
@@ -151,7 +151,7 @@ def _sobol(
     return found, spread
 
 
-def _weighted(blocks: jax.Array, weights: jax.Array, second_order: bool) -> _Estimates:
+def _weighted(blocks: Numbers, weights: jax.Array, second_order: bool) -> _Estimates:
     """Estimates from blocks that count more or less."""
     inputs = (blocks.shape[1] - 2) // (2 if second_order else 1)
     a, b, ab = blocks[:, 0], blocks[:, -1], blocks[:, 1 : inputs + 1]
@@ -170,7 +170,7 @@ def _weighted(blocks: jax.Array, weights: jax.Array, second_order: bool) -> _Est
 
 @jax.jit
 def _effects(
-    shares: jax.Array, values: jax.Array, draws: jax.Array, step: jax.Array
+    shares: Numbers, values: Numbers, draws: Numbers, step: jax.Array | float
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Mean, mean of absolute values, deviation, and spread of the second over the resamples."""
     moves = jnp.sign(jnp.diff(shares, axis=1))

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, jaxpr_as_fun
 
+Numbers = jax.Array | np.ndarray
+"""What a compiled function is given: NumPy arrays outside ``jit``, tracers inside it."""
+
 Values = Mapping[str, jax.Array]
 
 FEW = 1024

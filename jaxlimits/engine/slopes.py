@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlimits.engine.program import trace
+from jaxlimits.engine.program import Numbers, trace
 from jaxlimits.engine.sensitivity import Static, Values, assemble, effective_fields, outputs_at
 from jaxlimits.grid.rules import Rules
 from jaxlimits.model.evaluate import metrics_of, step_terms
@@ -23,6 +23,9 @@ _BLOCK = 512
 
 _LEAST = 1e-300
 """Stands for zero, whose logarithm would end the search: no synchronisation on one chip."""
+
+Given = Mapping[str, Numbers]
+"""Numbers by name, as a compiled function is given them."""
 
 
 def log_slopes(
@@ -82,7 +85,7 @@ def metrics_at(
 
 
 @functools.partial(jax.jit, static_argnames=("names", "static", "rules"))
-def _listed_metrics(values: Values, names: tuple[str, ...], static: Static, rules: Rules) -> Values:
+def _listed_metrics(values: Given, names: tuple[str, ...], static: Static, rules: Rules) -> Values:
     return jax.vmap(lambda at: outputs_at(at, static, names, rules=rules))(values)
 
 
@@ -113,8 +116,8 @@ def _block_slopes(
 
 @functools.partial(jax.jit, static_argnames=("free", "names", "static", "rules"))
 def _slopes(
-    fields: Values,
-    logs: jax.Array,
+    fields: Given,
+    logs: Numbers,
     *,
     free: tuple[str, ...],
     names: tuple[str, ...],
@@ -134,7 +137,9 @@ def _slopes(
         slopes, values = jax.jacfwd(quantities, has_aux=True)(log)
         return values, slopes
 
-    return jax.vmap(point)(fields, logs)
+    return jax.vmap(point)(
+        {name: jnp.asarray(given) for name, given in fields.items()}, jnp.asarray(logs)
+    )
 
 
 def _fitting(values: Values, static: Static, rules: Rules) -> dict[str, Any]:
