@@ -128,12 +128,7 @@ def read_problem(problem: str | Path | None, options: Mapping[str, Any]) -> Prob
         raise InputError("is an empty problem", where=where, remedy=remedy)
     tables = _checked(_merged(_checked(content, where), options), where)
     return ProblemFile(
-        where=where,
-        stem=stem,
-        folder=folder,
-        text=text,
-        options=options,
-        tables=tables,
+        where=where, stem=stem, folder=folder, text=text, options=options, tables=tables
     )
 
 

@@ -125,14 +125,13 @@ def check_anchors(settings: Settings | None = None) -> Iterator[Anchor]:
 def _anchor(
     name: str, unit: str, status: str, stated: float, value: float, holds: bool, remark: str
 ) -> Anchor:
-    verdict = "ok" if holds else "OFF"
     return Anchor(
         name=name,
         unit=unit,
         status=status,
+        verdict="ok" if holds else "OFF",
         stated=stated,
         value=value,
-        verdict=verdict,
         remark=remark,
     )
 

@@ -27,15 +27,8 @@ MEMORY = Operator(tensor_flops=1e15, vector_flops=3e13, weight_traffic=5e12)
 
 
 def chain(attention, experts):
-    return Operators(
-        projections=IDLE,
-        attention=attention,
-        output=IDLE,
-        router=IDLE,
-        experts=experts,
-        ffn=IDLE,
-        lm_head=IDLE,
-    )
+    others = dict.fromkeys(["projections", "output", "router", "ffn", "lm_head"], IDLE)
+    return Operators(attention=attention, experts=experts, **others)
 
 
 @pytest.mark.parametrize(("bits", "rate"), [(16.0, 5e14), (8.0, 1e15), (4.0, 2e15)])

@@ -20,14 +20,8 @@ BASE = {"llm": "qwen3-30b", "chip": "h200", "tp_size": 4}
 OUTPUTS = ("t_step", "utps", "stps", "kv_traffic", "max_batch_size", "feasible", "limit")
 
 # The paper's figures for Llama 3 405B on the HBM3 machine, one user (arXiv:2507.14397, v1).
-UTPS = {
-    (8, 4096): 86,
-    (8, 131072): 80,
-    (32, 4096): 290,
-    (32, 131072): 271,
-    (128, 4096): 776,
-    (128, 131072): 743,
-}
+UTPS = {(8, 4096): 86, (8, 131072): 80, (32, 4096): 290, (32, 131072): 271}
+UTPS |= {(128, 4096): 776, (128, 131072): 743}
 PAPER = {
     "accounting": "layers",
     "mla_weights": "absorbed",
