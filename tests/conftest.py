@@ -5,9 +5,16 @@ import os
 import shutil
 import tempfile
 
+# Tests compile thousands of programs and run each a few times: they are compiled in less time,
+# unless the environment has flags of its own.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+
 import jax
 import psutil
 import pytest
+from beartype import BeartypeConf
 from beartype.claw import beartype_packages
 from hypothesis import HealthCheck, settings
 
@@ -33,7 +40,9 @@ CHECKED = [
 The others name types that only type checkers import.
 """
 
-beartype_packages([f"jaxlimits.{room}" for room in CHECKED])
+beartype_packages(
+    [f"jaxlimits.{room}" for room in CHECKED], conf=BeartypeConf(violation_type=TypeError)
+)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -63,8 +72,8 @@ settings.register_profile(
     max_examples=25,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("ci", settings.get_profile("quick"), derandomize=True, max_examples=100)
-settings.load_profile("ci" if os.environ.get("CI") else "quick")
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=100)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_configure(config):

@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import pytest
 
 from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.engine.program import UNFUSED
@@ -90,6 +91,13 @@ EXTENDED = {
     | {"weight_placement": "sharded", "collective_algorithm": "best", "topology": "torus-3d"},
 }
 """Combinations with a draft or sharded weights, beside those above that have neither."""
+
+
+def slow_but(values: Iterable[Any], *kept: Any) -> list[Any]:
+    """Parameters of a test of which the gate runs a few, and ``-m slow`` the others."""
+    marks = {True: [], False: [pytest.mark.slow]}
+    return [pytest.param(value, marks=marks[value in kept]) for value in values]
+
 
 LINK_LATENCIES = tuple(name for name in LINK_FIELDS if name.endswith("_latency"))
 """Fields that say how long a message is exposed, whatever its payload."""

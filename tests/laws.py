@@ -16,6 +16,7 @@ import inspect
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -50,7 +51,7 @@ def law(
         test.__signature__ = signature.replace(parameters=rest)
         test.__name__, test.__qualname__ = body.__name__, body.__qualname__
         test.__module__ = body.__module__
-        return test
+        return pytest.mark.law(test)
 
     return decorate
 

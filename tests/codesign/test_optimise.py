@@ -13,6 +13,7 @@ from jaxlimits.codesign.problem_file import read_problem, shipped_problems
 from jaxlimits.engine.slopes import log_slopes
 from jaxlimits.grid.rules import Budget, Price, Rules, Term
 from tests.codesign.dense import best_of_grid
+from tests.helpers import slow_but
 
 POINTS = 100_000
 ONE_LIMIT = {"throughput_by_power": {"power": "16 kW"}}
@@ -64,7 +65,7 @@ def problem_of(name):
     return build_problem(read_problem(name, {"budget": budgets} if budgets else {}))
 
 
-@pytest.mark.parametrize("name", shipped_problems())
+@pytest.mark.parametrize("name", slow_but(shipped_problems(), "speed_by_die", "cost_for_speed"))
 def test_the_optimum_is_within_a_thousandth_of_the_best_of_a_grid(name):
     problem = problem_of(name)
     best, num_points = best_of_grid(problem, POINTS)
@@ -118,9 +119,9 @@ def test_at_a_kink_the_optimum_equals_its_closed_form(write):
     ("name", "budget", "limit", "unit"),
     [
         ("speed_by_die", "die_area_at_most", 800.0, "mm^2"),
-        ("throughput_by_power", "power_at_most", 16.0, "kW"),
+        pytest.param("throughput_by_power", "power_at_most", 16.0, "kW", marks=pytest.mark.slow),
         ("cost_for_speed", "die_area_at_most", 850.0, "mm^2"),
-        ("power_for_target", "utps_at_least", 500.0, "token/s"),
+        pytest.param("power_for_target", "utps_at_least", 500.0, "token/s", marks=pytest.mark.slow),
     ],
 )
 def test_a_shadow_price_is_what_another_budget_buys(name, budget, limit, unit):

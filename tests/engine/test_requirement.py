@@ -14,6 +14,7 @@ from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import build_spec, grid_catalog
 from jaxlimits.run.pipeline import spec_job
 from tests.engine.test_sensitivity import POINTS, random_fields
+from tests.helpers import slow_but
 
 PAPER = """
 outputs = ["utps", "t_mem", "t_compute", "t_sync", "weight_traffic", "kv_traffic"]
@@ -92,7 +93,12 @@ def test_the_bandwidth_that_reaches_a_speed_is_its_closed_form():
 
 
 @pytest.mark.parametrize(
-    "field", ["mem_bw", "sync_latency", "weight_bits", "kv_bits", "collectives_per_layer"]
+    "field",
+    slow_but(
+        ["mem_bw", "sync_latency", "weight_bits", "kv_bits", "collectives_per_layer"],
+        "sync_latency",
+        "kv_bits",
+    ),
 )
 def test_a_thousand_solutions_of_a_continuous_unknown_reach_the_target(field):
     found = at_points(random_fields(), require(field, at_least="60 token/s"))

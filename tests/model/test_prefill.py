@@ -9,7 +9,7 @@ from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.metrics import REQUESTED
 from jaxlimits.model.prefill import cached_span, causal_pairs, prefill_operators
 from tests.batches import Slopes
-from tests.helpers import LINK_LATENCIES, PAPER, Scenario, evaluate_x64, named_scenario
+from tests.helpers import LINK_LATENCIES, PAPER, Scenario, evaluate_x64, named_scenario, slow_but
 from tests.laws import law
 from tests.model.test_invariants import RATES, never_less
 from tests.strategies import scenarios
@@ -187,7 +187,7 @@ def test_more_calls_never_save_time_or_dollars(scenario, more):
     assert never_less(several.dollars_per_request, one.dollars_per_request)
 
 
-@pytest.mark.parametrize("metric", ["ttft", "request_latency"])
+@pytest.mark.parametrize("metric", slow_but(["ttft", "request_latency"], "request_latency"))
 @law(scenario=scenarios(requested=True))
 def test_a_request_scales_with_all_rates_and_latencies(metric, scenario):
     roomy = scenario.but(**ROOMY)

@@ -8,7 +8,7 @@ import pytest
 from jaxlimits.model import kv_cache
 from jaxlimits.model.attention import sparse as kind
 from jaxlimits.model.operators import step_operators
-from tests.helpers import COMBINATIONS, evaluate_x64, named_scenario
+from tests.helpers import COMBINATIONS, evaluate_x64, named_scenario, slow_but
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -119,8 +119,11 @@ def test_an_indexer_pays_only_in_long_contexts():
     assert gain(2633.0) < 0.0 < gain(2634.0)
 
 
+LLMS = ["llama3-70b", "gpt-oss-20b", "llama4-scout", "deepseek-v3"]
+
+
 @pytest.mark.parametrize("combination", COMBINATIONS.values(), ids=COMBINATIONS)
-@pytest.mark.parametrize("llm", ["llama3-70b", "gpt-oss-20b", "llama4-scout", "deepseek-v3"])
+@pytest.mark.parametrize("llm", slow_but(LLMS, "gpt-oss-20b", "deepseek-v3"))
 def test_a_model_without_sparse_layers_needs_no_terms_for_them(llm, combination):
     scenario = named_scenario(llm, "h200", tp_size=8.0, **combination)
     spared = dataclasses.replace(scenario.deployment, sparse_attention=False)

@@ -94,12 +94,11 @@ def values_of(name, catalog):
 
 
 def kind_of_search(name):
-    """What the search for a field depends on: where it looks, and which parts of the model run."""
+    """What the search for a field depends on: where it looks, and the optional parts that run."""
     table = RequirementTable.model_validate({"for": name, "of": "utps", "at_least": "1 token/s"})
     asked = read_requirement("value", table, where="test")
     promised = [part for part in schema.OPTIONAL_PARTS if name in schema.part_fields(part)]
-    search = (len(asked.candidates), asked.is_whole, asked.is_constrained)
-    return (*search, *promised, *SWITCHED[name].items())
+    return (len(asked.candidates), asked.is_whole, asked.is_constrained, *promised)
 
 
 def by_kind():

@@ -126,6 +126,7 @@ def test_what_the_user_says_of_memory_stays(monkeypatch):
     assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
 
 
+@pytest.mark.slow
 def test_workers_of_one_machine_compute_on_devices_of_their_own(tmp_path):
     import jaxlimits as jl
 

@@ -11,6 +11,7 @@ from jaxlimits.grid.scenario import bind
 from jaxlimits.run import forecast, pipeline, streamed
 from jaxlimits.run.pipeline import load_grid, spec_job
 from tests.command_line import run, run_anew
+from tests.helpers import slow_but
 
 BASE = """
 [base]
@@ -69,7 +70,7 @@ def assert_within(expected, found, factor):
     assert found / factor <= expected <= found * factor
 
 
-@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("name", slow_but(GRIDS, "both"))
 def test_a_plan_expects_what_a_sweep_then_takes(name):
     command = grid(name)
     plan = run_anew(*command, "--plan", "--json").json

@@ -175,6 +175,7 @@ def alone(folder, sweep):
     return path
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_twice_has_the_same_bits(tmp_path):
     drawn = random.Random(20240)
     moments = [(share, drawn.uniform(0.0, 0.02)) for share in (0.3, 0.8)]

@@ -92,7 +92,7 @@ def grids(draw):
     return {name: draw(AXES[name]) for name in names}
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(axes=grids())
 def test_a_sweep_equals_its_points_for_any_axes_in_any_order(axes):
     swept = sweep_of(axes)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import jaxlimits as jl
+from tests.helpers import slow_but
 
 EVERYTHING = """
 title = "Names, switches, linked fields, elasticities, reductions and requirements in float64"
@@ -81,7 +82,10 @@ def checked(path: Path) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("made", ["smoke", "smoke_sharded", "named", "everything"])
+MADE = ["smoke", "smoke_sharded", "named", "everything"]
+
+
+@pytest.mark.parametrize("made", slow_but(MADE, "smoke_sharded", "everything"))
 def test_a_result_keeps_cf_1_11(made, request):
     found = checked(request.getfixturevalue(made))
     assert found["checks"] > 20

@@ -57,7 +57,10 @@ def test_undominated_equals_brute_force(seed):
         assert kept == brute_force_frontier(points.T)
 
 
-@pytest.mark.parametrize(("limit", "found"), [("room", "points"), ("groups", "groups")])
+@pytest.mark.parametrize(
+    ("limit", "found"),
+    [pytest.param("room", "points", marks=pytest.mark.slow), ("groups", "groups")],
+)
 def test_a_frontier_without_room_is_computed_again_with_more(monkeypatch, limit, found):
     monkeypatch.setattr(frontier, "_GROUP", 8)
     job = job_of("op = 'frontier'\nof = ['utps', 'stps']", memory=3e4)
