@@ -63,8 +63,8 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 most = int(os.environ.get("JAX_COMPILATION_CACHE_MAX_SIZE", "-1"))
 jax.config.update("jax_compilation_cache_max_size", most)
 
-MOST_BYTES = 3 << 30
-"""Memory of a worker from which on it forgets what it compiled."""
+MOST_USED = 75.0
+"""Percent of the machine's memory in use from which on a worker forgets what it compiled."""
 
 settings.register_profile(
     "quick",
@@ -85,7 +85,7 @@ def pytest_configure(config):
 def bounded_memory():
     """Forget programs once they fill memory: thousands of them take gigabytes."""
     yield
-    if psutil.Process().memory_info().rss > MOST_BYTES:
+    if psutil.virtual_memory().percent > MOST_USED:
         jax.clear_caches()
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import panel as pn
 from bokeh.server.auth_provider import NullAuth
+from bokeh.settings import settings
 from tornado.web import HTTPError
 
 from jaxlimits.errors import InputError
@@ -124,6 +125,9 @@ def make_server(
     """
     check_address(address, token)
     logging.getLogger("tornado.access").setLevel(logging.ERROR)  # a refusal is not worth a line
+    # Panel sets where pages load scripts from for as long as it writes one: of tabs that open at
+    # once, the first to end would send the others to the network.
+    settings.resources.set_value("server")
 
     def page() -> Any:
         template = Page(title="jaxlimits explorer", sidebar_width=350, header_background="#123a5a")
