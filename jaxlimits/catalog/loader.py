@@ -1,6 +1,7 @@
 """From catalog entries to the model's records: units parsed, bounds checked."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from jaxlimits.catalog.entries import (
 )
 from jaxlimits.catalog.model_config import is_model_config, read_model_config
 from jaxlimits.catalog.text_files import read_toml
-from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.errors import AnnouncedChipWarning, InputError, unknown_name
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.fabric import Fabric
@@ -111,7 +112,10 @@ class Catalog:
         **place
             ``where`` and ``key`` for the error of an unknown name.
         """
-        values = entry_values(find_entry(self.entries, entry_kind(record), name, **place))
+        entry = find_entry(self.entries, entry_kind(record), name, **place)
+        if entry.is_announced:
+            _warn_of_announced(entry)
+        values = entry_values(entry)
         if record in OVERLAID:
             return values
         return {field: values[own] for own, field in field_names(record).items()}
@@ -177,6 +181,16 @@ def _config_path(name: str, folder: Path, *, where: str) -> Path:
         remedy = "name a config.json, or a model of the catalog"
         raise InputError("no such file", where=where, key="llm", value=name, remedy=remedy)
     return path
+
+
+def _warn_of_announced(entry: Entry) -> None:
+    """Warn once in a process: Python shows a warning of one text and one place no second time."""
+    title = entry.words.get("title", entry.name)
+    message = (
+        f"{entry.name} is announced, not delivered: figures of {title} are its maker's and may "
+        "change"
+    )
+    warnings.warn(message, AnnouncedChipWarning, stacklevel=1)
 
 
 def entry_values(entry: Entry) -> dict[str, float]:
