@@ -10,15 +10,15 @@ from jaxlimits.catalog.entries import Entry
 from jaxlimits.cli.tables import Column, label, number, print_table, text
 
 _HEADING = """\
-Memory bandwidth in TB/s, capacity in GB, dense rates in TFLOP/s at 16, 8 and 4 bits, chips of a
-scale-up domain, watts of a chip with its memory, and with its share of a rated server. What an
-entry does not state is –.
+TB/s and GB of memory; dense TFLOP/s at 16, 8 and 4 bits; chips of a scale-up
+domain; watts of a chip with its memory, and with its share of a rated server.
+What an entry does not state is –.
 """
 
 _COLUMNS: tuple[Column, ...] = (
     label("chip"),
-    *(number("TB/s"), number("GB"), number("16-bit"), number("8-bit"), number("4-bit")),
-    *(number("domain"), number("W"), number("served")),
+    *(number("TB/s"), number("GB"), number("16 b"), number("8 b"), number("4 b")),
+    *(number("domain"), number("W"), number("rated")),
     label("status"),
     text("title"),
 )
@@ -70,7 +70,9 @@ def _stated(raw: Mapping[str, Any], name: str, unit: str) -> float:
 
 
 def _shown(value: float) -> str:
-    """Three digits, none of them cut off before the point."""
+    """Three digits, in five characters: a row has 80."""
     if math.isnan(value):
         return "–"
-    return f"{value:.0f}" if value >= 100.0 else f"{value:.3g}"
+    if value >= 100.0:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if value >= 0.1 else f"{value:.2g}"
