@@ -189,9 +189,7 @@ def unknown_name(
     return InputError(f"unknown {kind} {name!r}", remedy=remedy, **place)
 
 
-def suggestion(
-    name: str, known: Iterable[str], *, aliases: Mapping[str, str] | None = None
-) -> str:
+def suggestion(name: str, known: Iterable[str], *, aliases: Mapping[str, str] | None = None) -> str:
     """Return the nearest known names in words, or all of them where none is near."""
     known = sorted(known)
     meant = {alias.lower(): stands_for for alias, stands_for in (aliases or {}).items()}
