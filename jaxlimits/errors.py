@@ -37,7 +37,7 @@ class InputError(ValueError):
     ...     jl.evaluate("llama3-8b", "h10")
     ... except jl.InputError as error:
     ...     print(error)
-    evaluate: chip: unknown chip 'h10'; did you mean h100?
+    evaluate: chip: unknown chip 'h10'; did you mean h100 or h20?
     """
 
     def __init__(
