@@ -162,14 +162,7 @@ class AnnouncedChipWarning(ResultWarning):
     """
 
 
-def unknown_name(
-    kind: str,
-    name: str,
-    known: Iterable[str],
-    *,
-    aliases: Mapping[str, str] | None = None,
-    **place: str,
-) -> InputError:
+def unknown_name(kind: str, name: str, known: Iterable[str], **place: str) -> InputError:
     """Return the error for a name that is not known, with the nearest ones.
 
     Parameters
@@ -180,17 +173,17 @@ def unknown_name(
         What was given.
     known
         What there is.
-    aliases
-        Other names, each with the one that it stands for.
     **place
         ``where`` and ``key`` of :class:`InputError`.
     """
-    remedy = suggestion(name, known, aliases=aliases)
-    return InputError(f"unknown {kind} {name!r}", remedy=remedy, **place)
+    return InputError(f"unknown {kind} {name!r}", remedy=suggestion(name, known), **place)
 
 
 def suggestion(name: str, known: Iterable[str], *, aliases: Mapping[str, str] | None = None) -> str:
-    """Return the nearest known names in words, or all of them where none is near."""
+    """Return the nearest known names in words, or all of them where none is near.
+
+    ``aliases`` are further names, each with the known one that it stands for.
+    """
     known = sorted(known)
     meant = {alias.lower(): stands_for for alias, stands_for in (aliases or {}).items()}
     meant |= {candidate.lower(): candidate for candidate in known}

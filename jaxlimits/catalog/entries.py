@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxlimits.catalog.text_files import read_toml
-from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.errors import InputError, suggestion, unknown_name
 
 KINDS = ("llms", "chips", "interconnects", "assumptions", "fabrics", "calibrations")
 """Tables of a catalog file."""
@@ -116,7 +116,8 @@ def find_entry(entries: Entries, kind: str, name: str, **place: str) -> Entry:
     if folded(name) in spellings:
         return spellings[folded(name)]
     aliases = {alias: entry.name for entry in known.values() for alias in entry.aliases}
-    raise unknown_name(kind.removesuffix("s"), name, known, aliases=aliases, **place)
+    remedy = suggestion(name, known, aliases=aliases)
+    raise InputError(f"unknown {kind.removesuffix('s')} {name!r}", remedy=remedy, **place)
 
 
 def folded(name: str) -> str:

@@ -2,13 +2,12 @@
 
 import dataclasses
 import math
-import operator
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
+import numpy as np
 
 from jaxlimits.catalog.entries import (
     Entries,
@@ -103,9 +102,9 @@ class Catalog:
         values = self.values("chip", name)
         absent = [field for field in STATED_BY if math.isnan(values[field])]
         record = Chip(**{**values, **dict.fromkeys(absent, 0.0)})
-        # A record takes no NaN from a user: it is put in afterwards.
+        # The record refuses a NaN that somebody writes, and is frozen: this one is put in here.
         for field in absent:
-            record = eqx.tree_at(operator.attrgetter(field), record, float(values[field]))
+            object.__setattr__(record, field, np.float64(math.nan))
         return record
 
     def fabric(self, name: str) -> Fabric:
