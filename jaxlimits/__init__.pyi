@@ -7,6 +7,7 @@ from .calibration.of_tables import compare as compare
 from .catalog.loader import Catalog as Catalog
 from .catalog.loader import load_catalog as load_catalog
 from .codesign.optimise import optimise as optimise
+from .errors import AnnouncedChipWarning as AnnouncedChipWarning
 from .errors import DamagedResultWarning as DamagedResultWarning
 from .errors import InputError as InputError
 from .errors import OtherVersionWarning as OtherVersionWarning

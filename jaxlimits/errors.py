@@ -6,7 +6,7 @@ Messages name parameters of Python in backquotes, as `force=True`, and a selecti
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 
 class InputError(ValueError):
@@ -37,7 +37,7 @@ class InputError(ValueError):
     ...     jl.evaluate("llama3-8b", "h10")
     ... except jl.InputError as error:
     ...     print(error)
-    evaluate: chip: unknown chip 'h10'; did you mean h100?
+    evaluate: chip: unknown chip 'h10'; did you mean h100 or h20?
     """
 
     def __init__(
@@ -149,6 +149,19 @@ class OtherVersionWarning(ResultWarning):
     """
 
 
+class AnnouncedChipWarning(ResultWarning):
+    """A chip that is announced and not delivered: its figures are its maker's, and may change.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import jaxlimits as jl
+    >>> with warnings.catch_warnings():  # we know that nobody can buy it yet
+    ...     warnings.simplefilter("ignore", jl.AnnouncedChipWarning)
+    ...     point = jl.evaluate("llama3-70b", "rubin", tp_size=8)
+    """
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], **place: str) -> InputError:
     """Return the error for a name that is not known, with the nearest ones.
 
@@ -166,13 +179,17 @@ def unknown_name(kind: str, name: str, known: Iterable[str], **place: str) -> In
     return InputError(f"unknown {kind} {name!r}", remedy=suggestion(name, known), **place)
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return the nearest known names in words, or all of them where none is near."""
+def suggestion(name: str, known: Iterable[str], *, aliases: Mapping[str, str] | None = None) -> str:
+    """Return the nearest known names in words, or all of them where none is near.
+
+    ``aliases`` are further names, each with the known one that it stands for.
+    """
     known = sorted(known)
-    folded = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.6)
+    meant = {alias.lower(): stands_for for alias, stands_for in (aliases or {}).items()}
+    meant |= {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), meant, n=3, cutoff=0.6)
     if near:
-        return "did you mean " + " or ".join(folded[candidate] for candidate in near) + "?"
+        return "did you mean " + " or ".join(dict.fromkeys(meant[each] for each in near)) + "?"
     listed = ", ".join(known[:12])
     return f"known: {listed}" + (f" and {len(known) - 12} more" if len(known) > 12 else "")
 

@@ -29,13 +29,33 @@ REQUIRED = ("llm", "chip")
 OVERLAID: Mapping[str, tuple[str, ...]] = {"interconnect": LINK_FIELDS}
 """Names that a user can pick for some fields of another record, in place of that record's own."""
 
-NAMED = (*REQUIRED, "draft", "calibration", "fabric", *OVERLAID)
+INPUTS: Mapping[str, tuple[str, ...]] = {
+    "base_power": ("base_power", "die_area", "power_density", "mem_energy"),
+    "chip_price": ("chip_price", "mem_price"),
+}
+"""What a chip's power and its price follow from, by the field that is NaN where none is stated."""
+
+STATED_BY: Mapping[str, tuple[str, ...]] = {
+    "base_power": ("base_power", "die_area"),
+    "chip_price": ("chip_price",),
+}
+"""Fields of which one states a chip's power, or its price."""
+
+ASSUMED: Mapping[str, tuple[str, ...]] = {
+    "assume": tuple(field for fields in INPUTS.values() for field in fields)
+}
+"""Names that a user can pick for fields that another record's entry does not state."""
+
+PARTIAL: Mapping[str, tuple[str, ...]] = {**OVERLAID, **ASSUMED}
+"""Names that stand for some fields of another record."""
+
+NAMED = (*REQUIRED, "draft", "calibration", "fabric", *PARTIAL)
 """What a user can pick by name; the calibrated overlay is neutral where none is named."""
 
 PREFIXES: Mapping[str, str] = {"draft": "draft_"}
 """Before the names of a record's fields, where another record has fields of the same kind."""
 
-_ENTRIES_OF: Mapping[str, str] = {"draft": "llm"}
+_ENTRIES_OF: Mapping[str, str] = {"draft": "llm", "assume": "assumption"}
 
 
 def entry_kind(record: str) -> str:
@@ -125,6 +145,14 @@ OF_THE_LIMIT = tuple(name for name in OUTPUTS if name not in (*CALIBRATED, *REQU
 
 CONDITIONAL: Mapping[str, tuple[str, ...]] = {"calibration": CALIBRATED, "input_len": REQUESTED}
 """Metrics that say nothing unless a name is set, by that name."""
+
+_POWER = ("power", "energy_per_token", "stps_per_watt")
+_COST = ("cost_rate", "dollars_per_token", "stps_per_dollar", "dollars_per_request")
+RESTS_ON: Mapping[str, tuple[str, ...]] = {
+    "base_power": (*_POWER, *_COST),
+    "chip_price": ("capital_cost", *_COST),
+}
+"""Metrics that are absent where an input of a chip is not stated, by the input."""
 
 FLAGS: Mapping[str, Mapping[str, int]] = {
     "limit": _LIMITS,
@@ -268,6 +296,13 @@ def is_numeric(name: str) -> bool:
 def writable() -> list[str]:
     """Return every name that an axis or an override can have (each field also as a factor)."""
     return [*NAMED, *FIELDS, *SWITCHES]
+
+
+def inputs_of(name: str) -> tuple[str, ...]:
+    """Return which of :data:`INPUTS` a metric, or a sensitivity of one, rests on."""
+    asked = sensitivity(name)
+    metric = name if asked is None else asked.metric
+    return tuple(field for field, metrics in RESTS_ON.items() if metric in metrics)
 
 
 def mantissa_bits(digits: int, precision: str) -> int:

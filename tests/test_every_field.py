@@ -57,6 +57,9 @@ mem_bw = "1 GB/s"
 mem_capacity = "100 MB"
 usable_fraction = 0.5
 base_power = "100 W"
+die_area = "800 mm^2"
+mem_energy = "30 pJ/B"
+chip_price = "30000 USD"
 mem_price = "10 USD/GB"
 [interconnects.everything]
 link_bw = "1 GB/s"
@@ -225,6 +228,10 @@ def swept(folder, catalog):
     return functools.partial(_swept, folder)
 
 
+NAMED = [name for name in schema.NAMED if name not in schema.ASSUMED]
+"""What is named in the base; an assumption would say nothing of a chip that states everything."""
+
+
 def fields_of(situation: dict[str, str]) -> list[str]:
     """The fields that count in a situation and in none before it."""
     first = {
@@ -292,7 +299,7 @@ def value_of(name: str, catalog: Catalog) -> float:
     """The field's value in the base."""
     if name in BASE:
         return float(BASE[name])
-    records = [catalog.values(name, OVERLAY.get(name, "everything")) for name in schema.NAMED]
+    records = [catalog.values(name, OVERLAY.get(name, "everything")) for name in NAMED]
     return functools.reduce(dict.__or__, records, schema.base_defaults())[name]
 
 
@@ -318,7 +325,7 @@ def _swept(folder: Path, axes: dict, overrides: dict) -> xr.Dataset:
     base = {name: value for name, value in BASE.items() if name not in axes}
     outputs = [*OUTPUTS, *(REQUESTED if "input_len" in {*axes, *overrides} else ())]
     lines = ["catalog = ['catalog.toml']", f"outputs = {outputs}", "[base]"]
-    lines += [f"{name} = '{OVERLAY.get(name, 'everything')}'" for name in schema.NAMED]
+    lines += [f"{name} = '{OVERLAY.get(name, 'everything')}'" for name in NAMED]
     lines += [f"{name} = {value}" for name, value in base.items()]
     lines += ["[axes]", *(f"{name} = {_as_toml(axis)}" for name, axis in axes.items())]
     path = folder / "grid.toml"

@@ -44,6 +44,7 @@ def test_no_model_takes_more_than_a_few_lines(llm):
     assert len(repr(CATALOG.llm(llm)).splitlines()) <= 6
 
 
+@pytest.mark.filterwarnings("ignore::jaxlimits.AnnouncedChipWarning")
 @pytest.mark.parametrize("chip", CATALOG.chips)
 def test_a_chip_shows_its_rates_with_units(chip):
     text = repr(CATALOG.chip(chip))

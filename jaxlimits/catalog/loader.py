@@ -1,9 +1,13 @@
 """From catalog entries to the model's records: units parsed, bounds checked."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import math
+import warnings
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from jaxlimits.catalog.entries import (
     Entries,
@@ -14,7 +18,7 @@ from jaxlimits.catalog.entries import (
 )
 from jaxlimits.catalog.model_config import is_model_config, read_model_config
 from jaxlimits.catalog.text_files import read_toml
-from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.errors import AnnouncedChipWarning, InputError, unknown_name
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.fabric import Fabric
@@ -22,8 +26,10 @@ from jaxlimits.model.fields import quantities
 from jaxlimits.model.llm import LLM
 from jaxlimits.schema import (
     FIELDS,
-    OVERLAID,
+    INPUTS,
+    PARTIAL,
     RECORDS,
+    STATED_BY,
     entry_kind,
     field_names,
     record_defaults,
@@ -73,6 +79,11 @@ class Catalog:
         return self.entries["interconnects"]
 
     @property
+    def assumptions(self) -> Mapping[str, Entry]:
+        """Entries of power and price for chips that state none, by name."""
+        return self.entries["assumptions"]
+
+    @property
     def fabrics(self) -> Mapping[str, Entry]:
         """Entries of measured all-reduces by name."""
         return self.entries["fabrics"]
@@ -87,8 +98,14 @@ class Catalog:
         return LLM(**self.values("llm", name))
 
     def chip(self, name: str) -> Chip:
-        """Return a chip's record."""
-        return Chip(**self.values("chip", name))
+        """Return a chip's record; NaN stands where its entry states no power or no price."""
+        values = self.values("chip", name)
+        absent = [field for field in STATED_BY if math.isnan(values[field])]
+        record = Chip(**{**values, **dict.fromkeys(absent, 0.0)})
+        # The record refuses a NaN that somebody writes, and is frozen: this one is put in here.
+        for field in absent:
+            object.__setattr__(record, field, np.float64(math.nan))
+        return record
 
     def fabric(self, name: str) -> Fabric:
         """Return the record of a chip's measured all-reduces."""
@@ -98,21 +115,38 @@ class Catalog:
         """Return the record of an engine's fitted constants."""
         return Calibration(**self.values("calibration", name))
 
-    def values(self, record: str, name: str, **place: str) -> dict[str, float]:
+    def values(
+        self,
+        record: str,
+        name: str,
+        *,
+        beside: Collection[str] = (),
+        assume: str | None = None,
+        **place: str,
+    ) -> dict[str, float]:
         """Return every numeric field of a named record in SI units; those that it states of a part.
 
         Parameters
         ----------
         record
             ``"llm"``, ``"chip"``, ``"fabric"``, ``"calibration"``; ``"draft"``: an LLM whose fields
-            have other names; or ``"interconnect"``, which is a part of a chip.
+            have other names; or ``"interconnect"`` and ``"assume"``, which are parts of a chip.
         name
             Name of the entry.
+        beside
+            Fields that are set beside the entry: a chip whose price is set needs to state none.
+        assume
+            Assumption whose power and price a chip has that states none.
         **place
             ``where`` and ``key`` for the error of an unknown name.
         """
-        values = entry_values(find_entry(self.entries, entry_kind(record), name, **place))
-        if record in OVERLAID:
+        entry = find_entry(self.entries, entry_kind(record), name, **place)
+        if entry.is_announced:
+            _warn_of_announced(entry)
+        known = {**place, "key": "assume"}
+        assumed = {} if assume is None else self.values("assume", assume, **known)
+        values = entry_values(entry, beside=beside, assumed=assumed)
+        if record in PARTIAL:
             return values
         return {field: values[own] for own, field in field_names(record).items()}
 
@@ -179,10 +213,39 @@ def _config_path(name: str, folder: Path, *, where: str) -> Path:
     return path
 
 
-def entry_values(entry: Entry) -> dict[str, float]:
+_told: set[str] = set()
+"""Warnings that were given: Python's own memory of them is lost whenever anybody sets a filter."""
+
+
+def _warn_of_announced(entry: Entry) -> None:
+    """Warn once in a process."""
+    title = entry.words.get("title", entry.name)
+    message = (
+        f"{entry.name} is announced, not delivered: figures of {title} are its maker's and may "
+        "change"
+    )
+    if message not in _told:
+        warnings.warn(message, AnnouncedChipWarning, stacklevel=2)
+        _told.add(message)
+
+
+def entry_values(
+    entry: Entry,
+    *,
+    beside: Collection[str] = (),
+    assumed: Mapping[str, float] | None = None,
+) -> dict[str, float]:
     """Return every numeric field of an entry's record in SI units, defaults filled in.
 
-    An interconnect has the fields that it states and no others.
+    An interconnect and an assumption have the fields that they state and no others. A chip that
+    states no power or no price has NaN there.
+
+    Parameters
+    ----------
+    entry
+        The entry.
+    beside, assumed
+        For a chip: fields that are set beside it, and the power and price of one that states none.
 
     Raises
     ------
@@ -190,8 +253,9 @@ def entry_values(entry: Entry) -> dict[str, float]:
         An unknown field, a missing required one, or a value that the field cannot take.
     """
     record = entry.kind.removesuffix("s")
-    partial = record in OVERLAID
-    named = OVERLAID[record] if partial else quantities(RECORDS[record])
+    parts = {entry_kind(part): fields for part, fields in PARTIAL.items()}
+    partial = entry.kind in parts
+    named = parts[entry.kind] if partial else quantities(RECORDS[record])
     fields = {name: FIELDS[name] for name in named}
     key = f"{entry.kind}.{entry.name}"
     given: dict[str, float] = {}
@@ -203,12 +267,29 @@ def entry_values(entry: Entry) -> dict[str, float]:
         return given
     if record == "chip" and "peak_flops" in given:
         given.setdefault("peak_vector_flops", VECTOR_SHARE * given["peak_flops"])
-    values = {**record_defaults(record), **given}
+    defaults = record_defaults(record)
+    if record == "chip":
+        defaults |= _power_and_price({*given, *beside}, assumed or {})
+    values = {**defaults, **given}
     missing = [name for name in fields if name not in values]
     if missing:
         problem = f"lacks {', '.join(missing)}"
         raise InputError(problem, where=entry.origin, key=key, remedy="state each of them")
     return {name: values[name] for name in fields}
+
+
+def _power_and_price(stated: Collection[str], assumed: Mapping[str, float]) -> dict[str, float]:
+    """What a chip's power and price are by default, where only some of their fields are stated.
+
+    Power is stated whole, as ``base_power``, or follows from the die: memory then has its own.
+    """
+    lacking = [lead for lead, any_of in STATED_BY.items() if not {*any_of} & {*stated}]
+    taken = {
+        field: assumed[field] for lead in lacking for field in INPUTS[lead] if field in assumed
+    }
+    whole = {} if "die_area" in {*stated, *taken} else {"die_area": 0.0, "mem_energy": 0.0}
+    absent = [lead for lead in lacking if not {*STATED_BY[lead]} & taken.keys()]
+    return whole | taken | dict.fromkeys(absent, math.nan)
 
 
 def record_values(record: LLM | Chip) -> dict[str, float]:

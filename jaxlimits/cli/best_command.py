@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jaxlimits.cli import completion
-from jaxlimits.cli.options import AsJson, Catalogs, Settings, overrides_of, print_json
+from jaxlimits.cli.options import AsJson, Assume, Catalogs, Settings, overrides_of, print_json
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import number, print_table, unit_in_title
 
@@ -51,6 +51,7 @@ def best(
         float, typer.Option(help="With --frontier: how far from the target to look, as a factor.")
     ] = 2.0,
     overrides: Settings = None,
+    assume: Assume = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,7 +61,7 @@ def best(
     from jaxlimits.questions.labelled_points import list_points
     from jaxlimits.questions.question import ask
 
-    asked = {"overrides": overrides_of(overrides), "catalog": tuple(catalogs or [])}
+    asked = {"overrides": overrides_of(overrides, assume), "catalog": tuple(catalogs or [])}
     with placed("best"):
         question = ask(
             maximise=maximise, minimise=minimise, where=where or (), count=count, also=also or ()

@@ -7,6 +7,7 @@ import typer
 
 from jaxlimits.catalog.entries import (
     KINDS,
+    STATUSES,
     Entries,
     Entry,
     collect_entries,
@@ -16,6 +17,7 @@ from jaxlimits.catalog.entries import (
 from jaxlimits.catalog.model_config import is_model_config, read_model_config
 from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.cli import completion
+from jaxlimits.cli.chip_table import show_chips
 from jaxlimits.cli.options import AsJson, Catalogs, print_json
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import label, print_table, text
@@ -44,6 +46,8 @@ def catalog(
         _show_entry(_found(entries, kind, name), as_json=as_json)
     elif as_json:
         print_json({k: list(entries[k]) for k in KINDS if kind in (None, k)})
+    elif kind == "chips":
+        show_chips(entries["chips"].values())
     else:
         for each in KINDS:
             if kind in (None, each):
@@ -69,12 +73,15 @@ def _show_list(kind: str, entries: Entries) -> None:
 
 def _show_entry(entry: Entry, *, as_json: bool) -> None:
     if as_json:
-        print_json(
-            {"name": entry.name, **entry.words, "origin": entry.origin, **entry.raw, **_fit(entry)}
-        )
+        about = {"name": entry.name, **entry.words, "aliases": entry.aliases}
+        print_json({**about, "origin": entry.origin, **entry.raw, **_fit(entry)})
         return
     typer.echo(f"{entry.name}: {entry.words.get('title', '')}")
     said = [(word, entry.words[word]) for word in ("source", "note") if word in entry.words]
+    if status := entry.words.get("status"):
+        said.append(("status", f"{status}: {STATUSES[status]}"))
+    if entry.aliases:
+        said.append(("aliases", ", ".join(entry.aliases)))
     stated = [(field, str(value)) for field, value in entry.raw.items()]
     print_table((label(), text()), [*said, *stated], indent=2)
     if entry.fit:

@@ -17,6 +17,11 @@ def chips(incomplete: str) -> list[str]:
     return _entries("chips", incomplete)
 
 
+def assumptions(incomplete: str) -> list[str]:
+    """Assumptions that begin so."""
+    return _entries("assumptions", incomplete)
+
+
 def kinds(incomplete: str) -> list[str]:
     """Kinds of entries that begin so."""
     from jaxlimits.catalog.entries import KINDS

@@ -65,7 +65,9 @@ def _variable(variable: "xr.DataArray") -> dict[str, Any]:
     unit = variable.attrs.get("si_unit", "code")
     meaning = variable.attrs.get("long_name", "")
     flags = variable.attrs.get("flag_meanings", "")
-    return {"unit": unit, "meaning": f"{meaning}: {flags}" if flags else meaning}
+    absent = variable.attrs.get("absent", "")
+    told = f"{meaning}: {flags}" if flags else meaning
+    return {"unit": unit, "meaning": f"{told} (absent for some: {absent})" if absent else told}
 
 
 def _print_facts(facts: dict[str, Any], incomplete: str) -> None:

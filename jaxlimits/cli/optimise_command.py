@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxlimits.cli.options import AsJson, Catalogs, Force, Settings, overrides_of, print_json
+from jaxlimits.cli.options import (
+    AsJson,
+    Assume,
+    Catalogs,
+    Force,
+    Settings,
+    overrides_of,
+    print_json,
+)
 from jaxlimits.cli.pairs import pairs
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import Row, label, number, print_table, text, unit_in_title
@@ -30,6 +38,7 @@ def optimise(
         typer.Option("-o", "--output", help="The NetCDF file to write; by default none."),
     ] = None,
     overrides: Settings = None,
+    assume: Assume = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,7 +87,7 @@ def optimise(
     dataset = run(
         problem,
         output,
-        base=overrides_of(overrides),
+        base=overrides_of(overrides, assume),
         vary={
             n: _range(text)
             for n, text in pairs(vary, "--vary", example="mem_bw='1 TB/s..20 TB/s'").items()

@@ -29,6 +29,15 @@ Settings = Annotated[
         autocompletion=completion.fields,
     ),
 ]
+Assume = Annotated[
+    str | None,
+    typer.Option(
+        "--assume",
+        metavar="PRESET",
+        help="Give a chip that states no power or no price those of an assumption, as gpu.",
+        autocompletion=completion.assumptions,
+    ),
+]
 Model = Annotated[
     str,
     typer.Option(
@@ -55,15 +64,22 @@ X64 = Annotated[bool, typer.Option("--x64", help="Compute in double precision (f
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 
 
-def overrides_of(given: list[str] | None) -> dict[str, str]:
-    """Return what ``--set`` gives, by the name of the field.
+def overrides_of(given: list[str] | None, assume: str | None = None) -> dict[str, str]:
+    """Return what ``--set`` and ``--assume`` give, by the name of the field.
 
     Raises
     ------
     InputError
         A text that is not ``name=value``, a name that is set twice.
     """
-    return pairs(given, "--set", example="mem_bw='8 TB/s'")
+    fixed = pairs(given, "--set", example="mem_bw='8 TB/s'")
+    if assume is None:
+        return fixed
+    if "assume" in fixed:
+        from jaxlimits.errors import InputError
+
+        raise InputError("is set twice, by its option and by --set", where="--set", key="assume")
+    return {**fixed, "assume": assume}
 
 
 def point_values(

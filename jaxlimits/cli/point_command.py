@@ -1,14 +1,16 @@
 """``jaxlimits point``: one point as a readable table."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import typer
 
+from jaxlimits.cli.flags import in_flags
 from jaxlimits.cli.options import (
     X64,
     AsJson,
+    Assume,
     BatchSize,
     Catalogs,
     DpSize,
@@ -58,6 +60,7 @@ def point(
     batch_size: BatchSize = None,
     seq_len: SeqLen = None,
     overrides: Settings = None,
+    assume: Assume = None,
     catalogs: Catalogs = None,
     x64: X64 = False,
     as_json: AsJson = False,
@@ -65,7 +68,7 @@ def point(
     """Evaluate one point: where the time goes, what the limit is, how full the memory is."""
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.errors import placed
-    from jaxlimits.points.named_point import evaluate
+    from jaxlimits.points.named_point import evaluate, point_scenario
 
     sizes = {
         "tp_size": tp_size,
@@ -74,22 +77,26 @@ def point(
         "dp_size": dp_size,
         "batch_size": batch_size,
         "seq_len": seq_len,
+        "assume": assume,
     }
     values = point_values(sizes, overrides, where="point")
     found = load_catalog(*(catalogs or []))
     with placed("point"):
         metrics = evaluate(llm, chip, catalog=found, x64=x64, **values)
+        scenario = point_scenario(llm, chip, values, catalog=found)
+    told = {name: scenario.why_absent(name) for name in vars(metrics)}
+    absent = {name: in_flags(why, {"assume": "--assume"}) for name, why in told.items() if why}
     if as_json:
         asked = {"llm": llm, "chip": chip, **values}
         limits = {"limit": _limit(metrics), "next_limit": _limit(metrics, "next_limit")}
-        print_json({"point": asked, **vars(metrics), **limits})
+        print_json({"point": asked, **vars(metrics), **limits, "absent": absent})
         return
     settings_text = "".join(f"  {name}={value}" for name, value in values.items())
     typer.echo(f"{llm} on {chip}{settings_text}\n")
-    _print_table(metrics)
+    _print_table(metrics, absent)
 
 
-def _print_table(metrics: "Metrics") -> None:
+def _print_table(metrics: "Metrics", absent: Mapping[str, str]) -> None:
     from jaxlimits.model.metrics import REQUESTED
     from jaxlimits.schema import CALIBRATED
 
@@ -106,10 +113,10 @@ def _print_table(metrics: "Metrics") -> None:
             row
             for title, names in told.items()
             if _is_told(names, metrics)
-            for row in _group(title, names, metrics)
+            for row in _group(title, names, metrics, absent)
         ),
         *_shares(metrics),
-        *(row for title, names in _GROUPS.items() for row in _group(title, names, metrics)),
+        *(row for title, names in _GROUPS.items() for row in _group(title, names, metrics, absent)),
     ]
     print_table((label(), number(), text()), _parted(rows), indent=2)
 
@@ -135,13 +142,22 @@ def _shares(metrics: "Metrics") -> Iterator[Row]:
             yield name, f"{share:.1%}", _bar(share)
 
 
-def _group(title: str, names: Iterable[str], metrics: "Metrics") -> Iterator[Row]:
+def _group(
+    title: str, names: Iterable[str], metrics: "Metrics", absent: Mapping[str, str]
+) -> Iterator[Row]:
+    """Rows of some metrics; those that are absent for lack of an input, with what is lacking."""
     from jaxlimits.schema import OUTPUTS
     from jaxlimits.units import show
 
     yield title
+    reasons: dict[str, list[str]] = {}
     for name in names:
-        yield name, show(getattr(metrics, name), OUTPUTS[name].unit), OUTPUTS[name].meaning
+        if name in absent:
+            reasons.setdefault(absent[name], []).append(name)
+        else:
+            yield name, show(getattr(metrics, name), OUTPUTS[name].unit), OUTPUTS[name].meaning
+    for why, lacking in reasons.items():
+        yield f"  absent: {', '.join(lacking)}: {why}"
 
 
 def _is_told(names: Iterable[str], metrics: "Metrics") -> bool:
@@ -152,7 +168,7 @@ def _is_told(names: Iterable[str], metrics: "Metrics") -> bool:
 def _parted(rows: Iterable[Row]) -> Iterator[Row]:
     """Rows with an empty line between groups."""
     for place, row in enumerate(rows):
-        if place and isinstance(row, str) and row != _OVERLAP:
+        if place and isinstance(row, str) and not row.startswith(" "):  # a group's title
             yield ""
         yield row
 

@@ -7,6 +7,7 @@ import typer
 
 from jaxlimits.cli.options import (
     AsJson,
+    Assume,
     BatchSize,
     Catalogs,
     DpSize,
@@ -53,6 +54,7 @@ def solve(
     batch_size: BatchSize = None,
     seq_len: SeqLen = None,
     overrides: Settings = None,
+    assume: Assume = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
@@ -72,6 +74,7 @@ def solve(
         "dp_size": dp_size,
         "batch_size": batch_size,
         "seq_len": seq_len,
+        "assume": assume,
     }
     values = point_values(sizes, overrides, where="solve")
     found = solve_point(

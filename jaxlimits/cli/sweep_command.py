@@ -12,7 +12,16 @@ import typer
 
 from jaxlimits.cli import completion
 from jaxlimits.cli.next_steps import next_steps, rate
-from jaxlimits.cli.options import X64, AsJson, Catalogs, Force, Settings, overrides_of, print_json
+from jaxlimits.cli.options import (
+    X64,
+    AsJson,
+    Assume,
+    Catalogs,
+    Force,
+    Settings,
+    overrides_of,
+    print_json,
+)
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import label, print_table, text
 from jaxlimits.errors import InputError
@@ -39,6 +48,7 @@ def sweep(
         ),
     ] = None,
     overrides: Settings = None,
+    assume: Assume = None,
     x64: X64 = False,
     catalogs: Catalogs = None,
     again: Annotated[
@@ -79,8 +89,8 @@ def sweep(
     if (grid is None) == (again is None):
         remedy = "write `jaxlimits sweep GRID` or `jaxlimits sweep --again OUT.nc`"
         raise InputError("give a grid, or a result to make again", remedy=remedy)
-    if again is not None and (overrides or x64 or catalogs):
-        remedy = "leave out --set, --x64 and --catalog, or sweep a grid"
+    if again is not None and (overrides or assume or x64 or catalogs):
+        remedy = "leave out --set, --assume, --x64 and --catalog, or sweep a grid"
         raise InputError("--again takes everything from the file", remedy=remedy)
     earlier = None
     if again is not None:
@@ -90,7 +100,7 @@ def sweep(
             problem, remedy = "would replace what it is compared with", "name another file with -o"
             raise InputError(problem, where=str(again), remedy=remedy)
     else:
-        spec = _resolved(str(grid), overrides, catalogs or [], x64=x64)
+        spec = _resolved(str(grid), overrides_of(overrides, assume), catalogs or [], x64=x64)
         target = output or Path(f"{Path(str(grid)).stem}.nc")
     spec = _kept_to(spec, memory, digits)
     if plan:
@@ -124,12 +134,9 @@ def _welcome(facts: dict[str, Any], steps: list[str], *, here: bool, anew: bool)
     typer.echo("\n".join(["next:", *(f"  {step}" for step in steps)]))
 
 
-def _resolved(
-    grid: str, overrides: list[str] | None, catalogs: list[Path], *, x64: bool
-) -> "GridSpec":
+def _resolved(grid: str, fixed: dict[str, str], catalogs: list[Path], *, x64: bool) -> "GridSpec":
     from jaxlimits.run.pipeline import load_grid
 
-    fixed = overrides_of(overrides)
     precision = "float64" if x64 else None
     return load_grid(grid, overrides=fixed, catalog=tuple(catalogs), precision=precision)
 
@@ -240,10 +247,20 @@ def _facts(spec: "GridSpec", dataset: "xr.Dataset", target: Path, seconds: float
         "points": spec.num_points,
         "sizes": {axis.name: len(axis) for axis in spec.axes},
         "outputs": list(dataset.data_vars),
+        "absent": absent_words(dataset),
         "shards": len(shards),
         "bytes": target.stat().st_size + sum(shards),
         "seconds": round(seconds, 3),
     }
+
+
+def absent_words(dataset: "xr.Dataset") -> dict[str, list[str]]:
+    """Variables that are NaN for lack of an input, by what is not stated."""
+    found: dict[str, list[str]] = {}
+    for name, variable in dataset.data_vars.items():
+        if why := variable.attrs.get("absent"):
+            found.setdefault(why, []).append(str(name))
+    return found
 
 
 def _comparison(dataset: "xr.Dataset", earlier: Path, version: str | None) -> dict[str, Any]:
@@ -261,6 +278,8 @@ def _report(facts: dict[str, Any], *, verb: str, repeats: Path | None) -> None:
     target = facts["output"]
     shards = f" and {facts['shards']:,} shards" if facts["shards"] else ""
     typer.echo(f"{verb} {target}{shards} ({facts['bytes'] / 1e6:.1f} MB)")
+    for why, names in facts["absent"].items():
+        typer.echo(f"absent: {', '.join(names)}: {why}")
     if repeats is None:
         return
     differing, (then, now) = facts["differs"], facts["versions"]

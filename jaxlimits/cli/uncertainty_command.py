@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxlimits.cli.options import X64, AsJson, Catalogs, Force, Settings, overrides_of, print_json
+from jaxlimits.cli.options import (
+    X64,
+    AsJson,
+    Assume,
+    Catalogs,
+    Force,
+    Settings,
+    overrides_of,
+    print_json,
+)
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import Row, label, number, print_table
 
@@ -56,6 +65,7 @@ def uncertainty(
         int | None, typer.Option(min=0, help="The seed of the samples and of the bootstrap.")
     ] = None,
     overrides: Settings = None,
+    assume: Assume = None,
     x64: X64 = False,
     catalogs: Catalogs = None,
     force: Force = False,
@@ -71,7 +81,7 @@ def uncertainty(
         method=None if method is None else method.value,
         samples=samples,
         seed=seed,
-        overrides=overrides_of(overrides),
+        overrides=overrides_of(overrides, assume),
         catalog=tuple(catalogs or []),
         precision="float64" if x64 else None,
     )

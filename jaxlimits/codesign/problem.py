@@ -125,6 +125,9 @@ def build_problem(file: ProblemFile, *catalog: str | Path) -> Problem:
     objective, maximise = _read_objective(file, prices)
     for key, name in (("objective", objective), *((f"budget.{b.of}", b.of) for b in budgets)):
         refuse_unstated([name], spec.named, where=where, key=key)
+        why = scenario.why_absent(name)
+        if why is not None:
+            raise InputError(f"{name} is absent: {why}", where=where, key=key)
     check_scenario(scenario)
     return Problem(
         file=file,

@@ -66,6 +66,14 @@ class FieldControl:
         finally:
             self._quiet = False
 
+    def show_nothing(self) -> None:
+        """Show that the chip does not state it."""
+        self._shown, self._quiet = None, True
+        try:
+            self.text.value, self.text.label = "", f"{self.name} (not stated)"
+        finally:
+            self._quiet = False
+
     def _typed(self, event: Any) -> None:
         if not self._quiet:
             self._shown = None  # what was typed may be refused, and then goes
@@ -150,6 +158,8 @@ class RecordCard:
             if field.name in values:
                 centre = centres.get(field.name, values[field.name])
                 field.show(values[field.name], centre, settings.get(field.name))
+            elif values:
+                field.show_nothing()
 
 
 def names_in(record: str) -> list[str]:

@@ -5,6 +5,8 @@ What compiles anew is another metric, another field on an axis, or another switc
 """
 
 import dataclasses
+import math
+from collections.abc import Collection
 
 import numpy as np
 
@@ -71,8 +73,10 @@ class Map:
     problem: str = ""
 
 
-def scenario_of(state: State, side: Side, catalog: Catalog) -> Scenario:
-    """Resolve one machine to numbers.
+def scenario_of(
+    state: State, side: Side, catalog: Catalog, beside: Collection[str] = ()
+) -> Scenario:
+    """Resolve one machine to numbers; ``beside`` are fields that something else gives.
 
     Raises
     ------
@@ -83,17 +87,25 @@ def scenario_of(state: State, side: Side, catalog: Catalog) -> Scenario:
     llm, chip = (str(settings.pop(name, "")) for name in schema.REQUIRED)
     where = f"machine {side.upper()}"
     with placed(where):
-        scenario = point_scenario(llm, chip, settings, catalog=catalog)
+        scenario = point_scenario(llm, chip, settings, catalog=catalog, beside=beside)
     return dataclasses.replace(scenario, where=where, general=True)
 
 
 def values_of(state: State, side: Side, catalog: Catalog) -> dict[str, float]:
-    """Return every field's value [SI]; none where a name is not known."""
+    """Return every field's value [SI]; none where a name is not known.
+
+    What a chip does not state is left out.
+    """
     try:
         scenario = scenario_of(state, side, catalog)
     except InputError:
         return {}
-    return {name: float(scenario.effective(name)) for name in schema.FIELDS}
+    return _known(scenario)
+
+
+def _known(scenario: Scenario) -> dict[str, float]:
+    values = {name: float(scenario.effective(name)) for name in schema.FIELDS}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
 def point_of(state: State, side: Side, catalog: Catalog) -> Point:
@@ -101,7 +113,7 @@ def point_of(state: State, side: Side, catalog: Catalog) -> Point:
     values: dict[str, float] = {}
     try:
         scenario = scenario_of(state, side, catalog)
-        values = {name: float(scenario.effective(name)) for name in schema.FIELDS}
+        values = _known(scenario)
         check_scenario(scenario)
         calibrated = "calibration" in state.of(side)
         metrics = scenario_metrics(scenario, PRECISION, calibrated=calibrated)
@@ -133,7 +145,7 @@ def map_of(state: State, side: Side, catalog: Catalog) -> Map:
 
 def map_scenario(state: State, side: Side, catalog: Catalog) -> Scenario:
     """Lay the axes of the map over one machine."""
-    point = scenario_of(state, side, catalog)
+    point = scenario_of(state, side, catalog, beside=(state.x.name, state.y.name))
     axes = {span.name: axis_values(span) for span in (state.y, state.x)}
     factors = {f"{name}{schema.SCALE_SUFFIX}" for name in axes}
     return dataclasses.replace(

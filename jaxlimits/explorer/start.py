@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxlimits import schema, units
+from jaxlimits.catalog.entries import find_entry
 from jaxlimits.catalog.loader import Catalog, load_catalog
 from jaxlimits.explorer.points import point_of
 from jaxlimits.explorer.state import Spacing, Span, State, as_text, check_state, is_hardware
@@ -108,6 +109,9 @@ def state_of_grid(spec: GridSpec) -> State:
     for axis in spec.axes:
         for name, values in {axis.name: axis.values, **axis.linked}.items():
             settings[name] = str(values[places[axis.name]])
+    for name in settings.keys() & set(schema.NAMED):  # the page lists entries, not their aliases
+        kind = schema.entry_kind(name)
+        settings[name] = find_entry(spec.catalog.entries, kind, settings[name]).name
     set_here = {*spec.base, *(n for a in spec.axes for n in (a.name, *a.linked))}
     for name in [schema.scaled_field(name) or name for name in set_here]:
         if name in schema.FIELDS:

@@ -52,6 +52,9 @@ def read_axis(
     """
     key = f"{table}.{name}"
     check_name(name, where=where, key=key)
+    if name in schema.ASSUMED:
+        remedy = "state it in [base], or by `overrides`"
+        raise InputError("cannot vary", where=where, key=f"{table}.{name}", remedy=remedy)
     written = raw if isinstance(raw, AxisTable) else AxisTable(values=list(raw))
     values = read_range(name, written, where=where, key=key)
     linked = {

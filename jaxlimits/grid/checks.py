@@ -32,6 +32,9 @@ def _check_scaled(scenario: Scenario, name: str) -> None:
         return
     info = schema.FIELDS[name]
     products = scenario.effective(name)
+    products = products[~np.isnan(products)]  # what a chip does not state
+    if not products.size:
+        return
     interval = not (info.whole or info.allowed)
     for value in (products.min(), products.max()) if interval else np.unique(products):
         nearest = float(np.round(value))  # 100 * 0.57 is 56.99999999999999

@@ -98,6 +98,7 @@ class GridTables(pydantic.BaseModel):
     llms: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
     chips: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
     interconnects: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
+    assumptions: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
     fabrics: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
     calibrations: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
 

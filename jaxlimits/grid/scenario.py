@@ -7,7 +7,8 @@ or ``fabric`` names, and that over the record's default.
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -41,6 +42,9 @@ class Scenario:
         Prices and budgets.
     general
         Whether no term is spared: one program then serves every value of the fields.
+    unstated
+        Chips that state no power or no price, by the field of :data:`jaxlimits.schema.INPUTS` that
+        is NaN for them.
     """
 
     where: str
@@ -50,6 +54,7 @@ class Scenario:
     columns: tuple[Columns, ...] = ()
     rules: Rules = NO_RULES
     general: bool = False
+    unstated: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,6 +90,22 @@ class Scenario:
             chosen = zip(varying, combination, strict=True)
             yield {**self.switches, **{axis.name: str(choice) for axis, choice in chosen}}
 
+    def why_absent(self, name: str) -> str | None:
+        """Return why a metric, or a sensitivity of one, is NaN for some chips, if it is."""
+        lacking = {
+            field: self.unstated[field]
+            for field in schema.inputs_of(name)
+            if field in self.unstated
+        }
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for field, chips in lacking.items():
+            groups.setdefault(chips, []).append(field)
+        return "; ".join(absence(fields, chips) for chips, fields in groups.items()) or None
+
+    def is_absent(self, name: str) -> bool:
+        """Whether a metric, or a sensitivity of one, is NaN for every chip, as none states why."""
+        return any(np.isnan(self.effective(field)).all() for field in schema.inputs_of(name))
+
     def _uses(self, part: str) -> bool:
         least = schema.OPTIONAL_PARTS[part].above
         return any(self.reaches(name, above=least) for name in schema.part_fields(part))
@@ -98,6 +119,39 @@ class Scenario:
         return np.full([1] * rank, value, dtype=np.float64)
 
 
+_WORDS = {"base_power": "power", "chip_price": "price"}
+
+
+def absence(fields: Sequence[str], chips: Sequence[str]) -> str:
+    """Return why metrics that rest on fields of :data:`jaxlimits.schema.INPUTS` are absent.
+
+    Parameters
+    ----------
+    fields
+        Those that are NaN.
+    chips
+        Names of the chips for which they are.
+    """
+    what = " and ".join(f"no {_WORDS[field]}" for field in fields)
+    named = " and ".join(repr(chip) for chip in chips[:3]) + (" and others" if chips[3:] else "")
+    stated = ", and ".join(" or ".join(schema.STATED_BY[field]) for field in fields)
+    return f"{what} stated for chip {named}: state {stated}, or `assume=gpu` or another preset"
+
+
+def refuse_absent(metrics: Iterable[str], scenario: Scenario, *, key: str) -> None:
+    """Raise where a metric is asked for, and no chip states what it rests on.
+
+    Raises
+    ------
+    InputError
+        With what is not stated.
+    """
+    for name in metrics:
+        if scenario.is_absent(name):
+            problem = f"{name} is absent: {scenario.why_absent(name) or 'its inputs are NaN'}"
+            raise InputError(problem, where=scenario.where, key=key)
+
+
 def bind(spec: GridSpec) -> Scenario:
     """Resolve every name of a grid to numbers.
 
@@ -106,12 +160,14 @@ def bind(spec: GridSpec) -> Scenario:
     InputError
         A name that the catalog lacks, or an entry with a value that its field cannot take.
     """
-    base = schema.base_defaults()
-    for record, name in spec.names.items():
-        base |= spec.catalog.values(record, name, where=_place(spec, record), key=record)
-    base |= spec.base
     direct = {name for axis in spec.axes for name in (axis.name, *axis.linked)}
     taken = set(spec.base) | direct
+    base = schema.base_defaults()
+    for record, name in spec.names.items():
+        if record not in schema.ASSUMED:
+            place = {"where": _place(spec, record), "key": record}
+            base |= _entry_values(spec, record, name, taken=taken, **place)
+    base |= spec.base
     overlaid = _overlaid_fields(spec)
     columns = []
     for axis in spec.axes:
@@ -120,12 +176,39 @@ def bind(spec: GridSpec) -> Scenario:
         columns.append(along)
     varying = {name for fields in columns for name in fields}
     return Scenario(
+        unstated=_unstated(spec, taken=taken),
         where=spec.file.where,
         base={name: value for name, value in base.items() if name not in varying},
         switches=spec.switches,
         axes=spec.axes,
         columns=tuple(columns),
     )
+
+
+def _entry_values(
+    spec: GridSpec, record: str, name: str, *, taken: Collection[str], **place: str
+) -> dict[str, float]:
+    """A named record's values; a chip's power and price as what is set beside it has them."""
+    if record != "chip":
+        return spec.catalog.values(record, name, **place)
+    solved_for = {asked.field for asked in spec.requirements}
+    assume = spec.names.get("assume")
+    return spec.catalog.values(record, name, beside={*taken, *solved_for}, assume=assume, **place)
+
+
+def _unstated(spec: GridSpec, *, taken: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Chips of a grid that state no power or no price, by the field that is NaN."""
+    columns = [{axis.name: axis.values, **axis.linked}.get("chip", ()) for axis in spec.axes]
+    fixed = [spec.names["chip"]] if "chip" in spec.names else []
+    chips = [str(name) for name in itertools.chain(fixed, *columns)]
+    place = _axis_place(spec, "chip")
+    rows = [_entry_values(spec, "chip", name, taken=taken, **place) for name in chips]
+    found = {
+        field: tuple(name for name, row in zip(chips, rows, strict=True) if math.isnan(row[field]))
+        for field in schema.INPUTS
+        if field not in taken
+    }
+    return {field: names for field, names in found.items() if names}
 
 
 def _overlaid_fields(spec: GridSpec) -> set[str]:
@@ -158,7 +241,7 @@ def _columns(
             table = _overlay_table(spec, name, given[name], under={**base, **columns})
         elif name in schema.NAMED:
             hidden = overlaid if given.keys().isdisjoint(schema.OVERLAID) else set()
-            table = _record_table(spec, name, given[name])
+            table = _record_table(spec, name, given[name], taken=taken)
             table = {field: column for field, column in table.items() if field not in hidden}
         elif name in schema.SWITCHES:
             continue
@@ -192,11 +275,15 @@ def _overlay_table(
 
 
 def _record_table(
-    spec: GridSpec, record: str, names: tuple[float, ...] | tuple[str, ...]
+    spec: GridSpec,
+    record: str,
+    names: tuple[float, ...] | tuple[str, ...],
+    *,
+    taken: Collection[str],
 ) -> dict[str, np.ndarray]:
     """One column for each field of the named records."""
     place = _axis_place(spec, record)
-    rows = [spec.catalog.values(record, str(name), **place) for name in names]
+    rows = [_entry_values(spec, record, str(name), taken=taken, **place) for name in names]
     return {field: np.array([row[field] for row in rows]) for field in rows[0]}
 
 
@@ -206,11 +293,15 @@ def _split(columns: Columns) -> tuple[dict[str, float], Columns]:
     Terms that rest on constants alone then stay scalars. An axis keeps its columns where none
     varies, since it has to be mapped over something.
     """
-    varying = {name: column for name, column in columns.items() if np.any(column != column[0])}
+    varying = {name: column for name, column in columns.items() if not _is_constant(column)}
     if not varying:
         return {}, columns
     constant = {n: float(column[0]) for n, column in columns.items() if n not in varying}
     return constant, varying
+
+
+def _is_constant(column: np.ndarray) -> bool:
+    return bool(np.all(column == column[0]) or np.all(np.isnan(column)))
 
 
 def _axis_place(spec: GridSpec, name: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """One point of the model, by names and text or by records."""
 
 import math
+from collections.abc import Collection, Mapping
 
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog, load_catalog, record_values, with_models
@@ -86,30 +87,47 @@ def point_scenario(
     settings: dict[str, object],
     *,
     catalog: Catalog | None = None,
+    beside: Collection[str] = (),
 ) -> Scenario:
-    """Resolve one point to numbers; parameters as for :func:`evaluate`."""
+    """Resolve one point to numbers; parameters as for :func:`evaluate`.
+
+    ``beside`` are fields that something else than the settings gives, as what is solved for.
+    """
     catalog = catalog or load_catalog()
     settings = {name: as_written(raw, key=name) for name, raw in settings.items()}
     models = [name for name in (llm, settings.get("draft")) if isinstance(name, str)]
     catalog = with_models(catalog, models)
     _check_order(llm, chip, catalog)
     base = schema.base_defaults()
-    for name, record in (("llm", llm), ("chip", chip)):
-        base |= (
-            catalog.values(name, record, key=name)
-            if isinstance(record, str)
-            else record_values(record)
-        )
+    base |= catalog.values("llm", llm, key="llm") if isinstance(llm, str) else record_values(llm)
+    base |= _chip_values(chip, catalog, {**settings, **dict.fromkeys(beside)})
     switches: dict[str, str] = schema.switch_defaults()
     given: dict[str, float] = {}
     for name, raw in settings.items():
         check_name(name, key=name)
         value = read_value(name, raw, key=name)
+        if name in schema.ASSUMED:
+            continue
         if name in schema.NAMED:
             base |= catalog.values(name, value, key=name)
         else:
             (switches if name in schema.SWITCHES else given)[name] = value
-    return Scenario(where="", base={**base, **given}, switches=switches)
+    base |= given
+    named = chip if isinstance(chip, str) else type(chip).__name__
+    unstated = {field: (named,) for field in schema.INPUTS if math.isnan(base[field])}
+    return Scenario(where="", base=base, switches=switches, unstated=unstated)
+
+
+def _chip_values(
+    chip: str | Chip, catalog: Catalog, settings: Mapping[str, object]
+) -> dict[str, float]:
+    """A chip's values, its power and price as what is set beside it has them."""
+    if not isinstance(chip, str):
+        return record_values(chip)
+    assume = settings.get("assume")
+    if assume is not None:
+        assume = read_value("assume", assume, key="assume")
+    return catalog.values("chip", chip, beside=settings, assume=assume, key="chip")
 
 
 def _check_order(llm: object, chip: object, catalog: Catalog) -> None:

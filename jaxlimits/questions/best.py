@@ -22,14 +22,19 @@ from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.errors import InputError, placed, unknown_name
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.rules import Budget, Rules
-from jaxlimits.grid.scenario import bind
+from jaxlimits.grid.scenario import bind, refuse_absent
 from jaxlimits.grid.spec import GridSpec, refuse_unstated
 from jaxlimits.model.metrics import Limit
 from jaxlimits.questions.labelled_points import Row, label
 from jaxlimits.questions.question import Question
 from jaxlimits.run.pipeline import load_grid
 from jaxlimits.store.results import open_result
-from jaxlimits.store.template import field_attributes, global_attributes, output_attributes
+from jaxlimits.store.template import (
+    absence_attributes,
+    field_attributes,
+    global_attributes,
+    output_attributes,
+)
 
 Source = str | Path | Mapping[str, object] | xr.Dataset
 """A result, by its file or opened; or a grid, by its file, its name, or as a mapping."""
@@ -204,10 +209,14 @@ def _labelled(rows: Sequence[Row], dataset: xr.Dataset, question: Question) -> x
 def _labelled_of_grid(rows: Sequence[Row], spec: GridSpec, question: Question) -> xr.Dataset:
     """Points of a grid, with the attributes that its result would have."""
     axes = [axis.name for axis in spec.axes]
+    scenario = bind(spec)
     attributes = {name: field_attributes(name) for name in axes}
-    attributes |= {name: output_attributes(name) for name in question.metrics}
+    attributes |= {
+        name: {**output_attributes(name), **absence_attributes(name, scenario)}
+        for name in question.metrics
+    }
     points = label(rows, axes, question.metrics, attributes)
-    return points.assign_attrs(global_attributes(spec, bind(spec)))
+    return points.assign_attrs(global_attributes(spec, scenario))
 
 
 def _in_order(rows: Sequence[Row], metric: str) -> list[Row]:
@@ -232,6 +241,7 @@ def _of_grid(
     rules = Rules(budgets=question.targets)
     scenario = dataclasses.replace(bind(spec), rules=rules)
     check_scenario(scenario)
+    refuse_absent((*of, *(budget.of for budget in question.targets)), scenario, key="best")
     also = tuple(name for name in question.metrics if name not in of)
     everywhere = tuple(range(len(names)))
     reduction = kind(name="best", of=of, over=everywhere, also=also, **own)

@@ -14,7 +14,7 @@ from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import RequirementTable
 from jaxlimits.grid.requirements import REASONS, Requirement, check_metric, read_requirement
-from jaxlimits.grid.scenario import Scenario
+from jaxlimits.grid.scenario import Scenario, refuse_absent
 from jaxlimits.grid.spec import refuse_unstated
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
@@ -153,7 +153,9 @@ def solve(
     table = RequirementTable.model_validate({"for": solve_for, "of": metric, side: value, **ends})
     asked = read_requirement(_NAME, table)
     refuse_unstated([metric], {*settings, asked.field}, key="target")
-    scenario = point_scenario(llm, chip, dict(settings), catalog=catalog)
+    scenario = point_scenario(llm, chip, dict(settings), catalog=catalog, beside=(asked.field,))
+    if asked.field not in schema.inputs_of(metric):
+        refuse_absent([metric], scenario, key="target")
     check_scenario(scenario)
     found = _solved(scenario, asked)
     if low is not None or high is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jaxlimits import schema
 from jaxlimits._version import __version__
-from jaxlimits.catalog.entries import KINDS, Entry, collect_entries
+from jaxlimits.catalog.entries import KINDS, Entry, collect_entries, find_entry
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import OtherVersionWarning, ResultError
 from jaxlimits.grid.file import parse_grid
@@ -108,10 +108,14 @@ def _used_entries(spec: GridSpec) -> dict[str, dict[str, Any]]:
             if field in schema.NAMED:
                 named[schema.entry_kind(field)] += [str(value) for value in values]
     entries = spec.catalog.entries
-    return {kind: {n: _table(entries[kind][n]) for n in names} for kind, names in named.items()}
+    return {
+        kind: {name: _table(find_entry(entries, kind, name)) for name in names}
+        for kind, names in named.items()
+    }
 
 
 def _table(entry: Entry) -> dict[str, Any]:
+    """What an entry states, but its aliases: it is recorded under the name that the grid has."""
     return {**entry.words, **entry.raw}
 
 

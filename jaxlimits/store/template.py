@@ -58,11 +58,21 @@ def build_dataset(
         name: entry for axis in spec.axes for name, entry in axis_coordinates(axis).items()
     }
     variables: dict[str, Entry] = {
-        name: (dims, array, {**output_attributes(name, spec.requirements), **_rounding(name, spec)})
+        name: (
+            dims,
+            array,
+            {
+                **output_attributes(name, spec.requirements),
+                **absence_attributes(name, scenario),
+                **_rounding(name, spec),
+            },
+        )
         for name, array in arrays.items()
     }
     for finding in findings:
-        entry = (finding.dims, finding.values, finding_attributes(finding, spec))
+        attributes = finding_attributes(finding, spec)
+        attributes |= absence_attributes(finding.quantity or "", scenario)
+        entry = (finding.dims, finding.values, attributes)
         own = finding.dims == (finding.name,)
         (coordinates if own else variables)[finding.name] = entry
     dataset = xr.Dataset(variables, coordinates, attrs=global_attributes(spec, scenario))
@@ -100,6 +110,12 @@ def output_attributes(name: str, requirements: Iterable[Requirement] = ()) -> di
         "flag_values": np.array(list(flags.values()), dtype=np.int8),
         "flag_meanings": " ".join(flags),
     }
+
+
+def absence_attributes(name: str, scenario: Scenario) -> dict[str, str]:
+    """Return why an output is NaN for some chips: the attribute ``absent``, where there is one."""
+    why = scenario.why_absent(name)
+    return {} if why is None else {"absent": why.replace("`", "")}
 
 
 def _rounding(name: str, spec: GridSpec) -> dict[str, Any]:
@@ -155,8 +171,8 @@ def global_attributes(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
         "references": "https://arxiv.org/abs/2507.14397",
         "history": f"{written} {made_by}: swept the grid {run['grid_name']}",
         "comment": (
-            "A limit study, not a prediction. NaN: the point does not fit in memory. "
-            "_FillValue: not computed."
+            "A limit study, not a prediction. NaN: the point does not fit in memory, or lacks "
+            "what the attribute absent of a variable names. _FillValue: not computed."
         ),
         **run,
     }

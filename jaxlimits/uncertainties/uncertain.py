@@ -14,7 +14,7 @@ from jaxlimits.errors import InputError
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import AxisTable, GridTables, Precision, read_grid
-from jaxlimits.grid.scenario import Scenario, bind
+from jaxlimits.grid.scenario import Scenario, bind, refuse_absent
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
 from jaxlimits.run.pipeline import check_memory
 from jaxlimits.uncertainties.distributions import Distribution, DistributionTable, read_distribution
@@ -198,7 +198,7 @@ def load_uncertain(
         problem = f"{chosen} indices are of one scenario"
         remedy = "fix the axes in [base], or ask for bands"
         raise InputError(problem, where=where, key="axes", remedy=remedy)
-    return Uncertain(
+    found_uncertain = Uncertain(
         spec=spec,
         inputs=inputs,
         outputs=_outputs(tables, spec, where=where),
@@ -211,6 +211,11 @@ def load_uncertain(
             where=where if samples is None else "`samples`",
         ),
     )
+    central = found_uncertain.central()
+    if isinstance(tables.outputs, list):
+        refuse_absent(found_uncertain.outputs, central, key="outputs")
+    told = tuple(name for name in found_uncertain.outputs if not central.is_absent(name))
+    return dataclasses.replace(found_uncertain, outputs=told)
 
 
 def check_rows(uncertain: Uncertain, rows: int) -> None:

@@ -393,3 +393,94 @@ def test_a_reader_that_has_gone_is_no_traceback(made):
         process.stdout.close()
         errors = process.stderr.read().decode()
     assert "Traceback" not in errors
+
+
+# what nobody stated
+
+
+@pytest.fixture
+def bare(folder):
+    """A file with a chip that states neither power nor price."""
+    text = '[chips.bare]\npeak_flops = "2 PFLOP/s"\nmem_bw = "6 TB/s"\nmem_capacity = "160 GB"\n'
+    (folder / "bare.toml").write_text(text)
+    return "bare.toml"
+
+
+def test_point_says_why_watts_and_dollars_are_absent(bare):
+    point = ("point", "--llm", "llama3-8b", "--chip", "bare", "--catalog", bare)
+    done = run(*point)
+    assert done.code == 0
+    assert "absent: power, energy_per_token, stps_per_watt: no power stated for chip 'bare'" in (
+        done.out
+    )
+    assert "--assume gpu or another preset" in done.out
+    assert "nan" not in done.out
+    facts = run(*point, "--json").json
+    assert facts["power"] is None
+    assert set(facts["absent"]) >= {"power", "capital_cost", "dollars_per_token"}
+    assumed = run(*point, "--assume", "gpu")
+    assert "absent" not in assumed.out
+    assert "assume=gpu" in assumed.out
+
+
+def test_an_assumption_is_set_once(bare):
+    point = ("point", "--llm", "llama3-8b", "--chip", "bare", "--catalog", bare)
+    done = run(*point, "--assume", "gpu", "--set", "assume=card")
+    assert done.code == 2
+    assert "assume" in done.err
+
+
+def test_sweep_says_what_is_absent_for_which_chip(bare, folder):
+    grid = (
+        'outputs = ["utps", "power"]\n[base]\nllm = "llama3-8b"\n[axes]\nchip = ["h100", "bare"]\n'
+    )
+    (folder / "bare_grid.toml").write_text(grid)
+    sweep = ("sweep", "bare_grid.toml", "--catalog", bare, "--force")
+    done = run(*sweep)
+    assert "absent: power: no power stated for chip 'bare'" in done.out
+    assert "absent" in run("info", "bare_grid.nc").out
+    assert "absent" not in run(*sweep, "--assume", "card").out
+
+
+# the table of chips
+
+
+def test_catalog_shows_chips_as_a_table_of_numbers():
+    rows = {line.split()[0]: line.split() for line in run("catalog", "chips").out.splitlines()[5:]}
+    # bandwidth, capacity, 16, 8 and 4 bits, domain, power, with its share of a rated server
+    expected = {
+        "b200": "8 180 2250 4500 9000 8 1000 1788 datasheet",
+        "mi455x": "19.6 432 10000 20000 40000 72 – – announced",
+        "xpu-hbm3": "4.4 103 1125 2250 2250 – 1012 1049 paper",
+    }
+    assert {name: " ".join(rows[name][1:10]) for name in expected} == expected
+    assert set(load_catalog().chips) <= set(rows)
+
+
+def test_rows_of_chips_but_for_their_titles_keep_to_80_columns():
+    lines = run("catalog", "chips").out.splitlines()
+    place = next(line.index("title") for line in lines if line.startswith("chip "))
+    assert place - 2 <= 80
+    assert all(len(line) <= 80 for line in lines[:3])
+
+
+def test_catalog_lists_a_chip_that_states_nothing_readable(folder):
+    (folder / "odd.toml").write_text('[chips.odd]\ntitle = "Odd"\nmem_bw = "fast"\n')
+    done = run("catalog", "chips", "--catalog", "odd.toml")
+    assert done.code == 0
+    (row,) = [line for line in done.out.splitlines() if line.startswith("odd ")]
+    assert row.split() == ["odd", *["–"] * 9, "Odd"]
+
+
+def test_catalog_shows_status_and_aliases_of_an_entry():
+    done = run("catalog", "chips", "RTX4090")
+    assert done.out.startswith("rtx-4090: NVIDIA GeForce RTX 4090")
+    assert "datasheet: a product" in done.out
+    assert "GeForce RTX 4090, 4090" in done.out
+
+
+def test_a_command_warns_of_an_announced_chip_once():
+    done = run_anew("point", "--llm", "llama3-8b", "--chip", "Vera Rubin")
+    assert done.code == 0
+    assert done.err.startswith("jaxlimits: warning: rubin is announced, not delivered:")
+    assert len(done.err.splitlines()) == 1

@@ -206,3 +206,15 @@ def test_tabs_share_no_state(begun):
     one.set("a", "mem_bw", "9 TB/s")
     assert "mem_bw" not in other.state.settings
     assert dataclasses.asdict(other.state) == dataclasses.asdict(begun.state)
+
+
+@pytest.mark.filterwarnings("ignore::jaxlimits.AnnouncedChipWarning")
+def test_a_chip_that_states_no_price_shows_all_but_what_rests_on_it(session):
+    assert session.set("a", "chip", "rubin")
+    values = session.values("a")
+    assert "chip_price" not in values
+    assert values["mem_bw"] == 22e12
+    point = point_of(session.state, "a", session.catalog)
+    assert point.problem == ""
+    assert math.isnan(point.metrics.capital_cost)
+    assert point.metrics.utps > 0.0
