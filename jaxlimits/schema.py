@@ -20,7 +20,9 @@ from jaxlimits.model.fields import (
     quantities,
     switches,
 )
+from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
+from jaxlimits.model.precision import PARTS
 from jaxlimits.model.records import RECORDS
 
 REQUIRED = ("llm", "chip")
@@ -106,6 +108,18 @@ def refuse_shared_names(kinds: Mapping[str, Collection[str]]) -> None:
 
 FIELDS: Mapping[str, Quantity] = merged({record: _record_fields(record) for record in RECORDS})
 """Every numeric field of every record."""
+
+WEIGHT_BITS = "weight_bits"
+"""The field that sets the bits of every part of the weights that is not set beside it."""
+
+PART_BITS: Mapping[str, tuple[str, str]] = {
+    field: (record, name)
+    for record, kind in RECORDS.items()
+    if kind is LLM
+    for name, field in field_names(record).items()
+    if name in PARTS
+}
+"""Bits of one part of the weights: names that users write, by record and its own name for each."""
 
 SWITCHES: Mapping[str, Switch] = switches(Deployment)
 """Every static field."""

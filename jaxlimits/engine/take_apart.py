@@ -36,7 +36,7 @@ def _real(values: Mapping[str, Any]) -> dict[str, np.float64]:
 
 def _taken_apart(values: Values, static: Static) -> tuple[Anatomy, Metrics]:
     chip, llm, deployment, site, request, draft, calibration, fabric = assemble(
-        effective_fields(values), static
+        *effective_fields(values, static)
     )
     metrics = evaluate(chip, llm, deployment, site, request, draft, calibration, fabric)
     return step_anatomy(chip, llm, draft, deployment), metrics

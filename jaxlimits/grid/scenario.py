@@ -7,7 +7,8 @@ or ``fabric`` names, and that over the record's default.
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,8 @@ class Scenario:
         Prices and budgets.
     general
         Whether no term is spared: one program then serves every value of the fields.
+    own
+        Bits of parts of the weights that somebody states: ``weight_bits`` leaves them alone.
     """
 
     where: str
@@ -50,6 +53,7 @@ class Scenario:
     columns: tuple[Columns, ...] = ()
     rules: Rules = NO_RULES
     general: bool = False
+    own: frozenset[str] = frozenset()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,16 +63,21 @@ class Scenario:
     def effective(self, name: str) -> np.ndarray:
         """Return a field's value, its scale factor applied, shaped to broadcast over the axes."""
         factor = self._plain(f"{name}{schema.SCALE_SUFFIX}", missing=1.0)
+        if name in schema.PART_BITS and name not in self.own:
+            for_all = self._plain(schema.WEIGHT_BITS)
+            factor = factor * self._plain(f"{schema.WEIGHT_BITS}{schema.SCALE_SUFFIX}", missing=1.0)
+            return np.where(for_all > 0.0, for_all, self._plain(name)) * factor
         return np.asarray(self._plain(name) * factor)  # numpy makes a scalar of a single product
 
     def reaches(self, name: str, *, above: float) -> bool:
         """Whether a field exceeds a value anywhere in the grid."""
         return bool(np.any(self.effective(name) > above))
 
-    def fixed_static(self) -> dict[str, str | bool]:
+    def fixed_static(self) -> dict[str, Any]:
         """Return every static field of the deployment but the switches that vary."""
         used = {name: self.general or self._uses(name) for name in schema.OPTIONAL_PARTS}
-        return {**self.switches, **used}
+        own_bits = tuple(sorted(schema.PART_BITS[name] for name in self.own))
+        return {**self.switches, **used, "own_bits": own_bits}
 
     def choice_at(self, key: tuple[int, ...]) -> dict[str, str]:
         """Return the switches that vary: the place of a chunk on a switch's axis is its choice."""
@@ -86,8 +95,9 @@ class Scenario:
             yield {**self.switches, **{axis.name: str(choice) for axis, choice in chosen}}
 
     def _uses(self, part: str) -> bool:
-        least = schema.OPTIONAL_PARTS[part].above
-        return any(self.reaches(name, above=least) for name in schema.part_fields(part))
+        info = schema.OPTIONAL_PARTS[part]
+        numbers = (self.effective(name) for name in schema.part_fields(part))
+        return any(info.may_be_used(number) for number in numbers)
 
     def _plain(self, name: str, *, missing: float | None = None) -> np.ndarray:
         rank = len(self.columns)
@@ -125,7 +135,13 @@ def bind(spec: GridSpec) -> Scenario:
         switches=spec.switches,
         axes=spec.axes,
         columns=tuple(columns),
+        own=own_parts(taken),
     )
+
+
+def own_parts(stated: Collection[str]) -> frozenset[str]:
+    """Return the bits of parts of the weights among names that somebody states."""
+    return frozenset(schema.PART_BITS.keys() & set(stated))
 
 
 def _overlaid_fields(spec: GridSpec) -> set[str]:

@@ -8,7 +8,7 @@ from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.axes import check_name, read_value
 from jaxlimits.grid.checks import check_scenario
-from jaxlimits.grid.scenario import Scenario
+from jaxlimits.grid.scenario import Scenario, own_parts
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
@@ -109,7 +109,7 @@ def point_scenario(
             base |= catalog.values(name, value, key=name)
         else:
             (switches if name in schema.SWITCHES else given)[name] = value
-    return Scenario(where="", base={**base, **given}, switches=switches)
+    return Scenario(where="", base={**base, **given}, switches=switches, own=own_parts(given))
 
 
 def _check_order(llm: object, chip: object, catalog: Catalog) -> None:

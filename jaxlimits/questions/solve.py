@@ -14,7 +14,7 @@ from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import RequirementTable
 from jaxlimits.grid.requirements import REASONS, Requirement, check_metric, read_requirement
-from jaxlimits.grid.scenario import Scenario
+from jaxlimits.grid.scenario import Scenario, own_parts
 from jaxlimits.grid.spec import refuse_unstated
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
@@ -210,6 +210,7 @@ def _solved(scenario: Scenario, asked: Requirement) -> Solution:
     factor = f"{asked.field}{schema.SCALE_SUFFIX}"
     kept = {name: number for name, number in scenario.base.items() if name != factor}
     there = dataclasses.replace(scenario, base={**kept, asked.field: value})
+    there = dataclasses.replace(there, own=there.own | own_parts([asked.field]))
     return Solution(
         asked=asked,
         value=value,
