@@ -22,7 +22,7 @@ from jaxlimits.model.fields import (
 )
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
-from jaxlimits.model.precision import PARTS
+from jaxlimits.model.precision import SET_BY
 from jaxlimits.model.records import RECORDS
 
 REQUIRED = ("llm", "chip")
@@ -109,17 +109,18 @@ def refuse_shared_names(kinds: Mapping[str, Collection[str]]) -> None:
 FIELDS: Mapping[str, Quantity] = merged({record: _record_fields(record) for record in RECORDS})
 """Every numeric field of every record."""
 
-WEIGHT_BITS = "weight_bits"
-"""The field that sets the bits of every part of the weights that is not set beside it."""
-
 PART_BITS: Mapping[str, tuple[str, str]] = {
     field: (record, name)
     for record, kind in RECORDS.items()
     if kind is LLM
     for name, field in field_names(record).items()
-    if name in PARTS
+    if name in SET_BY
 }
-"""Bits of one part of the weights: names that users write, by record and its own name for each."""
+"""Bits of one part of a model, or of its cache: the record and its own name, by what users write.
+"""
+
+SETTERS: Mapping[str, str] = {field: SET_BY[name] for field, (_, name) in PART_BITS.items()}
+"""The field that sets the bits of each part, where they are not set beside it."""
 
 SWITCHES: Mapping[str, Switch] = switches(Deployment)
 """Every static field."""

@@ -109,7 +109,7 @@ ON_TOPOLOGIES = [(t, a) for t, known in ALGORITHMS_ON.items() for a in (*known, 
 """Every topology with every algorithm that has a path there, and the best of them."""
 
 
-IN_8_BITS = Deployment(weight_bits=8.0, compute_bits=8.0)
+IN_8_BITS = Deployment(weight_bits=8.0, kv_bits=8.0, compute_bits=8.0)
 
 
 class Scenario(NamedTuple):

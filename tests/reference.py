@@ -59,6 +59,7 @@ class Point:
         self.is_ep = self.ep_size > 1
         self.tokens = self.batch_size * self.query_tokens
         self.sharing = self.dp_size if self.is_ep else 1.0
+        self.cached_bits = self.kv_bits or self.cache_bits
 
     def byte(self, part: str) -> float:
         """Bytes of one weight of a part."""
@@ -180,7 +181,7 @@ def kv_bytes_per_token(p: Point) -> float:
     elements = latent if p.is_mla else 2 * p.num_kv_heads * p.head_dim
     heads = 1 if p.is_mla else p.num_kv_heads
     copies = p.tp_size / min(p.tp_size, heads) if p.kv_sharding == "heads" else 1.0
-    return elements * p.kv_bits / 8 * copies
+    return elements * p.cached_bits / 8 * copies
 
 
 def index_bytes_per_token(p: Point) -> float:
@@ -213,7 +214,7 @@ def step_work(p: Point) -> dict[str, Work]:
             products = 2 * p.index_n_heads * p.index_head_dim
             work["indexer"].multiply(p.tokens * p.seq_len * products, p.ratio(p.index_bits, 8))
             work["indexer"].kv += p.batch_size * p.seq_len * index_bytes_per_token(p)
-        work["attention"].multiply(p.tokens * read * pair, p.ratio(p.kv_bits, 8))
+        work["attention"].multiply(p.tokens * read * pair, p.ratio(p.cached_bits, 8))
         work["attention"].kv += p.batch_size * read * kv_bytes_per_token(p)
     if p.vector_work == "on":
         add_vector_work(p, work)
@@ -706,7 +707,7 @@ def add_causal_attention(q: Point, work: Work, kind: str) -> None:
             heads = q.num_heads * (q.qk_nope_head_dim + q.v_head_dim)
             decompressed = prompts * q.input_len * 2 * q.kv_lora_rank * heads
             work.multiply(decompressed, q.ratio_of("attention"))
-    work.multiply(pairs * each, q.ratio(q.kv_bits, 8))
+    work.multiply(pairs * each, q.ratio(q.cached_bits, 8))
     if q.vector_work == "on":
         work.vector += pairs * 5 * q.num_heads
     ends = range(1, round(q.input_len / chunk) + 1)

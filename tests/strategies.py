@@ -84,6 +84,7 @@ def llm_numbers(draw, architectures=ARCHITECTURES) -> dict[str, float]:
         "bias_params": draw(counts(0, 20_000)),
         **draw(attention_numbers(mla=kind.startswith("mla"))),
         **{part: draw(st.sampled_from(PART_BITS)) for part in PARTS},
+        "cache_bits": draw(st.sampled_from([8.0, 16.0])),
         "operand_bits": draw(st.sampled_from([4.0, 8.0, 16.0])),
     }
     if kind == "windowed":
@@ -119,7 +120,7 @@ def deployment_numbers(draw, experts: float) -> dict[str, float]:
         "query_tokens": draw(st.one_of(st.just(1.0), counts(1, 8))),
         "collectives_per_layer": draw(st.sampled_from([0.0, 0.5, 2.0, 3.0])),
         "weight_bits": draw(st.sampled_from([0.0, 4.0, 4.25, 8.0, 16.0])),
-        "kv_bits": draw(st.sampled_from([4.0, 8.0, 16.0])),
+        "kv_bits": draw(st.sampled_from([0.0, 4.0, 8.0, 16.0])),
         "compute_bits": draw(st.sampled_from(COMPUTE_BITS)),
         "index_bits": draw(st.sampled_from([8.0, 8.25])),
         "activation_bits": draw(st.sampled_from([8.0, 16.0])),

@@ -26,7 +26,7 @@ from jaxlimits.schema import (
     OPTIONAL_PARTS,
     PART_BITS,
     SCALE_SUFFIX,
-    WEIGHT_BITS,
+    SETTERS,
     Sensitivity,
     field_names,
     part_fields,
@@ -139,7 +139,7 @@ def _trial(asked: Requirement, fields: Values, general: Static, static: Mapping[
 
 def effective_fields(values: Values, static: Static) -> tuple[dict[str, jax.Array], Static]:
     """Return every field with its scale factor applied, and the static fields that then hold."""
-    apart = {WEIGHT_BITS, *PART_BITS}
+    apart = {*PART_BITS, *SETTERS.values()}
     factors = {name: values.get(f"{name}{SCALE_SUFFIX}") for name in FIELDS if name not in apart}
     fields = {
         name: values[name] if factors.get(name) is None else values[name] * factors[name]

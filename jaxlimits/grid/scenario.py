@@ -64,9 +64,10 @@ class Scenario:
         """Return a field's value, its scale factor applied, shaped to broadcast over the axes."""
         factor = self._plain(f"{name}{schema.SCALE_SUFFIX}", missing=1.0)
         if name in schema.PART_BITS and name not in self.own:
-            for_all = self._plain(schema.WEIGHT_BITS)
-            factor = factor * self._plain(f"{schema.WEIGHT_BITS}{schema.SCALE_SUFFIX}", missing=1.0)
-            return np.where(for_all > 0.0, for_all, self._plain(name)) * factor
+            setter = schema.SETTERS[name]
+            factor = factor * self._plain(f"{setter}{schema.SCALE_SUFFIX}", missing=1.0)
+            given = self._plain(setter)
+            return np.where(given > 0.0, given, self._plain(name)) * factor
         return np.asarray(self._plain(name) * factor)  # numpy makes a scalar of a single product
 
     def reaches(self, name: str, *, above: float) -> bool:

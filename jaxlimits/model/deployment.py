@@ -22,8 +22,9 @@ class Deployment(eqx.Module):
     The last fields name parts of the model that not every point uses. Left alone, the numbers
     decide whether a part is traced: see :func:`jaxlimits.model.records.without_unused_parts`.
 
-    ``weight_bits`` sets the bits of every part of the weights, the draft's too, but for those in
-    ``own_bits``: pairs of ``llm`` or ``draft`` and a field of its record, as ``expert_bits``.
+    ``weight_bits`` sets the bits of every part of the weights, the draft's too, and ``kv_bits`` the
+    ``cache_bits``, but for those in ``own_bits``: pairs of ``llm`` or ``draft`` and a field of its
+    record, as ``expert_bits``.
 
     Examples
     --------
@@ -65,7 +66,11 @@ class Deployment(eqx.Module):
         unset=0.0,
     )
     kv_bits: Scalar = quantity(
-        "1", "bits of one element of the KV cache", default=8.0, positive=True
+        "1",
+        "bits of one element of the KV cache; 0 as the model states them",
+        default=0.0,
+        positive=True,
+        unset=0.0,
     )
     compute_bits: Scalar = quantity(
         "1",
@@ -133,6 +138,9 @@ class Deployment(eqx.Module):
     lpddr_tier: bool = optional_part("a tier of LPDDR beside the memory", chip=("lpddr_capacity",))
     released_bits: bool = optional_part(
         "weights in the bits that the model states", absent=True, deployment=("weight_bits",)
+    )
+    released_cache: bool = optional_part(
+        "a KV cache in the bits that the model states", absent=True, deployment=("kv_bits",)
     )
     part_widths: bool = optional_part(
         "products at the widths of their operands", absent=True, deployment=("compute_bits",)

@@ -76,6 +76,9 @@ class LLM(eqx.Module):
     expert_bits: Scalar = _bits("routed experts")
     embedding_bits: Scalar = _bits("the embedding table")
     head_bits: Scalar = _bits("the LM head, routers, norms and biases")
+    cache_bits: Scalar = quantity(
+        "1", "bits of one element of the KV cache", default=8.0, positive=True
+    )
     operand_bits: Scalar = quantity(
         "1",
         "least operand width of products with weights: 16 where weights alone are quantised",

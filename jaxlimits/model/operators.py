@@ -21,6 +21,7 @@ from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 from jaxlimits.model.kv_cache import kv_bytes_per_span, read_span
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.precision import (
+    cache_bits,
     cache_width,
     in_bytes,
     part_bits,
@@ -128,7 +129,7 @@ def _attention(llm: LLM, deployment: Deployment) -> Operator:
     """
     span = read_span(llm, deployment)
     pairs = deployment.batch_size * deployment.query_tokens * span
-    product = (pairs * heads.pair_flops(llm), cache_width(deployment.kv_bits))
+    product = (pairs * heads.pair_flops(llm), cache_width(cache_bits(llm, deployment)))
     return Operator(
         **tensor_work(deployment, product),
         vector_flops=counted_vector_flops(deployment, pairs * heads.score_vector_flops(llm)),

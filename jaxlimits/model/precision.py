@@ -2,7 +2,8 @@ r"""Precision: in how many bits each part of the weights is stored, and how wide
 
 A checkpoint of today has no one width: experts may be in 4 bits and attention in 16. The model's
 record states the bits of each part, scales included; ``weight_bits`` of the deployment sets all
-parts at once, but for those that :attr:`~jaxlimits.model.deployment.Deployment.own_bits` names.
+parts at once, and ``kv_bits`` the cache, but for those that
+:attr:`~jaxlimits.model.deployment.Deployment.own_bits` names.
 
 A product runs at the width of its wider operand,
 
@@ -24,7 +25,13 @@ from jaxlimits.model.llm import LLM
 from jaxlimits.model.volumes import added
 
 PARTS = ("attention_bits", "ffn_bits", "expert_bits", "embedding_bits", "head_bits")
-"""Fields of a model's record that together are the ``weight_bits``."""
+"""Bits of the parts of the weights, in a model's record."""
+
+SET_BY = {**dict.fromkeys(PARTS, "weight_bits"), "cache_bits": "kv_bits"}
+"""Field of the deployment that sets each of a model's bits, for what has no bits of its own."""
+
+_MAY_BE_UNSET = {"weight_bits": "released_bits", "kv_bits": "released_cache"}
+"""Static field of the deployment that is false where such a field is set for certain."""
 
 NARROW, USUAL, WIDE = 4.0, 8.0, 16.0
 """Operand widths for which a chip has a rate."""
@@ -64,13 +71,19 @@ def part_bits(llm: LLM, deployment: Deployment) -> PartBits:
     return PartBits(*(_bits_of(name, llm, deployment) for name in PARTS))
 
 
+def cache_bits(llm: LLM, deployment: Deployment) -> Scalar:
+    """Bits of one element of the KV cache: the deployment's, else those that the model states."""
+    return _bits_of("cache_bits", llm, deployment)
+
+
 def _bits_of(name: str, llm: LLM, deployment: Deployment) -> Scalar:
-    own, for_all = getattr(llm, name), deployment.weight_bits
-    if ("llm", name) in deployment.own_bits or not may_exceed(for_all, 0.0):
+    parent = SET_BY[name]
+    own, given = getattr(llm, name), getattr(deployment, parent)
+    if ("llm", name) in deployment.own_bits or not may_exceed(given, 0.0):
         return own
-    if not (deployment.released_bits and may_be_at_most(for_all, 0.0)):
-        return for_all
-    return jnp.where(for_all > 0.0, for_all, own)
+    if not (getattr(deployment, _MAY_BE_UNSET[parent]) and may_be_at_most(given, 0.0)):
+        return given
+    return jnp.where(given > 0.0, given, own)
 
 
 def in_bytes(terms: Iterable[tuple[Scalar, Scalar]]) -> Scalar:
