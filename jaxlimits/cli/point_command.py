@@ -65,7 +65,7 @@ def point(
     """Evaluate one point: where the time goes, what the limit is, how full the memory is."""
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.errors import placed
-    from jaxlimits.points.named_point import evaluate
+    from jaxlimits.points.named_point import evaluate, point_bits
 
     sizes = {
         "tp_size": tp_size,
@@ -79,13 +79,14 @@ def point(
     found = load_catalog(*(catalogs or []))
     with placed("point"):
         metrics = evaluate(llm, chip, catalog=found, x64=x64, **values)
+        bits = point_bits(llm, chip, catalog=found, **values)
     if as_json:
         asked = {"llm": llm, "chip": chip, **values}
         limits = {"limit": _limit(metrics), "next_limit": _limit(metrics, "next_limit")}
-        print_json({"point": asked, **vars(metrics), **limits})
+        print_json({"point": asked, "bits": bits, **vars(metrics), **limits})
         return
     settings_text = "".join(f"  {name}={value}" for name, value in values.items())
-    typer.echo(f"{llm} on {chip}{settings_text}\n")
+    typer.echo(f"{llm} on {chip}{settings_text}\n{bits}\n")
     _print_table(metrics)
 
 
