@@ -20,6 +20,7 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.precision import SET_BY
 from jaxlimits.schema import (
     FIELDS,
     OVERLAID,
@@ -182,7 +183,8 @@ def _config_path(name: str, folder: Path, *, where: str) -> Path:
 def entry_values(entry: Entry) -> dict[str, float]:
     """Return every numeric field of an entry's record in SI units, defaults filled in.
 
-    An interconnect has the fields that it states and no others.
+    An interconnect has the fields that it states and no others. A model may state ``weight_bits``
+    and ``kv_bits`` for those of its parts that it does not state beside them.
 
     Raises
     ------
@@ -192,23 +194,27 @@ def entry_values(entry: Entry) -> dict[str, float]:
     record = entry.kind.removesuffix("s")
     partial = record in OVERLAID
     named = OVERLAID[record] if partial else quantities(RECORDS[record])
-    fields = {name: FIELDS[name] for name in named}
+    setters = SET_BY.values() if record == "llm" else ()
+    fields = {name: FIELDS[name] for name in (*named, *setters)}
     key = f"{entry.kind}.{entry.name}"
     given: dict[str, float] = {}
     for name, raw in entry.raw.items():
         if name not in fields:
             raise unknown_name("field", name, fields, where=entry.origin, key=key)
         given[name] = parse_number(fields[name], raw, where=entry.origin, key=f"{key}.{name}")
+    for part, setter in SET_BY.items() if record == "llm" else ():
+        if given.get(setter):
+            given.setdefault(part, given[setter])
     if partial:
         return given
     if record == "chip" and "peak_flops" in given:
         given.setdefault("peak_vector_flops", VECTOR_SHARE * given["peak_flops"])
     values = {**record_defaults(record), **given}
-    missing = [name for name in fields if name not in values]
+    missing = [name for name in named if name not in values]
     if missing:
         problem = f"lacks {', '.join(missing)}"
         raise InputError(problem, where=entry.origin, key=key, remedy="state each of them")
-    return {name: values[name] for name in fields}
+    return {name: values[name] for name in named}
 
 
 def record_values(record: LLM | Chip) -> dict[str, float]:

@@ -15,7 +15,7 @@ from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.precision import PARTS
+from jaxlimits.model.precision import PARTS, SET_BY
 
 BITS = "bits"
 """Name of the attribute of a result, and key of an answer, that holds the words."""
@@ -59,7 +59,8 @@ def named_model(catalog: Catalog, name: str, record: str = "llm") -> Model:
     values = catalog.values(record, name)
     fields = schema.field_names(record)
     own = {key: values[fields[key]] for key in _OWN}
-    stated = frozenset(own.keys() & catalog.llms[name].raw.keys())
+    raw = catalog.llms[name].raw
+    stated = frozenset(key for key in own if key in raw or SET_BY[key] in raw)
     return Model(name=name, record=record, values=own, stated=stated)
 
 
@@ -87,8 +88,8 @@ def grid_bits(spec: GridSpec, scenario: Scenario) -> str:
 def bits_in_words(scenario: Scenario, models: Iterable[Model]) -> str:
     """Say which bits a scenario uses for weights, cache and products."""
     models = list(models)
-    told = [*_set_or_own(scenario, models, "weight_bits", PARTS, "weights in")]
-    told += _set_or_own(scenario, models, "kv_bits", ("cache_bits",), "cache in")
+    told = [*_set_or_own(scenario, models, "weight_bits", PARTS, "weights")]
+    told += _set_or_own(scenario, models, "kv_bits", ("cache_bits",), "cache")
     if np.all(scenario.effective("compute_bits") > 0.0):
         told.append(_set(scenario, "compute_bits"))
     else:
@@ -121,7 +122,7 @@ def _set_or_own(
     for (bits, source), members in groups.items():
         other = "other " if set_here else ""
         of = f": {', '.join(members)}" if len(models) > 1 else ""
-        yield f"{other}{words} {bits} bits ({source}{of})"
+        yield f"{other}{words}: {bits} bits ({source}{of})"
 
 
 def _shown(model: Model, names: list[str]) -> str:
