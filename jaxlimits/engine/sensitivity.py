@@ -139,12 +139,11 @@ def _trial(asked: Requirement, fields: Values, general: Static, static: Mapping[
 
 def effective_fields(values: Values, static: Static) -> tuple[dict[str, jax.Array], Static]:
     """Return every field with its scale factor applied, and the static fields that then hold."""
-    apart = {*PART_BITS, *SETTERS.values()}
-    factors = {name: values.get(f"{name}{SCALE_SUFFIX}") for name in FIELDS if name not in apart}
-    fields = {
-        name: values[name] if factors.get(name) is None else values[name] * factors[name]
-        for name in FIELDS
-    }
+    fields = {name: values[name] for name in FIELDS}
+    for name in FIELDS.keys() - {*PART_BITS, *SETTERS.values()}:
+        factor = values.get(f"{name}{SCALE_SUFFIX}")
+        if factor is not None:
+            fields[name] = fields[name] * factor
     return scaled(fields, values, static)
 
 

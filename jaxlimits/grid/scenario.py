@@ -67,7 +67,7 @@ class Scenario:
             setter = schema.SETTERS[name]
             factor = factor * self._plain(f"{setter}{schema.SCALE_SUFFIX}", missing=1.0)
             given = self._plain(setter)
-            return np.where(given > 0.0, given, self._plain(name)) * factor
+            return np.asarray(np.where(given > 0.0, given, self._plain(name)) * factor)
         return np.asarray(self._plain(name) * factor)  # numpy makes a scalar of a single product
 
     def reaches(self, name: str, *, above: float) -> bool:
