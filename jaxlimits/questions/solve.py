@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.take_apart import present_value
 from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import RequirementTable
@@ -216,7 +217,7 @@ def _solved(scenario: Scenario, asked: Requirement) -> Solution:
         value=value,
         reason=reason,
         reached=reached,
-        now=scenario.effective(asked.field).item(),
+        now=present_value(scenario, asked.field),
         metrics=scenario_metrics(there, "float64") if reason.startswith("met") else None,
         metrics_now=scenario_metrics(scenario, "float64"),
     )
