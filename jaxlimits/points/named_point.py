@@ -56,7 +56,9 @@ def evaluate(
     Examples
     --------
     >>> import jaxlimits as jl
-    >>> point = jl.evaluate("llama3-405b", "xpu-hbm3", tp_size=128, accounting="nominal")
+    >>> point = jl.evaluate(
+    ...     "llama3-405b", "xpu-hbm3", tp_size=128, accounting="nominal", weight_bits=8
+    ... )
     >>> round(point.utps)
     776
     """

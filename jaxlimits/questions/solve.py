@@ -53,7 +53,7 @@ class Solution:
     Examples
     --------
     >>> import jaxlimits as jl
-    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", mla_weights="absorbed")
+    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", weight_bits=8)
     >>> point = ("llama3-405b", "xpu-hbm4")
     >>> found = jl.solve(*point, solve_for="sync_latency", target="utps=2000", **paper)
     >>> found.is_met, found.value < found.now
@@ -135,7 +135,7 @@ def solve(
     Examples
     --------
     >>> import jaxlimits as jl
-    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", mla_weights="absorbed")
+    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", weight_bits=8)
     >>> point = ("llama3-405b", "xpu-hbm4")
     >>> found = jl.solve(*point, solve_for="sync_latency", target="utps=2000", **paper)
     >>> f"{1e6 * found.value:.3f} us, {found.reason}"
