@@ -17,9 +17,8 @@ ours.
 from collections.abc import Iterable
 
 import equinox as eqx
-import jax.numpy as jnp
 
-from jaxlimits._types import Scalar, may_be_at_most, may_exceed
+from jaxlimits._types import Scalar, chosen, may_be_at_most, may_exceed
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.volumes import added
@@ -83,7 +82,7 @@ def _bits_of(name: str, llm: LLM, deployment: Deployment) -> Scalar:
         return own
     if not (getattr(deployment, _MAY_BE_UNSET[parent]) and may_be_at_most(given, 0.0)):
         return given
-    return jnp.where(given > 0.0, given, own)
+    return chosen(given > 0.0, given, own)
 
 
 def in_bytes(terms: Iterable[tuple[Scalar, Scalar]]) -> Scalar:
@@ -96,18 +95,19 @@ def in_bytes(terms: Iterable[tuple[Scalar, Scalar]]) -> Scalar:
 
 def stored_width(bits: Scalar) -> Scalar:
     """The width of an operand that is stored in so many bits, scales included [1]."""
-    narrow = jnp.where(bits <= _UP_TO[NARROW], NARROW, USUAL)
-    return jnp.where(bits > _UP_TO[USUAL], WIDE, narrow)
+    narrow = chosen(bits <= _UP_TO[NARROW], NARROW, USUAL)
+    return chosen(bits > _UP_TO[USUAL], WIDE, narrow)
 
 
 def product_width(bits: Scalar, llm: LLM) -> Scalar:
     """Width at which weights of so many bits are multiplied: that of the wider operand [1]."""
-    return jnp.maximum(stored_width(bits), llm.operand_bits)
+    stored, other = stored_width(bits), llm.operand_bits
+    return chosen(stored > other, stored, other)
 
 
 def cache_width(bits: Scalar) -> Scalar:
     """Width of products with a cache of so many bits: 16, or 8 where it is narrower (a bound)."""
-    return jnp.where(bits > _UP_TO[USUAL], WIDE, USUAL)
+    return chosen(bits > _UP_TO[USUAL], WIDE, USUAL)
 
 
 def tensor_work(deployment: Deployment, *products: tuple[Scalar, Scalar]) -> dict[str, Scalar]:
@@ -121,6 +121,6 @@ def tensor_work(deployment: Deployment, *products: tuple[Scalar, Scalar]) -> dic
     total = added(flops for flops, _ in products)
     if not deployment.part_widths:
         return {"tensor_flops": total}
-    wide = (jnp.where(width > USUAL, flops, 0.0) for flops, width in products)
-    narrow = (jnp.where(width <= NARROW, flops, 0.0) for flops, width in products)
+    wide = (chosen(width > USUAL, flops, 0.0) for flops, width in products)
+    narrow = (chosen(width <= NARROW, flops, 0.0) for flops, width in products)
     return {"tensor_flops": total, "wide_flops": added(wide), "narrow_flops": added(narrow)}
