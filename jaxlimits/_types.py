@@ -46,3 +46,15 @@ def as_flag(value: Any) -> Any:
 def may_exceed(number: Any, least: float) -> bool:
     """Whether a number exceeds a value, or may do so since it is traced."""
     return isinstance(number, Tracer) or not np.all(np.asarray(number) <= least)
+
+
+def may_be_at_most(number: Any, most: float) -> bool:
+    """Whether a number is at most a value, or may be since it is traced."""
+    return isinstance(number, Tracer) or not np.all(np.asarray(number) > most)
+
+
+def chosen(condition: Flag, yes: Scalar, no: Scalar) -> Scalar:
+    """One of two numbers; a condition on plain numbers is decided here and is no operation."""
+    if isinstance(condition, bool | np.bool_):
+        return yes if condition else no
+    return jnp.where(condition, yes, no)

@@ -20,7 +20,9 @@ from jaxlimits.model.fields import (
     quantities,
     switches,
 )
+from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
+from jaxlimits.model.precision import SET_BY
 from jaxlimits.model.records import RECORDS
 
 REQUIRED = ("llm", "chip")
@@ -126,6 +128,19 @@ def refuse_shared_names(kinds: Mapping[str, Collection[str]]) -> None:
 
 FIELDS: Mapping[str, Quantity] = merged({record: _record_fields(record) for record in RECORDS})
 """Every numeric field of every record."""
+
+PART_BITS: Mapping[str, tuple[str, str]] = {
+    field: (record, name)
+    for record, kind in RECORDS.items()
+    if kind is LLM
+    for name, field in field_names(record).items()
+    if name in SET_BY
+}
+"""Bits of one part of a model, or of its cache: the record and its own name, by what users write.
+"""
+
+SETTERS: Mapping[str, str] = {field: SET_BY[name] for field, (_, name) in PART_BITS.items()}
+"""The field that sets the bits of each part, where they are not set beside it."""
 
 SWITCHES: Mapping[str, Switch] = switches(Deployment)
 """Every static field."""

@@ -109,6 +109,9 @@ ON_TOPOLOGIES = [(t, a) for t, known in ALGORITHMS_ON.items() for a in (*known, 
 """Every topology with every algorithm that has a path there, and the best of them."""
 
 
+IN_8_BITS = Deployment(weight_bits=8.0, kv_bits=8.0, compute_bits=8.0)
+
+
 class Scenario(NamedTuple):
     """One point: what the model is asked."""
 
@@ -177,9 +180,9 @@ def make_scenario(numbers: Mapping[str, float], chosen: Mapping[str, str]) -> Sc
 
 
 def named_scenario(llm: str, chip: str, **values: float | str) -> Scenario:
-    """Return a scenario of two catalog entries."""
+    """Return a scenario of two catalog entries, in 8 bits where nothing else is said."""
     catalog = load_catalog()
-    return Scenario(catalog.chip(chip), catalog.llm(llm), Deployment()).but(**values)
+    return Scenario(catalog.chip(chip), catalog.llm(llm), IN_8_BITS).but(**values)
 
 
 def evaluate_x64(*scenario: Chip | LLM | Deployment | Site) -> Metrics:

@@ -35,11 +35,17 @@ REQUESTED = ("ttft", "request_latency", "prefill_share", "request_rate", "dollar
 class Work:
     """What one operator does in one step of one replica."""
 
-    weights: float = 0.0  # elements that multiply a token
-    beside: float = 0.0  # elements read that are no matrix: norms, biases, embedding rows
+    weights: float = 0.0  # bytes read of what multiplies a token
+    beside: float = 0.0  # bytes read of what is no matrix: norms, biases, embedding rows
     tensor: float = 0.0  # FLOP
+    slow: float = 0.0  # FLOP that the 8-bit rate does in the same time
     vector: float = 0.0  # FLOP
     kv: float = 0.0  # bytes read
+
+    def multiply(self, flops: float, ratio: float) -> None:
+        """Add tensor work, at a rate that is so much of the 8-bit one."""
+        self.tensor += flops
+        self.slow += flops / ratio
 
 
 class Point:
@@ -53,6 +59,25 @@ class Point:
         self.is_ep = self.ep_size > 1
         self.tokens = self.batch_size * self.query_tokens
         self.sharing = self.dp_size if self.is_ep else 1.0
+        self.cached_bits = self.kv_bits or self.cache_bits
+
+    def byte(self, part: str) -> float:
+        """Bytes of one weight of a part."""
+        return (self.weight_bits or getattr(self, f"{part}_bits")) / 8
+
+    def ratio(self, stored: float, other: float) -> float:
+        """Tensor rate over the 8-bit one, for operands in so many bits."""
+        if self.compute_bits:
+            width = self.compute_bits
+        else:
+            width = max(4 if stored <= 6 else 8 if stored <= 12 else 16, other)
+            if width == 4 and self.flops_ratio_4bit <= 1:
+                width = 16  # weights alone are narrow on a chip without the rate
+        return {4: self.flops_ratio_4bit, 8: 1.0, 16: self.flops_ratio_16bit}[int(width)]
+
+    def ratio_of(self, part: str) -> float:
+        """Tensor rate over the 8-bit one, for products with the weights of a part."""
+        return self.ratio(8 * self.byte(part), self.operand_bits)
 
     def but(self, **numbers: float) -> "Point":
         """The point with some of its numbers replaced."""
@@ -133,6 +158,15 @@ def counted_matrices(p: Point) -> tuple[dict[str, float], dict[str, float]]:
     return counts, beside
 
 
+PARTS = {"projections": "attention", "output": "attention", "router": "head", "ffn": "ffn"}
+
+
+def expert_bytes(p: Point, elements: float) -> float:
+    """Bytes of one expert in all MoE layers; biases are stored as the head is."""
+    biases = p.expert_bias_params * p.num_moe_layers if p.accounting == "full" else 0.0
+    return (elements - biases) * p.byte("expert") + biases * p.byte("head")
+
+
 def touched(p: Point) -> float:
     """Expected distinct experts of the step's tokens in one layer."""
     if p.num_experts in {0, p.experts_per_token}:
@@ -147,7 +181,7 @@ def kv_bytes_per_token(p: Point) -> float:
     elements = latent if p.is_mla else 2 * p.num_kv_heads * p.head_dim
     heads = 1 if p.is_mla else p.num_kv_heads
     copies = p.tp_size / min(p.tp_size, heads) if p.kv_sharding == "heads" else 1.0
-    return elements * p.kv_bits / 8 * copies
+    return elements * p.cached_bits / 8 * copies
 
 
 def index_bytes_per_token(p: Point) -> float:
@@ -161,15 +195,16 @@ def step_work(p: Point) -> dict[str, Work]:
     counts, beside = counted_matrices(p)
     work = {name: Work() for name in OPERATORS}
     for name in ("projections", "output", "router", "ffn"):
-        work[name].weights = counts[name]
-        work[name].tensor = 2 * p.tokens * counts[name]
-    work["projections"].beside = beside["norms"]
-    work["lm_head"].weights = beside["head"]
-    work["lm_head"].tensor = 2 * p.tokens * beside["head"]
+        work[name].weights = counts[name] * p.byte(PARTS[name])
+        work[name].multiply(2 * p.tokens * counts[name], p.ratio_of(PARTS[name]))
+    work["projections"].beside = beside["norms"] * p.byte("head")
+    work["lm_head"].weights = beside["head"] * p.byte("head")
+    work["lm_head"].multiply(2 * p.tokens * beside["head"], p.ratio_of("head"))
     if p.accounting == "full":
-        work["lm_head"].beside = p.tokens * p.hidden_size
-    work["experts"].weights = counts["expert"] * touched(p) / p.sharing
-    work["experts"].tensor = 2 * p.tokens * p.experts_per_token * counts["expert"]
+        work["lm_head"].beside = p.tokens * p.hidden_size * p.byte("embedding")
+    work["experts"].weights = expert_bytes(p, counts["expert"]) * touched(p) / p.sharing
+    routed = 2 * p.tokens * p.experts_per_token * counts["expert"]
+    work["experts"].multiply(routed, p.ratio_of("expert"))
     if p.is_mla:
         pair = 2 * p.num_heads * (2 * p.kv_lora_rank + p.qk_rope_head_dim)
     else:
@@ -177,9 +212,9 @@ def step_work(p: Point) -> dict[str, Work]:
     for _, read, sparse, _ in p.layers():
         if sparse:
             products = 2 * p.index_n_heads * p.index_head_dim
-            work["indexer"].tensor += p.tokens * p.seq_len * products
+            work["indexer"].multiply(p.tokens * p.seq_len * products, p.ratio(p.index_bits, 8))
             work["indexer"].kv += p.batch_size * p.seq_len * index_bytes_per_token(p)
-        work["attention"].tensor += p.tokens * read * pair
+        work["attention"].multiply(p.tokens * read * pair, p.ratio(p.cached_bits, 8))
         work["attention"].kv += p.batch_size * read * kv_bytes_per_token(p)
     if p.vector_work == "on":
         add_vector_work(p, work)
@@ -402,15 +437,14 @@ def factor(function, p: Point) -> float:
 
 def stage_times(p: Point, work: dict[str, Work], mem_bw: float) -> tuple[float, float, float]:
     """Compute time, memory time, and their overlap by the chosen roofline."""
-    ratio = {4.0: p.flops_ratio_4bit, 8.0: 1.0, 16.0: p.flops_ratio_16bit}[p.compute_bits]
     rows = []
     for name, one in work.items():
         slow_compute = factor(routed_imbalance, p) if name == "experts" else 1.0
         slow_memory = factor(touched_imbalance, p) if name == "experts" else 1.0
-        traffic = (one.weights + one.beside) * p.weight_bits / 8 + one.kv
+        traffic = one.weights + one.beside + one.kv
         rows.append(
             (
-                one.tensor * slow_compute / (p.tp_size * p.peak_flops * ratio),
+                one.slow * slow_compute / (p.tp_size * p.peak_flops),
                 one.vector * slow_compute / (p.tp_size * p.peak_vector_flops),
                 traffic * slow_memory / (p.tp_size * mem_bw),
             )
@@ -426,10 +460,12 @@ def stage_times(p: Point, work: dict[str, Work], mem_bw: float) -> tuple[float, 
 def stored_bytes(p: Point, *, tables: bool = True) -> tuple[float, float]:
     """Weights that one replica stores, and what one sequence does."""
     counts, beside = counted_matrices(p)
-    dense = sum(counts[name] for name in ("projections", "output", "router", "ffn"))
-    experts = counts["expert"] * p.num_experts / p.sharing
-    own = sum(beside.values()) if tables else beside["norms"]
-    weights = (dense + experts + own) * p.weight_bits / 8
+    dense = sum(counts[name] * p.byte(part) for name, part in PARTS.items())
+    experts = expert_bytes(p, counts["expert"]) * p.num_experts / p.sharing
+    own = beside["norms"] * p.byte("head")
+    if tables:
+        own += beside["head"] * p.byte("head") + beside["embedding"] * p.byte("embedding")
+    weights = dense + experts + own
     sequence = sum(kept for kept, _, _, _ in p.layers()) * kv_bytes_per_token(p)
     indexed = sum(p.seq_len for _, _, sparse, _ in p.layers() if sparse)
     return weights, sequence + indexed * index_bytes_per_token(p)
@@ -460,9 +496,10 @@ def pass_work(p: Point) -> dict[str, Work]:
     for name, one in work.items():
         if name == "lm_head":
             continue
-        final = p.hidden_size if name == "projections" and p.accounting == "full" else 0.0
+        has_norm = name == "projections" and p.accounting == "full"
+        final = p.hidden_size * p.byte("head") if has_norm else 0.0
         one.beside = (one.beside - final) / p.num_layers + final  # with its own last norm
-        for volume in ("weights", "tensor", "vector", "kv"):
+        for volume in ("weights", "tensor", "slow", "vector", "kv"):
             setattr(one, volume, getattr(one, volume) / p.num_layers)
     return work
 
@@ -472,7 +509,7 @@ def pass_stored(p: Point) -> tuple[float, float]:
     if not isinstance(p, MeanLayer):
         return stored_bytes(p)
     weights, sequence = stored_bytes(p, tables=False)
-    final = p.hidden_size * p.weight_bits / 8 if p.accounting == "full" else 0.0
+    final = p.hidden_size * p.byte("head") if p.accounting == "full" else 0.0
     return (weights - final) / p.num_layers + final, sequence / p.num_layers
 
 
@@ -496,14 +533,14 @@ def kinds_of_data(p: Point, work: dict[str, Work], times: float) -> list[tuple[f
     """Bytes stored and read of each kind of data that streams with its own frequency."""
     weights, sequence = pass_stored(p)
     counts, beside = counted_matrices(p)
-    byte, share = p.weight_bits / 8, p.num_layers if isinstance(p, MeanLayer) else 1.0
-    experts = counts["expert"] * p.num_experts / p.sharing * byte / share
-    embedding = 0.0 if isinstance(p, MeanLayer) else beside["embedding"] * byte
+    share = p.num_layers if isinstance(p, MeanLayer) else 1.0
+    experts = expert_bytes(p, counts["expert"]) * p.num_experts / p.sharing / share
+    embedding = 0.0 if isinstance(p, MeanLayer) else beside["embedding"] * p.byte("embedding")
     pace = factor(touched_imbalance, p)
-    read = sum(w.weights + w.beside for name, w in work.items() if name != "experts") * byte
+    read = sum(w.weights + w.beside for name, w in work.items() if name != "experts")
     return [
         (weights - experts - embedding, times * read),
-        (experts, times * work["experts"].weights * byte * pace),
+        (experts, times * work["experts"].weights * pace),
         (p.pp_size * p.batch_size * sequence, times * sum(w.kv for w in work.values())),
         (embedding, 0.0),
     ]
@@ -604,7 +641,8 @@ def whole_step(p: Point) -> dict[str, float]:
     for (q, times), one in zip(passes, work, strict=True):
         data += kinds_of_data(q, one, times)
     bandwidth = effective_bandwidth(p, data)
-    names = ("compute", "memory", "sync", "latency", "payload", "step", "weights", "kv", "flops")
+    names = ("compute", "memory", "sync", "latency", "payload", "step", "weights", "kv")
+    names += ("flops", "slow")
     total = dict.fromkeys(names, 0.0)
     for (q, times), one in zip(passes, work, strict=True):
         rate = bandwidth if q is not passes[0][0] else gathered_bandwidth(q, one, bandwidth)
@@ -612,9 +650,10 @@ def whole_step(p: Point) -> dict[str, float]:
         sync, latency, payload = pass_sync(q)
         parts = {"compute": compute, "memory": memory, "step": overlap + sync}
         parts |= {"sync": sync, "latency": latency, "payload": payload}
-        parts["weights"] = sum(w.weights + w.beside for w in one.values()) * q.weight_bits / 8
+        parts["weights"] = sum(w.weights + w.beside for w in one.values())
         parts["kv"] = sum(w.kv for w in one.values())
         parts["flops"] = sum(w.tensor for w in one.values())
+        parts["slow"] = sum(w.slow for w in one.values())
         total = {name: value + times * parts[name] for name, value in total.items()}
     return total
 
@@ -640,13 +679,14 @@ def prefill_seconds(p: Point) -> float:
     for name, one in work.items():
         one.kv = 0.0
         if name == "lm_head":
-            one.tensor, one.vector = one.tensor / chunk, one.vector / chunk
-            one.beside = tokens * p.hidden_size if p.accounting == "full" else 0.0
+            one.slow, one.vector = one.slow / chunk, one.vector / chunk
+            rows = tokens * p.hidden_size if p.accounting == "full" else 0.0
+            one.beside = rows * p.byte("embedding")
             continue
-        for volume in ("weights", "beside", "tensor", "vector"):
+        for volume in ("weights", "beside", "slow", "vector"):
             setattr(one, volume, chunks * getattr(one, volume))
     for name in ("attention", "indexer"):
-        work[name].tensor = work[name].vector = 0.0
+        work[name].slow = work[name].vector = 0.0
     for kind, (_, _, sparse, _) in zip(layer_kinds(q), q.layers(), strict=True):
         add_causal_attention(q, work["attention"], kind)
         if sparse:
@@ -665,8 +705,9 @@ def add_causal_attention(q: Point, work: Work, kind: str) -> None:
         each = 2 * q.num_heads * (q.qk_nope_head_dim + q.qk_rope_head_dim + q.v_head_dim)
         if q.mla_weights == "absorbed":
             heads = q.num_heads * (q.qk_nope_head_dim + q.v_head_dim)
-            work.tensor += prompts * q.input_len * 2 * q.kv_lora_rank * heads
-    work.tensor += pairs * each
+            decompressed = prompts * q.input_len * 2 * q.kv_lora_rank * heads
+            work.multiply(decompressed, q.ratio_of("attention"))
+    work.multiply(pairs * each, q.ratio(q.cached_bits, 8))
     if q.vector_work == "on":
         work.vector += pairs * 5 * q.num_heads
     ends = range(1, round(q.input_len / chunk) + 1)
@@ -677,7 +718,7 @@ def add_causal_attention(q: Point, work: Work, kind: str) -> None:
 def add_index_scores(q: Point, work: Work) -> None:
     """Scores of the prompts against the keys so far in one sparse layer."""
     square = q.batch_size * q.input_len**2 / 2
-    work.tensor += square * 2 * q.index_n_heads * q.index_head_dim
+    work.multiply(square * 2 * q.index_n_heads * q.index_head_dim, q.ratio(q.index_bits, 8))
     if q.vector_work == "on":
         work.vector += square * (3 * q.index_n_heads + 1)
     ends = range(1, round(q.input_len / q.query_tokens) + 1)
@@ -766,7 +807,6 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     sync_latency, sync_payload = (step_parts[name] for name in ("latency", "payload"))
     step, tokens = step_parts["step"], tokens_of_a_step(p)
     stps = p.dp_size * p.pp_size * p.batch_size * tokens / step
-    ratio = {4.0: p.flops_ratio_4bit, 8.0: 1.0, 16.0: p.flops_ratio_16bit}[p.compute_bits]
     weight_traffic, kv_traffic, flops = (step_parts[n] for n in ("weights", "kv", "flops"))
     streams = p.mem_bw + sum(
         rate
@@ -818,7 +858,7 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "sync_to_work": sync / max(compute, memory),
         "capacity_utilisation": (stored + stored_kv) / room,
         "bandwidth_utilisation": (weight_traffic + kv_traffic) / (p.tp_size * streams * step),
-        "flops_utilisation": flops / (p.tp_size * p.peak_flops * ratio * step),
+        "flops_utilisation": step_parts["slow"] / (p.tp_size * p.peak_flops * step),
         "power": power,
         "energy_per_token": power / stps,
         "stps_per_watt": stps / power,

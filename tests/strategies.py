@@ -4,11 +4,13 @@ import math
 
 from hypothesis import strategies as st
 
+from jaxlimits.model.precision import PARTS
 from tests.helpers import COMBINATIONS, EXTENDED, Scenario, make_scenario
 from tests.reference import reference
 
 ARCHITECTURES = ("dense", "windowed", "moe", "chunked_moe", "mla_moe", "mla_sparse_moe")
-COMPUTE_BITS = (4.0, 8.0, 16.0)
+COMPUTE_BITS = (0.0, 4.0, 8.0, 16.0)
+PART_BITS = (4.0, 4.25, 4.5, 8.0, 8.25, 16.0)
 
 
 def counts(lowest: int, highest: int) -> st.SearchStrategy[float]:
@@ -81,6 +83,9 @@ def llm_numbers(draw, architectures=ARCHITECTURES) -> dict[str, float]:
         "qk_norm_params": draw(counts(0, 2048)),
         "bias_params": draw(counts(0, 20_000)),
         **draw(attention_numbers(mla=kind.startswith("mla"))),
+        **{part: draw(st.sampled_from(PART_BITS)) for part in PARTS},
+        "cache_bits": draw(st.sampled_from([8.0, 16.0])),
+        "operand_bits": draw(st.sampled_from([4.0, 8.0, 16.0])),
     }
     if kind == "windowed":
         numbers["num_windowed_layers"] = draw(counts(1, int(layers)))
@@ -114,8 +119,8 @@ def deployment_numbers(draw, experts: float) -> dict[str, float]:
         "seq_len": draw(st.one_of(st.just(0.0), counts(1, 8192), counts(1, 1_000_000))),
         "query_tokens": draw(st.one_of(st.just(1.0), counts(1, 8))),
         "collectives_per_layer": draw(st.sampled_from([0.0, 0.5, 2.0, 3.0])),
-        "weight_bits": draw(st.sampled_from([4.0, 4.25, 8.0, 16.0])),
-        "kv_bits": draw(st.sampled_from([4.0, 8.0, 16.0])),
+        "weight_bits": draw(st.sampled_from([0.0, 4.0, 4.25, 8.0, 16.0])),
+        "kv_bits": draw(st.sampled_from([0.0, 4.0, 8.0, 16.0])),
         "compute_bits": draw(st.sampled_from(COMPUTE_BITS)),
         "index_bits": draw(st.sampled_from([8.0, 8.25])),
         "activation_bits": draw(st.sampled_from([8.0, 16.0])),

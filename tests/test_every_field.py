@@ -50,6 +50,13 @@ bias_params = 512
 expert_bias_params = 256
 nominal_params = 10_000_000
 nominal_active_params = 4_000_000
+attention_bits = 8
+ffn_bits = 8.25
+expert_bits = 8.5
+embedding_bits = 16
+head_bits = 12
+cache_bits = 8
+operand_bits = 8
 [chips.everything]
 peak_flops = "1 TFLOP/s"
 peak_vector_flops = "1 GFLOP/s"
@@ -102,6 +109,13 @@ bias_params = 256
 expert_bias_params = 128
 nominal_params = 1_000_000
 nominal_active_params = 500_000
+attention_bits = 8.5
+ffn_bits = 8
+expert_bits = 8.25
+embedding_bits = 12
+head_bits = 16
+cache_bits = 8
+operand_bits = 8
 [calibrations.everything]
 mem_efficiency = 0.4
 kv_efficiency = 0.4
@@ -194,6 +208,7 @@ MOST_AXES = 12
 # Where twice and half the value are not values of the field.
 VALUES = {"ep_size": (2.0, 4.0), "tied_embeddings": (0.0, 1.0), "utilisation": (0.5, 1.0)}
 VALUES |= {"mesh_rows": (1.0, 2.0)}
+VALUES |= {"weight_bits": (8.0, 16.0), "compute_bits": (8.0, 16.0), "kv_bits": (8.0, 16.0)}
 VALUES |= {"draft_tied_embeddings": (0.0, 1.0), "acceptance": (0.4, 0.8)}
 VALUES |= {"input_len": (64.0, 128.0), "output_len": (8.0, 16.0), "prefill_chunk": (16.0, 32.0)}
 VALUES |= {"prefill_batch": (2.0, 4.0), "calls_per_answer": (2.0, 4.0)}

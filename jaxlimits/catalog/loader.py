@@ -24,6 +24,7 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.precision import SET_BY
 from jaxlimits.schema import (
     FIELDS,
     INPUTS,
@@ -238,7 +239,8 @@ def entry_values(
     """Return every numeric field of an entry's record in SI units, defaults filled in.
 
     An interconnect and an assumption have the fields that they state and no others. A chip that
-    states no power or no price has NaN there.
+    states no power or no price has NaN there. A model may state ``weight_bits`` and ``kv_bits`` for
+    those of its parts that it does not state beside them.
 
     Parameters
     ----------
@@ -256,13 +258,17 @@ def entry_values(
     parts = {entry_kind(part): fields for part, fields in PARTIAL.items()}
     partial = entry.kind in parts
     named = parts[entry.kind] if partial else quantities(RECORDS[record])
-    fields = {name: FIELDS[name] for name in named}
+    setters = SET_BY.values() if record == "llm" else ()
+    fields = {name: FIELDS[name] for name in (*named, *setters)}
     key = f"{entry.kind}.{entry.name}"
     given: dict[str, float] = {}
     for name, raw in entry.raw.items():
         if name not in fields:
             raise unknown_name("field", name, fields, where=entry.origin, key=key)
         given[name] = parse_number(fields[name], raw, where=entry.origin, key=f"{key}.{name}")
+    for part, setter in SET_BY.items() if record == "llm" else ():
+        if given.get(setter):
+            given.setdefault(part, given[setter])
     if partial:
         return given
     if record == "chip" and "peak_flops" in given:
@@ -271,11 +277,11 @@ def entry_values(
     if record == "chip":
         defaults |= _power_and_price({*given, *beside}, assumed or {})
     values = {**defaults, **given}
-    missing = [name for name in fields if name not in values]
+    missing = [name for name in named if name not in values]
     if missing:
         problem = f"lacks {', '.join(missing)}"
         raise InputError(problem, where=entry.origin, key=key, remedy="state each of them")
-    return {name: values[name] for name in fields}
+    return {name: values[name] for name in named}
 
 
 def _power_and_price(stated: Collection[str], assumed: Mapping[str, float]) -> dict[str, float]:

@@ -71,10 +71,13 @@ def best(
         else:
             points = design.best(source, question, **asked)
     rows = list_points(points)
+    bits = points.attrs.get("bits", "")
     if as_json:
-        print_json({"source": source, "points": rows})
+        print_json({"source": source, "bits": bits, "points": rows})
     elif rows:
         _print_table(rows)
+        if bits:
+            typer.echo(f"\n{bits}")
     else:
         typer.echo("no point keeps every target")
     if not rows:

@@ -68,7 +68,7 @@ def point(
     """Evaluate one point: where the time goes, what the limit is, how full the memory is."""
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.errors import placed
-    from jaxlimits.points.named_point import evaluate, point_scenario
+    from jaxlimits.points.named_point import evaluate, point_bits, point_scenario
 
     sizes = {
         "tp_size": tp_size,
@@ -84,15 +84,16 @@ def point(
     with placed("point"):
         metrics = evaluate(llm, chip, catalog=found, x64=x64, **values)
         scenario = point_scenario(llm, chip, values, catalog=found)
+        bits = point_bits(llm, chip, catalog=found, **values)
     told = {name: scenario.why_absent(name) for name in vars(metrics)}
     absent = {name: in_flags(why, {"assume": "--assume"}) for name, why in told.items() if why}
     if as_json:
         asked = {"llm": llm, "chip": chip, **values}
         limits = {"limit": _limit(metrics), "next_limit": _limit(metrics, "next_limit")}
-        print_json({"point": asked, **vars(metrics), **limits, "absent": absent})
+        print_json({"point": asked, "bits": bits, **vars(metrics), **limits, "absent": absent})
         return
     settings_text = "".join(f"  {name}={value}" for name, value in values.items())
-    typer.echo(f"{llm} on {chip}{settings_text}\n")
+    typer.echo(f"{llm} on {chip}{settings_text}\n{bits}\n")
     _print_table(metrics, absent)
 
 

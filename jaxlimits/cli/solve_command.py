@@ -65,6 +65,7 @@ def solve(
     same at every point of the grid: see `jaxlimits sweep`.
     """
     from jaxlimits.catalog.loader import load_catalog
+    from jaxlimits.points.named_point import point_bits
     from jaxlimits.questions.solve import solve as solve_point
 
     sizes = {
@@ -77,6 +78,7 @@ def solve(
         "assume": assume,
     }
     values = point_values(sizes, overrides, where="solve")
+    catalog = load_catalog(*(catalogs or []))
     found = solve_point(
         llm,
         chip,
@@ -85,14 +87,15 @@ def solve(
         low=low,
         high=high,
         among=None if among is None else [part.strip() for part in among.split(",")],
-        catalog=load_catalog(*(catalogs or [])),
+        catalog=catalog,
         **values,
     )
     point = {"llm": llm, "chip": chip, **values}
+    bits = point_bits(llm, chip, catalog=catalog, **values)
     if as_json:
-        print_json(_facts(found, point))
+        print_json({**_facts(found, point), "bits": bits})
     else:
-        _print_table(found, point)
+        _print_table(found, point, bits)
 
 
 def _facts(found: "Solution", point: Values) -> dict[str, Any]:
@@ -127,14 +130,14 @@ def _facts(found: "Solution", point: Values) -> dict[str, Any]:
     }
 
 
-def _print_table(found: "Solution", point: Values) -> None:
+def _print_table(found: "Solution", point: Values, bits: str) -> None:
     from jaxlimits.schema import FIELDS, OUTPUTS
     from jaxlimits.units import show
 
     facts, asked = _facts(found, point), found.asked
     unit, metric_unit = FIELDS[asked.field].unit, OUTPUTS[asked.metric].unit
     given = "".join(f"  {name}={value}" for name, value in list(point.items())[2:])
-    typer.echo(f"{point['llm']} on {point['chip']}{given}\n")
+    typer.echo(f"{point['llm']} on {point['chip']}{given}\n{bits}\n")
     relation = "at least" if asked.at_least else "at most"
     typer.echo(f"{asked.metric} {relation} {show(asked.target, metric_unit)}: {_verdict(found)}\n")
     rows = []

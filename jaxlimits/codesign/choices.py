@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -42,11 +43,11 @@ class Choices:
                 fields |= {name: column[at] for name, column in columns.items()}
         return fields
 
-    def groups(self, chosen: np.ndarray) -> list[tuple[dict[str, str | bool], np.ndarray]]:
+    def groups(self, chosen: np.ndarray) -> list[tuple[dict[str, Any], np.ndarray]]:
         """Part combinations by the switches that they choose; each group is one program."""
         scenario = self.problem.scenario
         fixed = scenario.fixed_static()
-        found: dict[tuple[tuple[str, str | bool], ...], list[np.ndarray]] = {}
+        found: dict[tuple[tuple[str, Any], ...], list[np.ndarray]] = {}
         for choice in np.unique(chosen):
             static = {**fixed, **scenario.choice_at(tuple(self.positions[choice].tolist()))}
             rows = np.flatnonzero(chosen == choice)

@@ -86,4 +86,5 @@ def _listed(
         axes=(axis,),
         columns=(columns,),
         rules=scenario.rules,
+        own=scenario.own,
     )

@@ -100,7 +100,7 @@ def run_chunks(
     plan: Plan,
     keys: Sequence[Key],
     *,
-    static: Mapping[str, str | bool],
+    static: Mapping[str, Any],
     outputs: tuple[str, ...],
     requirements: tuple[Requirement, ...] = (),
     reductions: tuple[Reduction, ...] = (),

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxlimits.engine.part_bits import Static, moving_with, scaled, split_off
 from jaxlimits.engine.program import Program, Values, trace
 from jaxlimits.engine.requirement import Trial, answer
 from jaxlimits.grid.constraints import CONSTRAINTS
@@ -23,14 +24,15 @@ from jaxlimits.model.records import RECORDS
 from jaxlimits.schema import (
     FIELDS,
     OPTIONAL_PARTS,
+    PART_BITS,
     SCALE_SUFFIX,
+    SETTERS,
     Sensitivity,
     field_names,
     part_fields,
     sensitivity,
 )
 
-Static = tuple[tuple[str, str | bool], ...]
 Function = Callable[[Values], jax.Array]
 
 FITS_REQUEST = "fits_request"
@@ -61,9 +63,10 @@ def outputs_at(
     rules
         Prices, which stand for fields (a sensitivity then holds them fixed).
     """
-    fields = rules.priced(effective_fields(values))
-    model = _model(fields, static)
-    known = {**fields, **model(fields)}
+    fields, static = effective_fields(values, static)
+    fields = rules.priced(fields)
+    models = functools.cache(functools.partial(_model, fields))
+    known = {**split_off(fields, static, PART_BITS)[0], **models(static)(fields)}
     found = {
         name: value
         for asked in requirements
@@ -72,7 +75,7 @@ def outputs_at(
     }
     for name in set(names) - found.keys():
         asked = sensitivity(name)
-        found[name] = known[name] if asked is None else differentiate(asked, fields, model)
+        found[name] = known[name] if asked is None else differentiate(asked, fields, static, models)
     return {name: found[name] for name in sorted(names)}
 
 
@@ -90,17 +93,24 @@ def solve(
     asked: Requirement, fields: Values, static: Static, *, target: jax.Array
 ) -> dict[str, jax.Array]:
     """Solve a requirement at one point; its variables by their names."""
+    fields, static = split_off(fields, static, [asked.field])
     moved = {part for part in OPTIONAL_PARTS if asked.field in part_fields(part)}
     general = tuple((name, name in moved or choice) for name, choice in static)
-    trial = _trial(asked, fields, _model(fields, general), dict(static))
+    trial = _trial(asked, fields, general, dict(static))
     found = answer(asked, trial, target=target, here=fields[asked.field])
     return {asked.name: found.value, asked.reached: found.reached, asked.reason: found.reason}
 
 
-def _trial(
-    asked: Requirement, fields: Values, model: Program, static: Mapping[str, str | bool]
-) -> Trial:
-    """What a value of a requirement's unknown comes to at a point."""
+def _trial(asked: Requirement, fields: Values, general: Static, static: Mapping[str, Any]) -> Trial:
+    """What a value of a requirement's unknown comes to at a point.
+
+    Parameters
+    ----------
+    general, static
+        Static fields that hold whatever the unknown is, and those of the point.
+    """
+    models = functools.cache(functools.partial(_model, fields))
+    model = models(general)
     rules = [
         rule.holds
         for rule in CONSTRAINTS
@@ -118,7 +128,7 @@ def _trial(
         found = outcomes(at(value))
         if response is None:
             return found[metric], found["limit"]
-        return differentiate(response, at(value), model), found["limit"]
+        return differentiate(response, at(value), general, models), found["limit"]
 
     def allowed(value: jax.Array) -> jax.Array:
         held = (holds(at(value)) for holds in rules)
@@ -127,13 +137,14 @@ def _trial(
     return Trial(outcome, lambda value: fitting(at(value))[fits], allowed)
 
 
-def effective_fields(values: Values) -> dict[str, jax.Array]:
-    """Return every field with its scale factor applied."""
-    scaled = {name: values.get(f"{name}{SCALE_SUFFIX}") for name in FIELDS}
-    return {
-        name: values[name] if scale is None else values[name] * scale
-        for name, scale in scaled.items()
-    }
+def effective_fields(values: Values, static: Static) -> tuple[dict[str, jax.Array], Static]:
+    """Return every field with its scale factor applied, and the static fields that then hold."""
+    fields = {name: values[name] for name in FIELDS}
+    for name in FIELDS.keys() - {*PART_BITS, *SETTERS.values()}:
+        factor = values.get(f"{name}{SCALE_SUFFIX}")
+        if factor is not None:
+            fields[name] = fields[name] * factor
+    return scaled(fields, values, static)
 
 
 def assemble(fields: Values, static: Static) -> tuple[Any, ...]:
@@ -146,7 +157,9 @@ def assemble(fields: Values, static: Static) -> tuple[Any, ...]:
     return tuple(kind(**records[record]) for record, kind in RECORDS.items())
 
 
-def differentiate(asked: Sensitivity, fields: Values, model: Program) -> jax.Array:
+def differentiate(
+    asked: Sensitivity, fields: Values, static: Static, models: Callable[[Static], Program]
+) -> jax.Array:
     r"""Derivative, elasticity or gain from doubling of a metric at one point.
 
     .. math:: \frac{\partial m}{\partial x}, \qquad
@@ -155,23 +168,38 @@ def differentiate(asked: Sensitivity, fields: Values, model: Program) -> jax.Arr
 
     and, by two fields, the derivative of that by the second. At a kink, as where compute takes just
     as long as memory, it is the mean of both sides. NaN where the point does not fit.
+
+    A part of the weights keeps its bits while others change, ``weight_bits`` changes all parts that
+    follow it: its elasticity is the sum of theirs.
+
+    Parameters
+    ----------
+    asked
+        What is asked.
+    fields, static
+        The point.
+    models
+        Metrics from fields, under static fields.
     """
-    program = model.only([asked.metric])
+    following = {field: moving_with(field, static) for field in asked.by}
+    fields, apart = split_off(fields, static, asked.by)
+    program = models(apart).only([asked.metric])
 
     def metric(fields: Values) -> jax.Array:
         return program(fields)[asked.metric]
 
     first, *second = asked.by
     if asked.kind == "doubling":
-        return _share(metric({**fields, first: 2.0 * fields[first]}), metric(fields))
+        twice = {name: 2.0 * fields[name] for name in following[first]}
+        return _share(metric({**fields, **twice}), metric(fields))
     relative = asked.kind == "elasticity"
 
     def change(fields: Values) -> jax.Array:
-        value, slope = _along(metric, first, fields, relative=relative)
+        value, slope = _along(metric, following[first], fields, relative=relative)
         return _share(slope, value) if relative else slope
 
     for field in second:
-        return _along(change, field, fields, relative=relative)[1]
+        return _along(change, following[field], fields, relative=relative)[1]
     return change(fields)
 
 
@@ -181,9 +209,11 @@ def _share(change: jax.Array, value: jax.Array) -> jax.Array:
 
 
 def _along(
-    function: Function, field: str, fields: Values, *, relative: bool
+    function: Function, names: Sequence[str], fields: Values, *, relative: bool
 ) -> tuple[jax.Array, jax.Array]:
-    """A function's value, and its change by one field, or by the logarithm of one."""
-    value = jnp.asarray(fields[field])
-    step = value if relative else jnp.ones_like(value)
-    return jax.jvp(lambda v: function({**fields, field: v}), (value,), (step,))
+    """A function's value, and its change by fields that move together, or by their logarithms."""
+    values = tuple(jnp.asarray(fields[name]) for name in names)
+    steps = values if relative else tuple(jnp.ones_like(value) for value in values)
+    return jax.jvp(
+        lambda *moved: function({**fields, **dict(zip(names, moved, strict=True))}), values, steps
+    )

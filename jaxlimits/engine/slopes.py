@@ -34,7 +34,7 @@ def log_slopes(
     *,
     free: tuple[str, ...],
     names: tuple[str, ...],
-    static: Mapping[str, str | bool],
+    static: Mapping[str, Any],
     rules: Rules,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return logarithms of quantities at each point, and their slopes by logarithms of fields.
@@ -74,7 +74,7 @@ def metrics_at(
     fields: Mapping[str, np.ndarray],
     *,
     names: tuple[str, ...],
-    static: Mapping[str, str | bool],
+    static: Mapping[str, Any],
     rules: Rules,
 ) -> dict[str, np.ndarray]:
     """Return metrics, fields and prices at a few points, in float64."""
@@ -144,7 +144,8 @@ def _slopes(
 
 def _fitting(values: Values, static: Static, rules: Rules) -> dict[str, Any]:
     """Quantities at one point, as if it fitted in memory, and how full the memory would be."""
-    fields = rules.priced(effective_fields(values))
+    fields, static = effective_fields(values, static)
+    fields = rules.priced(fields)
     terms = step_terms(*assemble(fields, static))
     endless = jnp.full_like(terms.capacity, jnp.inf)
     metrics = metrics_of(eqx.tree_at(lambda t: t.capacity, terms, endless))

@@ -6,6 +6,7 @@ import math
 from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.take_apart import present_value
 from jaxlimits.errors import InputError
 from jaxlimits.explorer.points import PRECISION, point_of, scenario_of
 from jaxlimits.explorer.state import WHERE, Side, State
@@ -124,7 +125,7 @@ def _way(scenario: Scenario, asked: Requirement) -> Way:
     arrays, _ = collect(job)
     return Way(
         field=asked.field,
-        now=float(scenario.effective(asked.field)),
+        now=present_value(scenario, asked.field),
         needed=arrays[asked.name].item(),
         reason=_MEANINGS[arrays[asked.reason].item()],
     )

@@ -18,7 +18,7 @@ from jaxlimits.explorer.state import Side, Span, State, ends
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.constraints import CONSTRAINTS
-from jaxlimits.grid.scenario import Scenario
+from jaxlimits.grid.scenario import Scenario, own_parts
 from jaxlimits.model.metrics import Limit, Metrics
 from jaxlimits.points.named_point import point_scenario, scenario_metrics
 
@@ -156,6 +156,7 @@ def map_scenario(state: State, side: Side, catalog: Catalog) -> Scenario:
             for name, column in axes.items()
         ),
         columns=tuple({name: column} for name, column in axes.items()),
+        own=point.own | own_parts(axes),
     )
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,8 @@ class Scenario:
     unstated
         Chips that state no power or no price, by the field of :data:`jaxlimits.schema.INPUTS` that
         is NaN for them.
+    own
+        Bits of parts of the weights that somebody states: ``weight_bits`` leaves them alone.
     """
 
     where: str
@@ -55,6 +58,7 @@ class Scenario:
     rules: Rules = NO_RULES
     general: bool = False
     unstated: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    own: frozenset[str] = frozenset()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,16 +68,22 @@ class Scenario:
     def effective(self, name: str) -> np.ndarray:
         """Return a field's value, its scale factor applied, shaped to broadcast over the axes."""
         factor = self._plain(f"{name}{schema.SCALE_SUFFIX}", missing=1.0)
+        if name in schema.PART_BITS and name not in self.own:
+            setter = schema.SETTERS[name]
+            factor = factor * self._plain(f"{setter}{schema.SCALE_SUFFIX}", missing=1.0)
+            given = self._plain(setter)
+            return np.asarray(np.where(given > 0.0, given, self._plain(name)) * factor)
         return np.asarray(self._plain(name) * factor)  # numpy makes a scalar of a single product
 
     def reaches(self, name: str, *, above: float) -> bool:
         """Whether a field exceeds a value anywhere in the grid."""
         return bool(np.any(self.effective(name) > above))
 
-    def fixed_static(self) -> dict[str, str | bool]:
+    def fixed_static(self) -> dict[str, Any]:
         """Return every static field of the deployment but the switches that vary."""
         used = {name: self.general or self._uses(name) for name in schema.OPTIONAL_PARTS}
-        return {**self.switches, **used}
+        own_bits = tuple(sorted(schema.PART_BITS[name] for name in self.own))
+        return {**self.switches, **used, "own_bits": own_bits}
 
     def choice_at(self, key: tuple[int, ...]) -> dict[str, str]:
         """Return the switches that vary: the place of a chunk on a switch's axis is its choice."""
@@ -107,8 +117,9 @@ class Scenario:
         return any(np.isnan(self.effective(field)).all() for field in schema.inputs_of(name))
 
     def _uses(self, part: str) -> bool:
-        least = schema.OPTIONAL_PARTS[part].above
-        return any(self.reaches(name, above=least) for name in schema.part_fields(part))
+        info = schema.OPTIONAL_PARTS[part]
+        numbers = (self.effective(name) for name in schema.part_fields(part))
+        return any(info.may_be_used(number) for number in numbers)
 
     def _plain(self, name: str, *, missing: float | None = None) -> np.ndarray:
         rank = len(self.columns)
@@ -182,6 +193,7 @@ def bind(spec: GridSpec) -> Scenario:
         switches=spec.switches,
         axes=spec.axes,
         columns=tuple(columns),
+        own=own_parts(taken),
     )
 
 
@@ -209,6 +221,11 @@ def _unstated(spec: GridSpec, *, taken: Collection[str]) -> dict[str, tuple[str,
         if field not in taken
     }
     return {field: names for field, names in found.items() if names}
+
+
+def own_parts(stated: Collection[str]) -> frozenset[str]:
+    """Return the bits of parts of the weights among names that somebody states."""
+    return frozenset(schema.PART_BITS.keys() & set(stated))
 
 
 def _overlaid_fields(spec: GridSpec) -> set[str]:

@@ -4,14 +4,17 @@ All figures are those of the chip that has most to do. Nothing here is new physi
 times are those of :mod:`jaxlimits.model.roofline`, operator by operator.
 """
 
+import functools
+
 import equinox as eqx
+import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import documented, metric
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.roofline import mem_time, tensor_rate
+from jaxlimits.model.roofline import mem_time, tensor_time
 from jaxlimits.model.step import Pass, decode_passes
 from jaxlimits.model.volumes import Operator
 
@@ -65,11 +68,21 @@ def step_anatomy(chip: Chip, llm: LLM, draft: LLM | None, deployment: Deployment
         for name, each in proposal.operators.named().items():
             parts[DRAFT + name] = _part(each, proposal, times=deployment.draft_length)
     roofs = Roofs(
-        tensor_roof=tensor_rate(own.chip, own.deployment),
+        tensor_roof=_tensor_roof(own),
         vector_roof=own.chip.peak_vector_flops,
         memory_roof=memory_rate(own.chip),
     )
     return Anatomy(parts=tuple(parts.values()), roofs=roofs, names=tuple(parts))
+
+
+def _tensor_roof(of: Pass) -> Scalar:
+    """The tensor rate of one chip: that of the operator whose products are the narrowest."""
+    rates = (
+        jnp.where(some := op.tensor_flops > 0.0, op.tensor_flops, 0.0)
+        / jnp.where(some, tensor_time(op, of.chip, of.deployment), 1.0)
+        for op in of.operators.each()
+    )
+    return functools.reduce(jnp.maximum, rates)
 
 
 def _part(operator: Operator, of: Pass, *, times: Scalar = 1.0) -> Part:
@@ -81,7 +94,7 @@ def _part(operator: Operator, of: Pass, *, times: Scalar = 1.0) -> Part:
         tensor_flops=tensor,
         vector_flops=beside,
         traffic=read,
-        t_tensor=tensor / tensor_rate(of.chip, of.deployment),
+        t_tensor=tensor_time(operator, of.chip, of.deployment) * operator.compute_pace * share,
         t_vector=beside / of.chip.peak_vector_flops,
         t_mem=mem_time(operator, of.chip, of.deployment) * times,
     )

@@ -41,7 +41,7 @@ def _shown(value: Any, unit: str) -> str:
 
 def _is_default(record: Any, field: dataclasses.Field) -> bool:
     value, number = getattr(record, field.name), _number(getattr(record, field.name))
-    if isinstance(value, str | bool):
+    if isinstance(value, str | bool | tuple):
         return value == field.default
     return number is not None and number == field.default
 

@@ -7,8 +7,9 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import expert_replicas
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.precision import in_bytes, part_bits
 from jaxlimits.model.tiers import beside_capacity
-from jaxlimits.model.weights import count_weights, stored_weights
+from jaxlimits.model.weights import common_terms, count_weights, expert_terms
 
 
 def weight_bytes(llm: LLM, deployment: Deployment, *, tables: bool = True) -> Scalar:
@@ -19,10 +20,10 @@ def weight_bytes(llm: LLM, deployment: Deployment, *, tables: bool = True) -> Sc
     """
     experts = llm.num_experts / expert_replicas(deployment)
     weights = count_weights(llm, deployment)
-    elements = stored_weights(weights, experts=experts)
-    if not tables:
-        elements -= weights.embedding + weights.lm_head
-    return elements * (deployment.weight_bits / 8.0)
+    bits = part_bits(llm, deployment)
+    table = [(weights.embedding, bits.embedding)] if tables else []
+    common = common_terms(weights, bits, tables=tables)
+    return in_bytes([*common, *table, *expert_terms(weights, bits, experts=experts)])
 
 
 def kv_bytes(deployment: Deployment, *, sequence: Scalar) -> Scalar:

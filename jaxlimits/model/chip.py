@@ -35,7 +35,7 @@ class Chip(eqx.Module):
     >>> import jaxlimits as jl
     >>> chip = jl.Chip(peak_flops=1e15, peak_vector_flops=3e13, mem_bw=8e12, mem_capacity=192e9)
     >>> f"{jl.evaluate('llama3-8b', chip).utps:.0f} token/s a user"
-    '1029 token/s a user'
+    '524 token/s a user'
     """
 
     peak_flops: Scalar = quantity(

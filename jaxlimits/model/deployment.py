@@ -22,6 +22,10 @@ class Deployment(eqx.Module):
     The last fields name parts of the model that not every point uses. Left alone, the numbers
     decide whether a part is traced: see :func:`jaxlimits.model.records.without_unused_parts`.
 
+    ``weight_bits`` sets the bits of every part of the weights, the draft's too, and ``kv_bits`` the
+    ``cache_bits``, but for those in ``own_bits``: pairs of ``llm`` or ``draft`` and a field of its
+    record, as ``expert_bits``.
+
     Examples
     --------
     >>> import jaxlimits as jl
@@ -55,13 +59,25 @@ class Deployment(eqx.Module):
         "1", "exposed collectives in one layer where their number is fixed", default=3.0
     )
     weight_bits: Scalar = quantity(
-        "1", "bits of one weight, scales included", default=8.0, positive=True
+        "1",
+        "bits of one weight of every part, scales included; 0 as the model states its parts",
+        default=0.0,
+        positive=True,
+        unset=0.0,
     )
     kv_bits: Scalar = quantity(
-        "1", "bits of one element of the KV cache", default=8.0, positive=True
+        "1",
+        "bits of one element of the KV cache; 0 as the model states them",
+        default=0.0,
+        positive=True,
+        unset=0.0,
     )
     compute_bits: Scalar = quantity(
-        "1", "operand width that sets the tensor rate", default=8.0, allowed=(4.0, 8.0, 16.0)
+        "1",
+        "operand width that sets the tensor rate; 0 for each part's own",
+        default=0.0,
+        allowed=(4.0, 8.0, 16.0),
+        unset=0.0,
     )
     index_bits: Scalar = quantity(
         "1", "bits of one element of an indexer's keys", default=8.0, positive=True
@@ -120,7 +136,18 @@ class Deployment(eqx.Module):
     )
     sram_tier: bool = optional_part("a tier of SRAM beside the memory", chip=("sram_capacity",))
     lpddr_tier: bool = optional_part("a tier of LPDDR beside the memory", chip=("lpddr_capacity",))
+    released_bits: bool = optional_part(
+        "weights in the bits that the model states", absent=True, deployment=("weight_bits",)
+    )
+    released_cache: bool = optional_part(
+        "a KV cache in the bits that the model states", absent=True, deployment=("kv_bits",)
+    )
+    part_widths: bool = optional_part(
+        "products at the widths of their operands", absent=True, deployment=("compute_bits",)
+    )
     requests: bool = optional_part("a request, with its prefill", request=("input_len",))
+
+    own_bits: tuple[tuple[str, str], ...] = eqx.field(static=True, default=())
 
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds, and algorithms without a path."""

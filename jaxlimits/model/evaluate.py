@@ -35,7 +35,7 @@ from jaxlimits.model.speculation import (
     stored_weight_bytes,
     tokens_per_step,
 )
-from jaxlimits.model.step import decode_step, prefill_time
+from jaxlimits.model.step import Step, decode_step, prefill_time
 from jaxlimits.model.tiers import peak_bandwidth
 
 INTERVAL = 1.96
@@ -133,7 +133,7 @@ def step_terms(
         user_tokens=tokens,
         step_tokens=sequences * tokens,
         stage_bw=deployment.tp_size * peak_bandwidth(chip, deployment),
-        stage_flops=deployment.tp_size * tensor_rate(chip, deployment),
+        stage_flops=deployment.tp_size * _mean_rate(chip, deployment, step),
         power=system_power(chip, deployment),
         capital_cost=cost.capital_cost(chip, deployment),
         cost_rate=cost.cost_rate(chip, deployment, site),
@@ -144,6 +144,13 @@ def step_terms(
         if deployment.requests
         else None,
     )
+
+
+def _mean_rate(chip: Chip, deployment: Deployment, step: Step) -> Scalar:
+    """Tensor rate of one chip over the work of a step, whose parts may have rates of their own."""
+    if not deployment.part_widths:
+        return tensor_rate(chip, deployment)
+    return step.flops / step.tensor_time
 
 
 def _request_terms(

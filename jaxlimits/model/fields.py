@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 
-from jaxlimits._types import as_flag, as_number
+from jaxlimits._types import as_flag, as_number, may_be_at_most, may_exceed
 from jaxlimits.model.brief import brief
 
 _METADATA_KEY = "jaxlimits"
@@ -40,6 +40,8 @@ class Quantity:
         Whether users must give a whole number. (Traced code treats all as real.)
     allowed
         The only values there are, where the field has a few.
+    unset
+        A further value, which says that the field is not set; ``None`` where there is none.
     of_all_layers
         Whether it counts what all layers of a model have together: one mean layer has its share.
     """
@@ -52,24 +54,28 @@ class Quantity:
     positive: bool = False
     whole: bool = False
     allowed: tuple[float, ...] = ()
+    unset: float | None = None
     of_all_layers: bool = False
 
     @property
     def bounds(self) -> str:
         """The allowed values in words."""
+        unset = "" if self.unset is None else f", or {self.unset:g} for none"
         if self.allowed:
-            return "one of " + ", ".join(f"{value:g}" for value in self.allowed)
+            return "one of " + ", ".join(f"{value:g}" for value in self.allowed) + unset
         kind = "a whole number" if self.whole else "a number"
         above = "above 0" if self.positive else f"at least {self.lower:g}"
         if self.whole and self.positive:
             above = "at least 1"
         below = "" if math.isinf(self.upper) else f" and at most {self.upper:g}"
-        return f"{kind}, {above}{below}"
+        return f"{kind}, {above}{below}{unset}"
 
     def admits(self, value: float) -> bool:
         """Whether a value, in SI units, is one that this quantity can take."""
         if not math.isfinite(value):
             return False
+        if value == self.unset:
+            return True
         if self.allowed:
             return value in self.allowed
         if self.whole and value != math.floor(value):
@@ -98,11 +104,19 @@ class OptionalPart:
         Fields as pairs of a record and its own name for the field.
     above
         A point uses the part only where one of these fields exceeds this value.
+    absent
+        The other way round: only where one of them does not exceed it.
     """
 
     meaning: str
     rests_on: tuple[tuple[str, str], ...]
     above: float = 0.0
+    absent: bool = False
+
+    def may_be_used(self, number: Any) -> bool:
+        """Whether a field with this number, perhaps a traced one, calls for the part."""
+        test = may_be_at_most if self.absent else may_exceed
+        return test(number, self.above)
 
 
 def quantity(unit: str, meaning: str, *, default: float | None = None, **bounds: Any) -> Any:
@@ -117,8 +131,8 @@ def quantity(unit: str, meaning: str, *, default: float | None = None, **bounds:
     default
         Value where the user gives none; no default makes the field required.
     **bounds
-        ``display``, ``lower``, ``upper``, ``positive``, ``whole``, ``allowed``, ``of_all_layers``
-        of :class:`Quantity`.
+        ``display``, ``lower``, ``upper``, ``positive``, ``whole``, ``allowed``, ``unset``,
+        ``of_all_layers`` of :class:`Quantity`.
     """
     extra: dict[str, Any] = {} if default is None else {"default": default}
     metadata = {_METADATA_KEY: _quantity(unit, meaning, bounds)}
@@ -137,7 +151,9 @@ def _quantity(unit: str, meaning: str, bounds: dict[str, Any]) -> Quantity:
     return Quantity(unit=unit, display=bounds.pop("display", unit), meaning=meaning, **bounds)
 
 
-def optional_part(meaning: str, *, above: float = 0.0, **rests_on: tuple[str, ...]) -> Any:
+def optional_part(
+    meaning: str, *, above: float = 0.0, absent: bool = False, **rests_on: tuple[str, ...]
+) -> Any:
     """Declare a static field of the deployment that says whether a part of the model is traced.
 
     True, the default, lets the numbers decide: the part is traced unless they show that the point
@@ -149,11 +165,13 @@ def optional_part(meaning: str, *, above: float = 0.0, **rests_on: tuple[str, ..
         One phrase: what the part is.
     above
         A point uses the part only where one of the fields exceeds this value.
+    absent
+        The other way round: only where one of them does not exceed it.
     **rests_on
         The fields, by the record that has them.
     """
     fields = tuple((record, name) for record, names in rests_on.items() for name in names)
-    info = OptionalPart(meaning=meaning, rests_on=fields, above=above)
+    info = OptionalPart(meaning=meaning, rests_on=fields, above=above, absent=absent)
     metadata = {_METADATA_KEY: info}
     return eqx.field(static=True, default=True, converter=as_flag, metadata=metadata)
 

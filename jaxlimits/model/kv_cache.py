@@ -8,6 +8,7 @@ from jaxlimits.model.attention.kind import Span, Term
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.heads import kv_copies, kv_elements
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.precision import cache_bits
 from jaxlimits.model.volumes import added
 
 
@@ -34,7 +35,7 @@ def read_span(llm: LLM, deployment: Deployment) -> Scalar:
 def kv_bytes_per_span(llm: LLM, deployment: Deployment) -> Scalar:
     """Bytes of one cached token in one layer, copies included [B]."""
     copies = kv_copies(llm, deployment)
-    return kv_elements(llm) * copies * (deployment.kv_bits / 8.0)
+    return kv_elements(llm) * copies * (cache_bits(llm, deployment) / 8.0)
 
 
 def sequence_bytes(llm: LLM, deployment: Deployment) -> Scalar:

@@ -12,6 +12,11 @@ def _count(meaning: str, *, default: float | None = 0.0, **bounds: Any) -> Any:
     return quantity("1", meaning, default=default, whole=True, **bounds)
 
 
+def _bits(meaning: str) -> Any:
+    words = f"bits of one weight of {meaning}, scales included"
+    return quantity("1", words, default=8.0, positive=True)
+
+
 def _total(meaning: str, *, default: float | None = 0.0, **bounds: Any) -> Any:
     """Declare a count of what all layers have together."""
     return _count(meaning, default=default, of_all_layers=True, **bounds)
@@ -66,6 +71,20 @@ class LLM(eqx.Module):
     expert_bias_params: Scalar = _count("biases of one routed expert")
     nominal_params: Scalar = _total("parameters by the model's name; 0 where it states none")
     nominal_active_params: Scalar = _total("parameters active per token by the model's name")
+    attention_bits: Scalar = _bits("the projections of attention")
+    ffn_bits: Scalar = _bits("dense feed-forward layers and shared experts")
+    expert_bits: Scalar = _bits("routed experts")
+    embedding_bits: Scalar = _bits("the embedding table")
+    head_bits: Scalar = _bits("the LM head, routers, norms and biases")
+    cache_bits: Scalar = quantity(
+        "1", "bits of one element of the KV cache", default=8.0, positive=True
+    )
+    operand_bits: Scalar = quantity(
+        "1",
+        "least operand width of products with weights: 16 where weights alone are quantised",
+        default=4.0,
+        allowed=(4.0, 8.0, 16.0),
+    )
 
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds."""

@@ -20,8 +20,16 @@ from jaxlimits.model.experts import (
 from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 from jaxlimits.model.kv_cache import kv_bytes_per_span, read_span
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.precision import (
+    cache_bits,
+    cache_width,
+    in_bytes,
+    part_bits,
+    product_width,
+    tensor_work,
+)
 from jaxlimits.model.volumes import Operator, added, counted_vector_flops
-from jaxlimits.model.weights import Weights, count_weights
+from jaxlimits.model.weights import Weights, count_weights, expert_terms
 
 
 class Operators(eqx.Module):
@@ -85,27 +93,32 @@ def step_operators(llm: LLM, deployment: Deployment) -> Operators:
 def weight_operators(llm: LLM, deployment: Deployment, weights: Weights) -> dict[str, Operator]:
     """Operators of one micro-batch that read weights alone, the LM head apart, by name."""
     tokens = deployment.batch_size * deployment.query_tokens
-    byte = deployment.weight_bits / 8.0
+    bits = part_bits(llm, deployment)
 
-    def dense(elements: Scalar, vector_flops: Scalar, extras: Scalar | None = None) -> Operator:
+    def dense(
+        elements: Scalar, each: Scalar, vector_flops: Scalar, *beside: tuple[Scalar, Scalar]
+    ) -> Operator:
         """An operator whose weights every token uses; norms and biases are read beside them."""
-        read = elements if extras is None else elements + extras
+        product = (2.0 * tokens * elements, product_width(each, llm))
         return Operator(
-            tensor_flops=2.0 * tokens * elements,
+            **tensor_work(deployment, product),
             vector_flops=counted_vector_flops(deployment, tokens * vector_flops),
-            weight_traffic=read * byte,
+            weight_traffic=in_bytes([(elements, each), *beside]),
         )
 
     own = (part.vector_flops(llm) for part in parts(deployment))
     projecting = added(
         [layers_with_heads(llm, deployment) * heads.projection_vector_flops(llm), *own]
     )
+    beside = (weights.extras, bits.head)
+    summed = llm.num_layers * vector.output_vector_flops(llm)
+    routing = llm.num_moe_layers * vector.router_vector_flops(llm)
     return {
-        "projections": dense(weights.projections, projecting, extras=weights.extras),
-        "output": dense(weights.output, llm.num_layers * vector.output_vector_flops(llm)),
-        "router": dense(weights.router, llm.num_moe_layers * vector.router_vector_flops(llm)),
+        "projections": dense(weights.projections, bits.attention, projecting, beside),
+        "output": dense(weights.output, bits.attention, summed),
+        "router": dense(weights.router, bits.head, routing),
         "experts": _routed_experts(llm, deployment, weights),
-        "ffn": dense(weights.ffn, vector.ffn_vector_flops(llm)),
+        "ffn": dense(weights.ffn, bits.ffn, vector.ffn_vector_flops(llm)),
     }
 
 
@@ -116,8 +129,9 @@ def _attention(llm: LLM, deployment: Deployment) -> Operator:
     """
     span = read_span(llm, deployment)
     pairs = deployment.batch_size * deployment.query_tokens * span
+    product = (pairs * heads.pair_flops(llm), cache_width(cache_bits(llm, deployment)))
     return Operator(
-        tensor_flops=pairs * heads.pair_flops(llm),
+        **tensor_work(deployment, product),
         vector_flops=counted_vector_flops(deployment, pairs * heads.score_vector_flops(llm)),
         weight_traffic=0.0,
         kv_traffic=deployment.batch_size * span * kv_bytes_per_span(llm, deployment),
@@ -131,10 +145,12 @@ def _routed_experts(llm: LLM, deployment: Deployment, weights: Weights) -> Opera
     tokens = deployment.batch_size * deployment.query_tokens
     routed = routed_tokens(deployment)
     share = touched_experts(llm, tokens=routed) / expert_replicas(deployment)
+    bits = part_bits(llm, deployment)
+    flops = 2.0 * tokens * llm.experts_per_token * weights.expert
     return Operator(
-        tensor_flops=2.0 * tokens * llm.experts_per_token * weights.expert,
+        **tensor_work(deployment, (flops, product_width(bits.expert, llm))),
         vector_flops=counted_vector_flops(deployment, tokens * vector.expert_vector_flops(llm)),
-        weight_traffic=share * weights.expert * (deployment.weight_bits / 8.0),
+        weight_traffic=in_bytes(expert_terms(weights, bits, experts=share)),
         compute_pace=_pace(routed_imbalance, llm, deployment, routed),
         traffic_pace=_pace(touched_imbalance, llm, deployment, routed),
     )
@@ -165,11 +181,13 @@ def head_operator(
     scored, embedded
         Tokens that the head works on, and that the embedding is read for [token].
     """
-    rows = embedded * llm.hidden_size if deployment.accounting == "full" else 0.0
-    vector_flops = scored * vector.head_vector_flops(llm)
     counted = deployment.accounting == "full"
+    bits = part_bits(llm, deployment)
+    rows = embedded * llm.hidden_size if counted else 0.0
+    vector_flops = scored * vector.head_vector_flops(llm)
+    product = (2.0 * scored * weights.lm_head, product_width(bits.head, llm))
     return Operator(
-        tensor_flops=2.0 * scored * weights.lm_head,
+        **tensor_work(deployment, product),
         vector_flops=counted_vector_flops(deployment, vector_flops) if counted else 0.0,
-        weight_traffic=(weights.lm_head + rows) * (deployment.weight_bits / 8.0),
+        weight_traffic=in_bytes([(weights.lm_head, bits.head), (rows, bits.embedding)]),
     )

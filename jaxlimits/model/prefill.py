@@ -16,6 +16,7 @@ from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.kv_cache import kv_bytes_per_span, over_layers
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operators, head_operator, weight_operators
+from jaxlimits.model.precision import cache_bits, cache_width, part_bits, product_width, tensor_work
 from jaxlimits.model.request import Request
 from jaxlimits.model.volumes import Operator, counted_vector_flops, repeated
 from jaxlimits.model.weights import count_weights
@@ -82,8 +83,10 @@ def _causal_attention(llm: LLM, deployment: Deployment) -> Operator:
     scores = pairs * heads.prefill_pair_flops(llm)
     attending = layers_with_heads(llm, deployment)
     decompression = attending * heads.decompression_flops(llm, deployment)
+    width = product_width(part_bits(llm, deployment).attention, llm)
+    products = (scores, cache_width(cache_bits(llm, deployment))), (tokens * decompression, width)
     return Operator(
-        tensor_flops=scores + tokens * decompression,
+        **tensor_work(deployment, *products),
         vector_flops=counted_vector_flops(deployment, pairs * heads.score_vector_flops(llm)),
         weight_traffic=0.0,
         kv_traffic=prompts * cached_span(llm, deployment) * kv_bytes_per_span(llm, deployment),

@@ -6,7 +6,6 @@ from typing import Any
 
 import equinox as eqx
 
-from jaxlimits._types import may_exceed
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
@@ -59,7 +58,7 @@ def without_unused_parts(records: Mapping[str, Any]) -> dict[str, Any]:
     unused = {
         name: False
         for name, part in optional_parts(Deployment).items()
-        if not any(may_exceed(number, part.above) for number in _numbers(part, records))
+        if not any(part.may_be_used(number) for number in _numbers(part, records))
     }
     return {**records, "deployment": dataclasses.replace(records["deployment"], **unused)}
 

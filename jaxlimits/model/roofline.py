@@ -3,7 +3,7 @@ r"""Roofline: from the volumes of a step to its times."""
 import equinox as eqx
 import jax.numpy as jnp
 
-from jaxlimits._types import Scalar
+from jaxlimits._types import Scalar, may_exceed
 from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.collectives import sync
 from jaxlimits.model.deployment import Deployment
@@ -33,6 +33,27 @@ def tensor_rate(chip: Chip, deployment: Deployment) -> Scalar:
     return chip.peak_flops * jnp.where(bits > 8.0, chip.flops_ratio_16bit, narrow)
 
 
+def tensor_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scalar:
+    r"""Time of one operator's tensor work on one chip alone [s].
+
+    .. math:: F / P \quad \text{or} \quad F_8/P_8 + F_{16}/P_{16} + F_4/P_4
+
+    by the deployment's ``compute_bits``, or each product at its own width where that is 0. Operands
+    of 4 bits are multiplied as ones of 16 on a chip without a rate of their own (ours).
+    """
+    if not deployment.part_widths:
+        return operator.tensor_flops / tensor_rate(chip, deployment)
+    wide, narrow = operator.wide_flops, operator.narrow_flops
+    has_narrow = chip.flops_ratio_4bit > 1.0
+    ratio = jnp.where(has_narrow, chip.flops_ratio_4bit, chip.flops_ratio_16bit)
+    usual = operator.tensor_flops - wide - narrow
+    by_part = (usual + wide / chip.flops_ratio_16bit + narrow / ratio) / chip.peak_flops
+    if not may_exceed(deployment.compute_bits, 0.0):
+        return by_part
+    stated = operator.tensor_flops / tensor_rate(chip, deployment)
+    return jnp.where(deployment.compute_bits > 0.0, stated, by_part)
+
+
 def compute_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scalar:
     r"""Time of one operator's arithmetic on the chips of one stage [s].
 
@@ -42,7 +63,7 @@ def compute_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scal
     Tensor and vector units overlap (ours); without vector work this is the paper's compute time
     (published).
     """
-    tensor = operator.tensor_flops / tensor_rate(chip, deployment)
+    tensor = tensor_time(operator, chip, deployment)
     beside = operator.vector_flops / chip.peak_vector_flops
     return jnp.maximum(tensor, beside) * operator.compute_pace / deployment.tp_size
 
@@ -67,6 +88,8 @@ def merged(operators: Operators) -> Operator:
         vector_flops=sum((op.vector_flops * op.compute_pace for op in each), start=0.0),
         weight_traffic=sum((op.weight_traffic * op.traffic_pace for op in each), start=0.0),
         kv_traffic=sum((op.kv_traffic * op.traffic_pace for op in each), start=0.0),
+        wide_flops=sum((op.wide_flops * op.compute_pace for op in each), start=0.0),
+        narrow_flops=sum((op.narrow_flops * op.compute_pace for op in each), start=0.0),
     )
 
 

@@ -13,6 +13,7 @@ References
 Leviathan et al., arXiv:2211.17192, equation 1 (published). Its place in the limit model is ours.
 """
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -41,6 +42,14 @@ def verifying(deployment: Deployment) -> Deployment:
         return deployment
     tokens = deployment.query_tokens + deployment.draft_length
     return eqx.tree_at(lambda d: d.query_tokens, deployment, tokens)
+
+
+def proposing(deployment: Deployment) -> Deployment:
+    """The deployment while a named draft proposes: its parts have bits of their own."""
+    if deployment.speculation != "draft":
+        return deployment
+    own = tuple(("llm", name) for record, name in deployment.own_bits if record == "draft")
+    return dataclasses.replace(deployment, own_bits=own)
 
 
 def draft_model(llm: LLM, draft: LLM | None, deployment: Deployment) -> LLM:
@@ -104,9 +113,9 @@ def stored_weight_bytes(llm: LLM, draft: LLM | None, deployment: Deployment) -> 
     own = kept_bytes(llm, deployment, weights=whole)
     if not is_speculative(deployment):
         return own
-    proposing = draft_model(llm, draft, deployment)
+    small = draft_model(llm, draft, deployment)
     tables = deployment.speculation == "draft"
-    return own + capacity.weight_bytes(proposing, deployment, tables=tables)
+    return own + capacity.weight_bytes(small, proposing(deployment), tables=tables)
 
 
 def stored_sequence_bytes(llm: LLM, draft: LLM | None, deployment: Deployment) -> Scalar:

@@ -15,9 +15,9 @@ from jaxlimits.model.operators import Operators, step_operators
 from jaxlimits.model.overlay import overlay_times
 from jaxlimits.model.prefill import chunk_deployment, num_chunks, prefill_operators
 from jaxlimits.model.request import Request
-from jaxlimits.model.roofline import StepTimes, mem_time, merged, step_times
+from jaxlimits.model.roofline import StepTimes, mem_time, merged, step_times, tensor_time
 from jaxlimits.model.sharded import gather_time, is_sharded
-from jaxlimits.model.speculation import draft_model, is_speculative, verifying
+from jaxlimits.model.speculation import draft_model, is_speculative, proposing, verifying
 from jaxlimits.model.tiers import has_tiers, model_data, streaming_chip
 
 
@@ -30,6 +30,8 @@ class Step(eqx.Module):
         Times of the limit [s].
     weight_traffic, kv_traffic, flops
         Read and computed by one replica [B, B, FLOP].
+    tensor_time
+        What the tensor work would take one chip [s].
     calibrated_t_step
         Time that a calibration predicts [s].
     """
@@ -38,6 +40,7 @@ class Step(eqx.Module):
     weight_traffic: Scalar
     kv_traffic: Scalar
     flops: Scalar
+    tensor_time: Scalar
     calibrated_t_step: Scalar
 
 
@@ -70,11 +73,12 @@ def decode_passes(
         chip = _gathering(_placed(chip, llm, deployment, operators), llm, deployment, operators)
         return (Pass(operators, chip, llm, deployment),)
     small = draft_model(llm, draft, deployment)
-    proposals = step_operators(small, deployment)
+    proposed = proposing(deployment)
+    proposals = step_operators(small, proposed)
     chip = _placed(chip, llm, deployment, operators, draft=(small, proposals))
     gathering = _gathering(chip, llm, deployment, operators)
     own = Pass(operators, gathering, llm, verified)
-    return own, Pass(proposals, chip, small, deployment)
+    return own, Pass(proposals, chip, small, proposed)
 
 
 def decode_step(
@@ -119,11 +123,13 @@ def prefill_time(chip: Chip, llm: LLM, deployment: Deployment, request: Request)
 def _pass(each: Pass, calibration: Calibration, fabric: Fabric) -> Step:
     operators = each.operators
     records = (operators, each.chip, each.llm, each.deployment)
+    on = (each.chip, each.deployment)
     return Step(
         times=step_times(*records),
         weight_traffic=operators.total("weight_traffic"),
         kv_traffic=operators.total("kv_traffic"),
         flops=operators.total("tensor_flops"),
+        tensor_time=sum((tensor_time(op, *on) for op in operators.each()), start=0.0),
         calibrated_t_step=overlay_times(*records, calibration=calibration, fabric=fabric).t_step,
     )
 
@@ -167,7 +173,7 @@ def _placed(
         small, proposals = draft
         data += model_data(
             small,
-            deployment,
+            proposing(deployment),
             proposals,
             sequences=sequences,
             times=deployment.draft_length,

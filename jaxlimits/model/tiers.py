@@ -37,7 +37,8 @@ from jaxlimits.model.experts import expert_replicas
 from jaxlimits.model.kv_cache import sequence_bytes
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operators
-from jaxlimits.model.weights import count_weights
+from jaxlimits.model.precision import in_bytes, part_bits
+from jaxlimits.model.weights import common_terms, count_weights, expert_terms
 
 
 class Data(eqx.Module):
@@ -110,21 +111,22 @@ def model_data(
     tables
         Whether the model stores its own embedding and LM head.
     """
-    weights, byte = count_weights(llm, deployment), deployment.weight_bits / 8.0
+    weights, bits = count_weights(llm, deployment), part_bits(llm, deployment)
     experts = operators.experts.weight_traffic
     dense = operators.total("weight_traffic") - experts
-    common = weights.common if tables else weights.common - weights.lm_head
     data = [
-        (common * byte, dense),
+        (in_bytes(common_terms(weights, bits, tables=tables)), dense),
         (sequences * sequence_bytes(llm, deployment), operators.total("kv_traffic")),
     ]
     if deployment.routed_experts:
-        stored = llm.num_experts / expert_replicas(deployment) * weights.expert * byte
+        kept = llm.num_experts / expert_replicas(deployment)
+        stored = in_bytes(expert_terms(weights, bits, experts=kept))
         data.insert(1, (stored, experts * operators.experts.traffic_pace))
     found = tuple(Data(stored=stored, traffic=times * traffic) for stored, traffic in data)
     if not tables:
         return found
-    return (*found, Data(stored=weights.embedding * byte, traffic=0.0 * dense))
+    table = in_bytes([(weights.embedding, bits.embedding)])
+    return (*found, Data(stored=table, traffic=0.0 * dense))
 
 
 class Line(eqx.Module):

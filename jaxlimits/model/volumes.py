@@ -15,6 +15,9 @@ class Operator(eqx.Module):
     ----------
     tensor_flops, vector_flops
         Work of the tensor units and beside them [FLOP].
+    wide_flops, narrow_flops
+        Of the tensor work, that with operands of 16 and of 4 bits; the rest is in 8. Told apart
+        only where the deployment leaves the width to the parts [FLOP].
     weight_traffic, kv_traffic
         Bytes of weights, and of KV cache and index keys, read [B].
     compute_pace, traffic_pace
@@ -27,6 +30,8 @@ class Operator(eqx.Module):
     kv_traffic: Scalar = 0.0
     compute_pace: Scalar = 1.0
     traffic_pace: Scalar = 1.0
+    wide_flops: Scalar = 0.0
+    narrow_flops: Scalar = 0.0
 
 
 def counted_vector_flops(deployment: Deployment, vector_flops: Scalar) -> Scalar:
@@ -43,6 +48,8 @@ def repeated(one: Operator, times: Scalar) -> Operator:
         kv_traffic=times * one.kv_traffic,
         compute_pace=one.compute_pace,
         traffic_pace=one.traffic_pace,
+        wide_flops=times * one.wide_flops,
+        narrow_flops=times * one.narrow_flops,
     )
 
 

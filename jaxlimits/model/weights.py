@@ -1,6 +1,6 @@
 r"""Weights: how many elements each operator of a model holds.
 
-Counts are of elements over *all* layers of the whole model; bytes come later, from ``weight_bits``.
+Counts are of elements over *all* layers of the whole model; bytes come of the bits of each part.
 The three accountings are static choices of :class:`~jaxlimits.model.deployment.Deployment`.
 """
 
@@ -12,6 +12,7 @@ from jaxlimits.model import heads
 from jaxlimits.model.attention import layers_with_heads, parts
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.precision import PartBits
 from jaxlimits.model.volumes import added
 
 
@@ -27,8 +28,9 @@ class Weights(eqx.Module):
         Attention's output projection.
     router, ffn
         Routers; dense feed-forward layers and shared experts.
-    expert
-        *One* routed expert in each MoE layer, summed over the MoE layers, its biases included.
+    expert, expert_biases
+        *One* routed expert in each MoE layer, summed over the MoE layers, its biases included; of
+        that the biases alone.
     lm_head, embedding
         The LM head as read, and the embedding table beside it as stored.
     extras
@@ -43,6 +45,7 @@ class Weights(eqx.Module):
     lm_head: Scalar
     embedding: Scalar
     extras: Scalar
+    expert_biases: Scalar = 0.0
 
     @property
     def common(self) -> Scalar:
@@ -85,13 +88,14 @@ def full_weights(llm: LLM, deployment: Deployment) -> Weights:
     expert_biases = llm.expert_bias_params * llm.num_moe_layers
     layers = layer_weights(llm, deployment)
     return eqx.tree_at(
-        lambda weights: (weights.expert, weights.lm_head, weights.embedding, weights.extras),
+        lambda w: (w.expert, w.lm_head, w.embedding, w.extras, w.expert_biases),
         layers,
         (
             layers.expert + expert_biases,
             table,
             table * (1.0 - llm.tied_embeddings),
             per_layer * llm.num_layers + llm.hidden_size,
+            expert_biases,
         ),
     )
 
@@ -133,3 +137,30 @@ def count_weights(llm: LLM, deployment: Deployment) -> Weights:
 def stored_weights(weights: Weights, *, experts: Scalar) -> Scalar:
     """Elements stored when each MoE layer keeps ``experts`` routed experts [1]."""
     return weights.common + weights.embedding + experts * weights.expert
+
+
+Terms = list[tuple[Scalar, Scalar]]
+"""Elements, and the bits of each [1]."""
+
+
+def common_terms(weights: Weights, bits: PartBits, *, tables: bool = True) -> Terms:
+    """What every token uses, the embedding table apart; without the LM head where not ``tables``.
+
+    Routers, norms and biases have the bits of the LM head: quantised files leave them as they were.
+    """
+    return [
+        (weights.projections, bits.attention),
+        (weights.output, bits.attention),
+        (weights.router, bits.head),
+        (weights.ffn, bits.ffn),
+        *([(weights.lm_head, bits.head)] if tables else []),
+        (weights.extras, bits.head),
+    ]
+
+
+def expert_terms(weights: Weights, bits: PartBits, *, experts: Scalar) -> Terms:
+    """So many routed experts in each MoE layer, their biases apart where they have other bits."""
+    if bits.expert is bits.head:
+        return [(experts * weights.expert, bits.expert)]
+    products = weights.expert - weights.expert_biases
+    return [(experts * products, bits.expert), (experts * weights.expert_biases, bits.head)]

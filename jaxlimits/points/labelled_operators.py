@@ -67,7 +67,7 @@ def operators(
     >>> parts = jl.operators("llama3-405b", "h200", tp_size=8, batch_size=16, seq_len=32768)
     >>> share = parts.t_mem / parts.t_mem.sum()
     >>> round(float(share.sel(operator="ffn")), 2)
-    0.61
+    0.7
     """
     scenario = point_scenario(llm, chip, dict(settings), catalog=catalog)
     check_scenario(scenario)

@@ -8,8 +8,9 @@ from jaxlimits.catalog.loader import Catalog, load_catalog, record_values, with_
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.axes import check_name, read_value
+from jaxlimits.grid.bits_in_words import bits_in_words, named_model, own_model
 from jaxlimits.grid.checks import check_scenario
-from jaxlimits.grid.scenario import Scenario
+from jaxlimits.grid.scenario import Scenario, own_parts
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
@@ -56,7 +57,9 @@ def evaluate(
     Examples
     --------
     >>> import jaxlimits as jl
-    >>> point = jl.evaluate("llama3-405b", "xpu-hbm3", tp_size=128, accounting="nominal")
+    >>> point = jl.evaluate(
+    ...     "llama3-405b", "xpu-hbm3", tp_size=128, accounting="nominal", weight_bits=8
+    ... )
     >>> round(point.utps)
     776
     """
@@ -64,6 +67,29 @@ def evaluate(
     check_scenario(scenario)
     calibrated = "calibration" in settings
     return scenario_metrics(scenario, "float64" if x64 else "float32", calibrated=calibrated)
+
+
+def point_bits(
+    llm: str | LLM,
+    chip: str | Chip,
+    *,
+    catalog: Catalog | None = None,
+    **settings: object,
+) -> str:
+    """Say which bits a point uses for weights, cache and products, and where they come from.
+
+    Parameters as for :func:`evaluate`.
+    """
+    scenario = point_scenario(llm, chip, dict(settings), catalog=catalog)
+    drafted = scenario.switches["speculation"] == "draft"
+    named = {"llm": llm, **({"draft": settings["draft"]} if drafted else {})}
+    names = [name for name in named.values() if isinstance(name, str)]
+    known = with_models(catalog or load_catalog(), names)
+    models = [
+        named_model(known, name, record) if isinstance(name, str) else own_model(name)
+        for record, name in named.items()
+    ]
+    return bits_in_words(scenario, models)
 
 
 def scenario_metrics(scenario: Scenario, precision: str, *, calibrated: bool = False) -> Metrics:
@@ -115,7 +141,8 @@ def point_scenario(
     base |= given
     named = chip if isinstance(chip, str) else type(chip).__name__
     unstated = {field: (named,) for field in schema.INPUTS if math.isnan(base[field])}
-    return Scenario(where="", base=base, switches=switches, unstated=unstated)
+    own = own_parts(given)
+    return Scenario(where="", base=base, switches=switches, unstated=unstated, own=own)
 
 
 def _chip_values(

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.take_apart import present_value
 from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import RequirementTable
 from jaxlimits.grid.requirements import REASONS, Requirement, check_metric, read_requirement
-from jaxlimits.grid.scenario import Scenario, refuse_absent
+from jaxlimits.grid.scenario import Scenario, own_parts, refuse_absent
 from jaxlimits.grid.spec import refuse_unstated
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
@@ -52,7 +53,7 @@ class Solution:
     Examples
     --------
     >>> import jaxlimits as jl
-    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", mla_weights="absorbed")
+    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", weight_bits=8)
     >>> point = ("llama3-405b", "xpu-hbm4")
     >>> found = jl.solve(*point, solve_for="sync_latency", target="utps=2000", **paper)
     >>> found.is_met, found.value < found.now
@@ -134,7 +135,7 @@ def solve(
     Examples
     --------
     >>> import jaxlimits as jl
-    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", mla_weights="absorbed")
+    >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", weight_bits=8)
     >>> point = ("llama3-405b", "xpu-hbm4")
     >>> found = jl.solve(*point, solve_for="sync_latency", target="utps=2000", **paper)
     >>> f"{1e6 * found.value:.3f} us, {found.reason}"
@@ -212,12 +213,13 @@ def _solved(scenario: Scenario, asked: Requirement) -> Solution:
     factor = f"{asked.field}{schema.SCALE_SUFFIX}"
     kept = {name: number for name, number in scenario.base.items() if name != factor}
     there = dataclasses.replace(scenario, base={**kept, asked.field: value})
+    there = dataclasses.replace(there, own=there.own | own_parts([asked.field]))
     return Solution(
         asked=asked,
         value=value,
         reason=reason,
         reached=reached,
-        now=scenario.effective(asked.field).item(),
+        now=present_value(scenario, asked.field),
         metrics=scenario_metrics(there, "float64") if reason.startswith("met") else None,
         metrics_now=scenario_metrics(scenario, "float64"),
     )

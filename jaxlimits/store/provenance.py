@@ -13,6 +13,7 @@ from jaxlimits._version import __version__
 from jaxlimits.catalog.entries import KINDS, Entry, collect_entries, find_entry
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import OtherVersionWarning, ResultError
+from jaxlimits.grid.bits_in_words import BITS, grid_bits
 from jaxlimits.grid.file import parse_grid
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.grid.spec import GridSpec, build_spec
@@ -30,7 +31,8 @@ def describe_run(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
     """Return the global attributes that make a result again.
 
     The grid's full text, what was set beside it, the catalog entries used, the package's version
-    and precision, a hash of all that, and the fixed values in SI units for a reader's information.
+    and precision, a hash of all that, and the fixed values in SI units for a reader's information,
+    with the bits that were used for what.
     """
     attributes: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -43,6 +45,7 @@ def describe_run(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
         "memory": spec.memory or 0.0,
         "digits": spec.digits or 0,
         "scenario": _json({**spec.names, **spec.switches, **scenario.base}),
+        BITS: grid_bits(spec, scenario),
     }
     return {**attributes, "content_hash": content_hash(attributes)}
 

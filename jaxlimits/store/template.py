@@ -95,7 +95,18 @@ def field_attributes(name: str) -> dict[str, Any]:
         return {"long_name": schema.SWITCHES[name].meaning, "units": "1"}
     if name in schema.NAMED:
         return {"long_name": f"{name} by its name in the catalog", "units": "1"}
-    return quantity_attributes(schema.describe(name))
+    return {**quantity_attributes(schema.describe(name)), **_sets(name)}
+
+
+def _sets(*names: str) -> dict[str, str]:
+    """What fields that set the bits of parts say of these."""
+    remarks = [
+        f"{name} sets {', '.join(parts)} where these are not set beside it; "
+        "its elasticity is the sum of theirs"
+        for name in names
+        if (parts := [part for part, setter in schema.SETTERS.items() if setter == name])
+    ]
+    return {"comment": "; ".join(remarks)} if remarks else {}
 
 
 def output_attributes(name: str, requirements: Iterable[Requirement] = ()) -> dict[str, Any]:
@@ -104,7 +115,10 @@ def output_attributes(name: str, requirements: Iterable[Requirement] = ()) -> di
     if not flags:
         attributes = quantity_attributes(info)
         comment = _REMARKS.get(name)
-        return {**attributes, "comment": comment} if comment else attributes
+        if comment:
+            return {**attributes, "comment": comment}
+        asked = schema.sensitivity(name)
+        return {**attributes, **(_sets(*asked.by) if asked else {})}
     return {
         "long_name": info.meaning,
         "flag_values": np.array(list(flags.values()), dtype=np.int8),

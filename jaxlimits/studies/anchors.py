@@ -20,7 +20,9 @@ Settings = Mapping[str, object]
 Ask = Callable[..., Metrics]
 """``evaluate`` with the caller's own settings added to each call."""
 
-PAPER = {"vector_work": "off", "mla_weights": "absorbed", "attention_span": "full"}
+_FP8 = {"weight_bits": 8, "kv_bits": 8, "compute_bits": 8}
+
+PAPER = {"vector_work": "off", "mla_weights": "absorbed", "attention_span": "full", **_FP8}
 """Conventions of the paper; its collectives are the default 3 a layer (inferred)."""
 
 _NOMINAL = {**PAPER, "accounting": "nominal"}
@@ -169,7 +171,7 @@ def _capacity_and_gemv(ask: Ask) -> Iterator[Anchor]:
     stored = float(point.weight_bytes + point.kv_bytes) / 2**30
     yield _rounded("capacity llama3-405b 65536 × 32 users", "GiB", 881, stored, "nominal, FP8")
     bits = {"weight_bits": 16, "compute_bits": 16, "seq_len": 0}
-    gemv = ask(_GEMV, "h100", mem_bw="3.35 TiB/s", **bits, **_NOMINAL)
+    gemv = ask(_GEMV, "h100", mem_bw="3.35 TiB/s", **{**_NOMINAL, **bits})
     remark = "bf16; TB read as 2^40 (inferred)"
     yield _rounded("GEMV 1 × 16384 × 16384 on h100", "us", 146, 1e6 * float(gemv.t_mem), remark)
 
@@ -203,7 +205,7 @@ def _sync_of_a_layer(ask: Ask) -> Iterator[Anchor]:
 
 
 def _parameters(ask: Ask) -> Iterator[Anchor]:
-    layers = {**PAPER, "accounting": "layers", "weight_bits": 8}
+    layers = {**PAPER, "accounting": "layers"}
     for llm, stated in _PARAMETERS.items():
         point = ask(llm, "xpu-hbm4", **layers)
         counts = {"active": float(point.weight_traffic), "total": float(point.weight_bytes)}

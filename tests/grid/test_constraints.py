@@ -75,7 +75,7 @@ def test_a_combination_that_cannot_be_is_refused_with_its_values(resolve, axes, 
         ("topology = ['mesh-2d', 'torus-2d']", {"collective_algorithm": "best"}),
         ("mesh_rows = [0, 1, 2, 8]", {"topology": "torus-2d"}),
         ("mesh_rows = [3]", {"topology": "rail"}),
-        ("compute_bits_scale = [0.5, 1, 2]", {}),
+        ("compute_bits_scale = [0.5, 1, 2]", {"compute_bits": "8"}),
         ("tp_size_scale = [0.125, 8192]", {}),
     ],
 )
@@ -88,7 +88,7 @@ def test_a_combination_that_can_be_passes(sweep_of, axes, overrides):
     [
         ("batch_size_scale = [1, 0.5]", {}, ["batch_size_scale", "batch_size 0.5", "whole"]),
         ("tp_size_scale = [16384]", {}, ["tp_size 131072", "65536"]),
-        ("compute_bits_scale = [3]", {}, ["compute_bits 24", "4, 8, 16"]),
+        ("compute_bits_scale = [3]", {"compute_bits": "8"}, ["compute_bits 24", "4, 8, 16"]),
         ("usable_fraction_scale = [2]", {}, ["usable_fraction 2", "at most 1"]),
         ("seq_len = [3]", {"seq_len_scale": "0.5"}, ["seq_len_scale", "seq_len 1.5"]),
     ],

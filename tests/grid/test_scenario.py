@@ -15,7 +15,7 @@ SYNC = schema.record_defaults("chip")["sync_latency"]
 def test_a_field_nobody_sets_has_its_default(sweep_of):
     base = bind(sweep_of("batch_size = [1]")).base
     assert base["seq_len"] == 4096
-    assert base["kv_bits"] == 8
+    assert base["kv_bits"] == 0  # the model's
 
 
 def test_the_catalog_entry_wins_over_the_default(sweep_of):

@@ -177,8 +177,11 @@ def test_the_command_prints_points_and_json(made):
     command = ("best", made / "grid.toml", "--where", "utps >= 100", "--maximise", "stps")
     table = run(*command, "--top", "2", "--set", "seq_len=1024")
     assert table.code == 0
-    assert [line.split()[0] for line in table.out.splitlines()] == ["llm", "llama3-8b", "llama3-8b"]
-    (point,) = json.loads(run(*command, "--json").out)["points"]
+    header, *rows = table.out.split("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in (header, *rows)] == ["llm", "llama3-8b", "llama3-8b"]
+    facts = json.loads(run(*command, "--json").out)
+    assert facts["bits"] in table.out
+    (point,) = facts["points"]
     assert point["llm"] == "llama3-8b"
     nothing = run("best", made / "out.nc", "--where", "utps >= 1e9", "--maximise", "stps")
     assert (nothing.code, nothing.out) == (1, "no point keeps every target\n")

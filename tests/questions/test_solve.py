@@ -16,6 +16,9 @@ PAPER = {
     "vector_work": "off",
     "mla_weights": "absorbed",
     "attention_span": "full",
+    "weight_bits": 8,
+    "kv_bits": 8,
+    "compute_bits": 8,
 }
 OPTIONS = [text for name, value in PAPER.items() for text in ("--set", f"{name}={value}")]
 

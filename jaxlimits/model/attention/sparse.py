@@ -20,6 +20,7 @@ from jaxlimits.model.attention.mla import query_rows
 from jaxlimits.model.attention.windowed import window_pairs
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.precision import cache_width, tensor_work
 from jaxlimits.model.vector import RMS_NORM, ROTARY
 from jaxlimits.model.volumes import Operator, counted_vector_flops
 
@@ -115,8 +116,9 @@ def prefill(llm: LLM, deployment: Deployment) -> Operator:
 
 
 def _scores(llm: LLM, deployment: Deployment, *, pairs: Scalar, keys: Scalar) -> Operator:
+    product = (pairs * index_pair_flops(llm), cache_width(deployment.index_bits))
     return Operator(
-        tensor_flops=pairs * index_pair_flops(llm),
+        **tensor_work(deployment, product),
         vector_flops=counted_vector_flops(deployment, pairs * index_pair_vector_flops(llm)),
         weight_traffic=0.0,
         kv_traffic=keys,

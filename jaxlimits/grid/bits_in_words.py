@@ -1,0 +1,141 @@
+"""Which bits a grid or a point uses for what, and where they come from, in words.
+
+Somebody set them; else the model's entry in the catalog states them, or its configuration file;
+else they are the record's defaults.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from jaxlimits import schema
+from jaxlimits.catalog.loader import Catalog
+from jaxlimits.grid.axes import Axis
+from jaxlimits.grid.scenario import Scenario
+from jaxlimits.grid.spec import GridSpec
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.precision import PARTS, SET_BY
+
+BITS = "bits"
+"""Name of the attribute of a result, and key of an answer, that holds the words."""
+
+_LISTED = 4
+_OWN = (*PARTS, "cache_bits")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """One model of a grid, with the bits that its record has.
+
+    Parameters
+    ----------
+    name
+        Its name in the catalog, or the path of its file.
+    record
+        ``llm`` or ``draft``.
+    values
+        Bits by the record's own names.
+    stated
+        Those that its entry states; the others are defaults.
+    """
+
+    name: str
+    record: str
+    values: Mapping[str, float]
+    stated: frozenset[str]
+
+    def source(self, names: Iterable[str]) -> str:
+        """Where some of its bits come from."""
+        if self.name == "record":
+            return "record"
+        if not self.stated.issuperset(names):
+            return "default"
+        return "file" if self.name.endswith(".json") else "catalog"
+
+
+def named_model(catalog: Catalog, name: str, record: str = "llm") -> Model:
+    """Return a model of the catalog."""
+    values = catalog.values(record, name)
+    fields = schema.field_names(record)
+    own = {key: values[fields[key]] for key in _OWN}
+    raw = catalog.llms[name].raw
+    stated = frozenset(key for key in own if key in raw or SET_BY[key] in raw)
+    return Model(name=name, record=record, values=own, stated=stated)
+
+
+def own_model(llm: LLM) -> Model:
+    """Return a model that is given as a record, which states all its bits."""
+    own = {key: float(getattr(llm, key)) for key in _OWN}
+    return Model(name="record", record="llm", values=own, stated=frozenset())
+
+
+def grid_bits(spec: GridSpec, scenario: Scenario) -> str:
+    """Say which bits a grid uses."""
+    along = {n: column for axis in spec.axes for n, column in _columns(axis).items()}
+    fixed = {record: (name,) for record, name in spec.names.items()}
+    named = {**along, **fixed}
+    drafted = "draft" in (*along.get("speculation", ()), scenario.switches.get("speculation"))
+    records = ["llm", *(["draft"] if drafted else [])]
+    models = [
+        named_model(spec.catalog, str(name), record)
+        for record in records
+        for name in named.get(record, ())
+    ]
+    return bits_in_words(scenario, models)
+
+
+def bits_in_words(scenario: Scenario, models: Iterable[Model]) -> str:
+    """Say which bits a scenario uses for weights, cache and products."""
+    models = list(models)
+    told = [*_set_or_own(scenario, models, "weight_bits", PARTS, "weights")]
+    told += _set_or_own(scenario, models, "kv_bits", ("cache_bits",), "cache")
+    if np.all(scenario.effective("compute_bits") > 0.0):
+        told.append(_set(scenario, "compute_bits"))
+    else:
+        told.append("products as wide as their operands (default)")
+    return "; ".join(told)
+
+
+def _columns(axis: Axis) -> Mapping[str, tuple]:
+    return {axis.name: axis.values, **axis.linked}
+
+
+def _set_or_own(
+    scenario: Scenario, models: list[Model], setter: str, names: tuple[str, ...], words: str
+) -> Iterator[str]:
+    """What is set, then what is left to the models."""
+    given = scenario.effective(setter)
+    if np.any(given > 0.0):
+        yield _set(scenario, setter)
+    pairs = {schema.PART_BITS[field]: field for field in schema.PART_BITS if field in scenario.own}
+    set_here = {pair: field for pair, field in pairs.items() if pair[1] in names}
+    for field in set_here.values():
+        yield _set(scenario, field)
+    if np.all(given > 0.0):
+        return
+    groups: dict[tuple[str, str], list[str]] = {}
+    for model in models:
+        left = [name for name in names if (model.record, name) not in set_here]
+        if left:
+            groups.setdefault((_shown(model, left), model.source(left)), []).append(model.name)
+    for (bits, source), members in groups.items():
+        other = "other " if set_here else ""
+        of = f": {', '.join(members)}" if len(models) > 1 else ""
+        yield f"{other}{words}: {bits} bits ({source}{of})"
+
+
+def _shown(model: Model, names: list[str]) -> str:
+    values = [model.values[name] for name in names]
+    if len(set(values)) == 1:
+        return f"{values[0]:.4g}"
+    named = (f"{name.removesuffix('_bits')} {model.values[name]:.4g}" for name in names)
+    return ", ".join(named)
+
+
+def _set(scenario: Scenario, name: str) -> str:
+    """A field that somebody set, with its values."""
+    values = np.unique(scenario.effective(name))
+    listed = ", ".join(f"{value:.4g}" for value in values)
+    span = f"{values[0]:.4g} to {values[-1]:.4g}"
+    return f"{name} = {listed if len(values) <= _LISTED else span} (set)"
