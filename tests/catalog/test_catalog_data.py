@@ -275,6 +275,7 @@ UNEVEN = {
     "gb300": "FP4 three times FP8",
     "rubin": "bf16 at less than a quarter of FP8",
     "rubin-ultra": "as rubin",
+    "mi455x": "bf16 at a quarter of FP8",
     "trainium3": "bf16 at a quarter of FP8",
     "maia-200": "bf16 at a quarter of FP8, inferred",
     "groq-lpu": "FP16 at a quarter of INT8",

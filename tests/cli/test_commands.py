@@ -450,7 +450,7 @@ def test_catalog_shows_chips_as_a_table_of_numbers():
     # bandwidth, capacity, 16, 8 and 4 bits, domain, power, with its share of a rated server
     expected = {
         "b200": "8 180 2250 4500 9000 8 1000 1788 datasheet",
-        "mi455x": "19.6 432 10000 20000 40000 72 – – announced",
+        "mi455x": "23.3 432 5032 20130 40260 72 – – announced",
         "xpu-hbm3": "4.4 103 1125 2250 2250 – 1012 1049 paper",
     }
     assert {name: " ".join(rows[name][1:10]) for name in expected} == expected
