@@ -25,6 +25,9 @@ llm = "llama3-70b"
 chip = "xpu-hbm4"
 tp_size = 8
 batch_size = 64
+weight_bits = 8
+kv_bits = 8
+compute_bits = 8
 vector_work = "off"
 sync_latency = "0 us"
 [vary]

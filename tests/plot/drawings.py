@@ -35,6 +35,9 @@ outputs = ["utps", "stps", "t_mem", "t_compute", "t_sync", "limit", "capacity_ut
 elasticities = ["mem_bw", "sync_latency"]
 [base]
 llm = "llama3-405b"
+weight_bits = 8
+kv_bits = 8
+compute_bits = 8
 tp_size = 8
 vector_work = "off"
 [axes]

@@ -17,6 +17,9 @@ GRID = """
 outputs = ["utps", "stps", "t_mem", "t_compute", "t_sync", "limit", "dollars_per_token"]
 [base]
 llm = "llama3-405b"
+weight_bits = 8
+kv_bits = 8
+compute_bits = 8
 sync_latency = "10 us"
 [axes]
 chip = ["h100", "xpu-3d-dram", "xpu-sram"]

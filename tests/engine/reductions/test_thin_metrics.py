@@ -73,6 +73,9 @@ outputs = ["ttft", "feasible"]
 [base]
 llm = "llama3-70b"
 chip = "h100"
+weight_bits = 8
+kv_bits = 8
+compute_bits = 8
 tp_size = 1
 seq_len = 64
 [axes]
