@@ -69,6 +69,9 @@ for bandwidth in (1, 2, 4, 8):
         solve_for="sync_latency",
         target="utps_doubling_mem_bw >= 1.5",
         mem_bw=f"{bandwidth} TB/s",
+        weight_bits=8,  # as the grid above
+        kv_bits=8,
+        compute_bits=8,
         tp_size=8,
         batch_size=1,
         seq_len=4096,

@@ -105,7 +105,9 @@ def _elasticities() -> Figure:
 
 
 def _roofline() -> Figure:
-    return jl.plot.roofline(jl.operators("deepseek-v3", "h200", tp_size=16, batch_size=64))
+    bits = {"weight_bits": 8, "kv_bits": 8, "compute_bits": 8}
+    point = jl.operators("deepseek-v3", "h200", tp_size=16, batch_size=64, **bits)
+    return jl.plot.roofline(point)
 
 
 def _strip() -> Figure:
