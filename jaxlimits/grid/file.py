@@ -14,7 +14,10 @@ Raw = str | int | float | bool
 Ends = Annotated[list[Raw], pydantic.Field(min_length=2, max_length=2)]
 Precision = Literal["float32", "float64"]
 
-_UNION_NAMES = ("AxisTable", "RangeTable", "str", "int", "float", "bool", "list[str]")
+_UNION_NAMES = (
+    *("AxisTable", "RangeTable", "SensitivityTable"),
+    *("str", "int", "float", "bool", "list[str]"),
+)
 """What pydantic puts into the place of a finding for the members of a union."""
 
 _PACKED = Path(__file__).parents[1] / "grids"
@@ -80,6 +83,7 @@ class GridTables(pydantic.BaseModel):
     inner: ClassVar[Mapping[str, type[pydantic.BaseModel]]] = {
         "axes": AxisTable,
         "require": RequirementTable,
+        **dict.fromkeys(("elasticities", "derivatives", "doublings"), SensitivityTable),
     }
 
     title: str = ""
@@ -105,7 +109,7 @@ class GridTables(pydantic.BaseModel):
     @classmethod
     def form_at(cls, parts: list[str]) -> type[pydantic.BaseModel]:
         """Return the form of the table in which a key, given by its parts, stands."""
-        return cls.inner.get(parts[0], cls) if len(parts) > 1 else cls
+        return cls.inner.get(parts[0], cls)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,10 +198,13 @@ def explained(
 ) -> InputError:
     """Turn the first finding of the shape check into the package's own error.
 
+    An unknown key comes before what is missing: one may be the other, mistyped.
     ``table_at`` gives the shape of the table in which a key, given by its parts, stands; ``under``
     are the parts of the key under which what was checked stands in its file.
     """
-    finding = error.errors()[0]
+    findings = error.errors()
+    unknown = (finding for finding in findings if finding["type"] == "extra_forbidden")
+    finding = next(unknown, findings[0])
     location = [*under, *(str(part) for part in finding["loc"])]
     parts = [part for part in location if part not in _UNION_NAMES and "[" not in part]
     key = ".".join(parts)
@@ -214,9 +221,5 @@ def explained(
         return InputError(problem, where=where, key=key, value=value, remedy=remedy)
     if finding["type"] in ("too_short", "too_long"):
         return InputError("must be [first, last]", where=where, key=key, value=value)
-    return InputError(
-        finding["msg"].removeprefix("Input ").replace("dictionary", "table"),
-        where=where,
-        key=key,
-        value=value,
-    )
+    says = finding["msg"].removeprefix("Input ").partition(" or instance of ")[0]
+    return InputError(says.replace("dictionary", "table"), where=where, key=key, value=value)

@@ -13,7 +13,7 @@ from jaxlimits.engine.stream import Job, collect, make_job
 from jaxlimits.errors import InputError
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.checks import check_scenario
-from jaxlimits.grid.file import AxisTable, GridTables, Precision, read_grid
+from jaxlimits.grid.file import GridTables, Precision, read_grid
 from jaxlimits.grid.scenario import Scenario, bind, refuse_absent
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
 from jaxlimits.run.pipeline import check_memory
@@ -35,7 +35,7 @@ class UncertainTables(GridTables):
     """Keys of a file of uncertain inputs: those of a grid, distributions, and how to sample."""
 
     inner: ClassVar[Mapping[str, type[pydantic.BaseModel]]] = {
-        "axes": AxisTable,
+        **GridTables.inner,
         "uncertain": DistributionTable,
     }
 

@@ -126,7 +126,7 @@ def test_the_usual_folder_is_the_users_own(undecided, monkeypatch, tmp_path):
     monkeypatch.setattr(
         program_cache.platformdirs, "user_cache_path", lambda *_, **__: tmp_path / "a" / "jaxlimits"
     )
-    undecided("unset")
+    undecided("off")
     monkeypatch.delenv(FOLDER)
     jax.config.update("jax_compilation_cache_dir", None)
     assert keep_programs.__wrapped__().folder == tmp_path / "a" / "jaxlimits"

@@ -1,9 +1,11 @@
 """What must hold between fields, on every combination that a grid makes of them."""
 
+import numpy as np
 import pytest
 
 from jaxlimits.errors import InputError
 from jaxlimits.grid.checks import check_scenario
+from jaxlimits.grid.constraints import CONSTRAINTS
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import GridSpec
 
@@ -103,3 +105,42 @@ def test_a_scale_factor_may_not_carry_a_field_out_of_its_bounds(sweep_of, axes, 
 def test_a_whole_field_may_be_scaled_by_a_fraction_that_leaves_it_whole(sweep_of):
     # In floats 100 * 0.57 is 56.99999999999999 and 100 * 1.1 is 110.00000000000001.
     check(sweep_of("batch_size_scale = [0.57, 1, 1.1]", batch_size="100"))
+
+
+EDGES = {
+    # One row a point: values of the constraint's fields in their order. The rows of the first list
+    # just hold, those of the second just do not.
+    "mesh_rows must divide": ([(8, 8), (2, 8), (0, 8)], [(3, 8), (16, 8)]),
+    "ep_size must divide tp_size": ([(8, 4, 2), (1, 4, 2)], [(6, 4, 2), (16, 4, 2)]),
+    "ep_size must divide num": ([(8, 128), (128, 128)], [(3, 128), (256, 128)]),
+    "a token cannot use more": ([(8, 8), (7, 8)], [(9, 8)]),
+    "there cannot be more MoE": ([(8, 8), (7, 8)], [(9, 8)]),
+    "there cannot be more windowed": ([(1, 2, 3, 6), (0, 0, 0, 6)], [(1, 2, 4, 6), (7, 0, 0, 6)]),
+    "a sparse layer": ([(1, 5), (0, 0)], [(0.5, 5), (0, 1)]),
+    "nominal accounting": ([(1, 1), (1, 2)], [(0, 1), (2, 1), (-1, 1)]),
+    # With 2 of 10 experts in use, of A active and P parameters: 8 A >= 2 (P - A).
+    "the experts in use": ([(20, 100, 10, 2), (1, 5, 10, 2)], [(19, 100, 10, 2), (1, 6, 10, 2)]),
+    "speculation = 'draft'": ([(1,)], [(0,)]),
+    # Totals count where both are stated, else layers * width^2: 2 * 3^2 = 18.
+    "a draft must not": (
+        [(5, 9, 9, 5, 1, 1), (0, 2, 3, 5, 18, 1), (9, 2, 3, 0, 18, 1), (0, 18, 1, 0, 2, 3)],
+        [(6, 1, 1, 5, 9, 9), (0, 2, 3, 5, 17, 1), (9, 2, 3, 0, 17, 1), (0, 19, 1, 0, 2, 3)],
+    ),
+    "sharded weights": ([(1,)], [(2,)]),
+    "a tier of SRAM": ([(1, 1), (0, 0), (1, 0)], [(0, 1)]),
+    "a tier of LPDDR": ([(1, 1), (0, 0), (1, 0)], [(0, 1)]),
+}
+
+
+@pytest.mark.parametrize("constraint", [c for c in CONSTRAINTS if c.fields], ids=lambda c: c.says)
+def test_a_constraint_holds_up_to_its_edge_and_not_beyond(constraint):
+    (edges,) = (edges for says, edges in EDGES.items() if constraint.says.startswith(says))
+    for rows, expected in zip(edges, (True, False), strict=True):
+        columns = np.array(rows, dtype=np.float64).T
+        holds = constraint.holds(dict(zip(constraint.fields, columns, strict=True)))
+        assert holds.tolist() == [expected] * len(rows)
+
+
+def test_only_what_must_divide_forbids_values_between_those_that_it_admits():
+    for constraint in CONSTRAINTS:
+        assert constraint.ordered == ("must divide" not in constraint.says)

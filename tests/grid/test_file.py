@@ -101,6 +101,12 @@ def test_malformed_toml_is_refused_with_its_line(text, line):
         ("[axes]\nbatch_size = { geomtric = [1, 2], num = 2 }", "geometric"),
         ("[axes]\nbatch_size = { values = [1], wiht = { seq_len = [1] } }", "with"),
         ("[chip.mine]\nmem_bw = '1 TB/s'", "chips"),
+        ("[require.bw]\nfor = 'mem_bw'\nat_mots = 1", "at_most"),
+        (
+            "[elasticities]\nbyy = ['mem_bw']",
+            "elasticities.byy: unknown key 'byy'; did you mean by",
+        ),
+        ("[doublings]\nby = ['mem_bw']\nfo = ['utps']", "known: by, of"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest(text, near):
@@ -125,6 +131,8 @@ def test_an_unknown_key_is_refused_with_the_nearest(text, near):
         ("outputs = 'utps'", "outputs"),
         ("outputs = [1]", "outputs"),
         ("catalog = 'mine.toml'", "catalog"),
+        ("derivatives = 3", "derivatives = 3"),
+        ("[elasticities]\nby = 3", "elasticities.by = 3"),
         ("axes = 3", "axes"),
         ("llms = 3", "llms"),
         ("[llms]\nmine = 3", "llms.mine"),
@@ -133,7 +141,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(text, near):
 def test_a_misshapen_value_is_refused_by_its_key_in_a_users_words(text, key):
     message = refused(text)
     assert message.startswith(f"g.toml: {key}")
-    for word in ("AxisTable", "pydantic", "dictionary", "instance of", "validation", ".str"):
+    for word in ("Table", "pydantic", "dictionary", "instance of", "validation", ".str"):
         assert word not in message
 
 

@@ -194,6 +194,8 @@ sync_latency = "1 us"
 [interconnects.far]
 scale_out_bw = "10 GB/s"
 sync_latency = "9 us"
+[interconnects.farther]
+sync_latency = "20 us"
 """
 
 
@@ -232,7 +234,7 @@ def test_an_interconnect_linked_to_a_chip_lies_over_it(resolve):
 
 
 def test_what_neither_the_interconnect_nor_one_chip_says_is_asked_for(resolve):
-    axes = 'chip = ["h100", "a100"]\ninterconnect = ["near", "far"]'
+    axes = 'chip = ["h100", "a100"]\ninterconnect = ["near", "far", "farther"]'
     with pytest.raises(InputError, match=r"'far' states no link_bw.*state link_bw in each"):
         of_links(resolve, "", axes)
 

@@ -5,7 +5,9 @@ import pytest
 from jaxlimits import schema
 from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.errors import InputError
+from jaxlimits.grid.file import read_grid
 from jaxlimits.grid.scenario import bind
+from jaxlimits.grid.spec import build_spec, grid_catalog
 from jaxlimits.run.pipeline import load_grid
 
 BASE = '[base]\nllm = "llama3-8b"\nchip = "h100"\n'
@@ -27,6 +29,34 @@ def test_a_grid_keeps_every_output_unless_it_names_some(resolve):
     assert set(resolve(BASE + named + AXES).outputs) == calibrated
     both = f"{named}input_len = 100\n"
     assert resolve(BASE + both + AXES).outputs == tuple(schema.OUTPUTS)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        'elasticities = ["mem_bw"]\n',
+        '[require.bw]\nfor = "mem_bw"\nat_least = 100\n',
+        '[reduce.best]\nop = "max"\nof = "utps"\n',
+    ],
+)
+def test_no_outputs_are_enough_where_one_thing_else_is_asked(resolve, beside):
+    top, tables = (beside, "") if beside.startswith("elast") else ("", beside)
+    kept = resolve(f"outputs = []\n{top}{BASE}{AXES}{tables}").outputs
+    assert "utps" not in kept
+    assert bool(kept) == ("reduce" not in beside)
+
+
+def test_no_outputs_and_nothing_else_are_refused(resolve):
+    assert "outputs: is empty" in refused(resolve, "outputs = []\n" + BASE + AXES)
+    unkept = '[require.bw]\nfor = "mem_bw"\nat_least = 100\nkeep = false\n'
+    assert "outputs: is empty" in refused(resolve, "outputs = []\n" + BASE + AXES + unkept)
+
+
+def test_a_metric_of_what_is_stated_twice_over_may_be_kept(resolve, tmp_path):
+    resolve(f'outputs = ["ttft"]\n{BASE}input_len = 100\n{AXES}')
+    file = read_grid(tmp_path / "grid.toml")
+    spec = build_spec(file, grid_catalog(file), beside=["input_len", "mem_bw"])
+    assert spec.outputs == ("ttft",)
 
 
 def test_outputs_are_kept_in_the_models_order(resolve):

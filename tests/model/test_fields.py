@@ -104,6 +104,86 @@ def test_every_default_is_a_value_that_its_field_takes(record):
             assert fields[name].admits(value)
 
 
+PARTS = tuple(f"{part}_bits" for part in ("attention", "ffn", "expert", "embedding", "head"))
+NOT_WHOLE = {
+    Chip: {"flops_ratio_16bit", "flops_ratio_4bit", "usable_fraction"},
+    LLM: {*PARTS, "cache_bits", "operand_bits"},
+    Deployment: {"collectives_per_layer", "acceptance"}
+    | {f"{what}_bits" for what in ("weight", "kv", "compute", "index", "activation")},
+    Site: {"utilisation", "pue"},
+    Request: set(),
+    Calibration: {"mem_efficiency", "kv_efficiency", "flops_efficiency", "overlap_loss"}
+    | {"routed_passes", "routing_spread", "spread"},
+    Fabric: set(),
+}
+POSITIVE_FIELDS = {
+    Chip: {"peak_flops", "peak_vector_flops", "mem_bw", "mem_capacity", "usable_fraction"}
+    | {"flops_ratio_16bit", "flops_ratio_4bit", "link_bw", "scale_out_bw"}
+    | {"scale_up_size", "chips_per_server"},
+    LLM: {"num_layers", "hidden_size", "vocab_size", "num_heads", "num_kv_heads"}
+    | {*PARTS, "cache_bits"},
+    Deployment: {"tp_size", "pp_size", "ep_size", "dp_size", "batch_size", "query_tokens"}
+    | {"weight_bits", "kv_bits", "index_bits", "activation_bits"},
+    Site: {"depreciation_time", "utilisation"},
+    Request: {"output_len", "prefill_batch", "calls_per_answer"},
+    Calibration: {"mem_efficiency", "kv_efficiency", "flops_efficiency"},
+    Fabric: {"one_shot_bw", "two_shot_bw", "mesh_peers"},
+}
+UPPER = {
+    **dict.fromkeys(("usable_fraction", "tied_embeddings", "acceptance", "utilisation"), 1.0),
+    **dict.fromkeys(("mem_efficiency", "kv_efficiency", "flops_efficiency", "overlap_loss"), 1.0),
+    **dict.fromkeys(("tp_size", "pp_size", "ep_size", "dp_size"), 65536.0),
+    "mesh_rows": 256.0,
+}
+STATED = {
+    Chip: {"flops_ratio_16bit": 0.5, "flops_ratio_4bit": 1.0, "usable_fraction": 1.0}
+    | {"link_bw": 450e9, "scale_up_size": 8.0, "scale_out_bw": 50e9, "scale_out_latency": 5e-6}
+    | dict.fromkeys(("sync_latency", "hop_latency", "all_to_all_latency"), 1.5e-6)
+    | {"router_latency": 0.2e-6, "die_area": 800e-6, "power_density": 1.1e6, "mem_energy": 30e-12}
+    | {"server_power": 300.0, "chips_per_server": 8.0, "chip_price": 30e3, "server_price": 80e3}
+    | {"network_price": 4e3},
+    LLM: dict.fromkeys((*PARTS, "cache_bits"), 8.0) | {"operand_bits": 4.0},
+    Deployment: dict.fromkeys(("tp_size", "pp_size", "ep_size", "dp_size", "batch_size"), 1.0)
+    | {"seq_len": 4096.0, "query_tokens": 1.0, "collectives_per_layer": 3.0, "draft_length": 4.0}
+    | {"index_bits": 8.0, "activation_bits": 16.0, "acceptance": 0.8},
+    Site: {"depreciation_time": 4 * 365.25 * 86400.0, "utilisation": 1.0, "pue": 1.2}
+    | {"electricity_price": 0.08 / 3.6e6},
+    Request: dict.fromkeys(("output_len", "prefill_batch", "calls_per_answer"), 1.0),
+    Calibration: dict.fromkeys(("mem_efficiency", "kv_efficiency", "flops_efficiency"), 1.0),
+    Fabric: {"one_shot_bw": 1e18, "two_shot_bw": 1e18, "mesh_peers": 1.0},
+}
+"""Defaults that are not zero."""
+
+
+@pytest.mark.parametrize("record", NOT_WHOLE)
+def test_what_is_counted_is_whole_and_what_must_be_there_is_positive(record):
+    fields = quantities(record)
+    plain = {name for name, info in fields.items() if info.unit in ("1", "token")}
+    assert {name for name in plain if not fields[name].whole} == NOT_WHOLE[record]
+    assert {name for name, info in fields.items() if info.positive} == POSITIVE_FIELDS[record]
+    for name, info in fields.items():
+        assert info.upper == UPPER.get(name, math.inf)
+        assert info.lower == {"pue": 1.0}.get(name, 0.0)
+        widths = (4.0, 8.0, 16.0) if name in ("compute_bits", "operand_bits") else ()
+        assert info.allowed == widths
+        of_all = name.startswith("nominal_") or name.endswith("_layers")
+        assert info.of_all_layers == of_all
+
+
+@pytest.mark.parametrize("record", STATED)
+def test_what_nobody_states_is_as_documented_or_zero(record):
+    found = {name: value for name, value in defaults(record).items() if name in quantities(record)}
+    assert {name: value for name, value in found.items() if value} == STATED[record]
+    required = set(quantities(record)) - set(found)
+    assert required <= POSITIVE_FIELDS[record]
+    assert len(required) == {Chip: 4, LLM: 5}.get(record, 0)
+
+
+def test_every_part_is_traced_unless_somebody_says_that_it_is_not_used():
+    parts = [value for value in defaults(Deployment).values() if isinstance(value, bool)]
+    assert parts == [True] * 9
+
+
 def test_one_name_belongs_to_one_record():
     total = sum(len(quantities(record)) for record in (Chip, LLM, LLM, Deployment, Site, Request))
     assert len(NUMBERS) == total

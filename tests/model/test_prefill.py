@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.metrics import REQUESTED
 from jaxlimits.model.prefill import cached_span, causal_pairs, prefill_operators
+from jaxlimits.model.serving import request_kv_bytes
 from tests.batches import Slopes
 from tests.helpers import LINK_LATENCIES, PAPER, Scenario, evaluate_x64, named_scenario, slow_but
 from tests.laws import law
@@ -153,6 +154,16 @@ def test_prompts_that_are_prefilled_together_must_fit_together():
     )
     assert fits > 0.0
     assert math.isnan(too_many)
+
+
+def test_answers_are_stored_at_their_full_length_or_prompts_as_many_as_are_prefilled():
+    sizes = {"batch_size": 3.0, "pp_size": 2.0, "output_len": 1000.0, "vector_work": "off"}
+    scenario = prompt("llama3-8b", length=7000.0, **sizes)
+    held = (scenario.llm, None, scenario.deployment)
+    # 2 stages hold 3 sequences each of 7000 + 1000 tokens of 65536 B, or 4 prompts of 7000.
+    assert request_kv_bytes(*held, scenario.request) == 2 * 3 * 8000 * 65_536
+    together = scenario.but(prefill_batch=4.0).request
+    assert request_kv_bytes(*held, together) == 2 * 4 * 7000 * 65_536
 
 
 ROOMY = {"mem_capacity": 1e15}

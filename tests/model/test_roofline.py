@@ -2,10 +2,12 @@
 
 import pytest
 
+from jaxlimits.model.anatomy import _part
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.metrics import Limit
 from jaxlimits.model.operators import Operators
-from jaxlimits.model.roofline import compute_time, mem_time, step_times, tensor_rate
+from jaxlimits.model.roofline import compute_time, mem_time, merged, step_times, tensor_rate
+from jaxlimits.model.step import Pass
 from jaxlimits.model.volumes import Operator
 from tests.helpers import evaluate_x64, named_scenario
 
@@ -49,17 +51,40 @@ def test_memory_time_is_all_bytes_over_the_bandwidth_of_one_stage():
     assert mem_time(TENSOR, MACHINE.chip, deployment) == 1.5
 
 
+UNEVEN = Operator(
+    tensor_flops=8e15,
+    vector_flops=6e13,
+    weight_traffic=4e12,
+    kv_traffic=2e12,
+    compute_pace=1.5,
+    traffic_pace=2.0,
+)
+
+
 def test_the_slowest_rank_sets_the_pace():
-    uneven = Operator(
-        tensor_flops=8e15,
-        vector_flops=0.0,
-        weight_traffic=4e12,
-        kv_traffic=2e12,
-        compute_pace=1.5,
-        traffic_pace=2.0,
-    )
-    assert compute_time(uneven, MACHINE.chip, Deployment()) == 12.0  # 8 * 1.5
-    assert mem_time(uneven, MACHINE.chip, Deployment()) == 12.0  # 6 * 2
+    assert compute_time(UNEVEN, MACHINE.chip, Deployment()) == 12.0  # 8 * 1.5
+    assert mem_time(UNEVEN, MACHINE.chip, Deployment()) == 12.0  # 6 * 2
+
+
+def test_a_whole_step_has_each_volume_at_its_pace():
+    whole = merged(chain(MEMORY, UNEVEN))
+    assert whole.tensor_flops == 13e15  # 1 + 8 * 1.5
+    assert whole.vector_flops == 12e13  # 3 + 6 * 1.5
+    assert whole.weight_traffic == 13e12  # 5 + 4 * 2
+    assert whole.kv_traffic == 4e12  # 2 * 2
+    assert whole.compute_pace == whole.traffic_pace == 1.0
+
+
+def test_a_part_of_an_anatomy_is_the_work_of_one_chip_at_its_pace():
+    deployment = Deployment(tp_size=4.0, compute_bits=16.0)
+    operators = chain(MEMORY, UNEVEN)
+    part = _part(UNEVEN, Pass(operators, MACHINE.chip, MACHINE.llm, deployment), times=2.0)
+    assert part.tensor_flops == 6e15  # 2 * 8 * 1.5 / 4
+    assert part.vector_flops == 4.5e13  # 2 * 6 * 1.5 / 4
+    assert part.traffic == 6e12  # 2 * (4 + 2) * 2 / 4
+    assert part.t_tensor == 12.0  # 6e15 / 5e14
+    assert part.t_vector == 4.5  # 4.5e13 / 1e13
+    assert part.t_mem == 6.0  # 6e12 / 1e12
 
 
 def test_the_step_overlaps_whole_sums():

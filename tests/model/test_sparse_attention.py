@@ -60,6 +60,17 @@ def test_one_step_reads_the_selected_tokens_and_every_key():
     assert step["indexer"].weight_traffic == 0.0
 
 
+def test_a_prompt_is_scored_against_the_keys_so_far_chunk_by_chunk():
+    scenario = sparse(batch_size=2.0, seq_len=1000.0, query_tokens=250.0)
+    work = kind.prefill(scenario.llm, scenario.deployment)
+    pairs = 61_000_000  # 2 prompts * 61 layers * 1000^2 / 2
+    assert work.tensor_flops == pairs * 16_384
+    assert work.vector_flops == pairs * 193  # 3 * 64 + 1
+    # 4 chunks read 250 + 500 + 750 + 1000 keys of 128 B, in 61 layers of 2 prompts
+    assert work.kv_traffic == 2 * 61 * 2500 * 128
+    assert work.weight_traffic == 0.0
+
+
 def test_a_point_of_the_model_by_hand():
     point = evaluate_x64(*sparse(vector_work="off"))
     v3 = evaluate_x64(
