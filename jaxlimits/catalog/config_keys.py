@@ -1,9 +1,15 @@
 """The keys of a ``config.json``: counts and flags, with the place of what is wrong in them."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from jaxlimits.errors import InputError
+
+_LARGEST = 10**12
+"""Above it no count of a model is: what a typing error or a damaged file makes of one."""
+
+_BY_HAND = "write an entry by hand: see jaxlimits/catalog/llms.toml"
 
 
 class Config:
@@ -18,14 +24,22 @@ class Config:
     defaults
         What the file leaves out because its class has it. A key whose default is a yes or a no is
         a flag, all others are counts.
+    keys
+        What the file calls a key, where it is not the usual name.
     """
 
     def __init__(
-        self, values: Mapping[str, Any], *, where: str, defaults: Mapping[str, Any] | None = None
+        self,
+        values: Mapping[str, Any],
+        *,
+        where: str,
+        defaults: Mapping[str, Any] | None = None,
+        keys: Mapping[str, str] | None = None,
     ):
         self.values = values
         self.where = where
         self.defaults = defaults or {}
+        self.keys = keys or {}
         self.left_out: list[str] = []
 
     def __getitem__(self, key: str) -> int:
@@ -33,8 +47,16 @@ class Config:
         value = self._value(key)
         if value is None:
             remedy = "is this the configuration of a language model?"
-            raise InputError("is missing", where=self.where, key=key, remedy=remedy)
+            raise InputError("is missing", where=self.where, key=self.key(key), remedy=remedy)
         return value
+
+    def key(self, name: str) -> str:
+        """Return what the file calls a key."""
+        return self.keys.get(name, name)
+
+    def stated(self, name: str) -> Any:
+        """Return what the file has of a key, whatever it is; ``None`` where it is missing."""
+        return self.values.get(self.key(name))
 
     def count(self, key: str) -> int:
         """Return a count, 0 where the key is missing or null."""
@@ -43,33 +65,146 @@ class Config:
 
     def named(self, name: str, fields: Mapping[str, int]) -> int:
         """Return what a name means: a key of the file, else a field read before, else a default."""
-        is_field = self.values.get(name) is None and name in fields
+        is_field = self.stated(name) is None and name in fields
         return fields[name] if is_field else self[name]
 
     def is_stated(self, key: str) -> bool:
         """Whether a key is there, or its default, and neither null nor zero nor false."""
-        return bool(self.values.get(key, self.defaults.get(key)))
+        return bool(self.values.get(self.key(key), self.defaults.get(key)))
 
     def listed(self, key: str | None) -> list[Any]:
         """Return a list, empty where the key is missing or null."""
-        return list(self.values.get(key) or []) if key is not None else []
+        stated = self.stated(key) if key is not None else None
+        if stated is None:
+            return []
+        if not isinstance(stated, list):
+            raise self.refuse(str(key), "must be a list", remedy="write one item a layer")
+        return stated
 
-    def refuse(self, key: str, why: str) -> InputError:
+    def refuse(self, key: str, why: str, *, remedy: str = _BY_HAND) -> InputError:
         """Return the error for a part that the record cannot hold."""
-        remedy = "write an entry by hand: see jaxlimits/catalog/llms.toml"
-        return InputError(why, where=self.where, key=key, value=self.values[key], remedy=remedy)
+        value = self.stated(key)
+        return InputError(why, where=self.where, key=self.key(key), value=value, remedy=remedy)
 
     def _value(self, key: str) -> int | None:
         default = self.defaults.get(key)
-        value = self.values.get(key)
+        value = self.stated(key)
         value = default if value is None else value
+        if isinstance(value, list):
+            value = self._of_all_layers(key, value)
         if value is None:
             return None
-        return int(bool(value)) if isinstance(default, bool) else self._whole(key, value)
+        return self._flag(key, value) if isinstance(default, bool) else self._whole(key, value)
+
+    def _of_all_layers(self, key: str, values: list[Any]) -> Any:
+        """The one value of a list that has one a layer."""
+        if not values or any(value != values[0] for value in values):
+            raise self.refuse(key, "differs between layers")
+        return values[0]
+
+    def _flag(self, key: str, value: object) -> int:
+        if not isinstance(value, bool | int) or value not in (0, 1):
+            raise self.refuse(key, "must be true or false", remedy="write true or false")
+        return int(value)
 
     def _whole(self, key: str, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-            raise InputError("must be a whole number", where=self.where, key=key, value=value)
-        if value < 0:
-            raise InputError("must not be negative", where=self.where, key=key, value=value)
-        return int(value)
+        return whole(value, where=self.where, key=self.key(key))
+
+
+def whole(value: object, *, where: str, key: str, least: int = 0) -> int:
+    """Return a whole number of a file, checked."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    place = {"where": where, "key": key, "value": value, "remedy": "write a whole number"}
+    if not is_number or not _is_finite(value) or value != int(value):
+        raise InputError("must be a whole number", **place)
+    if value < least:
+        wrong = "must not be negative" if least == 0 else f"must be at least {least}"
+        raise InputError(wrong, **place)
+    if value > _LARGEST:
+        raise InputError(f"is more than any model has ({_LARGEST:.0e})", **place)
+    return int(value)
+
+
+def _is_finite(value: int | float) -> bool:
+    return isinstance(value, int) or math.isfinite(value)
+
+
+class Table:
+    """A table within a configuration, as ``quantization_config``, read by key and type.
+
+    Parameters
+    ----------
+    values
+        The table.
+    where
+        The file.
+    key
+        Its own key, which stands before the keys within.
+    """
+
+    def __init__(self, values: object, *, where: str, key: str):
+        if not isinstance(values, Mapping):
+            remedy = "write a table, {…}, or leave it out"
+            raise InputError("must be a table", where=where, key=key, value=values, remedy=remedy)
+        self.values: Mapping[str, Any] = values
+        self.where = where
+        self.key = key
+
+    def wrong(self, name: str, why: str, *, remedy: str) -> InputError:
+        """Return the error for a key."""
+        value = self.values.get(name)
+        return InputError(
+            why, where=self.where, key=f"{self.key}.{name}", value=value, remedy=remedy
+        )
+
+    def whole(self, name: str, default: int | None = None, *, least: int = 0) -> int:
+        """Return a whole number; one that must be there where there is no default."""
+        value = self.values.get(name, default)
+        value = default if value is None else value
+        if value is None:
+            raise self.wrong(name, "is missing", remedy="state it, as transformers writes it")
+        return whole(value, where=self.where, key=f"{self.key}.{name}", least=least)
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return a yes or a no."""
+        value = self.values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise self.wrong(name, "must be true or false", remedy="write true or false")
+        return value
+
+    def text(self, name: str) -> str:
+        """Return a text, empty where it is missing."""
+        value = self.values.get(name)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise self.wrong(name, "must be text", remedy='write "…"')
+        return value
+
+    def texts(self, name: str) -> list[str]:
+        """Return a list of texts, empty where it is missing."""
+        value = self.values.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise self.wrong(name, "must be a list of texts", remedy='write ["…", "…"]')
+        return value
+
+    def table(self, name: str) -> "Table | None":
+        """Return a table within, ``None`` where it is missing."""
+        value = self.values.get(name)
+        if value is None:
+            return None
+        return Table(value, where=self.where, key=f"{self.key}.{name}")
+
+    def tables(self, name: str) -> "dict[str, Table]":
+        """Return the tables within a table, by name."""
+        within = self.table(name)
+        if within is None:
+            return {}
+        return {
+            each: Table(value, where=self.where, key=f"{within.key}.{each}")
+            for each, value in within.values.items()
+        }

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from jaxlimits.catalog.config_keys import Config
 from jaxlimits.errors import InputError
 
-_LAYER_TYPES = {"sliding_attention", "full_attention", "chunked_attention"}
+_LAYER_TYPES = ("sliding_attention", "full_attention", "chunked_attention")
+
+_OTHER_LAYERS = {
+    "linear_attention": "has linear attention of a kind not known",
+    "mamba": "has layers of Mamba, whose recurrent state is not known",
+    "conv": "has layers of convolution alone, whose state is not known",
+    "recurrent": "has layers with a recurrent state of a kind not known",
+}
+
+_MOST_LAYERS = 10_000
+"""Above it a number of layers is a mistake, and would be counted one by one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,20 +65,37 @@ def number_of_layers(rule: Layers, config: Config) -> int:
 
 def _stated_number(rule: Layers, config: Config) -> int | None:
     """The number that a list of the file states, if there is one."""
-    kinds = config.values.get("layer_types")
-    if rule.layer_type is not None and kinds is not None:
-        if not set(kinds) <= _LAYER_TYPES:
-            raise config.refuse("layer_types", "has layers that are neither full nor windowed")
-        return list(kinds).count(rule.layer_type)
+    if rule.layer_type is not None and (kinds := _layer_types(config)):
+        return kinds.count(rule.layer_type)
     if listed := config.listed(rule.listed):
         return len(listed)
     if flags := config.listed(rule.flagged):
         return sum(map(bool, flags))
+    every = rule.first_of_every
+    if isinstance(every, str) and isinstance(config.stated(every), list):
+        return sum(map(bool, config.listed(every)))
     return None
+
+
+def _layer_types(config: Config) -> list[str]:
+    """The kind of each layer, empty where the file does not list them."""
+    kinds = config.listed("layer_types")
+    for kind in kinds:
+        if kind not in _LAYER_TYPES:
+            known = kind if isinstance(kind, str) else ""
+            why = _OTHER_LAYERS.get(known, f"has layers of a kind not known, {kind!r:.40}")
+            raise config.refuse("layer_types", why)
+    if kinds and len(kinds) != (number := config["num_hidden_layers"]):
+        remedy = "list one kind a layer"
+        raise config.refuse("layer_types", f"lists {len(kinds)}, of {number} layers", remedy=remedy)
+    return kinds
 
 
 def _picked_number(rule: Layers, config: Config) -> int:
     """The number that the rule's periods pick."""
+    if config["num_hidden_layers"] > _MOST_LAYERS:
+        why = f"is more than {_MOST_LAYERS} layers"
+        raise config.refuse("num_hidden_layers", why, remedy="write the number of layers")
     start = config[rule.start] if rule.start is not None else 0
     first, last = _period(rule.first_of_every, config), _period(rule.last_of_every, config)
     skipped = _period(rule.all_but_last_of_every, config, none=config["num_hidden_layers"] + 1)
@@ -84,5 +111,12 @@ def _period(every: str | int, config: Config, *, none: int = 1) -> int:
     """Layers in one period; ``none`` where the rule has no such period."""
     number = config[every] if isinstance(every, str) else every or none
     if number < 1:
-        raise InputError("must be at least 1", where=config.where, key=str(every), value=number)
+        remedy = "write 1 where every layer is one"
+        raise InputError(
+            "must be at least 1",
+            where=config.where,
+            key=config.key(str(every)),
+            value=number,
+            remedy=remedy,
+        )
     return number

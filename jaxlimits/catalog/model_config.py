@@ -1,8 +1,8 @@
 """Models from their ``config.json``, as published on Hugging Face, in the catalog's own form.
 
-What a configuration says of the shape goes into the same fields that the shipped entries have; what
-the record has no field for is named in the entry's note, or refused where the shape would be wrong
-without it.
+What a configuration says of the shape goes into the same fields that the shipped entries have, and
+so does the precision that it states; what the record has no field for is named in the entry's note,
+or refused where the shape would be wrong without it.
 """
 
 import json
@@ -12,8 +12,9 @@ from typing import Any
 
 from jaxlimits.catalog.config_keys import Config
 from jaxlimits.catalog.entries import Entry
-from jaxlimits.catalog.model_families import Family, families, family_fields
-from jaxlimits.catalog.quantisation import stored_bits
+from jaxlimits.catalog.model_families import Family, family_fields, family_of
+from jaxlimits.catalog.quantisation import read_precision
+from jaxlimits.catalog.text_files import read_text
 from jaxlimits.errors import InputError
 
 _TEXT_PARTS = ("text_config", "language_config", "llm_config")
@@ -32,7 +33,7 @@ def read_model_config(path: Path, *, name: str) -> Entry:
     Parameters
     ----------
     path
-        The file, or the folder that it lies in.
+        The file, or the folder that it lies in. A ``hf_quant_config.json`` beside it counts.
     name
         What to call the entry.
 
@@ -40,35 +41,35 @@ def read_model_config(path: Path, *, name: str) -> Entry:
     ------
     InputError
         No such file, no JSON, no language model, an architecture that is not known or that has a
-        part which the record cannot hold.
+        part which the record cannot hold, a quantisation that is not known.
     """
     file = path / "config.json" if path.is_dir() else path
     whole = _parsed(file)
     inner = next((whole[part] for part in _TEXT_PARTS if isinstance(whole.get(part), dict)), None)
     values = {**whole, **(inner or {})}
-    family = _family(values, where=str(file))
-    config = Config(values, where=str(file), defaults=family.defaults)
+    family = family_of(values, where=str(file))
+    config = _config(values, family, where=str(file))
     config.left_out += [f"{key} (not the language model)" for key in _TOWERS if whole.get(key)]
     fields = family_fields(family, config)
+    precision = read_precision(values, fields, where=str(file), beside=file.parent)
     return Entry(
         kind="llms",
         name=name,
         origin=str(file),
         words={
-            "title": _title(whole),
+            "title": _title(whole, where=str(file)),
             "source": f"{file}; norms and biases as in transformers",
-            "note": _note(config),
+            "note": _note(config, precision.words),
         },
-        raw={field: value for field, value in fields.items() if value},
+        raw={field: value for field, value in {**fields, **precision.fields}.items() if value},
     )
 
 
 def _parsed(file: Path) -> dict[str, Any]:
+    text = read_text(file, where=str(file))
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(file)) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of too many digits is a ValueError
         raise InputError(f"is no JSON: {error}", where=str(file)) from None
     if not isinstance(content, dict) or not ({"model_type", "architectures"} & content.keys()):
         remedy = "name the config.json of a model on Hugging Face"
@@ -76,30 +77,28 @@ def _parsed(file: Path) -> dict[str, Any]:
     return content
 
 
-def _family(values: Mapping[str, Any], *, where: str) -> Family:
-    kind, known = str(values.get("model_type")), families()
-    if kind in known:
-        return known[kind]
-    raise InputError(
-        "is no architecture that is known",
-        where=where,
-        key="model_type",
-        value=kind,
-        remedy=f"known are {', '.join(known)}; or write an entry by hand",
-    )
+def _config(values: Mapping[str, Any], family: Family, *, where: str) -> Config:
+    """The keys of a family, with those of its tables within."""
+    within = [values[key] for key in family.tables if isinstance(values.get(key), dict)]
+    merged = {key: value for table in within for key, value in table.items()}
+    return Config({**merged, **values}, where=where, defaults=family.defaults, keys=family.keys)
 
 
-def _title(whole: Mapping[str, Any]) -> str:
-    named = whole.get("_name_or_path") or (whole.get("architectures") or ["a model"])[0]
-    return f"{named} (from its configuration)"
+def _title(whole: Mapping[str, Any], *, where: str) -> str:
+    classes = whole.get("architectures") or ["a model"]
+    if not isinstance(classes, list):
+        remedy = 'write ["LlamaForCausalLM"]'
+        raise InputError(
+            "must be a list", where=where, key="architectures", value=classes, remedy=remedy
+        )
+    return f"{whole.get('_name_or_path') or classes[0]} (from its configuration)"
 
 
-def _note(config: Config) -> str:
+def _note(config: Config, precision: str) -> str:
     for key in ("num_nextn_predict_layers", "num_mtp_modules", "mtp_num_hidden_layers"):
         if config.count(key):
             config.left_out.append(f"{key} = {config.count(key)} (multi-token prediction)")
     if config.count("n_group") > 1:
         config.left_out.append("n_group (routing is taken as uniform over all experts)")
-    stored = stored_bits(config.values, where=config.where)
     left_out = f" Left out: {'; '.join(config.left_out)}." if config.left_out else ""
-    return f"Stored with {stored}.{left_out}"
+    return f"{precision}{left_out}"

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from jaxlimits.catalog.config_keys import Config
-from jaxlimits.catalog.expressions import evaluated
+from jaxlimits.catalog.expressions import evaluated, names_in
 from jaxlimits.catalog.layer_rules import Layers, number_of_layers
 from jaxlimits.errors import InputError
 
 Fields = dict[str, int]
+
+_ABOUT = ("like", "parts", "also")
+"""What an entry says of itself, beside what its family has."""
 
 _FILE = Path(__file__).with_name("families.toml")
 
@@ -40,6 +43,12 @@ class Family:
         Words for what the record has no field for, by the key that states it.
     refused
         Why the record cannot hold the architecture (``because``), and the ``keys`` to blame.
+    keys
+        What the file calls a key, by its usual name.
+    tables
+        Tables within the file whose keys count as its own.
+    architectures
+        Parts of class names by which the family is known, whatever ``model_type`` says.
     """
 
     fields: Mapping[str, str]
@@ -48,13 +57,50 @@ class Family:
     expect: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
     refused: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    tables: Sequence[str] = ()
+    architectures: Sequence[str] = ()
 
 
 @functools.cache
 def families() -> Mapping[str, Family]:
     """Return the families by ``model_type``."""
-    stated = tomllib.loads(_FILE.read_text(encoding="utf-8"))
-    return {name: _family(name, stated) for name in stated["families"]}
+    content = _stated()
+    known = {name: _family(name, content) for name in content["families"]}
+    others = {
+        other: known[name]
+        for name, table in content["families"].items()
+        for other in table.get("also", ())
+    }
+    return known | others
+
+
+def family_of(values: Mapping[str, Any], *, where: str) -> Family:
+    """Return the family of a configuration, by its classes or else its ``model_type``."""
+    classes = values.get("architectures")
+    named = [str(each).casefold() for each in classes] if isinstance(classes, list) else []
+    for family in families().values():
+        parts = (part.casefold() for part in family.architectures)
+        if any(part in name for part in parts for name in named):
+            return family
+    kind, known = str(values.get("model_type")), families()
+    if kind in known:
+        return known[kind]
+    raise _unknown(kind, values, where=where)
+
+
+def _unknown(kind: str, values: Mapping[str, Any], *, where: str) -> InputError:
+    """Name what is unknown of a family by the keys that betray it."""
+    hints = _stated()["hints"]
+    key = next((key for key in hints if values.get(key)), None)
+    if key is not None:
+        value, remedy = values[key], "write an entry by hand: see jaxlimits/catalog/llms.toml"
+        problem = f"is of {kind!r:.60}, which has {hints[key]}"
+        return InputError(problem, where=where, key=key, value=value, remedy=remedy)
+    known = ", ".join(name for name, family in families().items() if not family.refused)
+    remedy = f"known are {known}; or write an entry by hand"
+    problem = "is a family whose layers are not known"
+    return InputError(problem, where=where, key="model_type", value=kind, remedy=remedy)
 
 
 def family_fields(family: Family, config: Config) -> Fields:
@@ -64,29 +110,58 @@ def family_fields(family: Family, config: Config) -> Fields:
     expressions = dict(family.fields)
     for field, rule in family.layers.items():
         expressions |= rule.fields if counts[field] else {}
-    if counts.get("num_moe_layers") == config.count("num_hidden_layers"):
-        expressions["intermediate_size"] = "0"  # no layer is dense
     config.left_out += [words for key, words in family.left_out.items() if config.count(key)]
+    layers = _read(expressions["num_layers"], {}, config)
+    if counts.get("num_moe_layers") == layers:
+        expressions["intermediate_size"] = "0"  # no layer is dense
     fields = dict(counts)
     for field, expression in expressions.items():
         fields[field] = _read(expression, fields, config)
+        if fields[field] < 1 and _is_due(field, counts, layers):
+            raise _blamed(expression, config, "must be at least 1")
+    if fields.get("experts_per_token", 0) > fields.get("num_experts", 0):
+        raise _blamed(expressions["experts_per_token"], config, "is more experts than there are")
     return fields
+
+
+_ALWAYS_DUE = ("num_layers", "hidden_size", "vocab_size", "num_heads", "num_kv_heads")
+_DUE_WITH_EXPERTS = ("num_experts", "experts_per_token", "moe_intermediate_size")
+
+
+def _is_due(field: str, counts: Mapping[str, int], layers: int) -> bool:
+    """Whether a model with such layers has none of a field only by mistake."""
+    moe = counts.get("num_moe_layers", 0)
+    if field == "intermediate_size":
+        return moe < layers
+    return field in _ALWAYS_DUE or (field in _DUE_WITH_EXPERTS and moe > 0)
+
+
+def _blamed(expression: str, config: Config, why: str) -> InputError:
+    """The error of a field, by the first key of its expression that the file states."""
+    names = sorted(names_in(expression), key=expression.index)
+    key = next((name for name in names if config.stated(name) is not None), names[0])
+    return config.refuse(key, why, remedy="write what the model has")
 
 
 def _read(expression: str, fields: Fields, config: Config) -> int:
     try:
         return evaluated(expression, lambda name: config.named(name, fields))
     except ZeroDivisionError:
-        raise InputError(f"divides by 0 in {expression!r}", where=config.where) from None
+        names = sorted(names_in(expression), key=expression.index)
+        zero = next(name for name in names if config.named(name, fields) == 0)
+        key = config.key(zero)
+        remedy = "write a whole number above 0"
+        problem = f"divides by 0 in {expression!r}"
+        raise InputError(problem, where=config.where, key=key, value=0, remedy=remedy) from None
 
 
 def _check(family: Family, config: Config) -> None:
     """Refuse what the record cannot hold."""
     if family.refused:
-        blamed = next(key for key in family.refused["keys"] if key in config.values)
+        blamed = next((key for key in family.refused["keys"] if config.stated(key)), "model_type")
         raise config.refuse(blamed, family.refused["because"])
     for key, expected in family.expect.items():
-        if config.values.get(key) is not None and not _is_expected(key, expected, config):
+        if config.stated(key) is not None and not _is_expected(key, expected, config):
             raise config.refuse(key, expected["else"])
 
 
@@ -94,9 +169,14 @@ def _is_expected(key: str, expected: Mapping[str, Any], config: Config) -> bool:
     if "multiple_of" in expected:
         whole = config[expected["multiple_of"]]
         return whole > 0 and config[key] % whole == 0
-    stated = config.values[key]
+    stated = config.stated(key)
     each = stated if isinstance(stated, list) else [stated]
     return all(value == expected["value"] for value in each)
+
+
+@functools.cache
+def _stated() -> Mapping[str, Any]:
+    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
 
 
 def _family(name: str, stated: Mapping[str, Any]) -> Family:
@@ -109,7 +189,7 @@ def _with_parts(table: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str
     """A table over the family that it is like, and over its parts in their order."""
     below = [stated["families"][table["like"]]] if "like" in table else []
     below += [stated["parts"][part] for part in table.get("parts", ())]
-    own = {key: value for key, value in table.items() if key not in {"like", "parts"}}
+    own = {key: value for key, value in table.items() if key not in _ABOUT}
     return _merged([*(_with_parts(each, stated) for each in below), own])
 
 
