@@ -14,7 +14,7 @@ from typing import Any
 from jaxlimits.catalog.config_keys import Config
 from jaxlimits.catalog.expressions import evaluated, names_in
 from jaxlimits.catalog.layer_rules import Layers, number_of_layers
-from jaxlimits.errors import InputError
+from jaxlimits.errors import InputError, suggestion
 
 Fields = dict[str, int]
 
@@ -97,8 +97,7 @@ def _unknown(kind: str, values: Mapping[str, Any], *, where: str) -> InputError:
         value, remedy = values[key], "write an entry by hand: see jaxlimits/catalog/llms.toml"
         problem = f"is of {kind!r:.60}, which has {hints[key]}"
         return InputError(problem, where=where, key=key, value=value, remedy=remedy)
-    known = ", ".join(name for name, family in families().items() if not family.refused)
-    remedy = f"known are {known}; or write an entry by hand"
+    remedy = f"{suggestion(kind, families())}; or write an entry by hand"
     problem = "is a family whose layers are not known"
     return InputError(problem, where=where, key="model_type", value=kind, remedy=remedy)
 
@@ -174,7 +173,6 @@ def _is_expected(key: str, expected: Mapping[str, Any], config: Config) -> bool:
     return all(value == expected["value"] for value in each)
 
 
-@functools.cache
 def _stated() -> Mapping[str, Any]:
     return tomllib.loads(_FILE.read_text(encoding="utf-8"))
 

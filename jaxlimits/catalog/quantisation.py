@@ -25,15 +25,15 @@ SIDE_FILE = "hf_quant_config.json"
 """Where ModelOpt writes the quantisation beside a configuration."""
 
 _DTYPES = {
-    "bfloat16": 16,
-    "float16": 16,
-    "half": 16,
-    "float32": 32,
-    "float": 32,
-    "float8_e4m3fn": 8,
-    "float8_e5m2": 8,
+    "bfloat16": 16.0,
+    "float16": 16.0,
+    "half": 16.0,
+    "float32": 32.0,
+    "float": 32.0,
+    "float8_e4m3fn": 8.0,
+    "float8_e5m2": 8.0,
 }
-_CACHED_AT_LEAST = 16
+_CACHED_AT_LEAST = 16.0
 _CACHE_FORMATS = {"FP8": 8.0, "INT8": 8.0, "NVFP4": 4.5}
 _BLOCKED = 32.0 / (128 * 128)
 _INFINITE_GROUP = -1
@@ -94,22 +94,23 @@ def read_precision(
     cache = _cache_bits(table) or max(kept, _CACHED_AT_LEAST)
     said = ", ".join(f"{part} = {bits:.6g}" for part, bits in changed.items())
     mixed = f" (of {sorted(operands)})" if len(operands) > 1 else ""
+    stored = {"weight_bits": kept, **changed, "kv_bits": cache}
     return Precision(
-        fields={"weight_bits": kept, **changed, "kv_bits": cache, "operand_bits": max(operands)},
+        fields={**stored, "operand_bits": float(max(operands))},
         words=(
-            f"Stored by {scheme.method}, scales included: {said}; the rest in {kept} ({dtype}). "
-            f"KV cache: {cache:g}. Products: at least {max(operands)}{mixed}."
+            f"Stored by {scheme.method}, scales included: {said}; the rest in {kept:g} ({dtype}). "
+            f"KV cache: {cache:g}. Operands of products: at least {max(operands)}{mixed}."
         ),
     )
 
 
-def _unquantised(kept: int, dtype: str) -> Precision:
+def _unquantised(kept: float, dtype: str) -> Precision:
     cache = max(kept, _CACHED_AT_LEAST)
-    words = f"Stored with weight_bits = {kept} ({dtype}). KV cache: {cache}."
+    words = f"Stored with weight_bits = {kept:g} ({dtype}). KV cache: {cache:g}."
     return Precision(fields={"weight_bits": kept, "kv_bits": cache}, words=words)
 
 
-def _dtype(values: Mapping[str, Any], where: str) -> tuple[int, str]:
+def _dtype(values: Mapping[str, Any], where: str) -> tuple[float, str]:
     key = "dtype" if values.get("dtype") is not None else "torch_dtype"
     written = values.get(key)
     if written is None:
@@ -227,7 +228,7 @@ def _integers(table: Table, *, zeros: bool) -> Format:
     """Integers with a scale, and where stored a zero point, a group."""
     bits, group = table.whole("bits", least=1), _group(table, "group_size", 128)
     shared = 16.0 + (bits if zeros else 0.0)
-    return Format(bits + (shared / group if group else 0.0), 16)
+    return Format(float(bits) + (shared / group if group else 0.0), 16)
 
 
 def _awq(table: Table) -> Scheme:
@@ -353,7 +354,7 @@ def _algorithm(table: Table) -> Format:
     group = own.get("group", 1)
     if own.get("own_group"):
         group = _group(table, "group_size", group) or group
-    return Format(own["bits"] + own.get("scale", 0) / group, own["operand"])
+    return Format(float(own["bits"] + own.get("scale", 0) / group), own["operand"])
 
 
 _MLX_SCALES = {"affine": 32.0, "mxfp4": 8.0, "mxfp8": 8.0, "nvfp4": 8.0}

@@ -18,6 +18,7 @@ from jaxlimits.catalog.model_config import is_model_config, read_model_config
 from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.cli import completion
 from jaxlimits.cli.chip_table import show_chips
+from jaxlimits.cli.model_table import shape_facts, show_shape
 from jaxlimits.cli.options import AsJson, Catalogs, print_json
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import label, print_table, text
@@ -74,7 +75,8 @@ def _show_list(kind: str, entries: Entries) -> None:
 def _show_entry(entry: Entry, *, as_json: bool) -> None:
     if as_json:
         about = {"name": entry.name, **entry.words, "aliases": entry.aliases}
-        print_json({**about, "origin": entry.origin, **entry.raw, **_fit(entry)})
+        facts = {"comes_to": shape_facts(entry)} if entry.kind == "llms" else {}
+        print_json({**about, "origin": entry.origin, **entry.raw, **_fit(entry), **facts})
         return
     typer.echo(f"{entry.name}: {entry.words.get('title', '')}")
     said = [(word, entry.words[word]) for word in ("source", "note") if word in entry.words]
@@ -83,6 +85,11 @@ def _show_entry(entry: Entry, *, as_json: bool) -> None:
     if entry.aliases:
         said.append(("aliases", ", ".join(entry.aliases)))
     stated = [(field, str(value)) for field, value in entry.raw.items()]
+    if entry.kind == "llms":
+        print_table((label(), text()), said, indent=2)
+        typer.echo()
+        show_shape(entry)
+        said = []
     print_table((label(), text()), [*said, *stated], indent=2)
     if entry.fit:
         typer.echo("  fit:")

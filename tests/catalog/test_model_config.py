@@ -9,9 +9,7 @@ import pytest
 import jaxlimits as jl
 from jaxlimits.catalog.loader import entry_values, load_catalog
 from jaxlimits.catalog.model_config import read_model_config
-from jaxlimits.catalog.quantisation import stored_bits
 from jaxlimits.errors import InputError
-from jaxlimits.model.precision import SET_BY
 from tests.command_line import run
 
 CONFIGS = Path(__file__).parents[1] / "golden" / "configs"
@@ -102,15 +100,16 @@ def test_fields_are_those_of_the_shipped_entry(name, entry):
     shipped = load_catalog().values("llm", entry)
     found = entry_values(read(name))
     nominal = {"nominal_params": 0.0, "nominal_active_params": 0.0}  # the card's, not the shape's
-    released = {name: found[name] for name in (*SET_BY, "operand_bits")}  # of the entry alone
-    assert found == shipped | nominal | released
+    cache = {"cache_bits": 16.0}  # an entry states none
+    assert {**found, "operand_bits": 0.0} == shipped | nominal | cache | {"operand_bits": 0.0}
+    assert found["operand_bits"] >= shipped["operand_bits"]
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("deepseek-v3", ["weight_bits = 8.002 (fp8", "num_nextn_predict_layers = 1", "n_group"]),
-        ("gpt-oss-20b", ["weight_bits = 4.25 (mxfp4", "all but 4 kinds of modules"]),
+        ("deepseek-v3", ["fp8, scales included: attention_bits = 8.00195", "num_nextn_predict_layers = 1", "n_group"]),
+        ("gpt-oss-20b", ["mxfp4, scales included: expert_bits = 4.25", "the rest in 16"]),
         ("gemma-3-27b-it", ["weight_bits = 16 (bfloat16)", "vision_config"]),
         ("minimax-m2", ["num_mtp_modules = 3"]),
         ("qwen2-57b-a14b", ["the shared expert's gate"]),
@@ -121,33 +120,6 @@ def test_what_is_left_out_is_named(name, words):
     assert [word for word in words if word not in note] == []
 
 
-@pytest.mark.parametrize(
-    ("config", "bits"),
-    [
-        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "4.156"),  # 4 + 20 / 128
-        ({"quant_method": "awq", "bits": 4, "group_size": -1}, "4 "),
-        ({"quant_method": "fp8"}, "8 "),
-        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "4.5"),
-        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "4.5"),
-        (
-            {
-                "quant_method": "compressed-tensors",
-                "config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 32}}},
-            },
-            "4.5",  # 4 + 16 / 32
-        ),
-    ],
-)
-def test_stored_bits_count_scales(config, bits):
-    words = stored_bits({"quantization_config": config}, where="here")
-    assert words.startswith(f"weight_bits = {bits}")
-
-
-def test_an_unknown_quantisation_is_named():
-    words = stored_bits({"quantization_config": {"quant_method": "hqq"}}, where="here")
-    assert "not known (hqq)" in words
-
-
 def test_windows_by_list_by_pattern_and_for_all():
     for name, layers in {"gpt-oss-20b": 12, "gemma-3-27b-it": 52, "mistral-7b-v0.1": 32}.items():
         assert read(name).raw["num_windowed_layers"] == layers
@@ -156,8 +128,10 @@ def test_windows_by_list_by_pattern_and_for_all():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "mamba2"}, r"model_type = 'mamba2': is no architecture that is known"),
-        ({"model_type": "minimax"}, r"linear attention, whose state is no cache of tokens"),
+        ({"model_type": "mamba2"}, r"model_type = 'mamba2': has layers with a recurrent state"),
+        ({"model_type": "minimax"}, r"linear attention of a kind not known"),
+        ({"model_type": "ours"}, r"model_type = 'ours': is a family whose layers are not known"),
+        ({"model_type": "ours", "ssm_state_size": 128}, r"ssm_state_size = 128: .*recurrent state"),
         ({"kv_lora_rank": "out"}, r"kv_lora_rank: is missing"),
         ({"hidden_size": 2048.5}, r"hidden_size = 2048.5: must be a whole number"),
         ({"num_hidden_layers": -1}, r"num_hidden_layers = -1: must not be negative"),

@@ -18,6 +18,9 @@ from jaxlimits.model.llm import LLM
 CONFIGS = Path(__file__).parents[1] / "golden" / "configs"
 
 
+_KINDS = ["sliding_attention"] * 5 + ["full_attention"] * 7
+
+
 def config(**values):
     return Config({"num_hidden_layers": 12, **values}, where="config.json")
 
@@ -34,6 +37,7 @@ def test_a_family_names_fields_of_the_record_and_counts_layers(name):
 def test_a_family_like_another_has_all_that_it_has():
     known = families()
     assert known["kimi_k2"] == known["deepseek_v3"] == known["deepseek_v2"]
+    assert known["qwen3_vl_text"] == known["qwen3"]
     assert known["qwen3_moe"].fields == known["qwen3"].fields
     assert known["qwen3_moe"].layers.keys() > known["qwen3"].layers.keys()
     assert known["deepseek_v32"].fields != known["deepseek_v3"].fields
@@ -42,7 +46,7 @@ def test_a_family_like_another_has_all_that_it_has():
 def test_a_new_family_is_one_entry(tmp_path, monkeypatch):
     file = tmp_path / "families.toml"
     entry = (
-        '[families.exaone]\nparts = ["windows", "qk_norm"]\nfields.bias_params = "num_heads"\n'
+        '[families.ours]\nparts = ["windows", "qk_norm"]\nfields.bias_params = "num_heads"\n'
         "layers.num_windowed_layers.all_but_last_of_every = 4\n"
     )
     file.write_text(model_families._FILE.read_text(encoding="utf-8") + entry, encoding="utf-8")
@@ -50,7 +54,7 @@ def test_a_new_family_is_one_entry(tmp_path, monkeypatch):
     families.cache_clear()
     values = json.loads((CONFIGS / "qwen3-8b.json").read_text())  # 36 layers, 32 heads of 128
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(values | {"model_type": "exaone", "sliding_window": 512}))
+    path.write_text(json.dumps(values | {"model_type": "ours", "sliding_window": 512}))
     try:
         raw = read_model_config(path, name="mine").raw
     finally:
@@ -68,6 +72,7 @@ def test_a_new_family_is_one_entry(tmp_path, monkeypatch):
         (Layers(need=("window",)), {"window": 5}, 12),
         (Layers(start="dense"), {"dense": 3}, 9),
         (Layers(start="dense"), {"dense": 30}, 0),
+        (Layers(first_of_every="freq"), {"freq": [0, 1, 1]}, 2),
         (Layers(first_of_every=5), {}, 3),  # 0, 5, 10
         (Layers(start="dense", first_of_every="step"), {"dense": 1, "step": 5}, 2),  # 5, 10
         (Layers(last_of_every=5), {}, 2),  # 4, 9
@@ -76,7 +81,7 @@ def test_a_new_family_is_one_entry(tmp_path, monkeypatch):
         (Layers(listed="which", last_of_every=2), {"which": [4, 8, 9]}, 3),
         (Layers(listed="which", last_of_every=2), {"which": None}, 6),
         (Layers(flagged="rotary", all_but_last_of_every=4), {"rotary": [1, 0, 0]}, 1),
-        (Layers(layer_type="sliding_attention"), {"layer_types": ["sliding_attention"] * 5}, 5),
+        (Layers(layer_type="sliding_attention"), {"layer_types": _KINDS}, 5),
         (Layers(layer_type="sliding_attention", all_but_last_of_every=2), {}, 6),
     ],
 )
@@ -89,7 +94,14 @@ def test_a_rule_picks_layers(rule, values, number):
     [
         (Layers(first_of_every="step"), {"step": 0}, "step = 0: must be at least 1"),
         (Layers(start="dense"), {}, "dense: is missing"),
-        (Layers(layer_type="sliding_attention"), {"layer_types": ["mamba"]}, "neither full nor"),
+        (Layers(layer_type="sliding_attention"), {"layer_types": ["mamba"]}, "layers of Mamba"),
+        (Layers(layer_type="sliding_attention"), {"layer_types": [[]]}, "of a kind not known"),
+        (Layers(layer_type="sliding_attention"), {"layer_types": "full"}, "must be a list"),
+        (
+            Layers(layer_type="sliding_attention"),
+            {"layer_types": ["full_attention"]},
+            "lists 1, of 12 layers",
+        ),
     ],
 )
 def test_a_rule_that_cannot_be_read_is_refused(rule, values, message):

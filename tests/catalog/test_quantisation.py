@@ -1,0 +1,315 @@
+"""Bits by part of every quantisation method, hand-counted from its formats."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jaxlimits.catalog.loader import entry_values
+from jaxlimits.catalog.model_config import read_model_config
+from jaxlimits.catalog.module_names import stated
+from jaxlimits.catalog.quantisation import read_precision
+from jaxlimits.errors import InputError
+from jaxlimits.model.fields import quantities
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.precision import PARTS
+
+CONFIGS = Path(__file__).parents[1] / "golden" / "configs"
+
+# A dense layer before three with experts: every part is there.
+FIELDS = {
+    "num_layers": 4,
+    "num_moe_layers": 3,
+    "hidden_size": 64,
+    "vocab_size": 100,
+    "num_heads": 4,
+    "num_kv_heads": 4,
+    "head_dim": 16,
+    "intermediate_size": 256,
+    "moe_intermediate_size": 32,
+    "num_experts": 8,
+    "num_shared_experts": 1,
+}
+LINEAR = ("attention_bits", "ffn_bits", "expert_bits")
+
+
+def fields_of(quantised, **values):
+    found = {"quantization_config": quantised, **values}
+    return dict(read_precision(found, FIELDS, where="config.json").fields)
+
+
+def linear(bits, operand, **others):
+    return {"weight_bits": 16, **dict.fromkeys(LINEAR, bits), "kv_bits": 16,
+            "operand_bits": operand, **others}  # fmt: skip
+
+
+def group(bits, *targets, operands=None, **weights):
+    inputs = {"num_bits": operands} if operands else None
+    table = {"weights": {"num_bits": bits, **weights}, "input_activations": inputs}
+    return table | ({"targets": list(targets)} if targets else {})
+
+
+def compressed(*groups, **others):
+    named = {f"group_{i}": each for i, each in enumerate(groups)}
+    return {"quant_method": "compressed-tensors", "config_groups": named, **others}
+
+
+HEAD = {"ignore": ["lm_head"]}
+NVFP4 = {"type": "float", "strategy": "tensor_group", "group_size": 16}
+
+CASES = {
+    "fp8 in blocks": (
+        {"quant_method": "fp8", "weight_block_size": [128, 128]},
+        linear(8 + 32 / 16384, 8),
+    ),
+    "fp8 static": ({"quant_method": "fp8", "activation_scheme": "static"}, linear(8, 8)),
+    "fbgemm": ({"quant_method": "fbgemm_fp8"}, linear(8, 8)),
+    "awq": (
+        {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True},
+        linear(4 + 20 / 128, 16),
+    ),
+    "awq without zeros": (
+        {"quant_method": "awq", "bits": 4, "group_size": 64, "zero_point": False},
+        linear(4 + 16 / 64, 16),
+    ),
+    "awq by channel": ({"quant_method": "awq", "bits": 4, "group_size": -1}, linear(4, 16)),
+    "gptq": ({"quant_method": "gptq", "bits": 4, "group_size": 128}, linear(4 + 20 / 128, 16)),
+    "gptq, the head too": (
+        {"quant_method": "gptq", "bits": 8, "group_size": 32, "lm_head": True},
+        linear(8 + 24 / 32, 16, head_bits=8 + 24 / 32),
+    ),
+    "gptq, attention left": (
+        {"quant_method": "gptq", "bits": 4, "group_size": -1, "dynamic": {"-:.*self_attn.*": {}}},
+        {"weight_bits": 16, "ffn_bits": 4, "expert_bits": 4, "kv_bits": 16, "operand_bits": 16},
+    ),
+    "gptq, attention in 8": (
+        {"quant_method": "gptq", "bits": 4, "group_size": -1,
+         "dynamic": {"+:.*self_attn.*": {"bits": 8}}},
+        linear(4, 16, attention_bits=8),
+    ),
+    "bnb nf4": ({"quant_method": "bitsandbytes", "load_in_4bit": True}, linear(4.5, 16)),
+    "bnb nf4 twice": (
+        {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
+        linear(4 + 8 / 64 + 32 / (64 * 256), 16),
+    ),
+    "bnb int8": ({"quant_method": "bitsandbytes", "load_in_8bit": True}, linear(8, 8)),
+    "mxfp4": (
+        {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]},
+        {"weight_bits": 16, "expert_bits": 4.25, "kv_bits": 16, "operand_bits": 16},
+    ),
+    "int4 by 32, weights alone": (
+        compressed(group(4, "Linear", type="int", strategy="group", group_size=32), **HEAD),
+        linear(4 + 16 / 32, 16),
+    ),
+    "int4 by 128 with zeros": (
+        compressed(
+            group(4, "Linear", type="int", strategy="group", group_size=128, symmetric=False),
+            **HEAD,
+        ),
+        linear(4 + 20 / 128, 16),
+    ),
+    "fp8 by channel": (
+        compressed(group(8, "Linear", operands=8, type="float", strategy="channel"), **HEAD),
+        linear(8, 8),
+    ),
+    "fp8 in a block by compressed-tensors": (
+        compressed(
+            group(8, "Linear", operands=8, strategy="block", block_structure=[128, 128]), **HEAD
+        ),
+        linear(8 + 32 / 16384, 8),
+    ),
+    "nvfp4 with activations": (
+        compressed(group(4, "Linear", operands=4, **NVFP4), **HEAD),
+        linear(4.5, 4),
+    ),
+    "mxfp4 packed": (
+        compressed(
+            group(4, "Linear", type="float", strategy="group", group_size=32),
+            format="mxfp4-pack-quantized",
+            **HEAD,
+        ),
+        linear(4.25, 16),
+    ),
+    "the head too": (compressed(group(8, operands=8)), linear(8, 8, head_bits=8)),
+    "two groups, a name before a class": (
+        compressed(
+            group(4, "Linear", operands=8, **NVFP4),
+            group(8, "re:.*self_attn.*", operands=8),
+            **HEAD,
+        ),
+        linear(4.5, 8, attention_bits=8),
+    ),
+    "only experts, the rest ignored": (
+        compressed(
+            group(4, "Linear", type="int", group_size=32),
+            ignore=["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*",
+                    r"re:.*mlp\.(gate|up|gate_up|down)_proj.*"],
+        ),
+        {"weight_bits": 16, "expert_bits": 4.5, "kv_bits": 16, "operand_bits": 16},
+    ),
+    "a cache in 8": (
+        compressed(group(8, operands=8), kv_cache_scheme={"num_bits": 8, "type": "float"}, **HEAD),
+        linear(8, 8, kv_bits=8),
+    ),
+    "modelopt fp8": ({"quant_method": "modelopt", "quant_algo": "FP8", **HEAD}, linear(8, 8, head_bits=16)),
+    "modelopt nvfp4": (
+        {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8",
+         "exclude_modules": ["lm_head", "model.layers.*.self_attn*"]},
+        {"weight_bits": 16, "ffn_bits": 4.5, "expert_bits": 4.5, "kv_bits": 8, "operand_bits": 4},
+    ),
+    "modelopt int4": (
+        {"quant_algo": "W4A16_AWQ", "group_size": 64, **HEAD},
+        linear(4 + 16 / 64, 16),
+    ),
+    "modelopt mixed": (
+        {"quant_algo": "MIXED_PRECISION", "quantized_layers": {
+            "model.layers.*.self_attn": {"quant_algo": "FP8"},
+            "model.layers.*.mlp.experts": {"quant_algo": "NVFP4", "group_size": 16}}},
+        {"weight_bits": 16, "attention_bits": 8, "expert_bits": 4.5, "kv_bits": 16,
+         "operand_bits": 8},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bits_are_those_of_the_format(case):
+    quantised, expected = CASES[case]
+    if case == "modelopt fp8":
+        expected = {key: value for key, value in expected.items() if key != "head_bits"}
+    assert fields_of(quantised) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("mode", "bits"),
+    [
+        ({"group_size": 64, "bits": 4}, 4.5),  # 4 + 2 · 16/64
+        ({"group_size": 32, "bits": 8}, 9.0),
+        ({"group_size": 32, "bits": 4, "mode": "mxfp4"}, 4.25),
+        ({"group_size": 16, "bits": 4, "mode": "nvfp4"}, 4.5),
+    ],
+)
+def test_mlx_quantises_the_tables_too(mode, bits):
+    found = read_precision({"quantization": mode}, FIELDS, where="config.json").fields
+    assert {found[part] for part in PARTS} == {bits}
+    kept = mode | {"model.embed_tokens": False, "lm_head": {"bits": 8, "group_size": 64}}
+    found = read_precision({"quantization": kept}, FIELDS, where="config.json").fields
+    assert (found.get("embedding_bits", 16), found["head_bits"]) == (16, 8.5)
+    same = read_precision({"quantization_config": mode}, FIELDS, where="config.json").fields
+    assert same["ffn_bits"] == bits
+
+
+def test_a_part_has_the_mean_of_its_modules():
+    """One of four layers' attention stays: (8 + 8 + 8 + 16) / 4; the dense layer's FFN stays."""
+    names = ["model.layers.2.self_attn", "model.layers.0.mlp", "model.layers.3*", "lm_head"]
+    found = fields_of({"quant_method": "modelopt", "quant_algo": "FP8", "ignore": names[:1]})
+    assert found["attention_bits"] == 10
+    found = fields_of({"quant_method": "fp8", "modules_to_not_convert": names[1:2]})
+    dense, shared = 64 * 256, 3 * 64 * 32
+    assert found["ffn_bits"] == pytest.approx((16 * dense + 8 * shared) / (dense + shared))
+    assert found["attention_bits"] == 8
+    found = fields_of({"quant_algo": "FP8", "exclude_modules": names[2:]})
+    assert found["expert_bits"] == pytest.approx((8 + 8 + 16) / 3)
+
+
+def test_a_router_is_not_the_gate_of_a_layer():
+    found = fields_of({"quant_method": "fp8", "modules_to_not_convert": ["mlp.gate", "0.mlp.gate"]})
+    assert found["ffn_bits"] == found["expert_bits"] == 8
+
+
+@pytest.mark.parametrize(
+    ("values", "bits", "cache"),
+    [
+        ({}, 16, 16),
+        ({"torch_dtype": "float16"}, 16, 16),
+        ({"dtype": "torch.float32"}, 32, 32),
+        ({"dtype": "bfloat16", "torch_dtype": "float32"}, 16, 16),
+        ({"dtype": "float8_e4m3fn"}, 8, 16),
+    ],
+)
+def test_without_quantisation_the_dtype_says_it(values, bits, cache):
+    found = read_precision(values, FIELDS, where="config.json").fields
+    assert found == {"weight_bits": bits, "kv_bits": cache}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dtype": "int3"}, "dtype = 'int3': is no dtype that is known; write one of"),
+        ({"torch_dtype": 16}, "torch_dtype = 16: is no dtype"),
+        ({"quantization_config": "fp8"}, "quantization_config = 'fp8': must be a table"),
+        (
+            {"quantization_config": {"quant_method": "hqq"}},
+            "quantization_config.quant_method = 'hqq': is no quantisation that is known; known are",
+        ),
+        ({"quantization_config": {"a": 1}}, "quant_method: is no quantisation"),
+        ({"quantization_config": {"quant_method": ["fp8"]}}, "must be text"),
+        (
+            {"quantization_config": {"quant_method": "bitsandbytes"}},
+            "load_in_4bit: is not true, nor is load_in_8bit; state",
+        ),
+        (
+            {"quantization_config": {"quant_method": "fp8", "modules_to_not_convert": [1]}},
+            "modules_to_not_convert = .*: must be a list of texts",
+        ),
+        (
+            {"quantization_config": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP2"}},
+            "kv_cache_quant_algo = 'FP2': is no format that is known",
+        ),
+        (
+            {"quantization_config": compressed(group(8), ignore=["re:.*["])},
+            "ignore = .*: is no regular expression",
+        ),
+        (
+            {"quantization_config": compressed(group(0))},
+            "config_groups.group_0.weights.num_bits = 0: must be at least 1",
+        ),
+        ({"quantization_config": compressed()}, "config_groups = {}: states no weights"),
+        (
+            {"quantization_config": compressed(group(8, "re:visual.*"))},
+            "quantization_config: quantises no module that is known",
+        ),
+        ({"quantization": {"bits": 4, "mode": "new"}}, "quantization.mode = 'new': is no format"),
+    ],
+)
+def test_what_is_not_known_is_refused_by_key_and_remedy(values, message):
+    with pytest.raises(InputError, match=f"config.json: {'.*' if 'ignore' in message else ''}.*{message}") as caught:
+        read_precision(values, FIELDS, where="config.json")
+    assert "; " in str(caught.value)
+
+
+def test_the_tables_name_fields_and_parts():
+    for module in stated()["modules"]:
+        assert module["part"] in PARTS
+    assert {module["part"] for module in stated()["modules"]} == set(PARTS)
+    assert all({"bits", "operand"} <= table.keys() for table in stated()["algorithms"].values())
+
+
+@pytest.mark.parametrize("name", ["deepseek-v3", "gpt-oss-20b", "qwen3-30b-a3b", "llama-3.1-8b"])
+def test_modules_hold_all_weights_of_the_layers(name):
+    """Every weight of the parts is in a module: the means are over all of them."""
+    from jaxlimits.catalog.module_names import _modules_of
+    from jaxlimits.model.deployment import Deployment
+    from jaxlimits.model.weights import layer_weights
+
+    entry = read_model_config(CONFIGS / f"{name}.json", name=name)
+    llm = LLM(**entry_values(entry))
+    fields = {key: entry.raw.get(key, 0) for key in quantities(LLM)}
+    held = dict.fromkeys(PARTS, 0)
+    for module, _, size in _modules_of(fields, each_layer=False):
+        held[module.part] += size
+    weights = layer_weights(llm, Deployment())
+    assert held["attention_bits"] == pytest.approx(float(weights.projections + weights.output))
+    assert held["ffn_bits"] == pytest.approx(float(weights.ffn))
+    assert held["expert_bits"] == pytest.approx(float(weights.expert * llm.num_experts))
+
+
+def test_a_file_with_a_list_a_layer_is_read_soon():
+    """DeepSeek's NVFP4 files name hundreds of modules."""
+    values = json.loads((CONFIGS / "deepseek-v3.json").read_text())
+    named = [f"model.layers.{i}.self_attn*" for i in range(61)] + ["lm_head"]
+    values["quantization_config"] = {"quant_algo": "NVFP4", "exclude_modules": named}
+    path = Path("deepseek.json")
+    fields = dict(read_model_config(CONFIGS / "deepseek-v3.json", name="x").raw)
+    found = read_precision(values, fields, where=str(path)).fields
+    assert "attention_bits" not in found
+    assert found["expert_bits"] == found["ffn_bits"] == 4.5
