@@ -99,7 +99,7 @@ def _picked_number(rule: Layers, config: Config) -> int:
     start = config[rule.start] if rule.start is not None else 0
     first, last = _period(rule.first_of_every, config), _period(rule.last_of_every, config)
     skipped = _period(rule.all_but_last_of_every, config, none=config["num_hidden_layers"] + 1)
-    without = set(config.listed(rule.but))
+    without = config.listed(rule.but)
     return sum(
         index % first == 0 and (index + 1) % last == 0 and (index + 1) % skipped != 0
         for index in range(start, config["num_hidden_layers"])

@@ -84,7 +84,8 @@ class Patterns:
     def name(self, names: Iterable[str]) -> bool:
         """Whether one of the names of a module is meant."""
         return any(
-            not self.plain.isdisjoint(_within(name)) or any(e.match(name) for e in self._expressions)
+            not self.plain.isdisjoint(_within(name))
+            or any(e.match(name) for e in self._expressions)
             for name in names
         )
 

@@ -123,9 +123,7 @@ def _dtype(values: Mapping[str, Any], where: str) -> tuple[float, str]:
     return _DTYPES[name], name
 
 
-def _quantisation(
-    values: Mapping[str, Any], *, where: str, beside: Path | None
-) -> Table | None:
+def _quantisation(values: Mapping[str, Any], *, where: str, beside: Path | None) -> Table | None:
     """The table that states the quantisation, of the file or beside it."""
     for key in ("quantization", "quantization_config", "compression_config"):
         if values.get(key):
@@ -242,8 +240,14 @@ def _gptq(table: Table) -> Scheme:
     how = _integers(table, zeros=True)
     head = () if table.flag("lm_head", default=False) else _HEAD
     name = table.text("quant_method").lower()
-    return Scheme(name, (*_dynamic(table, how), _but(table, "modules_to_not_convert", always=head),
-                         _linear(table, how)))
+    return Scheme(
+        name,
+        (
+            *_dynamic(table, how),
+            _but(table, "modules_to_not_convert", always=head),
+            _linear(table, how),
+        ),
+    )
 
 
 def _dynamic(table: Table, how: Format) -> list[tuple[Patterns, Format | None]]:
@@ -334,8 +338,10 @@ def _modelopt(table: Table) -> Scheme:
     stay = _but(table, "ignore", "exclude_modules")
     layers = table.tables("quantized_layers")
     if layers:
-        own = ((_patterns(table, [name], "quantized_layers"), _algorithm(layer))
-               for name, layer in layers.items())
+        own = (
+            (_patterns(table, [name], "quantized_layers"), _algorithm(layer))
+            for name, layer in layers.items()
+        )
         return Scheme("modelopt, mixed", (stay, *own))
     groups = table.values.get("config_groups")
     if isinstance(groups, Mapping) and len(groups) > 1:

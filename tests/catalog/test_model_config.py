@@ -108,7 +108,14 @@ def test_fields_are_those_of_the_shipped_entry(name, entry):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("deepseek-v3", ["fp8, scales included: attention_bits = 8.00195", "num_nextn_predict_layers = 1", "n_group"]),
+        (
+            "deepseek-v3",
+            [
+                "fp8, scales included: attention_bits = 8.00195",
+                "num_nextn_predict_layers = 1",
+                "n_group",
+            ],
+        ),
         ("gpt-oss-20b", ["mxfp4, scales included: expert_bits = 4.25", "the rest in 16"]),
         ("gemma-3-27b-it", ["weight_bits = 16 (bfloat16)", "vision_config"]),
         ("minimax-m2", ["num_mtp_modules = 3"]),

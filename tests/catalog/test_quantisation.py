@@ -272,7 +272,9 @@ def test_without_quantisation_the_dtype_says_it(values, bits, cache):
     ],
 )
 def test_what_is_not_known_is_refused_by_key_and_remedy(values, message):
-    with pytest.raises(InputError, match=f"config.json: {'.*' if 'ignore' in message else ''}.*{message}") as caught:
+    with pytest.raises(
+        InputError, match=f"config.json: {'.*' if 'ignore' in message else ''}.*{message}"
+    ) as caught:
         read_precision(values, FIELDS, where="config.json")
     assert "; " in str(caught.value)
 
