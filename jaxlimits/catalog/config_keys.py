@@ -113,20 +113,25 @@ class Config:
 
 def whole(value: object, *, where: str, key: str, least: int = 0) -> int:
     """Return a whole number of a file, checked."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     place = {"where": where, "key": key, "value": value, "remedy": "write a whole number"}
-    if not is_number or not _is_finite(value) or value != int(value):
+    number = _as_whole(value)
+    if number is None:
         raise InputError("must be a whole number", **place)
-    if value < least:
+    if number < least:
         wrong = "must not be negative" if least == 0 else f"must be at least {least}"
         raise InputError(wrong, **place)
-    if value > _LARGEST:
+    if number > _LARGEST:
         raise InputError(f"is more than any model has ({_LARGEST:.0e})", **place)
+    return number
+
+
+def _as_whole(value: object) -> int | None:
+    """A number without a fraction as a whole one; ``None`` for all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not (math.isfinite(value) and value.is_integer()):
+        return None
     return int(value)
-
-
-def _is_finite(value: int | float) -> bool:
-    return isinstance(value, int) or math.isfinite(value)
 
 
 class Table:

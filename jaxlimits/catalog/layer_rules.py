@@ -8,6 +8,8 @@ from jaxlimits.errors import InputError
 
 _LAYER_TYPES = ("sliding_attention", "full_attention", "chunked_attention")
 
+_MLP_LAYER_TYPES = ("dense", "sparse")
+
 _OTHER_LAYERS = {
     "linear_attention": "has linear attention of a kind not known",
     "mamba": "has layers of Mamba, whose recurrent state is not known",
@@ -29,6 +31,8 @@ class Layers:
         Keys without which there are none: missing, null, zero or false.
     layer_type
         Their word in the list ``layer_types``, which decides where a file has it.
+    mlp_layer_type
+        Their word in the list ``mlp_layer_types``, which decides where a file has it.
     listed
         Key of a list of their indices, which decides where a file has it.
     flagged
@@ -45,6 +49,7 @@ class Layers:
 
     need: Sequence[str] = ()
     layer_type: str | None = None
+    mlp_layer_type: str | None = None
     listed: str | None = None
     flagged: str | None = None
     start: str | None = None
@@ -65,8 +70,11 @@ def number_of_layers(rule: Layers, config: Config) -> int:
 
 def _stated_number(rule: Layers, config: Config) -> int | None:
     """The number that a list of the file states, if there is one."""
-    if rule.layer_type is not None and (kinds := _layer_types(config)):
+    if rule.layer_type is not None and (kinds := _kinds(config, "layer_types", _LAYER_TYPES)):
         return kinds.count(rule.layer_type)
+    of_mlp = rule.mlp_layer_type
+    if of_mlp is not None and (kinds := _kinds(config, "mlp_layer_types", _MLP_LAYER_TYPES)):
+        return kinds.count(of_mlp)
     if listed := config.listed(rule.listed):
         return len(listed)
     if flags := config.listed(rule.flagged):
@@ -77,17 +85,17 @@ def _stated_number(rule: Layers, config: Config) -> int | None:
     return None
 
 
-def _layer_types(config: Config) -> list[str]:
+def _kinds(config: Config, key: str, allowed: Sequence[str]) -> list[str]:
     """The kind of each layer, empty where the file does not list them."""
-    kinds = config.listed("layer_types")
+    kinds = config.listed(key)
     for kind in kinds:
-        if kind not in _LAYER_TYPES:
+        if kind not in allowed:
             known = kind if isinstance(kind, str) else ""
             why = _OTHER_LAYERS.get(known, f"has layers of a kind not known, {kind!r:.40}")
-            raise config.refuse("layer_types", why)
+            raise config.refuse(key, why)
     if kinds and len(kinds) != (number := config["num_hidden_layers"]):
         remedy = "list one kind a layer"
-        raise config.refuse("layer_types", f"lists {len(kinds)}, of {number} layers", remedy=remedy)
+        raise config.refuse(key, f"lists {len(kinds)}, of {number} layers", remedy=remedy)
     return kinds
 
 

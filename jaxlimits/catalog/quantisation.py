@@ -243,14 +243,14 @@ def _gptq(table: Table) -> Scheme:
     return Scheme(
         name,
         (
-            *_dynamic(table, how),
+            *_dynamic(table),
             _but(table, "modules_to_not_convert", always=head),
             _linear(table, how),
         ),
     )
 
 
-def _dynamic(table: Table, how: Format) -> list[tuple[Patterns, Format | None]]:
+def _dynamic(table: Table) -> list[tuple[Patterns, Format | None]]:
     """Modules with settings of their own: ``+:`` an expression, ``-:`` for those that stay."""
     rules: list[tuple[Patterns, Format | None]] = []
     for written, own in table.tables("dynamic").items():
@@ -316,7 +316,7 @@ def _compressed_scale(weights: Table, bits: int, form: str) -> float:
         if not isinstance(block, list) or not all(isinstance(n, int) and n > 0 for n in block):
             remedy = "write [128, 128]"
             raise weights.wrong("block_structure", "must be a list of whole numbers", remedy=remedy)
-        rows, columns = (block + [1, 1])[:2]
+        rows, columns = [*block, 1, 1][:2]
         return 32.0 / (rows * columns)
     if weights.text("strategy") == "block":
         return _BLOCKED

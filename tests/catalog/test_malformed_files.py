@@ -70,19 +70,18 @@ def test_any_key_may_hold_anything(tmp_path, name, kind):
     """It is read as something that can be counted, or refused by file and with a remedy."""
     text = FILES[name].read_text(encoding="utf-8")
     path = tmp_path / "config.json"
-    refused = 0
+    refused: list[str] = []
     for place in places(json.loads(text)):
         path.write_text(changed(text, place, VALUES[kind]))
         try:
             entry = read_model_config(path, name="mine")
             values = entry_values(entry)
         except InputError as error:
-            refused += 1
-            assert str(path) in str(error)
-            assert "; " in str(error), error
+            refused.append(str(error))
             continue
         assert all(math.isfinite(value) for value in values.values())
-    assert refused >= 2
+    assert [text for text in refused if str(path) not in text or "; " not in text] == []
+    assert len(refused) >= 2
 
 
 @pytest.mark.parametrize(

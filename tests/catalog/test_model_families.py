@@ -72,6 +72,7 @@ def test_a_new_family_is_one_entry(tmp_path, monkeypatch):
         (Layers(need=("window",)), {"window": 5}, 12),
         (Layers(start="dense"), {"dense": 3}, 9),
         (Layers(start="dense"), {"dense": 30}, 0),
+        (Layers(mlp_layer_type="sparse", start="a"), {"mlp_layer_types": ["sparse"] * 12}, 12),
         (Layers(first_of_every="freq"), {"freq": [0, 1, 1]}, 2),
         (Layers(first_of_every=5), {}, 3),  # 0, 5, 10
         (Layers(start="dense", first_of_every="step"), {"dense": 1, "step": 5}, 2),  # 5, 10

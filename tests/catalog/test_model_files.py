@@ -1,8 +1,8 @@
 """Small configurations, each with one trait of newer files, and what they come to.
 
-``expected.csv`` has totals, active parameters, bytes of the cache a token in 16 bits, beyond windows
-and a sequence: those of the classes of transformers 5.18.0, built without weights; of the draft head
-a hand count. ``weight_bits`` are of what is quantised, one row the mean over all.
+``expected.csv`` has totals, active parameters and bytes of the cache in 16 bits (a token, a token
+beyond windows, a sequence): those of the classes of transformers 5.18.0, built without weights; of
+the draft head a hand count. ``weight_bits`` are of what is quantised, in one row the mean over all.
 """
 
 import csv
