@@ -5,7 +5,6 @@ so does the precision that it states; what the record has no field for is named 
 or refused where the shape would be wrong without it.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from jaxlimits.catalog.config_keys import Config
 from jaxlimits.catalog.entries import Entry
 from jaxlimits.catalog.model_families import Family, family_fields, family_of
 from jaxlimits.catalog.quantisation import read_precision
-from jaxlimits.catalog.text_files import read_text
+from jaxlimits.catalog.text_files import read_json
 from jaxlimits.errors import InputError
 
 _TEXT_PARTS = ("text_config", "language_config", "llm_config")
@@ -66,11 +65,7 @@ def read_model_config(path: Path, *, name: str) -> Entry:
 
 
 def _parsed(file: Path) -> dict[str, Any]:
-    text = read_text(file, where=str(file))
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of too many digits is a ValueError
-        raise InputError(f"is no JSON: {error}", where=str(file)) from None
+    content = read_json(file)
     if not isinstance(content, dict) or not ({"model_type", "architectures"} & content.keys()):
         remedy = "name the config.json of a model on Hugging Face"
         raise InputError("is no model configuration", where=str(file), remedy=remedy)

@@ -1,5 +1,6 @@
-"""Text files that users write: read, and TOML parsed and written."""
+"""Text files that users write: read, JSON and TOML parsed, and TOML written."""
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -45,6 +46,15 @@ def parse_toml(text: str, *, where: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"malformed TOML: {_with_line(str(error), text)}", where=where) from None
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file; say why it cannot be."""
+    text = read_text(path, where=str(path))
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of too many digits is a ValueError
+        raise InputError(f"is no JSON: {error}", where=str(path)) from None
 
 
 def toml_text(content: Mapping[str, Any]) -> str:

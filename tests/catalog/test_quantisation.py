@@ -164,6 +164,20 @@ CASES = {
         compressed(group(8, operands=8), kv_cache_scheme={"num_bits": 8, "type": "float"}, **HEAD),
         linear(8, 8, kv_bits=8),
     ),
+    "quark mxfp4, attention in fp8": (
+        {
+            "quant_method": "quark",
+            "global_quant_config": {
+                "weight": {"dtype": "fp4", "group_size": 32, "scale_format": "e8m0"},
+                "input_tensors": {"dtype": "fp4", "group_size": 32},
+            },
+            "layer_quant_config": {
+                "*self_attn*": {"weight": {"dtype": "fp8_e4m3"}, "input_tensors": {"dtype": "int8"}}
+            },
+            "exclude": ["lm_head"],
+        },
+        linear(4.25, 8, attention_bits=8),
+    ),
     "modelopt fp8": ({"quant_method": "modelopt", "quant_algo": "FP8", **HEAD}, linear(8, 8)),
     "modelopt nvfp4": (
         {
@@ -292,6 +306,16 @@ def test_without_quantisation_the_dtype_says_it(values, bits, cache):
             {"quantization_config": compressed(group(8, "re:visual.*"))},
             "quantization_config: quantises no module that is known",
         ),
+        (
+            {
+                "quantization_config": {
+                    "quant_method": "quark",
+                    "global_quant_config": {"weight": {}},
+                }
+            },
+            "global_quant_config.weight.dtype: is no format that is known",
+        ),
+        ({"quantization_config": {"quant_method": "quark"}}, "global_quant_config: is missing"),
         ({"quantization": {"bits": 4, "mode": "new"}}, "quantization.mode = 'new': is no format"),
     ],
 )
