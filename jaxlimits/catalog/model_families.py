@@ -97,7 +97,8 @@ def _unknown(kind: str, values: Mapping[str, Any], *, where: str) -> InputError:
         value, remedy = values[key], "write an entry by hand: see jaxlimits/catalog/llms.toml"
         problem = f"is of {kind!r:.60}, which has {hints[key]}"
         return InputError(problem, where=where, key=key, value=value, remedy=remedy)
-    remedy = f"{suggestion(kind, families())}; or write an entry by hand"
+    readable = [name for name, family in families().items() if not family.refused]
+    remedy = f"{suggestion(kind, readable)}; or write an entry by hand"
     problem = "is a family whose layers are not known"
     return InputError(problem, where=where, key="model_type", value=kind, remedy=remedy)
 

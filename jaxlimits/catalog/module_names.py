@@ -123,10 +123,27 @@ class Scheme:
         return any(patterns.by_layer for patterns, _ in self.rules)
 
 
-def bits_of_parts(
-    scheme: Scheme, fields: Mapping[str, int], *, kept: float
-) -> tuple[dict[str, float], set[int]]:
-    """Return the bits of each part that a model has, and the operand widths in use.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stored:
+    """How one part of a model is stored.
+
+    Parameters
+    ----------
+    bits
+        Of one weight, the mean by elements where its modules differ [1].
+    operands
+        Least widths of products with what of it is quantised [1].
+    mixed
+        Whether its modules differ.
+    """
+
+    bits: float
+    operands: frozenset[int]
+    mixed: bool
+
+
+def stored_parts(scheme: Scheme, fields: Mapping[str, int], *, kept: float) -> dict[str, Stored]:
+    """Return how each part that a model has is stored.
 
     Parameters
     ----------
@@ -137,17 +154,20 @@ def bits_of_parts(
     kept
         Bits of what is not.
     """
-    bits: dict[str, float] = {}
-    elements: dict[str, float] = {}
-    operands: set[int] = set()
+    found: dict[str, dict[Format | None, int]] = {}
     for module, names, size in _modules_of(fields, each_layer=scheme.by_layer):
+        sizes = found.setdefault(module.part, {})
         how = scheme.format_of(names, module.module)
-        if how is not None:
-            operands.add(how.operand)
-        own = kept if how is None else how.bits
-        bits[module.part] = bits.get(module.part, 0.0) + own * size
-        elements[module.part] = elements.get(module.part, 0.0) + size
-    return {part: bits[part] / elements[part] for part in bits}, operands
+        sizes[how] = sizes.get(how, 0) + size
+    return {part: _stored(sizes, kept) for part, sizes in found.items()}
+
+
+def _stored(sizes: Mapping[Format | None, int], kept: float) -> Stored:
+    bits = {how: kept if how is None else how.bits for how in sizes}
+    mixed = len(set(bits.values())) > 1
+    mean = sum(bits[how] * size for how, size in sizes.items()) / sum(sizes.values())
+    operands = frozenset(how.operand for how in sizes if how is not None)
+    return Stored(mean if mixed else next(iter(bits.values())), operands, mixed)
 
 
 @functools.cache

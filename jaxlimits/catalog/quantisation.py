@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxlimits.catalog.config_keys import Table
-from jaxlimits.catalog.module_names import bits_of_parts
+from jaxlimits.catalog.module_names import stored_parts
 from jaxlimits.catalog.quantisation_methods import ELSEWHERE, scheme_of
 from jaxlimits.catalog.text_files import read_json
 from jaxlimits.errors import InputError
@@ -77,20 +77,29 @@ def read_precision(
     if table is None:
         return _unquantised(kept, dtype)
     scheme = scheme_of(table)
-    parts, operands = bits_of_parts(scheme, fields, kept=kept)
-    changed = {part: bits for part, bits in parts.items() if bits != kept}
+    parts = stored_parts(scheme, fields, kept=kept)
+    changed = {part: how for part, how in parts.items() if how.bits != kept}
     if not changed:
         problem, remedy = "quantises no module that is known", ELSEWHERE
         raise InputError(problem, where=table.where, key=table.key, remedy=remedy)
     cache = _cache_bits(table) or max(kept, _CACHED_AT_LEAST)
-    said = ", ".join(f"{part} = {bits:.6g}" for part, bits in changed.items())
-    mixed = f" (of {sorted(operands)})" if len(operands) > 1 else ""
-    stored = {"weight_bits": kept, **changed, "kv_bits": cache}
+    operands = {operand for how in parts.values() for operand in how.operands}
+    said = ", ".join(
+        f"{part} = {how.bits:.6g}{' (a mean)' if how.mixed else ''}"
+        for part, how in changed.items()
+    )
+    others = f" (of {sorted(operands)})" if len(operands) > 1 else ""
+    bits = {part: how.bits for part, how in changed.items()}
     return Precision(
-        fields={**stored, "operand_bits": float(max(operands))},
+        fields={
+            "weight_bits": kept,
+            **bits,
+            "kv_bits": cache,
+            "operand_bits": float(max(operands)),
+        },
         words=(
             f"Stored by {scheme.method}, scales included: {said}; the rest in {kept:g} ({dtype}). "
-            f"KV cache: {cache:g}. Operands of products: at least {max(operands)}{mixed}."
+            f"KV cache: {cache:g}. Operands of products: at least {max(operands)}{others}."
         ),
     )
 
@@ -131,14 +140,15 @@ def _quantisation(values: Mapping[str, Any], *, where: str, beside: Path | None)
 
 def _cache_bits(table: Table) -> float | None:
     """Bits of the KV cache, ``None`` where the file does not state them."""
-    scheme = table.table("kv_cache_scheme")
-    if scheme is not None:
+    key = "kv_cache_scheme" if table.values.get("kv_cache_scheme") else "kv_cache_quant_algo"
+    if isinstance(table.values.get(key), Mapping):
+        scheme = Table(table.values[key], where=table.where, key=f"{table.key}.{key}")
         bits = scheme.whole("num_bits", least=1)
         return _CACHE_FORMATS["NVFP4"] if bits == 4 else float(bits)
-    name = table.text("kv_cache_quant_algo").upper()
+    name = table.text(key).upper()
     if not name or name == "NONE":
         return None
     if name not in _CACHE_FORMATS:
         remedy = f"known are {', '.join(_CACHE_FORMATS)}"
-        raise table.wrong("kv_cache_quant_algo", "is no format that is known", remedy=remedy)
+        raise table.wrong(key, "is no format that is known", remedy=remedy)
     return _CACHE_FORMATS[name]

@@ -198,8 +198,11 @@ def _width(bits: int) -> int:
 
 
 def _modelopt(table: Table) -> Scheme:
-    """One format for all, or one a module (``quantized_layers``), or groups."""
-    stay = _but(table, "ignore", "exclude_modules")
+    """One format for all, or one a module (``quantized_layers``), or groups.
+
+    ModelOpt leaves the LM head, whether the file says so or not.
+    """
+    stay = _but(table, "ignore", "exclude_modules", always=_HEAD)
     layers = table.tables("quantized_layers")
     if layers:
         own = (

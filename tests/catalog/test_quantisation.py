@@ -188,6 +188,10 @@ CASES = {
         },
         {"weight_bits": 16, "ffn_bits": 4.5, "expert_bits": 4.5, "kv_bits": 8, "operand_bits": 4},
     ),
+    "modelopt, the cache by name": (
+        {"quant_algo": "FP8", "kv_cache_scheme": "FP8"},
+        linear(8, 8, kv_bits=8),
+    ),
     "modelopt int4": (
         {"quant_algo": "W4A16_AWQ", "group_size": 64, **HEAD},
         linear(4 + 16 / 64, 16),
@@ -241,6 +245,10 @@ def test_a_part_has_the_mean_of_its_modules():
     names = ["model.layers.2.self_attn", "model.layers.0.mlp", "model.layers.3*", "lm_head"]
     found = fields_of({"quant_method": "modelopt", "quant_algo": "FP8", "ignore": names[:1]})
     assert found["attention_bits"] == 10
+    words = read_precision(
+        {"quantization_config": {"quant_algo": "FP8", "ignore": names[:1]}}, FIELDS, where="x"
+    ).words
+    assert "attention_bits = 10 (a mean), ffn_bits = 8, " in words
     found = fields_of({"quant_method": "fp8", "modules_to_not_convert": names[1:2]})
     dense, shared = 64 * 256, 3 * 64 * 32
     assert found["ffn_bits"] == pytest.approx((16 * dense + 8 * shared) / (dense + shared))
