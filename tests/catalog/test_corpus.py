@@ -1,0 +1,62 @@
+"""The configurations that aiconfigurator ships, where it is installed: read, or refused by name.
+
+Its files are read where they lie; none is copied here. Version 0.12.0 has 89.
+"""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+
+from jaxlimits.catalog.model_config import read_model_config
+from jaxlimits.cli.model_table import shape_of
+from jaxlimits.errors import InputError
+
+_END, _SIDE = "_config.json", "_hf_quant_config.json"
+
+REASONS = (
+    "linear attention",
+    "a recurrent state",
+    "a second kind of attention",
+    "compressed",
+    "differ from each other",
+)
+
+
+def _folder() -> Path | None:
+    found = importlib.util.find_spec("aiconfigurator_core")
+    places = found.submodule_search_locations if found is not None else None
+    return next(
+        (path for place in places or () for path in Path(place).rglob("model_configs")), None
+    )
+
+
+FOLDER = _folder()
+FILES = sorted(FOLDER.glob(f"*{_END}")) if FOLDER is not None else []
+
+pytestmark = pytest.mark.skipif(not FILES, reason="aiconfigurator_core is not installed")
+
+
+def outcome(path, folder):
+    """Parameters in billions, or why there are none; the side file lies beside, as in a release."""
+    shutil.copyfile(path, folder / "config.json")
+    side = path.with_name(path.name.removesuffix(_END) + _SIDE)
+    if side.is_file():
+        shutil.copyfile(side, folder / "hf_quant_config.json")
+    try:
+        return shape_of(read_model_config(folder, name=path.name)).total_params / 1e9
+    except InputError as error:
+        return str(error)
+
+
+def test_every_configuration_is_read_or_refused_for_what_it_is(tmp_path):
+    files = [path for path in FILES if not path.name.endswith(_SIDE)]
+    found = {}
+    for number, path in enumerate(files):
+        (tmp_path / str(number)).mkdir()
+        found[path.name] = outcome(path, tmp_path / str(number))
+    refused = {name: why for name, why in found.items() if isinstance(why, str)}
+    unnamed = {n: why for n, why in refused.items() if not any(r in why for r in REASONS)}
+    assert unnamed == {}
+    assert len(found) - len(refused) >= 56
