@@ -20,6 +20,9 @@ PAPER = """
 outputs = ["utps", "t_mem", "t_compute", "t_sync", "weight_traffic", "kv_traffic"]
 [base]
 llm = "llama3-405b"
+weight_bits = 8
+kv_bits = 8
+compute_bits = 8
 accounting = "nominal"
 vector_work = "off"
 mla_weights = "absorbed"

@@ -19,7 +19,8 @@ PRICES = {
 
 
 def node(**values):
-    return named_scenario("llama3-70b", "h100", tp_size=8.0, **{**PRICES, **values})
+    prices = {**PRICES, "server_power": 300.0, **values}
+    return named_scenario("llama3-70b", "h100", tp_size=8.0, **prices)
 
 
 def dollars_an_hour(scenario):
@@ -70,7 +71,7 @@ def test_a_million_tokens_cost_2_dollars_95():
 
 
 def test_the_default_prices_are_those_of_the_example():
-    plain = named_scenario("llama3-70b", "h100", tp_size=8.0)
+    plain = named_scenario("llama3-70b", "h100", tp_size=8.0, server_power=300.0)
     assert dollars_an_hour(plain) == pytest.approx(dollars_an_hour(node()), rel=1e-12)
 
 

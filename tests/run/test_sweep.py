@@ -251,7 +251,8 @@ def test_the_papers_latency_is_linked_to_its_number_of_chips(paper):
 def test_a_cell_of_the_papers_grid_equals_its_point(paper, tp_size, seq_len):
     latency = "0.2 us" if tp_size == 8 else "1.5 us"
     place = {"tp_size": tp_size, "seq_len": seq_len}
-    point = jl.evaluate("llama3-405b", "xpu-hbm3", **place, sync_latency=latency, **PAPER)
+    stated = {**PAPER, "weight_bits": 8, "kv_bits": 8, "compute_bits": 8}
+    point = jl.evaluate("llama3-405b", "xpu-hbm3", **place, sync_latency=latency, **stated)
     cell = paper.sel(llm="llama3-405b", chip="xpu-hbm3", batch_size=1, **place)
     for name in schema.OF_THE_LIMIT:
         assert np.isclose(cell[name].item(), getattr(point, name), rtol=1e-6), name
