@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import panel as pn
 from bokeh.server.auth_provider import NullAuth
-from bokeh.settings import settings
+from panel.io.resources import LOCAL_DIST
 from tornado.web import HTTPError
 
 from jaxlimits.errors import InputError
@@ -125,11 +125,12 @@ def make_server(
     """
     check_address(address, token)
     logging.getLogger("tornado.access").setLevel(logging.ERROR)  # a refusal is not worth a line
-    # Panel sets where pages load scripts from for as long as it writes one: of tabs that open at
-    # once, the first to end would send the others to the network.
-    settings.resources.set_value("server")
 
     def page() -> Any:
+        # Panel says where a page loads its styles from when it writes the page: what changes
+        # before that, as in tabs that open at once, would load them from the network.
+        document: Any = pn.state.curdoc
+        document.template_variables["dist_url"] = LOCAL_DIST
         template = Page(title="jaxlimits explorer", sidebar_width=350, header_background="#123a5a")
         query = pn.state.location.search if pn.state.location is not None else ""
         return App(begun, query or "").page(template)

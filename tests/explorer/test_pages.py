@@ -1,14 +1,19 @@
 """What pages load, whatever else the server does meanwhile."""
 
-from bokeh.settings import settings
-from panel.io.resources import set_resource_mode
+from bokeh.document import Document
+from bokeh.models import ImportedStyleSheet
+from panel.io.resources import LOCAL_DIST
+from panel.io.state import set_curdoc
 
 
-def test_tabs_that_open_at_once_load_nothing_from_the_network(running):
-    first, second = set_resource_mode("server"), set_resource_mode("server")
-    with first:
-        second.__enter__()
-    try:  # the first page is written, the second is not
-        assert settings.resources(default="cdn") == "server"
-    finally:
-        second.__exit__(None, None, None)
+def test_a_page_loads_its_styles_from_its_server_before_it_is_written(running):
+    document = Document()
+    with set_curdoc(document):
+        running.server._tornado.applications["/"].application.initialize_document(document)
+    addresses = {
+        str(style.url)
+        for root in document.roots
+        for style in root.select({"type": ImportedStyleSheet})
+    }
+    assert addresses
+    assert all(address.startswith(LOCAL_DIST) for address in addresses), addresses
