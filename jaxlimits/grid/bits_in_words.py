@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from jaxlimits import schema
+from jaxlimits.catalog.entries import find_entry
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.scenario import Scenario
@@ -59,7 +60,7 @@ def named_model(catalog: Catalog, name: str, record: str = "llm") -> Model:
     values = catalog.values(record, name)
     fields = schema.field_names(record)
     own = {key: values[fields[key]] for key in _OWN}
-    raw = catalog.llms[name].raw
+    raw = find_entry(catalog.entries, "llms", name).raw
     stated = frozenset(key for key in own if key in raw or SET_BY[key] in raw)
     return Model(name=name, record=record, values=own, stated=stated)
 

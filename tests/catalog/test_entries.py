@@ -8,6 +8,7 @@ import jaxlimits as jl
 from jaxlimits.catalog import loader
 from jaxlimits.catalog.entries import collect_entries, find_entry, shipped_entries
 from jaxlimits.errors import AnnouncedChipWarning, InputError
+from jaxlimits.points.named_point import point_bits
 
 TWO = {"chips": {"left": {"aliases": ["Some Chip"]}, "right": {"aliases": ["Another"]}}}
 
@@ -121,3 +122,18 @@ def test_a_result_by_an_alias_is_made_again_from_itself(tmp_path):
     again = jl.sweep_again(target)
     assert list(again.chip.values) == ["RTX4090", "H100-SXM"]
     assert (again.utps.values == first.utps.values).all()
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("meta-llama/Llama-3.3-70B-Instruct", "llama3-70b"), ("openai/gpt-oss-120b", "gpt-oss-120b")],
+)
+def test_a_model_by_its_repository_is_the_model_wherever_it_is_named(written, name):
+    point = {"chip": "h200", "tp_size": 8}
+    assert jl.evaluate(written, **point).utps == jl.evaluate(name, **point).utps
+    assert point_bits(written, **point) == point_bits(name, **point)
+    target = {"solve_for": "mem_bw", "target": "utps >= 100"}
+    assert jl.solve(written, **point, **target).value == jl.solve(name, **point, **target).value
+    swept = jl.sweep(llm=[written, name], **point, outputs=["utps"])
+    assert swept.utps.values[0] == swept.utps.values[1]
+    assert written in swept.attrs["bits"]
