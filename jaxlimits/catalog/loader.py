@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxlimits.catalog.entries import (
     Entries,
     Entry,
@@ -100,13 +98,7 @@ class Catalog:
 
     def chip(self, name: str) -> Chip:
         """Return a chip's record; NaN stands where its entry states no power or no price."""
-        values = self.values("chip", name)
-        absent = [field for field in STATED_BY if math.isnan(values[field])]
-        record = Chip(**{**values, **dict.fromkeys(absent, 0.0)})
-        # The record refuses a NaN that somebody writes, and is frozen: this one is put in here.
-        for field in absent:
-            object.__setattr__(record, field, np.float64(math.nan))
-        return record
+        return Chip(**self.values("chip", name))
 
     def fabric(self, name: str) -> Fabric:
         """Return the record of a chip's measured all-reduces."""

@@ -68,7 +68,7 @@ def point(
     """Evaluate one point: where the time goes, what the limit is, how full the memory is."""
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.errors import placed
-    from jaxlimits.points.named_point import evaluate, point_bits, point_scenario
+    from jaxlimits.points.named_point import checked_metrics, point_bits, point_scenario
 
     sizes = {
         "tp_size": tp_size,
@@ -82,9 +82,9 @@ def point(
     values = point_values(sizes, overrides, where="point")
     found = load_catalog(*(catalogs or []))
     with placed("point"):
-        metrics = evaluate(llm, chip, catalog=found, x64=x64, **values)
         scenario = point_scenario(llm, chip, values, catalog=found)
-        bits = point_bits(llm, chip, catalog=found, **values)
+        metrics = checked_metrics(scenario, values, x64=x64)
+        bits = point_bits(scenario, llm, values, catalog=found)
     told = {name: scenario.why_absent(name) for name in vars(metrics)}
     absent = {name: in_flags(why, {"assume": "--assume"}) for name, why in told.items() if why}
     if as_json:

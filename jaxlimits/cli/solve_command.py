@@ -65,7 +65,7 @@ def solve(
     same at every point of the grid: see `jaxlimits sweep`.
     """
     from jaxlimits.catalog.loader import load_catalog
-    from jaxlimits.points.named_point import point_bits
+    from jaxlimits.points.named_point import point_bits, point_scenario
     from jaxlimits.questions.solve import solve as solve_point
 
     sizes = {
@@ -91,7 +91,9 @@ def solve(
         **values,
     )
     point = {"llm": llm, "chip": chip, **values}
-    bits = point_bits(llm, chip, catalog=catalog, **values)
+    beside = (found.asked.field,)
+    scenario = point_scenario(llm, chip, values, catalog=catalog, beside=beside)
+    bits = point_bits(scenario, llm, values, catalog=catalog)
     if as_json:
         print_json({**_facts(found, point), "bits": bits})
     else:

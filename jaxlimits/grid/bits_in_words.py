@@ -15,7 +15,6 @@ from jaxlimits.catalog.loader import Catalog
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.model.llm import LLM
 from jaxlimits.model.precision import PARTS, SET_BY
 
 BITS = "bits"
@@ -39,20 +38,19 @@ class Model:
         Bits by the record's own names.
     stated
         Those that its entry states; the others are defaults.
+    origin
+        What states them: ``catalog`` or ``file``.
     """
 
     name: str
     record: str
     values: Mapping[str, float]
     stated: frozenset[str]
+    origin: str
 
     def source(self, names: Iterable[str]) -> str:
         """Where some of its bits come from."""
-        if self.name == "record":
-            return "record"
-        if not self.stated.issuperset(names):
-            return "default"
-        return "file" if self.name.endswith(".json") else "catalog"
+        return self.origin if self.stated.issuperset(names) else "default"
 
 
 def named_model(catalog: Catalog, name: str, record: str = "llm") -> Model:
@@ -60,15 +58,10 @@ def named_model(catalog: Catalog, name: str, record: str = "llm") -> Model:
     values = catalog.values(record, name)
     fields = schema.field_names(record)
     own = {key: values[fields[key]] for key in _OWN}
-    raw = find_entry(catalog.entries, "llms", name).raw
-    stated = frozenset(key for key in own if key in raw or SET_BY[key] in raw)
-    return Model(name=name, record=record, values=own, stated=stated)
-
-
-def own_model(llm: LLM) -> Model:
-    """Return a model that is given as a record, which states all its bits."""
-    own = {key: float(getattr(llm, key)) for key in _OWN}
-    return Model(name="record", record="llm", values=own, stated=frozenset())
+    entry = find_entry(catalog.entries, "llms", name)
+    stated = frozenset(key for key in own if key in entry.raw or SET_BY[key] in entry.raw)
+    origin = "file" if entry.origin.endswith(".json") else "catalog"
+    return Model(name=name, record=record, values=own, stated=stated, origin=origin)
 
 
 def grid_bits(spec: GridSpec, scenario: Scenario) -> str:

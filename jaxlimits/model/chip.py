@@ -1,5 +1,7 @@
 """The hardware record: what one chip offers."""
 
+import math
+
 import equinox as eqx
 
 from jaxlimits._types import Scalar
@@ -109,7 +111,9 @@ class Chip(eqx.Module):
     scale_out_latency: Scalar = quantity(
         "s", "exposed latency of one message over the scale-out network", display="us", default=5e-6
     )
-    base_power: Scalar = quantity("W", "power that depends on no other field", default=0.0)
+    base_power: Scalar = quantity(
+        "W", "power that depends on no other field", default=0.0, unset=math.nan
+    )
     die_area: Scalar = quantity("m^2", "die area", display="mm^2", default=800e-6)
     power_density: Scalar = quantity(
         "W/m^2", "power of the die by its area", display="W/mm^2", default=1.1e6
@@ -121,7 +125,9 @@ class Chip(eqx.Module):
     chips_per_server: Scalar = quantity(
         "1", "chips that share a server", default=8.0, positive=True, whole=True
     )
-    chip_price: Scalar = quantity("USD", "price of one chip (illustrative)", default=30_000.0)
+    chip_price: Scalar = quantity(
+        "USD", "price of one chip (illustrative)", default=30_000.0, unset=math.nan
+    )
     mem_price: Scalar = quantity(
         "USD/B",
         "price of memory that the chip's does not include (illustrative)",

@@ -41,7 +41,8 @@ class Quantity:
     allowed
         The only values there are, where the field has a few.
     unset
-        A further value, which says that the field is not set; ``None`` where there is none.
+        A further value, perhaps NaN, which says that the field is not set; ``None`` where there is
+        none.
     of_all_layers
         Whether it counts what all layers of a model have together: one mean layer has its share.
     """
@@ -72,10 +73,10 @@ class Quantity:
 
     def admits(self, value: float) -> bool:
         """Whether a value, in SI units, is one that this quantity can take."""
+        if self.unset is not None and _same(value, self.unset):
+            return True
         if not math.isfinite(value):
             return False
-        if value == self.unset:
-            return True
         if self.allowed:
             return value in self.allowed
         if self.whole and value != math.floor(value):
@@ -241,6 +242,11 @@ def documented(record: type[_T]) -> type[_T]:
     if "__repr__" not in vars(record):
         record.__repr__ = brief  # pyright: ignore[reportAttributeAccessIssue]
     return record
+
+
+def _same(value: float, other: float) -> bool:
+    """Whether two numbers are equal, or both NaN."""
+    return value == other or (math.isnan(value) and math.isnan(other))
 
 
 @functools.cache  # asked of every record that is made

@@ -8,7 +8,7 @@ from jaxlimits.catalog.loader import Catalog, load_catalog, record_values, with_
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.axes import check_name, read_value
-from jaxlimits.grid.bits_in_words import bits_in_words, named_model, own_model
+from jaxlimits.grid.bits_in_words import bits_in_words, named_model
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.scenario import Scenario, own_parts
 from jaxlimits.model.chip import Chip
@@ -63,33 +63,42 @@ def evaluate(
     >>> round(point.utps)
     776
     """
-    scenario = point_scenario(llm, chip, settings, catalog=catalog)
-    check_scenario(scenario)
-    calibrated = "calibration" in settings
-    return scenario_metrics(scenario, "float64" if x64 else "float32", calibrated=calibrated)
+    return checked_metrics(point_scenario(llm, chip, settings, catalog=catalog), settings, x64=x64)
 
 
 def point_bits(
-    llm: str | LLM,
-    chip: str | Chip,
-    *,
-    catalog: Catalog | None = None,
-    **settings: object,
+    scenario: Scenario, llm: str, settings: Mapping[str, object], *, catalog: Catalog
 ) -> str:
     """Say which bits a point uses for weights, cache and products, and where they come from.
 
-    Parameters as for :func:`evaluate`.
+    Parameters
+    ----------
+    scenario
+        The point, resolved to numbers.
+    llm, settings, catalog
+        What it was resolved from.
     """
-    scenario = point_scenario(llm, chip, dict(settings), catalog=catalog)
     drafted = scenario.switches["speculation"] == "draft"
-    named = {"llm": llm, **({"draft": settings["draft"]} if drafted else {})}
-    names = [name for name in named.values() if isinstance(name, str)]
-    known = with_models(catalog or load_catalog(), names)
-    models = [
-        named_model(known, name, record) if isinstance(name, str) else own_model(name)
-        for record, name in named.items()
-    ]
-    return bits_in_words(scenario, models)
+    named = {"llm": llm, **({"draft": str(settings["draft"])} if drafted else {})}
+    known = with_models(catalog, named.values())
+    return bits_in_words(scenario, [named_model(known, name, key) for key, name in named.items()])
+
+
+def checked_metrics(scenario: Scenario, settings: Collection[str], *, x64: bool = False) -> Metrics:
+    """Evaluate one point that is resolved to numbers, unless its values exclude each other.
+
+    Parameters
+    ----------
+    scenario
+        The point.
+    settings
+        Names of what was set: metrics are calibrated where they hold ``calibration``.
+    x64
+        Compute in float64.
+    """
+    check_scenario(scenario)
+    calibrated = "calibration" in settings
+    return scenario_metrics(scenario, "float64" if x64 else "float32", calibrated=calibrated)
 
 
 def scenario_metrics(scenario: Scenario, precision: str, *, calibrated: bool = False) -> Metrics:

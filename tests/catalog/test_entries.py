@@ -1,6 +1,8 @@
 """Names, aliases and statuses of entries."""
 
+import shutil
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +10,9 @@ import jaxlimits as jl
 from jaxlimits.catalog import loader
 from jaxlimits.catalog.entries import collect_entries, find_entry, shipped_entries
 from jaxlimits.errors import AnnouncedChipWarning, InputError
-from jaxlimits.points.named_point import point_bits
+from jaxlimits.points.named_point import point_bits, point_scenario
+
+CONFIGS = Path(__file__).parents[1] / "golden" / "configs"
 
 TWO = {"chips": {"left": {"aliases": ["Some Chip"]}, "right": {"aliases": ["Another"]}}}
 
@@ -124,6 +128,21 @@ def test_a_result_by_an_alias_is_made_again_from_itself(tmp_path):
     assert (again.utps.values == first.utps.values).all()
 
 
+def words_of(llm, chip, **settings):
+    catalog = jl.load_catalog()
+    scenario = point_scenario(llm, chip, settings, catalog=catalog)
+    return point_bits(scenario, llm, settings, catalog=catalog)
+
+
+def test_the_bits_of_a_folder_come_from_its_file(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    shutil.copy(CONFIGS / "qwen3-32b.json", folder / "config.json")
+    assert "(file)" in words_of(str(folder), "h200")
+    assert "(file)" in words_of(str(folder / "config.json"), "h200")
+    assert "(catalog)" in words_of("llama3-8b", "h200")
+
+
 @pytest.mark.parametrize(
     ("written", "name"),
     [("meta-llama/Llama-3.3-70B-Instruct", "llama3-70b"), ("openai/gpt-oss-120b", "gpt-oss-120b")],
@@ -131,7 +150,7 @@ def test_a_result_by_an_alias_is_made_again_from_itself(tmp_path):
 def test_a_model_by_its_repository_is_the_model_wherever_it_is_named(written, name):
     point = {"chip": "h200", "tp_size": 8}
     assert jl.evaluate(written, **point).utps == jl.evaluate(name, **point).utps
-    assert point_bits(written, **point) == point_bits(name, **point)
+    assert words_of(written, **point) == words_of(name, **point)
     target = {"solve_for": "mem_bw", "target": "utps >= 100"}
     assert jl.solve(written, **point, **target).value == jl.solve(name, **point, **target).value
     swept = jl.sweep(llm=[written, name], **point, outputs=["utps"])

@@ -31,6 +31,7 @@ POSITIVE = Quantity(unit="B/s", display="TB/s", meaning="a rate", positive=True)
 SHARE = Quantity(unit="1", display="1", meaning="a share", positive=True, upper=1.0)
 COUNT = Quantity(unit="1", display="1", meaning="a count", positive=True, whole=True, upper=64.0)
 CHOICE = Quantity(unit="1", display="1", meaning="a width", allowed=(4.0, 8.0))
+PRICED = Quantity(unit="USD", display="USD", meaning="a price", unset=math.nan)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,7 @@ CHOICE = Quantity(unit="1", display="1", meaning="a width", allowed=(4.0, 8.0))
         (SHARE, [0.1, 1.0], [0.0, 1.1]),
         (COUNT, [1.0, 64.0], [0.0, 1.5, 65.0]),
         (CHOICE, [4.0, 8.0], [6.0, 0.0]),
+        (PRICED, [0.0, 1.0, math.nan], [-1.0, math.inf]),
     ],
 )
 def test_a_quantity_admits_what_its_bounds_say(quantity, admitted, refused):
@@ -56,6 +58,7 @@ def test_a_quantity_admits_what_its_bounds_say(quantity, admitted, refused):
         (SHARE, "a number, above 0 and at most 1"),
         (COUNT, "a whole number, at least 1 and at most 64"),
         (CHOICE, "one of 4, 8"),
+        (PRICED, "a number, at least 0, or nan for none"),
     ],
 )
 def test_bounds_are_told_in_words(quantity, words):
