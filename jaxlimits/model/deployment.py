@@ -145,6 +145,9 @@ class Deployment(eqx.Module):
     part_widths: bool = optional_part(
         "products at the widths of their operands", absent=True, deployment=("compute_bits",)
     )
+    stated_bits: bool = optional_part("bits of all weights at once", deployment=("weight_bits",))
+    stated_cache: bool = optional_part("bits of the KV cache", deployment=("kv_bits",))
+    stated_width: bool = optional_part("one width of all products", deployment=("compute_bits",))
     requests: bool = optional_part("a request, with its prefill", request=("input_len",))
 
     own_bits: tuple[tuple[str, str], ...] = eqx.field(static=True, default=())

@@ -21,6 +21,7 @@ from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 from jaxlimits.model.kv_cache import kv_bytes_per_span, read_span
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.precision import (
+    PartBits,
     cache_bits,
     cache_width,
     in_bytes,
@@ -117,7 +118,7 @@ def weight_operators(llm: LLM, deployment: Deployment, weights: Weights) -> dict
         "projections": dense(weights.projections, bits.attention, projecting, beside),
         "output": dense(weights.output, bits.attention, summed),
         "router": dense(weights.router, bits.head, routing),
-        "experts": _routed_experts(llm, deployment, weights),
+        "experts": _routed_experts(llm, deployment, weights, bits),
         "ffn": dense(weights.ffn, bits.ffn, vector.ffn_vector_flops(llm)),
     }
 
@@ -138,14 +139,13 @@ def _attention(llm: LLM, deployment: Deployment) -> Operator:
     )
 
 
-def _routed_experts(llm: LLM, deployment: Deployment, weights: Weights) -> Operator:
+def _routed_experts(llm: LLM, deployment: Deployment, weights: Weights, bits: PartBits) -> Operator:
     """Routed experts: work of the chosen, bytes of the touched, at the slowest rank's pace."""
     if not deployment.routed_experts:
         return Operator(tensor_flops=0.0, vector_flops=0.0, weight_traffic=0.0)
     tokens = deployment.batch_size * deployment.query_tokens
     routed = routed_tokens(deployment)
     share = touched_experts(llm, tokens=routed) / expert_replicas(deployment)
-    bits = part_bits(llm, deployment)
     flops = 2.0 * tokens * llm.experts_per_token * weights.expert
     return Operator(
         **tensor_work(deployment, (flops, product_width(bits.expert, llm))),

@@ -15,10 +15,11 @@ ours.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import equinox as eqx
 
-from jaxlimits._types import Scalar, chosen, may_be_at_most, may_exceed
+from jaxlimits._types import Flag, Scalar, chosen
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.volumes import added
@@ -29,14 +30,27 @@ PARTS = ("attention_bits", "ffn_bits", "expert_bits", "embedding_bits", "head_bi
 SET_BY = {**dict.fromkeys(PARTS, "weight_bits"), "cache_bits": "kv_bits"}
 """Field of the deployment that sets each of a model's bits, for what has no bits of its own."""
 
-_MAY_BE_UNSET = {"weight_bits": "released_bits", "kv_bits": "released_cache"}
-"""Static field of the deployment that is false where such a field is set for certain."""
+_MAY_BE = {
+    "weight_bits": ("stated_bits", "released_bits"),
+    "kv_bits": ("stated_cache", "released_cache"),
+}
+"""Static fields of the deployment that are false where such a field is unset, or set, for sure."""
 
-NARROW, USUAL, WIDE = 4.0, 8.0, 16.0
-"""Operand widths for which a chip has a rate."""
+_MOST_OF_4, _MOST_OF_8 = 6.0, 12.0
+"""Stored bits, scales included, that still count as operands of 4 and of 8 bits."""
 
-_UP_TO = {NARROW: 6.0, USUAL: 12.0}
-"""Stored bits, scales included, that count as a width."""
+
+class Width(NamedTuple):
+    """Width of the operands of a product, of the three for which a chip has a rate: 8 if neither.
+
+    Two truth values, since no operation needs the number.
+    """
+
+    is_16: Flag
+    is_4: Flag
+
+
+IN_4, IN_8, IN_16 = Width(False, True), Width(False, False), Width(True, False)
 
 
 class PartBits(eqx.Module):
@@ -78,11 +92,10 @@ def cache_bits(llm: LLM, deployment: Deployment) -> Scalar:
 def _bits_of(name: str, llm: LLM, deployment: Deployment) -> Scalar:
     parent = SET_BY[name]
     own, given = getattr(llm, name), getattr(deployment, parent)
-    if ("llm", name) in deployment.own_bits or not may_exceed(given, 0.0):
+    may_be_set, may_be_unset = (getattr(deployment, flag) for flag in _MAY_BE[parent])
+    if ("llm", name) in deployment.own_bits or not may_be_set:
         return own
-    if not (getattr(deployment, _MAY_BE_UNSET[parent]) and may_be_at_most(given, 0.0)):
-        return given
-    return chosen(given > 0.0, given, own)
+    return chosen(given > 0.0, given, own) if may_be_unset else given
 
 
 def in_bytes(terms: Iterable[tuple[Scalar, Scalar]]) -> Scalar:
@@ -93,24 +106,19 @@ def in_bytes(terms: Iterable[tuple[Scalar, Scalar]]) -> Scalar:
     return added(added(elements) * (bits / 8.0) for elements, bits in groups.values())
 
 
-def stored_width(bits: Scalar) -> Scalar:
-    """The width of an operand that is stored in so many bits, scales included [1]."""
-    narrow = chosen(bits <= _UP_TO[NARROW], NARROW, USUAL)
-    return chosen(bits > _UP_TO[USUAL], WIDE, narrow)
+def product_width(bits: Scalar, llm: LLM) -> Width:
+    """Width at which weights of so many bits are multiplied: that of the wider operand."""
+    other = llm.operand_bits
+    is_16 = (bits > _MOST_OF_8) | (other > 8.0)
+    return Width(is_16, is_4=(bits <= _MOST_OF_4) & (other <= 4.0))
 
 
-def product_width(bits: Scalar, llm: LLM) -> Scalar:
-    """Width at which weights of so many bits are multiplied: that of the wider operand [1]."""
-    stored, other = stored_width(bits), llm.operand_bits
-    return chosen(stored > other, stored, other)
-
-
-def cache_width(bits: Scalar) -> Scalar:
+def cache_width(bits: Scalar) -> Width:
     """Width of products with a cache of so many bits: 16, or 8 where it is narrower (a bound)."""
-    return chosen(bits > _UP_TO[USUAL], WIDE, USUAL)
+    return Width(is_16=bits > _MOST_OF_8, is_4=False)
 
 
-def tensor_work(deployment: Deployment, *products: tuple[Scalar, Scalar]) -> dict[str, Scalar]:
+def tensor_work(deployment: Deployment, *products: tuple[Scalar, Width]) -> dict[str, Scalar]:
     """Tensor work of an operator, in all and by width where the parts have their own [FLOP].
 
     Parameters
@@ -121,6 +129,6 @@ def tensor_work(deployment: Deployment, *products: tuple[Scalar, Scalar]) -> dic
     total = added(flops for flops, _ in products)
     if not deployment.part_widths:
         return {"tensor_flops": total}
-    wide = (chosen(width > USUAL, flops, 0.0) for flops, width in products)
-    narrow = (chosen(width <= NARROW, flops, 0.0) for flops, width in products)
+    wide = (chosen(width.is_16, flops, 0.0) for flops, width in products)
+    narrow = (chosen(width.is_4, flops, 0.0) for flops, width in products)
     return {"tensor_flops": total, "wide_flops": added(wide), "narrow_flops": added(narrow)}

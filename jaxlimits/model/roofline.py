@@ -3,7 +3,7 @@ r"""Roofline: from the volumes of a step to its times."""
 import equinox as eqx
 import jax.numpy as jnp
 
-from jaxlimits._types import Scalar, may_exceed
+from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.collectives import sync
 from jaxlimits.model.deployment import Deployment
@@ -48,7 +48,7 @@ def tensor_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scala
     ratio = jnp.where(has_narrow, chip.flops_ratio_4bit, chip.flops_ratio_16bit)
     usual = operator.tensor_flops - wide - narrow
     by_part = (usual + wide / chip.flops_ratio_16bit + narrow / ratio) / chip.peak_flops
-    if not may_exceed(deployment.compute_bits, 0.0):
+    if not deployment.stated_width:
         return by_part
     stated = operator.tensor_flops / tensor_rate(chip, deployment)
     return jnp.where(deployment.compute_bits > 0.0, stated, by_part)

@@ -7,12 +7,14 @@ from hypothesis import given
 
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.precision import (
+    IN_4,
+    IN_8,
+    IN_16,
     PARTS,
     cache_bits,
     in_bytes,
     part_bits,
     product_width,
-    stored_width,
 )
 from jaxlimits.model.roofline import tensor_time
 from jaxlimits.model.volumes import Operator
@@ -114,18 +116,21 @@ def test_kimi_k2_with_experts_in_int4_reads_33_0_gb_for_one_token():
 
 @pytest.mark.parametrize(
     ("bits", "width"),
-    [(4.0, 4), (4.127, 4), (4.25, 4), (4.5, 4), (8.0, 8), (8.002, 8), (8.5, 8), (16.0, 16)],
+    [
+        *((4.0, IN_4), (4.127, IN_4), (4.25, IN_4), (4.5, IN_4)),
+        *((8.0, IN_8), (8.002, IN_8), (8.5, IN_8), (16.0, IN_16)),
+    ],
 )
 def test_scales_do_not_make_an_operand_wider(bits, width):
-    assert stored_width(bits) == width
+    assert product_width(bits, LLM) == width
 
 
 def test_weights_alone_in_few_bits_are_multiplied_in_16():
     awq = dataclasses.replace(LLM, operand_bits=16.0)
-    assert product_width(4.15625, awq) == 16.0
+    assert product_width(4.15625, awq) == IN_16
     with_fp8_activations = dataclasses.replace(LLM, operand_bits=8.0)
-    assert product_width(4.25, with_fp8_activations) == 8.0
-    assert product_width(16.0, with_fp8_activations) == 16.0
+    assert product_width(4.25, with_fp8_activations) == IN_8
+    assert product_width(16.0, with_fp8_activations) == IN_16
 
 
 @pytest.mark.parametrize(("ratio", "seconds"), [(2.0, 3.5), (1.0, 5.0)])
@@ -160,11 +165,15 @@ def test_more_bits_of_any_part_are_never_faster(scenario):
         assert wide.weight_bytes >= now.weight_bytes, part
 
 
-def test_a_promise_that_weight_bits_are_set_changes_no_value():
-    scenario = named_scenario("deepseek-v3", "h200", tp_size=8.0, batch_size=3.0)
-    promised = dataclasses.replace(
-        scenario.deployment, released_bits=False, released_cache=False, part_widths=False
-    )
+UNSET = {**RELEASED, "kv_bits": 0.0}
+IS_SET = ("released_bits", "released_cache", "part_widths")
+IS_UNSET = ("stated_bits", "stated_cache", "stated_width")
+
+
+@pytest.mark.parametrize(("values", "promises"), [({}, IS_SET), (UNSET, IS_UNSET)])
+def test_a_promise_that_bits_are_set_or_that_they_are_not_changes_no_value(values, promises):
+    scenario = named_scenario("deepseek-v3", "h200", tp_size=8.0, batch_size=3.0, **values)
+    promised = dataclasses.replace(scenario.deployment, **dict.fromkeys(promises, False))
     general, special = (
         evaluate_x64(*each) for each in (scenario, scenario._replace(deployment=promised))
     )
