@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import nnls
 
-from jaxlimits.calibration import names
 from jaxlimits.calibration.measured_tables import read_table, selected
+from jaxlimits.catalog.entries import find_entry
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import InputError
 from jaxlimits.model.fabric import Fabric
@@ -88,14 +88,8 @@ def read_all_reduces(
     rows = selected(read_table(path, required=COLUMNS), without=without or {}, where=str(path))
     points: dict[tuple[str, str], dict[tuple[float, float], float]] = {}
     for row in rows:
-        chip = names.catalog_name(
-            "chip",
-            row.text("gpu"),
-            spellings=names.GPUS,
-            known=catalog.chips,
-            where=row.where,
-            key="gpu",
-        )
+        gpu = row.text("gpu")
+        chip = find_entry(catalog.entries, "chips", gpu, where=row.where, key="gpu").name
         own = points.setdefault((chip, row.text("stack")), {})
         point = (row.number("num_gpus", _COUNT), row.number("bytes", _SIZE))
         if point in own:

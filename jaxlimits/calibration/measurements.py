@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from jaxlimits.calibration import names
 from jaxlimits.calibration.measured_tables import Row, read_table, selected
+from jaxlimits.catalog.entries import find_entry
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import InputError
 from jaxlimits.model.deployment import Deployment
@@ -124,14 +124,7 @@ def read_what_can_be(
 
 def _measurement(row: Row, catalog: Catalog) -> Measurement:
     chip, count = _machine(row, catalog)
-    llm = names.catalog_name(
-        "llm",
-        row.text("model"),
-        spellings=names.LLMS,
-        known=catalog.llms,
-        where=row.where,
-        key="model",
-    )
+    llm = find_entry(catalog.entries, "llms", row.text("model"), where=row.where, key="model")
     tp_size = row.number("tp", _FIELDS["tp_size"])
     if tp_size > count:
         raise InputError(f"exceeds the {count:g} chips", where=row.where, key="tp", value=tp_size)
@@ -143,7 +136,7 @@ def _measurement(row: Row, catalog: Catalog) -> Measurement:
         where=row.where,
         group=f"{row.text('system')} {row.text('model')}",
         chip=chip,
-        llm=llm,
+        llm=llm.name,
         settings={"tp_size": tp_size, "batch_size": batch, "seq_len": context, **_widths(row)},
         utps=utps,
     )
@@ -157,15 +150,8 @@ def _machine(row: Row, catalog: Catalog) -> tuple[str, float]:
         raise InputError(
             "names no machine", where=row.where, key="system", value=system, remedy=remedy
         )
-    chip = names.catalog_name(
-        "chip",
-        found["chip"],
-        spellings=names.CHIPS,
-        known=catalog.chips,
-        where=row.where,
-        key="system",
-    )
-    return chip, float(found["count"])
+    chip = find_entry(catalog.entries, "chips", found["chip"], where=row.where, key="system")
+    return chip.name, float(found["count"])
 
 
 def _widths(row: Row) -> dict[str, float]:

@@ -128,6 +128,22 @@ def test_a_result_by_an_alias_is_made_again_from_itself(tmp_path):
     assert (again.utps.values == first.utps.values).all()
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "name"),
+    [
+        ("chips", "B200-SXM-180GB", "b200"),
+        ("chips", "h100_sxm", "h100"),
+        ("llms", "Llama-3.3-70B", "llama3-70b"),
+        ("llms", "Llama-4-Maverick-400B-A17B", "llama4-maverick"),
+        ("llms", "DEEPSEEK-R1 (V3 arch)", "deepseek-v3"),
+        ("llms", "DeepSeek-V3/R1", "deepseek-v3"),
+        ("llms", "DeepSeek-V3.2 (DSA)", "deepseek-v3.2"),
+    ],
+)
+def test_what_published_tables_of_measurements_write_is_found(kind, text, name):
+    assert find_entry(shipped_entries(), kind, text).name == name
+
+
 def words_of(llm, chip, **settings):
     catalog = jl.load_catalog()
     scenario = point_scenario(llm, chip, settings, catalog=catalog)
