@@ -22,7 +22,7 @@ from jaxlimits.model.fields import (
 )
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
-from jaxlimits.model.precision import SET_BY
+from jaxlimits.model.precision import ALONE, SET_BY
 from jaxlimits.model.records import RECORDS
 
 REQUIRED = ("llm", "chip")
@@ -129,15 +129,21 @@ def refuse_shared_names(kinds: Mapping[str, Collection[str]]) -> None:
 FIELDS: Mapping[str, Quantity] = merged({record: _record_fields(record) for record in RECORDS})
 """Every numeric field of every record."""
 
-PART_BITS: Mapping[str, tuple[str, str]] = {
+STATED_BITS: Mapping[str, tuple[str, str]] = {
     field: (record, name)
     for record, kind in RECORDS.items()
     if kind is LLM
     for name, field in field_names(record).items()
-    if name in SET_BY
+    if name in (*SET_BY, *ALONE)
 }
-"""Bits of one part of a model, or of its cache: the record and its own name, by what users write.
+"""Bits of one part of a model, of its cache or its states: the record and its own name, by what
+users write.
 """
+
+PART_BITS: Mapping[str, tuple[str, str]] = {
+    field: place for field, place in STATED_BITS.items() if place[1] in SET_BY
+}
+"""Those of them that a field of the deployment sets together."""
 
 SETTERS: Mapping[str, str] = {field: SET_BY[name] for field, (_, name) in PART_BITS.items()}
 """The field that sets the bits of each part, where they are not set beside it."""

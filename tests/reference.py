@@ -18,7 +18,8 @@ from scipy.optimize import linprog
 
 from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 
-OPERATORS = ("projections", "indexer", "attention", "output", "router", "experts", "ffn", "lm_head")
+OPERATORS = ("projections", "indexer", "state", "attention", "output")
+OPERATORS += ("router", "experts", "ffn", "lm_head")
 CODES = {"memory": 0, "compute": 1, "sync": 2, "capacity": 3}
 ALGORITHMS = ("one-shot", "two-shot", "ring", "tree", "in-network")
 DIMENSIONS = {"mesh-2d": 2, "torus-2d": 2, "torus-3d": 3, "wafer-mesh": 2}
@@ -83,22 +84,59 @@ class Point:
         """The point with some of its numbers replaced."""
         return Point({**self.given[0], **numbers}, self.given[1])
 
+    def mixers(self) -> list[str]:
+        """What each layer mixes tokens with: "none" where it has a feed-forward part alone."""
+        spans = ["window"] * int(self.num_windowed_layers) + ["chunk"] * int(
+            self.num_chunked_layers
+        )
+        last = ["none"] * int(self.num_ffn_only_layers)
+        last += ["state"] * int(self.num_recurrent_layers)
+        last += ["sparse"] * int(self.num_sparse_layers)
+        full = int(self.num_layers) - len(spans) - len(last)
+        kinds = spans + ["full"] * full + last
+        if self.attention_span == "full":
+            return [kind if kind in {"state", "none"} else "full" for kind in kinds]
+        return kinds
+
+    def ffns(self) -> list[str]:
+        """What each layer has after its mixer: "moe" the last of them, "none" the first."""
+        left = int(self.num_mixer_only_layers)
+        kinds = []
+        for mixer in self.mixers():
+            alone = mixer != "none" and left > 0
+            left -= alone
+            kinds.append("none" if alone else "dense")
+        places = [i for i, kind in enumerate(kinds) if kind == "dense"]
+        for i in places[len(places) - int(self.num_moe_layers) :]:
+            kinds[i] = "moe"
+        return kinds
+
     def layers(self):
         """Yield (attention span stored, span read, whether sparse, whether MoE) of each layer."""
-        dense = self.num_layers - self.num_sparse_layers
-        for i in range(int(self.num_layers)):
-            stored = read = self.seq_len
-            sparse = self.attention_span == "model" and i >= dense
-            if sparse:
+        for mixer, ffn in zip(self.mixers(), self.ffns(), strict=True):
+            stored = read = 0.0 if mixer in {"state", "none"} else self.seq_len
+            if mixer == "sparse":
                 read = min(self.seq_len, self.index_topk)
-            elif self.attention_span == "model":
-                if i < self.num_windowed_layers:
-                    stored = read = min(self.seq_len, self.sliding_window)
-                elif i < self.num_windowed_layers + self.num_chunked_layers:
-                    stored = read = min(self.seq_len, self.attention_chunk_size)
-                    if self.chunk_read == "mean":
-                        read = min(self.seq_len, (self.attention_chunk_size + 1) / 2)
-            yield stored, read, sparse, i >= self.num_layers - self.num_moe_layers
+            elif mixer == "window":
+                stored = read = min(self.seq_len, self.sliding_window)
+            elif mixer == "chunk":
+                stored = read = min(self.seq_len, self.attention_chunk_size)
+                if self.chunk_read == "mean":
+                    read = min(self.seq_len, (self.attention_chunk_size + 1) / 2)
+            yield stored, read, mixer == "sparse", ffn == "moe"
+
+    def has_indexer(self) -> list[bool]:
+        """Whether each layer scores the context itself; the first of the sparse ones do."""
+        left = int(self.num_indexer_layers or self.num_sparse_layers)
+        found = []
+        for mixer in self.mixers():
+            found.append(mixer == "sparse" and left > 0)
+            left -= mixer == "sparse"
+        return found
+
+    @property
+    def expert_width(self) -> float:
+        return self.expert_hidden_size or self.hidden_size
 
 
 def attention_weights(p: Point) -> tuple[float, float]:
@@ -115,39 +153,52 @@ def attention_weights(p: Point) -> tuple[float, float]:
     return query + down + c * h * (nope + v), h * v * d
 
 
-def layer_matrices(p: Point, *, sparse: bool, moe: bool) -> dict[str, float]:
-    """Elements of each operator's matrices in one layer; ``expert`` is one routed expert."""
+def mixer_matrices(p: Point, mixer: str, *, indexer: bool) -> dict[str, float]:
+    """Elements before and after what mixes the tokens of one layer."""
+    if mixer == "none":
+        return {}
+    if mixer == "state":
+        return {"projections": p.recurrent_params}
     projections, output = attention_weights(p)
-    if sparse:
+    if indexer:
         rows = p.q_lora_rank or p.hidden_size
         projections += rows * p.index_n_heads * p.index_head_dim
         projections += p.hidden_size * p.index_head_dim + p.hidden_size * p.index_n_heads
-    counts = {"projections": projections, "output": output, "router": 0.0, "expert": 0.0}
-    if not moe:
-        return counts | {"ffn": 3 * p.hidden_size * p.intermediate_size}
-    expert = 3 * p.hidden_size * p.moe_intermediate_size
-    return counts | {
+    return {"projections": projections, "output": output}
+
+
+def ffn_matrices(p: Point, ffn: str) -> dict[str, float]:
+    """Elements of the feed-forward part of one layer; ``expert`` is one routed expert."""
+    if ffn == "none":
+        return {}
+    if ffn == "dense":
+        return {"ffn": p.ffn_matrices * p.hidden_size * p.intermediate_size}
+    width = p.shared_intermediate_size or p.moe_intermediate_size
+    shared = p.expert_matrices * p.hidden_size * width
+    down_and_up = 2 * p.hidden_size * p.expert_hidden_size
+    return {
         "router": p.hidden_size * p.num_experts,
-        "ffn": p.num_shared_experts * expert,
-        "expert": expert,
+        "ffn": p.num_shared_experts * shared + down_and_up,
+        "expert": p.expert_matrices * p.expert_width * p.moe_intermediate_size,
     }
 
 
 def counted_matrices(p: Point) -> tuple[dict[str, float], dict[str, float]]:
     """Elements by operator over all layers, and what is counted beside them."""
-    kinds = [moe for _, _, _, moe in p.layers()]
     counts = dict.fromkeys(("projections", "output", "router", "ffn", "expert"), 0.0)
-    for _, _, sparse, moe in p.layers():
-        for name, elements in layer_matrices(p, sparse=sparse, moe=moe).items():
+    for mixer, ffn, indexer in zip(p.mixers(), p.ffns(), p.has_indexer(), strict=True):
+        matrices = mixer_matrices(p, mixer, indexer=indexer) | ffn_matrices(p, ffn)
+        for name, elements in matrices.items():
             counts[name] += elements
     beside = {"norms": 0.0, "head": 0.0, "embedding": 0.0}
     if p.accounting == "full":
         beside["head"] = p.vocab_size * p.hidden_size
         beside["embedding"] = 0.0 if p.tied_embeddings else p.vocab_size * p.hidden_size
         beside["norms"] = p.hidden_size  # the final one
-        for moe in kinds:
-            beside["norms"] += p.norm_params + p.qk_norm_params + p.bias_params
-            counts["expert"] += p.expert_bias_params if moe else 0.0
+        own = {"state": p.recurrent_norm_params, "none": 0.0}
+        for mixer, ffn in zip(p.mixers(), p.ffns(), strict=True):
+            beside["norms"] += p.norm_params + p.bias_params + own.get(mixer, p.qk_norm_params)
+            counts["expert"] += p.expert_bias_params if ffn == "moe" else 0.0
     if p.accounting == "nominal":
         spare = p.num_experts - p.experts_per_token
         expert = (p.nominal_params - p.nominal_active_params) / spare if spare else 0.0
@@ -190,6 +241,14 @@ def index_bytes_per_token(p: Point) -> float:
     return p.index_head_dim * p.index_bits / 8 * copies
 
 
+def state_bytes(p: Point) -> float:
+    """Bytes that one sequence keeps in one recurrent layer, all copies of the TP chips."""
+    state = p.num_state_heads * p.state_key_dim * p.state_value_dim * p.state_bits / 8
+    columns = p.conv_channels * p.conv_columns * p.activation_bits / 8
+    copied = p.kv_sharding == "heads" and p.num_state_heads > 0
+    return (state + columns) * (max(1.0, p.tp_size / p.num_state_heads) if copied else 1.0)
+
+
 def step_work(p: Point) -> dict[str, Work]:
     """Volumes of each operator."""
     counts, beside = counted_matrices(p)
@@ -209,8 +268,12 @@ def step_work(p: Point) -> dict[str, Work]:
         pair = 2 * p.num_heads * (2 * p.kv_lora_rank + p.qk_rope_head_dim)
     else:
         pair = 4 * p.num_heads * p.head_dim
-    for _, read, sparse, _ in p.layers():
-        if sparse:
+    for mixer, indexer, (_, read, _, _) in zip(
+        p.mixers(), p.has_indexer(), p.layers(), strict=True
+    ):
+        if mixer == "state":
+            work["state"].kv += 2 * p.batch_size * state_bytes(p)  # out of memory and back
+        if indexer:
             products = 2 * p.index_n_heads * p.index_head_dim
             work["indexer"].multiply(p.tokens * p.seq_len * products, p.ratio(p.index_bits, 8))
             work["indexer"].kv += p.batch_size * p.seq_len * index_bytes_per_token(p)
@@ -225,8 +288,18 @@ def add_vector_work(p: Point, work: dict[str, Work]) -> None:
     """Operations beside the tensor units, by the constants of ``jaxlimits.model.vector``."""
     d = p.hidden_size
     rotated = p.qk_rope_head_dim if p.is_mla else p.head_dim
-    for _, read, sparse, moe in p.layers():
-        if sparse:
+    for mixer, indexer, (_, read, _, _) in zip(
+        p.mixers(), p.has_indexer(), p.layers(), strict=True
+    ):
+        if mixer == "none":
+            continue
+        work["output"].vector += p.tokens * d
+        if mixer == "state":
+            elements = p.num_state_heads * p.state_key_dim * p.state_value_dim
+            work["state"].vector += p.tokens * p.state_flops * elements
+            work["projections"].vector += p.tokens * (4 * d + 5 * p.conv_channels)
+            continue
+        if indexer:
             rotated_in_index = (p.index_n_heads + 1) * p.qk_rope_head_dim
             work["projections"].vector += p.tokens * (4 * p.index_head_dim + 3 * rotated_in_index)
             work["indexer"].vector += p.tokens * p.seq_len * (3 * p.index_n_heads + 1)
@@ -234,16 +307,20 @@ def add_vector_work(p: Point, work: dict[str, Work]) -> None:
             4 * d + 3 * (p.num_heads + p.num_kv_heads) * rotated
         )
         work["attention"].vector += p.tokens * 5 * p.num_heads * read
-        work["output"].vector += p.tokens * d
-        work["ffn"].vector += p.tokens * 5 * d  # norm and residual, in every layer
-        if not moe:
-            work["ffn"].vector += p.tokens * 6 * p.intermediate_size
+    gated = {2: 5, 3: 6}
+    for ffn in p.ffns():
+        if ffn == "none":
             continue
+        work["ffn"].vector += p.tokens * 5 * d  # norm and residual
+        if ffn == "dense":
+            work["ffn"].vector += p.tokens * gated[p.ffn_matrices] * p.intermediate_size
+            continue
+        each = gated[p.expert_matrices]
+        width = p.shared_intermediate_size or p.moe_intermediate_size
         work["router"].vector += p.tokens * 5 * p.num_experts
-        work["ffn"].vector += p.tokens * 6 * p.num_shared_experts * p.moe_intermediate_size
-        work["experts"].vector += (
-            p.tokens * p.experts_per_token * (6 * p.moe_intermediate_size + 2 * d)
-        )
+        work["ffn"].vector += p.tokens * each * p.num_shared_experts * width
+        one = each * p.moe_intermediate_size + 2 * p.expert_width
+        work["experts"].vector += p.tokens * p.experts_per_token * one
     if p.accounting == "full":
         work["lm_head"].vector = p.tokens * (4 * d + 5 * p.vocab_size)
 
@@ -372,21 +449,24 @@ def sync_seconds(p: Point, *, payload: float = 1.0) -> float:
     whole = payload * p.tokens * p.hidden_size * p.activation_bits / 8
     reduced = all_reduce_seconds(p, p.collective_algorithm, whole)
     seconds = sum(hop_seconds(p, stage, whole) for stage in range(int(p.pp_size) - 1))
-    for _, _, _, moe in p.layers():
-        if moe and p.is_ep:
-            seconds += 2 * all_to_all_seconds(p, whole * p.experts_per_token / p.tp_size)
+    routed = whole / p.hidden_size * p.expert_width * p.experts_per_token / p.tp_size
+    for mixer, ffn in zip(p.mixers(), p.ffns(), strict=True):
+        if ffn == "moe" and p.is_ep:
+            seconds += 2 * all_to_all_seconds(p, routed)
         if p.tp_size > 1:
-            seconds += collectives_of(p, moe=moe) * reduced
+            seconds += collectives_of(p, mixer, ffn) * reduced
     return seconds
 
 
-def collectives_of(p: Point, *, moe: bool) -> float:
+def collectives_of(p: Point, mixer: str, ffn: str) -> float:
     """Tensor-parallel collectives of one layer."""
     each = p.collectives_per_layer
     if p.collectives == "derived":
         heads = 1 if p.is_mla else p.num_kv_heads
-        each = 3.0 if p.kv_sharding == "split" and p.tp_size > heads else 2.0
-    return max(each - 1, 0.0) if moe and p.is_ep else each
+        each = (mixer != "none") + (ffn != "none")
+        if mixer not in {"state", "none"} and p.kv_sharding == "split" and p.tp_size > heads:
+            each += 1
+    return max(each - 1, 0.0) if ffn == "moe" and p.is_ep else each
 
 
 def exchanged(p: Point) -> dict[str, float]:
@@ -403,17 +483,18 @@ def pass_exchanged(p: Point, *, passes: float, tokens: float) -> dict[str, float
     """Those of so many passes over so many tokens, layer by layer."""
     a, found = tokens * p.hidden_size * p.activation_bits / 8, Counter()
     share = p.num_layers if isinstance(p, MeanLayer) else 1.0
-    for _, _, _, moe in p.layers():
+    routed = a / p.hidden_size * p.expert_width
+    for mixer, ffn in zip(p.mixers(), p.ffns(), strict=True):
         if p.tp_size > 1:
-            found["tp_collectives"] += collectives_of(p, moe=moe) / share
-        found["ep_collectives"] += (2 if moe and p.is_ep else 0) / share
+            found["tp_collectives"] += collectives_of(p, mixer, ffn) / share
+        found["ep_collectives"] += (2 if ffn == "moe" and p.is_ep else 0) / share
     return {
         "tp_collectives": passes * found["tp_collectives"],
         "ep_collectives": passes * found["ep_collectives"],
         "pp_hops": passes * (p.pp_size - 1),
         # Each of tp chips sends (tp - 1)/tp of the activations twice.
         "tp_volume": found["tp_collectives"] * p.tp_size * 2 * (p.tp_size - 1) / p.tp_size * a,
-        "ep_volume": found["ep_collectives"] * p.experts_per_token * (1 - 1 / p.ep_size) * a,
+        "ep_volume": found["ep_collectives"] * p.experts_per_token * (1 - 1 / p.ep_size) * routed,
         "pp_volume": (p.pp_size - 1) * p.tp_size * a,
     }
 
@@ -467,8 +548,8 @@ def stored_bytes(p: Point, *, tables: bool = True) -> tuple[float, float]:
         own += beside["head"] * p.byte("head") + beside["embedding"] * p.byte("embedding")
     weights = dense + experts + own
     sequence = sum(kept for kept, _, _, _ in p.layers()) * kv_bytes_per_token(p)
-    indexed = sum(p.seq_len for _, _, sparse, _ in p.layers() if sparse)
-    return weights, sequence + indexed * index_bytes_per_token(p)
+    sequence += sum(p.seq_len for own in p.has_indexer() if own) * index_bytes_per_token(p)
+    return weights, sequence + p.mixers().count("state") * state_bytes(p)
 
 
 def proposing(p: Point) -> Point:
@@ -517,7 +598,7 @@ def pass_sync(p: Point) -> tuple[float, ...]:
     """Exposed synchronisation and its parts; a mean layer has its share, but every hop."""
     if not isinstance(p, MeanLayer):
         return sync_parts(p)
-    hops = sync_parts(p.but(num_layers=0.0, num_moe_layers=0.0))
+    hops = sync_parts(p.but(**dict.fromkeys((n for n in p.given[0] if n.endswith("_layers")), 0.0)))
     whole = sync_parts(Point(*p.given))
     return tuple((all_ - hop) / p.num_layers + hop for all_, hop in zip(whole, hops, strict=True))
 
@@ -685,11 +766,14 @@ def prefill_seconds(p: Point) -> float:
             continue
         for volume in ("weights", "beside", "slow", "vector"):
             setattr(one, volume, chunks * getattr(one, volume))
-    for name in ("attention", "indexer"):
+    for name in ("attention", "indexer", "state"):
         work[name].slow = work[name].vector = 0.0
-    for kind, (_, _, sparse, _) in zip(layer_kinds(q), q.layers(), strict=True):
-        add_causal_attention(q, work["attention"], kind)
-        if sparse:
+    for mixer, indexer in zip(q.mixers(), q.has_indexer(), strict=True):
+        if mixer == "state":
+            add_scan(q, work["state"])
+        elif mixer != "none":
+            add_causal_attention(q, work["attention"], mixer)
+        if indexer:
             add_index_scores(q, work["indexer"])
     bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
     _, _, overlap = stage_times(q, work, gathered_bandwidth(q, work, bandwidth, chunks))
@@ -726,19 +810,13 @@ def add_index_scores(q: Point, work: Work) -> None:
     work.kv += q.batch_size * keys * index_bytes_per_token(q)
 
 
-def layer_kinds(p: Point) -> list[str]:
-    """What each layer attends to."""
-    kinds = []
-    for i in range(int(p.num_layers)):
-        kind = "full"
-        if p.attention_span == "model" and i >= p.num_layers - p.num_sparse_layers:
-            kind = "sparse"
-        elif p.attention_span == "model" and i < p.num_windowed_layers:
-            kind = "window"
-        elif p.attention_span == "model" and i < p.num_windowed_layers + p.num_chunked_layers:
-            kind = "chunk"
-        kinds.append(kind)
-    return kinds
+def add_scan(q: Point, work: Work) -> None:
+    """The prompts through the states of one recurrent layer, in 16 bits, token by token."""
+    heads, rows, columns = q.num_state_heads, q.state_key_dim, q.state_value_dim
+    within = min(q.state_chunk, q.query_tokens)
+    each = q.state_flops * heads * rows * columns + 2 * within * heads * (rows + columns)
+    work.multiply(q.batch_size * q.input_len * each, q.ratio(16, 16))
+    work.kv += round(q.input_len / q.query_tokens) * 2 * q.batch_size * state_bytes(q)
 
 
 def causal_pairs(p: Point, kind: str) -> float:

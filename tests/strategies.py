@@ -9,7 +9,11 @@ from tests.helpers import COMBINATIONS, EXTENDED, Scenario, make_scenario
 from tests.reference import reference
 
 ARCHITECTURES = ("dense", "windowed", "moe", "chunked_moe", "mla_moe", "mla_sparse_moe")
+ARCHITECTURES += ("recurrent", "recurrent_moe")
+WITHOUT_STATE = ARCHITECTURES[:-2]
+"""Those of which a sequence keeps nothing before its first token."""
 COMPUTE_BITS = (0.0, 4.0, 8.0, 16.0)
+MATRICES = st.sampled_from([2.0, 3.0])
 PART_BITS = (4.0, 4.25, 4.5, 8.0, 8.25, 16.0)
 
 
@@ -51,17 +55,42 @@ def attention_numbers(draw, *, mla: bool) -> dict[str, float]:
 
 
 @st.composite
+def recurrent_numbers(draw, layers: float) -> dict[str, float]:
+    """Fields of layers with a recurrent state, perhaps all, and of layers that are halves."""
+    halves = layers if draw(st.booleans()) else 0.0
+    alone = draw(counts(0, int(halves)))
+    return {
+        "num_recurrent_layers": draw(counts(0, int(layers - alone))),
+        "recurrent_params": draw(counts(10**4, 10**8)),
+        "recurrent_norm_params": draw(counts(0, 20_000)),
+        "num_state_heads": draw(counts(0, 128)),
+        "state_key_dim": draw(counts(16, 256)),
+        "state_value_dim": draw(counts(16, 256)),
+        "state_flops": draw(st.sampled_from([5.0, 6.0])),
+        "state_chunk": draw(st.sampled_from([64.0, 128.0, 256.0])),
+        "conv_channels": draw(counts(0, 16384)),
+        "conv_columns": draw(counts(0, 3)),
+        "state_bits": draw(st.sampled_from([16.0, 32.0])),
+        "num_ffn_only_layers": alone,
+        "num_mixer_only_layers": draw(counts(0, int(min(halves, layers - alone)))),
+    }
+
+
+@st.composite
 def expert_numbers(draw, layers: float) -> dict[str, float]:
     """Fields of a mixture of experts, and totals that its name could state."""
     experts = draw(st.sampled_from([8.0, 16.0, 60.0, 128.0, 256.0]))
     used = draw(counts(1, 8))
     common, expert = draw(counts(10**8, 10**10)), draw(counts(10**6, 10**9))
     return {
-        "num_moe_layers": draw(counts(1, int(layers))),
+        "num_moe_layers": draw(counts(min(1, int(layers)), int(layers))),
         "num_experts": experts,
         "experts_per_token": used,
         "num_shared_experts": draw(counts(0, 2)),
         "moe_intermediate_size": draw(counts(64, 8192)),
+        "expert_matrices": draw(MATRICES),
+        "expert_hidden_size": draw(st.one_of(st.just(0.0), counts(64, 4096))),
+        "shared_intermediate_size": draw(st.one_of(st.just(0.0), counts(64, 8192))),
         "expert_bias_params": draw(counts(0, 10_000)),
         "nominal_params": common + experts * expert,
         "nominal_active_params": common + used * expert,
@@ -78,6 +107,7 @@ def llm_numbers(draw, architectures=ARCHITECTURES) -> dict[str, float]:
         "hidden_size": draw(counts(64, 16384)),
         "vocab_size": draw(counts(1000, 250_000)),
         "intermediate_size": draw(counts(64, 53248)),
+        "ffn_matrices": draw(MATRICES),
         "tied_embeddings": draw(counts(0, 1)),
         "norm_params": draw(counts(0, 40_000)),
         "qk_norm_params": draw(counts(0, 2048)),
@@ -97,9 +127,12 @@ def llm_numbers(draw, architectures=ARCHITECTURES) -> dict[str, float]:
         numbers["num_sparse_layers"] = draw(counts(1, int(layers)))
         numbers["index_n_heads"] = draw(counts(1, 128))
         numbers["index_head_dim"] = draw(counts(16, 256))
+        numbers["num_indexer_layers"] = draw(counts(0, int(numbers["num_sparse_layers"])))
         numbers["index_topk"] = draw(st.one_of(counts(1, 4096), counts(1, 1_000_000)))
+    if kind.startswith("recurrent"):
+        numbers |= draw(recurrent_numbers(layers))
     if kind.endswith("moe"):
-        return numbers | draw(expert_numbers(layers))
+        return numbers | draw(expert_numbers(layers - numbers.get("num_mixer_only_layers", 0.0)))
     total = draw(counts(10**8, 10**12))
     return numbers | {"nominal_params": total, "nominal_active_params": total}
 

@@ -19,7 +19,7 @@ from jaxlimits.model.metrics import REQUESTED
 # windows and chunks shorter than the context. Each field can take twice and half of its value here.
 ENTRIES = """
 [llms.everything]
-num_layers = 16
+num_layers = 32
 hidden_size = 64
 vocab_size = 1000
 num_heads = 8
@@ -38,7 +38,24 @@ num_sparse_layers = 4
 index_n_heads = 4
 index_head_dim = 8
 index_topk = 64
+num_indexer_layers = 2
+num_recurrent_layers = 2
+recurrent_params = 10_000
+recurrent_norm_params = 4_000
+num_state_heads = 4
+state_key_dim = 16
+state_value_dim = 32
+state_flops = 6
+state_chunk = 8
+conv_channels = 256
+conv_columns = 4
+num_ffn_only_layers = 2
+num_mixer_only_layers = 2
 intermediate_size = 128
+ffn_matrices = 2
+expert_matrices = 2
+expert_hidden_size = 32
+shared_intermediate_size = 48
 num_moe_layers = 4
 num_experts = 16
 experts_per_token = 2
@@ -56,6 +73,7 @@ expert_bits = 8.5
 embedding_bits = 16
 head_bits = 12
 cache_bits = 8
+state_bits = 32
 operand_bits = 8
 [chips.everything]
 peak_flops = "1 TFLOP/s"
@@ -78,7 +96,7 @@ scale_up_size = 2
 scale_out_bw = "0.5 GB/s"
 scale_out_latency = "6 us"
 [llms.small]
-num_layers = 16
+num_layers = 32
 hidden_size = 32
 vocab_size = 1000
 num_heads = 4
@@ -97,7 +115,24 @@ num_sparse_layers = 2
 index_n_heads = 2
 index_head_dim = 8
 index_topk = 64
+num_indexer_layers = 1
+num_recurrent_layers = 2
+recurrent_params = 5_000
+recurrent_norm_params = 2_000
+num_state_heads = 4
+state_key_dim = 8
+state_value_dim = 16
+state_flops = 6
+state_chunk = 8
+conv_channels = 128
+conv_columns = 4
+num_ffn_only_layers = 2
+num_mixer_only_layers = 2
 intermediate_size = 64
+ffn_matrices = 2
+expert_matrices = 2
+expert_hidden_size = 16
+shared_intermediate_size = 24
 num_moe_layers = 2
 num_experts = 8
 experts_per_token = 2
@@ -115,6 +150,7 @@ expert_bits = 8.25
 embedding_bits = 12
 head_bits = 16
 cache_bits = 8
+state_bits = 16
 operand_bits = 8
 [calibrations.everything]
 mem_efficiency = 0.4
@@ -172,6 +208,7 @@ NEEDS = {
     "one_shot_bw": {"one_shot_bytes": "1 MB"},
     "library_latency": {"library_bytes": "1 MB"},
     "library_hop_latency": {"library_bytes": "1 MB"},
+    "state_chunk": {"prefill_chunk": "16", **REQUEST},
     "nominal_params": {"accounting": "nominal"},
     "nominal_active_params": {"accounting": "nominal"},
 }
@@ -214,7 +251,9 @@ VALUES |= {"input_len": (64.0, 128.0), "output_len": (8.0, 16.0), "prefill_chunk
 VALUES |= {"prefill_batch": (2.0, 4.0), "calls_per_answer": (2.0, 4.0)}
 VALUES |= {"sram_capacity": (50e3, 100e3), "lpddr_capacity": (1e8, 2e8)}
 VALUES |= {"sram_bw": (10e9, 20e9), "lpddr_bw": (1e8, 2e8)}
-UNSCALED = ("tied_embeddings", "draft_tied_embeddings", "mesh_rows")
+MATRICES = ("ffn_matrices", "expert_matrices", "draft_ffn_matrices", "draft_expert_matrices")
+VALUES |= dict.fromkeys(MATRICES, (2.0, 3.0))
+UNSCALED = ("tied_embeddings", "draft_tied_embeddings", "mesh_rows", *MATRICES)
 FACTORS = {"pue": (1.0, 2.0), **dict.fromkeys(UNSCALED, (1.0, 1.0))}
 
 

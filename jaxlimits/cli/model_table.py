@@ -62,6 +62,8 @@ class Shape:
         What a sequence keeps of windows and chunks once these are full [B].
     index_bytes
         Keys of indexers, a token [B].
+    state_bytes
+        Recurrent states and convolutions, a sequence [B].
     layers
         Number of layers by the kind of their attention, and of their feed-forward part.
     """
@@ -72,6 +74,7 @@ class Shape:
     kv_bytes_beyond: float
     window_bytes: float
     index_bytes: float
+    state_bytes: float
     layers: Sequence[Mapping[str, int]]
 
     @property
@@ -131,6 +134,7 @@ def _parts(llm: "LLM") -> list[Part]:
 
 
 def _cache(llm: "LLM") -> dict[str, float]:
+    from jaxlimits.model.attention.recurrent import state_bytes
     from jaxlimits.model.attention.sparse import index_bytes
     from jaxlimits.model.deployment import Deployment
     from jaxlimits.model.kv_cache import kv_bytes_per_span, stored_span
@@ -147,18 +151,25 @@ def _cache(llm: "LLM") -> dict[str, float]:
         "kv_bytes_beyond": slope * each,
         "window_bytes": (at - slope * full) * each,
         "index_bytes": float(index_bytes(llm, Deployment(seq_len=1.0))),
+        "state_bytes": float(state_bytes(llm, Deployment())),
     }
 
 
 def _layers(llm: "LLM") -> tuple[dict[str, int], ...]:
     """Layers by their attention, and by their feed-forward part."""
     from jaxlimits.model.attention import KINDS
+    from jaxlimits.model.deployment import Deployment
+    from jaxlimits.model.layers import dense_layers
 
     other = {kind.name: int(getattr(llm, kind.layers)) for kind in KINDS[1:]}
     full = int(llm.num_layers) - sum(other.values())
     experts = int(llm.num_moe_layers)
     by_attention = {KINDS[0].name: full, **other}
-    by_ffn = {"with experts": experts, "dense": int(llm.num_layers) - experts}
+    by_ffn = {
+        "with experts": experts,
+        "dense": int(dense_layers(llm, Deployment())),
+        "mixer-only": int(llm.num_mixer_only_layers),
+    }
     return tuple({name: n for name, n in kinds.items() if n} for kinds in (by_attention, by_ffn))
 
 
@@ -188,6 +199,8 @@ def _said(shape: Shape) -> list[tuple[str, str]]:
         )
     if shape.index_bytes:
         kv += f"; {shape.index_bytes:,.0f} B of index keys beside"
+    if shape.state_bytes:
+        kv += f"; {shape.state_bytes:,.0f} B of recurrent states a sequence"
     listed = (", ".join(f"{n} {name}" for name, n in kinds.items()) for kinds in shape.layers)
     return [("KV cache", kv), ("layers", "; ".join(listed))]
 
@@ -202,5 +215,6 @@ def shape_facts(entry: Entry) -> dict[str, object]:
         "kv_bytes_per_token": shape.kv_bytes,
         "kv_bytes_per_token_beyond_windows": shape.kv_bytes_beyond,
         "window_bytes_per_sequence": shape.window_bytes,
+        "state_bytes_per_sequence": shape.state_bytes,
         "layers": shape.layers,
     }

@@ -15,13 +15,14 @@ from jaxlimits.catalog.loader import Catalog
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.model.precision import PARTS, SET_BY
+from jaxlimits.model.precision import ALONE, PARTS, SET_BY
 
 BITS = "bits"
 """Name of the attribute of a result, and key of an answer, that holds the words."""
 
 _LISTED = 4
-_OWN = (*PARTS, "cache_bits")
+_OWN = (*PARTS, "cache_bits", *ALONE)
+_RECURRENT = "num_recurrent_layers"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +41,8 @@ class Model:
         Those that its entry states; the others are defaults.
     origin
         What states them: ``catalog`` or ``file``.
+    is_recurrent
+        Whether it has layers with a recurrent state.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Model:
     values: Mapping[str, float]
     stated: frozenset[str]
     origin: str
+    is_recurrent: bool
 
     def source(self, names: Iterable[str]) -> str:
         """Where some of its bits come from."""
@@ -59,9 +63,15 @@ def named_model(catalog: Catalog, name: str, record: str = "llm") -> Model:
     fields = schema.field_names(record)
     own = {key: values[fields[key]] for key in _OWN}
     entry = find_entry(catalog.entries, "llms", name)
-    stated = frozenset(key for key in own if key in entry.raw or SET_BY[key] in entry.raw)
-    origin = "file" if entry.origin.endswith(".json") else "catalog"
-    return Model(name=name, record=record, values=own, stated=stated, origin=origin)
+    raw, origin = entry.raw, "file" if entry.origin.endswith(".json") else "catalog"
+    return Model(
+        name=name,
+        record=record,
+        values=own,
+        stated=frozenset(key for key in own if key in raw or SET_BY.get(key) in raw),
+        origin=origin,
+        is_recurrent=values[fields[_RECURRENT]] > 0.0,
+    )
 
 
 def grid_bits(spec: GridSpec, scenario: Scenario) -> str:
@@ -80,10 +90,13 @@ def grid_bits(spec: GridSpec, scenario: Scenario) -> str:
 
 
 def bits_in_words(scenario: Scenario, models: Iterable[Model]) -> str:
-    """Say which bits a scenario uses for weights, cache and products."""
+    """Say which bits a scenario uses for weights, cache, recurrent states and products."""
     models = list(models)
     told = [*_set_or_own(scenario, models, "weight_bits", PARTS, "weights")]
     told += _set_or_own(scenario, models, "kv_bits", ("cache_bits",), "cache")
+    if any(scenario.reaches(name, above=0.0) for name in schema.part_fields("recurrent_layers")):
+        with_states = [model for model in models if model.is_recurrent] or models
+        told += _set_or_own(scenario, with_states, None, ALONE, "recurrent states")
     if np.all(scenario.effective("compute_bits") > 0.0):
         told.append(_set(scenario, "compute_bits"))
     else:
@@ -96,13 +109,13 @@ def _columns(axis: Axis) -> Mapping[str, tuple]:
 
 
 def _set_or_own(
-    scenario: Scenario, models: list[Model], setter: str, names: tuple[str, ...], words: str
+    scenario: Scenario, models: list[Model], setter: str | None, names: tuple[str, ...], words: str
 ) -> Iterator[str]:
-    """What is set, then what is left to the models."""
-    given = scenario.effective(setter)
-    if np.any(given > 0.0):
+    """What is set, then what is left to the models; the setter of all names, where there is one."""
+    given = np.zeros(1) if setter is None else scenario.effective(setter)
+    if setter is not None and np.any(given > 0.0):
         yield _set(scenario, setter)
-    pairs = {schema.PART_BITS[field]: field for field in schema.PART_BITS if field in scenario.own}
+    pairs = {place: field for field, place in schema.STATED_BITS.items() if field in scenario.own}
     set_here = {pair: field for pair, field in pairs.items() if pair[1] in names}
     for field in set_here.values():
         yield _set(scenario, field)

@@ -47,7 +47,8 @@ class Scenario:
         Chips that state no power or no price, by the field of :data:`jaxlimits.schema.INPUTS` that
         is NaN for them.
     own
-        Bits of parts of the weights that somebody states: ``weight_bits`` leaves them alone.
+        Bits of parts of a model that somebody states: ``weight_bits`` and ``kv_bits`` leave them
+        alone.
     """
 
     where: str
@@ -82,7 +83,7 @@ class Scenario:
     def fixed_static(self) -> dict[str, Any]:
         """Return every static field of the deployment but the switches that vary."""
         used = {name: self.general or self._uses(name) for name in schema.OPTIONAL_PARTS}
-        own_bits = tuple(sorted(schema.PART_BITS[name] for name in self.own))
+        own_bits = tuple(sorted(schema.PART_BITS[n] for n in self.own if n in schema.PART_BITS))
         return {**self.switches, **used, "own_bits": own_bits}
 
     def choice_at(self, key: tuple[int, ...]) -> dict[str, str]:
@@ -224,8 +225,8 @@ def _unstated(spec: GridSpec, *, taken: Collection[str]) -> dict[str, tuple[str,
 
 
 def own_parts(stated: Collection[str]) -> frozenset[str]:
-    """Return the bits of parts of the weights among names that somebody states."""
-    return frozenset(schema.PART_BITS.keys() & set(stated))
+    """Return the bits of parts of a model among names that somebody states."""
+    return frozenset(schema.STATED_BITS.keys() & set(stated))
 
 
 def _overlaid_fields(spec: GridSpec) -> set[str]:

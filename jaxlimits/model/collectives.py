@@ -8,9 +8,12 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON
+from jaxlimits.model.attention import layers_with_heads
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel
+from jaxlimits.model.ffn import expert_width
+from jaxlimits.model.layers import ffn_layers, mixing_layers
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.topology import (
     Exposed,
@@ -25,18 +28,31 @@ ALL_TO_ALLS_PER_MOE_LAYER = 2.0
 """Under expert parallelism: one to send tokens to their experts, one to bring them back (ours)."""
 
 
-def tp_collectives_per_layer(llm: LLM, deployment: Deployment) -> Scalar:
-    r"""Tensor-parallel collectives in one layer, before expert parallelism [1].
+def layer_collectives(llm: LLM, deployment: Deployment) -> Scalar:
+    r"""Tensor-parallel collectives of all layers, before expert parallelism [1].
 
-    ``fixed``: the field ``collectives_per_layer``, 3 in every paper convention (inferred).
-    ``derived`` (ours): 2, after the output projection and after the feed-forward part, and a third
-    to combine partial attention where the KV cache is split over more chips than it has heads.
+    ``fixed``: the field ``collectives_per_layer`` in each, 3 in every paper convention (inferred).
+    ``derived`` (ours): one after each mixer and one after each feed-forward part, and a third to
+    combine partial attention where the KV cache is split over more chips than it has heads. A
+    recurrent state divides by its columns too, and no chip needs another's.
     """
     if deployment.collectives == "fixed":
-        return deployment.collectives_per_layer
+        return llm.num_layers * deployment.collectives_per_layer
+    usual = mixing_layers(llm, deployment) + ffn_layers(llm, deployment)
     if deployment.kv_sharding == "heads":
-        return 2.0
-    return jnp.where(deployment.tp_size > llm.num_kv_heads, 3.0, 2.0)
+        return usual
+    combined = jnp.where(deployment.tp_size > llm.num_kv_heads, 1.0, 0.0)
+    return usual + layers_with_heads(llm, deployment) * combined
+
+
+def replaced_collectives(deployment: Deployment) -> Scalar:
+    """Of one MoE layer: the one after its experts, where an all-to-all takes its place [1]. Ours.
+
+    No more than there are, under a fixed number.
+    """
+    if deployment.collectives == "fixed":
+        return jnp.minimum(deployment.collectives_per_layer, 1.0)
+    return 1.0
 
 
 def activation_bytes(llm: LLM, deployment: Deployment) -> Scalar:
@@ -44,18 +60,23 @@ def activation_bytes(llm: LLM, deployment: Deployment) -> Scalar:
 
     What a tensor-parallel collective and a hop between stages move (ours).
     """
-    tokens = deployment.batch_size * deployment.query_tokens
-    return tokens * llm.hidden_size * (deployment.activation_bits / 8.0)
+    return _moved_bytes(deployment, width=llm.hidden_size)
 
 
 def routed_bytes(llm: LLM, deployment: Deployment) -> Scalar:
-    r"""Activations that one chip sends to experts: :math:`B\,q\,k\,d\,b/(8\,\mathrm{tp})` [B].
+    r"""Activations that one chip sends to experts: :math:`B\,q\,k\,\ell\,b/(8\,\mathrm{tp})` [B].
 
-    Each of a token's :math:`k` experts is sent it once; a replica's chips share the sending evenly,
-    and the experts' answers take the same way back (ours).
+    Each of a token's :math:`k` experts is sent it once, in the width :math:`\ell` that they take. A
+    replica's chips share the sending evenly, and the answers take the same way back (ours).
     """
-    each = activation_bytes(llm, deployment) * llm.experts_per_token
+    each = _moved_bytes(deployment, width=expert_width(llm, deployment)) * llm.experts_per_token
     return each / deployment.tp_size
+
+
+def _moved_bytes(deployment: Deployment, *, width: Scalar) -> Scalar:
+    """Activations of one micro-batch that are so wide [B]."""
+    tokens = deployment.batch_size * deployment.query_tokens
+    return tokens * width * (deployment.activation_bits / 8.0)
 
 
 def all_reduce(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
@@ -95,9 +116,9 @@ def tp_collectives(llm: LLM, deployment: Deployment) -> Scalar:
     Under expert parallelism each MoE layer has one fewer: its feed-forward part ends in an
     all-to-all instead (ours).
     """
-    per_layer = tp_collectives_per_layer(llm, deployment)
-    replaced = jnp.where(is_expert_parallel(deployment), jnp.minimum(per_layer, 1.0), 0.0)
-    count = llm.num_layers * per_layer - llm.num_moe_layers * replaced
+    fewer = replaced_collectives(deployment)
+    replaced = jnp.where(is_expert_parallel(deployment), fewer, 0.0)
+    count = layer_collectives(llm, deployment) - llm.num_moe_layers * replaced
     return jnp.where(deployment.tp_size > 1.0, count, 0.0)
 
 

@@ -134,6 +134,21 @@ class Deployment(eqx.Module):
         llm=("num_sparse_layers",),
         draft=("num_sparse_layers",),
     )
+    recurrent_layers: bool = optional_part(
+        "layers with a recurrent state",
+        llm=("num_recurrent_layers",),
+        draft=("num_recurrent_layers",),
+    )
+    partial_layers: bool = optional_part(
+        "layers of a mixer alone, or of a feed-forward part alone",
+        llm=("num_ffn_only_layers", "num_mixer_only_layers"),
+        draft=("num_ffn_only_layers", "num_mixer_only_layers"),
+    )
+    latent_experts: bool = optional_part(
+        "routed experts on a latent of another width",
+        llm=("expert_hidden_size",),
+        draft=("expert_hidden_size",),
+    )
     sram_tier: bool = optional_part("a tier of SRAM beside the memory", chip=("sram_capacity",))
     lpddr_tier: bool = optional_part("a tier of LPDDR beside the memory", chip=("lpddr_capacity",))
     released_bits: bool = optional_part(

@@ -41,7 +41,7 @@ def kv_bytes_per_span(llm: LLM, deployment: Deployment) -> Scalar:
 def sequence_bytes(llm: LLM, deployment: Deployment) -> Scalar:
     """Bytes that one sequence stores over all layers: KV cache, and what kinds keep beside it [B].
 
-    Index keys are beside it.
+    Index keys and recurrent states are beside it.
     """
     cache = stored_span(llm, deployment) * kv_bytes_per_span(llm, deployment)
     return added([cache, *(part.sequence_bytes(llm, deployment) for part in parts(deployment))])

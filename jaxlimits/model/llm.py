@@ -17,6 +17,11 @@ def _bits(meaning: str) -> Any:
     return quantity("1", words, default=8.0, positive=True)
 
 
+def _matrices(of: str) -> Any:
+    words = f"weight matrices of {of}: 3 with a gate, 2 without"
+    return quantity("1", words, default=3.0, allowed=(2.0, 3.0))
+
+
 def _total(meaning: str, *, default: float | None = 0.0, **bounds: Any) -> Any:
     """Declare a count of what all layers have together."""
     return _count(meaning, default=default, of_all_layers=True, **bounds)
@@ -30,6 +35,8 @@ class LLM(eqx.Module):
     one axis and one trace serves them all. A grouped-query model has ``kv_lora_rank`` 0 and its
     heads in ``head_dim``; a multi-head latent (MLA) model has ``head_dim`` 0, its heads in the
     ``qk_*`` and ``v_head_dim`` fields, and ``num_kv_heads`` 1, because every head reads one latent.
+    A layer is a mixer (attention, or a recurrent state) and a feed-forward part, unless it is
+    counted among those that have one of the two alone.
 
     Examples
     --------
@@ -58,15 +65,44 @@ class LLM(eqx.Module):
     index_n_heads: Scalar = _count("heads of a sparse layer's indexer")
     index_head_dim: Scalar = _count("width of an index head, and of the one key cached for all")
     index_topk: Scalar = _count("tokens that an indexer selects")
-    intermediate_size: Scalar = _count("width of the dense gated feed-forward layer")
+    num_indexer_layers: Scalar = _total(
+        "sparse layers with an indexer of their own, whose selection the others use; 0 for all"
+    )
+    num_recurrent_layers: Scalar = _total("layers with a recurrent state in place of heads")
+    recurrent_params: Scalar = _count("weights of one such layer's mixer, those of norms apart")
+    recurrent_norm_params: Scalar = _count("norms and gate biases of one such layer's mixer")
+    num_state_heads: Scalar = _count("heads of a recurrent state")
+    state_key_dim: Scalar = _count("rows of one head's state: key width, or Mamba's head width")
+    state_value_dim: Scalar = _count("columns of one head's state: value width, or Mamba's d_state")
+    state_flops: Scalar = _count(
+        "work on one element of the state a token: 6 for a delta rule, 5 for Mamba-2", default=6.0
+    )
+    state_chunk: Scalar = _count(
+        "tokens that a prefill takes through the state at once", default=64.0, positive=True
+    )
+    conv_channels: Scalar = _count("channels of the convolution before a recurrent state")
+    conv_columns: Scalar = _count("columns that it keeps: one fewer than its kernel is long")
+    num_ffn_only_layers: Scalar = _total("layers of a feed-forward part alone")
+    num_mixer_only_layers: Scalar = _total("layers of attention or a recurrent mixer alone")
+    intermediate_size: Scalar = quantity(
+        "1", "width of the dense feed-forward layer, in the mean over these layers", default=0.0
+    )
+    ffn_matrices: Scalar = _matrices("a dense feed-forward layer")
     num_moe_layers: Scalar = _total("layers whose feed-forward part is a mixture of experts")
     num_experts: Scalar = _count("routed experts in one such layer")
     experts_per_token: Scalar = _count("routed experts that one token uses")
     num_shared_experts: Scalar = _count("experts in one such layer that every token uses")
     moe_intermediate_size: Scalar = _count("width of one expert")
+    expert_matrices: Scalar = _matrices("an expert, routed or shared")
+    expert_hidden_size: Scalar = _count(
+        "latent width that routed experts take and give; 0 for the residual stream's"
+    )
+    shared_intermediate_size: Scalar = _count(
+        "width of one shared expert; 0 for that of a routed one"
+    )
     tied_embeddings: Scalar = _count("1 if the LM head is the embedding table", upper=1.0)
     norm_params: Scalar = _count("norm weights in one layer, QK norms apart")
-    qk_norm_params: Scalar = _count("query and key norm weights in one layer")
+    qk_norm_params: Scalar = _count("query and key norm weights in one layer that has heads")
     bias_params: Scalar = _count("biases in one layer, those of experts apart")
     expert_bias_params: Scalar = _count("biases of one routed expert")
     nominal_params: Scalar = _total("parameters by the model's name; 0 where it states none")
@@ -78,6 +114,9 @@ class LLM(eqx.Module):
     head_bits: Scalar = _bits("the LM head, routers, norms and biases")
     cache_bits: Scalar = quantity(
         "1", "bits of one element of the KV cache", default=8.0, positive=True
+    )
+    state_bits: Scalar = quantity(
+        "1", "bits of one element of a recurrent state", default=32.0, positive=True
     )
     operand_bits: Scalar = quantity(
         "1",

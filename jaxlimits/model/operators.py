@@ -19,6 +19,7 @@ from jaxlimits.model.experts import (
 )
 from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 from jaxlimits.model.kv_cache import kv_bytes_per_span, read_span
+from jaxlimits.model.layers import mixing_layers
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.precision import (
     PartBits,
@@ -37,8 +38,8 @@ class Operators(eqx.Module):
     """The chain of operators of one step, summed over the layers.
 
     Query, key and value projections; what kinds of layers have of their own, as the scores of an
-    indexer; scores and values; output projection; router; routed experts; dense feed-forward
-    layers with the shared experts; embedding and LM head.
+    indexer or a recurrent state; scores and values; output projection; router; routed experts;
+    dense feed-forward layers with the shared experts; embedding and LM head.
 
     Parameters
     ----------
@@ -112,14 +113,14 @@ def weight_operators(llm: LLM, deployment: Deployment, weights: Weights) -> dict
         [layers_with_heads(llm, deployment) * heads.projection_vector_flops(llm), *own]
     )
     beside = (weights.extras, bits.head)
-    summed = llm.num_layers * vector.output_vector_flops(llm)
+    summed = mixing_layers(llm, deployment) * vector.output_vector_flops(llm)
     routing = llm.num_moe_layers * vector.router_vector_flops(llm)
     return {
         "projections": dense(weights.projections, bits.attention, projecting, beside),
         "output": dense(weights.output, bits.attention, summed),
         "router": dense(weights.router, bits.head, routing),
         "experts": _routed_experts(llm, deployment, weights, bits),
-        "ffn": dense(weights.ffn, bits.ffn, vector.ffn_vector_flops(llm)),
+        "ffn": dense(weights.ffn, bits.ffn, vector.ffn_vector_flops(llm, deployment)),
     }
 
 
@@ -147,9 +148,10 @@ def _routed_experts(llm: LLM, deployment: Deployment, weights: Weights, bits: Pa
     routed = routed_tokens(deployment)
     share = touched_experts(llm, tokens=routed) / expert_replicas(deployment)
     flops = 2.0 * tokens * llm.experts_per_token * weights.expert
+    vector_flops = tokens * vector.expert_vector_flops(llm, deployment)
     return Operator(
         **tensor_work(deployment, (flops, product_width(bits.expert, llm))),
-        vector_flops=counted_vector_flops(deployment, tokens * vector.expert_vector_flops(llm)),
+        vector_flops=counted_vector_flops(deployment, vector_flops),
         weight_traffic=in_bytes(expert_terms(weights, bits, experts=share)),
         compute_pace=_pace(routed_imbalance, llm, deployment, routed),
         traffic_pace=_pace(touched_imbalance, llm, deployment, routed),

@@ -16,16 +16,19 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
-from jaxlimits.model.attention import FORMS
+from jaxlimits.model.attention import FORMS, layers_with_heads, other_kinds
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.collectives import sync, tp_sync
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel, routed_tokens, touched_experts
 from jaxlimits.model.fabric import Fabric, measured_all_reduce_time
+from jaxlimits.model.ffn import expert_width
+from jaxlimits.model.layers import dense_layers, ffn_layers, mixing_layers
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operators
 from jaxlimits.model.roofline import compute_time, mem_time
+from jaxlimits.model.volumes import added
 
 FFN_KERNELS = 4.0
 """Norm, gate and up projection, activation, down projection."""
@@ -36,9 +39,6 @@ grouped down projection, sum over experts."""
 
 SHARED_EXPERT_KERNELS = 4.0
 """Gate and up projection, activation, down projection, sum with the routed experts."""
-
-ALL_REDUCES_PER_LAYER = 2.0
-"""After the output projection and after the feed-forward part."""
 
 ACTIVATION_BYTES = 2.0
 """Activations between kernels are 16 bits wide."""
@@ -93,7 +93,7 @@ def overlay_times(
     return OverlayTimes(
         operators=operator_time(operators, chip, llm, deployment, calibration),
         activations=activation_time(chip, llm, deployment, calibration),
-        kernels=kernels_per_step(llm) * calibration.kernel_latency,
+        kernels=kernels_per_step(llm, deployment) * calibration.kernel_latency,
         collectives=collective_time(chip, llm, deployment, fabric),
     )
 
@@ -103,14 +103,16 @@ def operator_time(
 ) -> Scalar:
     """Streaming and arithmetic of all operators at the achieved rates [s].
 
-    The routed experts' bytes are those of the experts that skewed routing touches. Ours.
+    The routed experts' bytes are those of the experts that skewed routing touches. What sequences
+    keep (caches, index keys, states) streams at ``kv_efficiency``. Ours.
     """
     skewed = routing_share(llm, deployment, calibration)
     total = 0.0
-    for name in ("projections", "attention", "output", "router", "experts", "ffn", "lm_head"):
-        operator = getattr(operators, name)
+    of_sequences = ("attention", *operators.own_names)
+    for name, operator in operators.named().items():
         share = skewed if name == "experts" else 1.0
-        achieved = calibration.kv_efficiency if name == "attention" else calibration.mem_efficiency
+        of_kv = name in of_sequences
+        achieved = calibration.kv_efficiency if of_kv else calibration.mem_efficiency
         mem = share * mem_time(operator, chip, deployment) / achieved
         compute = compute_time(operator, chip, deployment) / calibration.flops_efficiency
         total = total + overlapped(mem, compute, loss=calibration.overlap_loss)
@@ -166,7 +168,7 @@ def activation_time(
 ) -> Scalar:
     r"""Time to move activations to and from the routed experts [s].
 
-    .. math:: m\, \cdot 2\,\mathrm{B} \cdot t\,k\,d\,L_\mathrm{MoE} / W
+    .. math:: m\, \cdot 2\,\mathrm{B} \cdot t\,k\,\ell\,L_\mathrm{MoE} / W
 
     Gathering, quantising, both grouped products and the sum read and write each routed token once
     for each of its experts, m times in all, on every chip: TP does not divide it. Ours; m = 16 in
@@ -175,11 +177,12 @@ def activation_time(
     if not deployment.routed_experts:
         return 0.0
     tokens = deployment.batch_size * deployment.query_tokens
-    elements = tokens * llm.experts_per_token * llm.hidden_size * llm.num_moe_layers
+    width = expert_width(llm, deployment)
+    elements = tokens * llm.experts_per_token * width * llm.num_moe_layers
     return calibration.routed_passes * ACTIVATION_BYTES * elements / memory_rate(chip)
 
 
-def kernels_per_step(llm: LLM) -> Scalar:
+def kernels_per_step(llm: LLM, deployment: Deployment) -> Scalar:
     """Kernels that run one after another in one step, collectives apart [1].
 
     Counted in vLLM's layers, with quantisation and residual sums fused into their neighbours. Ours.
@@ -189,22 +192,24 @@ def kernels_per_step(llm: LLM) -> Scalar:
     for form in others:
         attention = jnp.where(getattr(llm, form.field) > 0.0, form.kernels, attention)
     shared = jnp.where(llm.num_shared_experts > 0.0, SHARED_EXPERT_KERNELS, 0.0)
-    dense_layers = llm.num_layers - llm.num_moe_layers
+    own = (kind for kind in other_kinds(deployment) if kind.kernels)
+    without_heads = (getattr(llm, kind.layers) * kind.kernels for kind in own)
+    mixers = added([layers_with_heads(llm, deployment) * attention, *without_heads])
     experts = llm.num_moe_layers * (MOE_KERNELS + shared)
-    return llm.num_layers * attention + dense_layers * FFN_KERNELS + experts
+    return mixers + dense_layers(llm, deployment) * FFN_KERNELS + experts
 
 
 def collective_time(chip: Chip, llm: LLM, deployment: Deployment, fabric: Fabric) -> Scalar:
     """Collectives of one step: measured all-reduces where there are, otherwise the limit's [s].
 
-    Two all-reduces a layer, one fewer where an all-to-all replaces it. All-to-alls and hops are the
-    limit's in either case.
+    An all-reduce after each mixer and each feed-forward part, none where an all-to-all replaces it.
+    All-to-alls and hops are the limit's in either case.
     """
     tokens = deployment.batch_size * deployment.query_tokens
     payload = ACTIVATION_BYTES * tokens * llm.hidden_size
     each = measured_all_reduce_time(fabric, payload=payload, chips=deployment.tp_size)
     replaced = jnp.where(is_expert_parallel(deployment), llm.num_moe_layers, 0.0)
-    count = ALL_REDUCES_PER_LAYER * llm.num_layers - replaced
+    count = mixing_layers(llm, deployment) + ffn_layers(llm, deployment) - replaced
     limit = sync(chip, llm, deployment).total
     measured = limit - tp_sync(chip, llm, deployment).total + count * each
     return jnp.where(fabric.one_shot_latency > 0.0, measured, limit)

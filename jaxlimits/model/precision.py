@@ -30,6 +30,9 @@ PARTS = ("attention_bits", "ffn_bits", "expert_bits", "embedding_bits", "head_bi
 SET_BY = {**dict.fromkeys(PARTS, "weight_bits"), "cache_bits": "kv_bits"}
 """Field of the deployment that sets each of a model's bits, for what has no bits of its own."""
 
+ALONE = ("state_bits",)
+"""Bits of a model that no field of the deployment sets: those of its recurrent states."""
+
 _MAY_BE = {
     "weight_bits": ("stated_bits", "released_bits"),
     "kv_bits": ("stated_cache", "released_cache"),

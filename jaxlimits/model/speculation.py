@@ -119,7 +119,7 @@ def stored_weight_bytes(llm: LLM, draft: LLM | None, deployment: Deployment) -> 
 
 
 def stored_sequence_bytes(llm: LLM, draft: LLM | None, deployment: Deployment) -> Scalar:
-    """KV cache and index keys that one sequence stores, the draft's too [B]."""
+    """KV cache, index keys and states that one sequence stores, the draft's too [B]."""
     own = sequence_bytes(llm, deployment)
     if not is_speculative(deployment):
         return own

@@ -97,8 +97,8 @@ def model_data(
 ) -> tuple[Data, ...]:
     """Kinds of data of one model that stream with different frequency.
 
-    Embedding, all other weights but routed experts, routed experts, KV cache with index keys.
-    Traffic is at the pace of the slowest rank.
+    Embedding, all other weights but routed experts, routed experts, and what sequences keep: KV
+    cache, index keys and states, as one kind. Traffic is at the pace of the slowest rank.
 
     Parameters
     ----------

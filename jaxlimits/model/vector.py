@@ -5,6 +5,9 @@ a kind of attention stand in its file. The paper leaves this work out (``vector_
 """
 
 from jaxlimits._types import Scalar
+from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.ffn import expert_width, shared_width
+from jaxlimits.model.layers import dense_layers, ffn_layers
 from jaxlimits.model.llm import LLM
 
 RMS_NORM = 4.0
@@ -16,8 +19,8 @@ ROTARY = 3.0
 SOFTMAX = 5.0
 """Running maximum, subtraction, exponential, sum, division — for each score."""
 
-GATED_ACTIVATION = 6.0
-"""Sigmoid (4), product with its argument, product with the gate — for each hidden element."""
+ACTIVATION = 5.0
+"""Sigmoid (4), product with its argument — for each activated element."""
 
 RESIDUAL = 1.0
 """One sum for each element of the residual stream."""
@@ -36,17 +39,30 @@ def router_vector_flops(llm: LLM) -> Scalar:
     return SOFTMAX * llm.num_experts
 
 
-def ffn_vector_flops(llm: LLM) -> Scalar:
+def activation_flops(matrices: Scalar) -> Scalar:
+    """Vector work of the activation, a hidden element [FLOP]. Ours.
+
+    With a third matrix its product is the gate, and multiplies the activation once more.
+    """
+    return ACTIVATION + (matrices - 2.0)
+
+
+def ffn_vector_flops(llm: LLM, deployment: Deployment) -> Scalar:
     """Vector work of dense layers and shared experts, a token, over all layers [FLOP]. Ours."""
-    shared = llm.num_moe_layers * llm.num_shared_experts * llm.moe_intermediate_size
-    dense = (llm.num_layers - llm.num_moe_layers) * llm.intermediate_size
-    around = (RMS_NORM + RESIDUAL) * llm.hidden_size * llm.num_layers
-    return GATED_ACTIVATION * (dense + shared) + around
+    shared = llm.num_moe_layers * llm.num_shared_experts * shared_width(llm, deployment)
+    dense = dense_layers(llm, deployment) * llm.intermediate_size
+    around = (RMS_NORM + RESIDUAL) * llm.hidden_size * ffn_layers(llm, deployment)
+    activated = activation_flops(llm.ffn_matrices) * dense
+    return activated + activation_flops(llm.expert_matrices) * shared + around
 
 
-def expert_vector_flops(llm: LLM) -> Scalar:
-    """Vector work of the routed experts, a token, over all layers [FLOP]. Ours."""
-    one = GATED_ACTIVATION * llm.moe_intermediate_size + COMBINE * llm.hidden_size
+def expert_vector_flops(llm: LLM, deployment: Deployment) -> Scalar:
+    """Vector work of the routed experts, a token, over all layers [FLOP]. Ours.
+
+    What they give is summed in the width in which they give it.
+    """
+    activated = activation_flops(llm.expert_matrices) * llm.moe_intermediate_size
+    one = activated + COMBINE * expert_width(llm, deployment)
     return llm.num_moe_layers * llm.experts_per_token * one
 
 

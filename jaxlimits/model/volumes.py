@@ -19,7 +19,8 @@ class Operator(eqx.Module):
         Of the tensor work, that with operands of 16 and of 4 bits; the rest is in 8. Told apart
         only where the deployment leaves the width to the parts [FLOP].
     weight_traffic, kv_traffic
-        Bytes of weights, and of KV cache and index keys, read [B].
+        Bytes of weights read, and of what sequences keep: caches and index keys as they are read,
+        recurrent states as they are read and written [B].
     compute_pace, traffic_pace
         Slowest rank over the mean: 1 unless experts are placed whole on ranks [1].
     """

@@ -8,9 +8,10 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
-from jaxlimits.model import heads
+from jaxlimits.model import ffn, heads
 from jaxlimits.model.attention import layers_with_heads, parts
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.layers import dense_layers
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.precision import PartBits
 from jaxlimits.model.volumes import added
@@ -23,11 +24,12 @@ class Weights(eqx.Module):
     ----------
     projections
         What comes before the scores: queries, keys, values, and what kinds of layers have of their
-        own, as indexers.
+        own, as indexers and whole recurrent mixers.
     output
         Attention's output projection.
     router, ffn
-        Routers; dense feed-forward layers and shared experts.
+        Routers; dense feed-forward layers, shared experts, and the projections to a latent of
+        routed ones.
     expert, expert_biases
         *One* routed expert in each MoE layer, summed over the MoE layers, its biases included; of
         that the biases alone.
@@ -54,24 +56,21 @@ class Weights(eqx.Module):
         return blocks + self.lm_head + self.extras
 
 
-def gated_ffn(llm: LLM, width: Scalar) -> Scalar:
-    r"""Weights of one gated feed-forward layer: :math:`3\,d\,f` [1] (published)."""
-    return 3.0 * llm.hidden_size * width
-
-
 def layer_weights(llm: LLM, deployment: Deployment) -> Weights:
     """Weights inside the layers: no embedding, LM head, norms or biases (published, v2)."""
     attending = layers_with_heads(llm, deployment)
     projections = attending * heads.projections(llm, deployment)
-    dense_layers = llm.num_layers - llm.num_moe_layers
-    expert = gated_ffn(llm, llm.moe_intermediate_size) * llm.num_moe_layers
-    ffn = gated_ffn(llm, llm.intermediate_size) * dense_layers + expert * llm.num_shared_experts
+    dense = ffn.dense_weights(llm) * dense_layers(llm, deployment)
+    shared = ffn.shared_weights(llm, deployment) * llm.num_moe_layers * llm.num_shared_experts
+    every_token = [dense + shared]
+    if deployment.latent_experts:
+        every_token.append(ffn.latent_weights(llm) * llm.num_moe_layers)
     return Weights(
         projections=added([projections, *(part.weights(llm) for part in parts(deployment))]),
         output=attending * heads.output_projection(llm, deployment),
         router=llm.num_moe_layers * llm.hidden_size * llm.num_experts,
-        ffn=ffn,
-        expert=expert,
+        ffn=added(every_token),
+        expert=ffn.expert_weights(llm, deployment) * llm.num_moe_layers,
         lm_head=0.0,
         embedding=0.0,
         extras=0.0,
@@ -84,7 +83,6 @@ def full_weights(llm: LLM, deployment: Deployment) -> Weights:
     A tied embedding is stored once and counts as the LM head. The final norm is included.
     """
     table = llm.vocab_size * llm.hidden_size
-    per_layer = llm.norm_params + llm.qk_norm_params + llm.bias_params
     expert_biases = llm.expert_bias_params * llm.num_moe_layers
     layers = layer_weights(llm, deployment)
     return eqx.tree_at(
@@ -94,10 +92,18 @@ def full_weights(llm: LLM, deployment: Deployment) -> Weights:
             layers.expert + expert_biases,
             table,
             table * (1.0 - llm.tied_embeddings),
-            per_layer * llm.num_layers + llm.hidden_size,
+            _extras(llm, deployment),
             expert_biases,
         ),
     )
+
+
+def _extras(llm: LLM, deployment: Deployment) -> Scalar:
+    """Norms and biases of all layers, and the final norm [1]."""
+    each = (llm.norm_params + llm.bias_params) * llm.num_layers
+    of_heads = llm.qk_norm_params * layers_with_heads(llm, deployment)
+    own = (part.norms(llm) for part in parts(deployment) if part.norms is not None)
+    return added([each + of_heads + llm.hidden_size, *own])
 
 
 def nominal_weights(llm: LLM, deployment: Deployment) -> Weights:

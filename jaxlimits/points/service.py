@@ -21,7 +21,7 @@ from jaxlimits.points.named_point import evaluate
 from jaxlimits.values import as_written, parse_number
 
 _FORMATS = tuple(field for kind in KINDS for field in kind.cache_formats)
-_OF_THE_CACHE = ("kv_bits", *_FORMATS, "attention_span", "accounting")
+_OF_THE_CACHE = ("kv_bits", "cache_bits", "state_bits", *_FORMATS, "attention_span", "accounting")
 
 Settings = Mapping[str, object]
 """Fields and switches of a point by name, and ``chip``; for a judge also ``llm``."""

@@ -32,6 +32,17 @@ def check(spec: GridSpec) -> None:
         ),
         ("num_sparse_layers = [33]", {"index_topk": "8"}, ["num_sparse_layers = 33"]),
         ("num_sparse_layers = [1]", {}, ["index_topk = 0", "at least one"]),
+        ("num_indexer_layers = [62]", {"llm": "deepseek-v3.2"}, ["num_indexer_layers = 62"]),
+        (
+            "num_recurrent_layers = [20]",
+            {"num_ffn_only_layers": "13"},
+            ["recurrent and ffn-only layers", "num_ffn_only_layers = 13", "num_layers = 32"],
+        ),
+        (
+            "num_mixer_only_layers = [20]",
+            {"num_ffn_only_layers": "13"},
+            ["a layer has a mixer or a feed-forward part", "num_mixer_only_layers = 20"],
+        ),
         ("index_topk_scale = [0.0001]", {"llm": "deepseek-v3.2"}, ["index_topk"]),
         ("nominal_params = [0]", {"accounting": "nominal"}, ["nominal", "nominal_params = 0"]),
         ("accounting = ['full', 'nominal']", {"nominal_active_params": "9e9"}, ["9e+09"]),
@@ -114,8 +125,13 @@ EDGES = {
     "ep_size must divide tp_size": ([(8, 4, 2), (1, 4, 2)], [(6, 4, 2), (16, 4, 2)]),
     "ep_size must divide num": ([(8, 128), (128, 128)], [(3, 128), (256, 128)]),
     "a token cannot use more": ([(8, 8), (7, 8)], [(9, 8)]),
-    "there cannot be more MoE": ([(8, 8), (7, 8)], [(9, 8)]),
-    "there cannot be more windowed": ([(1, 2, 3, 6), (0, 0, 0, 6)], [(1, 2, 4, 6), (7, 0, 0, 6)]),
+    "there cannot be more MoE": ([(8, 0, 8), (7, 1, 8)], [(9, 0, 8), (7, 2, 8)]),
+    "a layer has a mixer": ([(3, 5, 8), (0, 8, 8)], [(4, 5, 8)]),
+    "there cannot be more indexers": ([(3, 3), (0, 3), (0, 0)], [(4, 3)]),
+    "there cannot be more windowed": (
+        [(1, 2, 3, 4, 5, 15), (0, 0, 0, 0, 0, 6)],
+        [(1, 2, 3, 4, 6, 15), (0, 0, 0, 0, 7, 6)],
+    ),
     "a sparse layer": ([(1, 5), (0, 0)], [(0.5, 5), (0, 1)]),
     "nominal accounting": ([(1, 1), (1, 2)], [(0, 1), (2, 1), (-1, 1)]),
     # With 2 of 10 experts in use, of A active and P parameters: 8 A >= 2 (P - A).

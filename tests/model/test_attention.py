@@ -39,7 +39,7 @@ def is_traced(function, number):
 def test_every_file_states_a_form_or_a_kind():
     stated = [kind.name for kind in KINDS]
     files = {file.name for file in pkgutil.iter_modules(attention.__path__)} - {"kind"}
-    assert files == {*stated, "gqa", "mla"}
+    assert files == {*(name.replace("-", "_") for name in stated), "gqa", "mla"}
     assert len(FORMS) == 2
     assert len(set(stated)) == len(stated)
 
@@ -87,7 +87,8 @@ def test_a_model_has_one_form_of_heads_and_the_others_hold_nothing(name):
 def test_a_kind_of_which_a_model_has_no_layer_adds_exactly_nothing(kind):
     model = llm("deepseek-v3", **dict.fromkeys(kind.at_least_one, 1.0))
     counted = {id(span): count for count, span in spans(model, DEPLOYMENT)}
-    assert counted[id(kind.span)] == 0.0
+    assert counted.get(id(kind.span), 0.0) == 0.0
+    assert (id(kind.span) in counted) == (kind.span is not None)
     if kind.part is not None:
         assert kind.part.weights(model) == kind.part.vector_flops(model) == 0.0
         assert kind.part.sequence_bytes(model, DEPLOYMENT) == 0.0
@@ -107,6 +108,8 @@ def test_a_kind_whose_flag_is_off_is_not_traced(kind):
         volumes = step_operators(changed, deployment), prefill_operators(changed, deployment)
         return volumes, kv_cache.sequence_bytes(changed, deployment)
 
+    if kind.flag == "recurrent_layers":
+        model = QWEN3_NEXT
     assert is_traced(lambda count: by_layers(count, DEPLOYMENT), 3.0)
     assert not is_traced(lambda count: by_layers(count, off), 3.0)
     assert kind.part is None or kind.part.operator not in step_operators(model, off).named()

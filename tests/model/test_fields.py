@@ -110,7 +110,8 @@ def test_every_default_is_a_value_that_its_field_takes(record):
 PARTS = tuple(f"{part}_bits" for part in ("attention", "ffn", "expert", "embedding", "head"))
 NOT_WHOLE = {
     Chip: {"flops_ratio_16bit", "flops_ratio_4bit", "usable_fraction"},
-    LLM: {*PARTS, "cache_bits", "operand_bits"},
+    LLM: {*PARTS, "cache_bits", "state_bits", "operand_bits"}
+    | {"intermediate_size", "ffn_matrices", "expert_matrices"},
     Deployment: {"collectives_per_layer", "acceptance"}
     | {f"{what}_bits" for what in ("weight", "kv", "compute", "index", "activation")},
     Site: {"utilisation", "pue"},
@@ -124,7 +125,7 @@ POSITIVE_FIELDS = {
     | {"flops_ratio_16bit", "flops_ratio_4bit", "link_bw", "scale_out_bw"}
     | {"scale_up_size", "chips_per_server"},
     LLM: {"num_layers", "hidden_size", "vocab_size", "num_heads", "num_kv_heads"}
-    | {*PARTS, "cache_bits"},
+    | {*PARTS, "cache_bits", "state_bits", "state_chunk"},
     Deployment: {"tp_size", "pp_size", "ep_size", "dp_size", "batch_size", "query_tokens"}
     | {"weight_bits", "kv_bits", "index_bits", "activation_bits"},
     Site: {"depreciation_time", "utilisation"},
@@ -138,6 +139,10 @@ UPPER = {
     **dict.fromkeys(("tp_size", "pp_size", "ep_size", "dp_size"), 65536.0),
     "mesh_rows": 256.0,
 }
+ALLOWED = {
+    **dict.fromkeys(("compute_bits", "operand_bits"), (4.0, 8.0, 16.0)),
+    **dict.fromkeys(("ffn_matrices", "expert_matrices"), (2.0, 3.0)),
+}
 STATED = {
     Chip: {"flops_ratio_16bit": 0.5, "flops_ratio_4bit": 1.0, "usable_fraction": 1.0}
     | {"link_bw": 450e9, "scale_up_size": 8.0, "scale_out_bw": 50e9, "scale_out_latency": 5e-6}
@@ -145,7 +150,9 @@ STATED = {
     | {"router_latency": 0.2e-6, "die_area": 800e-6, "power_density": 1.1e6, "mem_energy": 30e-12}
     | {"server_power": 300.0, "chips_per_server": 8.0, "chip_price": 30e3, "server_price": 80e3}
     | {"network_price": 4e3},
-    LLM: dict.fromkeys((*PARTS, "cache_bits"), 8.0) | {"operand_bits": 4.0},
+    LLM: dict.fromkeys((*PARTS, "cache_bits"), 8.0)
+    | {"operand_bits": 4.0, "state_bits": 32.0, "state_flops": 6.0, "state_chunk": 64.0}
+    | {"ffn_matrices": 3.0, "expert_matrices": 3.0},
     Deployment: dict.fromkeys(("tp_size", "pp_size", "ep_size", "dp_size", "batch_size"), 1.0)
     | {"seq_len": 4096.0, "query_tokens": 1.0, "collectives_per_layer": 3.0, "draft_length": 4.0}
     | {"index_bits": 8.0, "activation_bits": 16.0, "acceptance": 0.8},
@@ -167,8 +174,7 @@ def test_what_is_counted_is_whole_and_what_must_be_there_is_positive(record):
     for name, info in fields.items():
         assert info.upper == UPPER.get(name, math.inf)
         assert info.lower == {"pue": 1.0}.get(name, 0.0)
-        widths = (4.0, 8.0, 16.0) if name in ("compute_bits", "operand_bits") else ()
-        assert info.allowed == widths
+        assert info.allowed == ALLOWED.get(name, ())
         of_all = name.startswith("nominal_") or name.endswith("_layers")
         assert info.of_all_layers == of_all
 

@@ -63,6 +63,11 @@ def overlay(point, calibration=REAL, fabric=MEASURED):
     return overlay_times(operators, *asked(point), calibration=calibration, fabric=fabric)
 
 
+def kernels_of(name):
+    point = POINTS[name]
+    return float(kernels_per_step(point.llm, point.deployment))
+
+
 def asked(point):
     return point.chip, point.llm, point.deployment
 
@@ -82,11 +87,11 @@ def test_a_real_engine_is_slower_than_the_limit(point):
 
 def test_kernels_are_counted_layer_by_layer():
     # Llama 3 70B: 80 layers of 6 + 4
-    assert float(kernels_per_step(POINTS["dense"].llm)) == 800.0
+    assert kernels_of("dense") == 800.0
     # DeepSeek-V3: 61 of 12, 3 dense of 4, 58 of 9 experts' and 4 shared = 732 + 12 + 754
-    assert float(kernels_per_step(POINTS["experts and latent"].llm)) == 1498.0
+    assert kernels_of("experts and latent") == 1498.0
     # Qwen3 235B: 94 layers of 6 + 9, nothing shared
-    assert float(kernels_per_step(POINTS["expert parallel"].llm)) == 1410.0
+    assert kernels_of("expert parallel") == 1410.0
 
 
 def test_overlap_goes_from_the_maximum_to_the_sum():

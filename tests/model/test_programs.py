@@ -228,4 +228,4 @@ def test_the_flag_of_a_kind_of_layer_rests_on_its_number_of_layers():
     assert flags
     for flag, layers in flags.items():
         found = optional_parts(Deployment)[flag].rests_on
-        assert found == (("llm", layers), ("draft", layers))
+        assert {("llm", layers), ("draft", layers)} <= set(found)

@@ -1,6 +1,7 @@
 """Work beside the tensor units, by hand, for Llama 3.1 8B and DeepSeek-V3."""
 
 from jaxlimits.model import heads, vector
+from jaxlimits.model.deployment import Deployment
 from tests.helpers import evaluate_x64, named_scenario
 
 LLAMA = named_scenario("llama3-8b", "h100").llm
@@ -30,15 +31,15 @@ def test_the_router_costs_a_softmax():
 
 def test_feed_forward_work_is_activation_norm_and_residual():
     # 32 * (6 * 14,336 + 5 * 4096)
-    assert vector.ffn_vector_flops(LLAMA) == 32 * (86_016 + 20_480)
+    assert vector.ffn_vector_flops(LLAMA, Deployment()) == 32 * (86_016 + 20_480)
     # 6 * (3 * 18,432 + 58 * 2048) + 61 * 5 * 7168
-    assert vector.ffn_vector_flops(DEEPSEEK) == 6 * 174_080 + 2_186_240
+    assert vector.ffn_vector_flops(DEEPSEEK, Deployment()) == 6 * 174_080 + 2_186_240
 
 
 def test_routed_experts_cost_activation_and_combination():
     # 58 * 8 * (6 * 2048 + 2 * 7168)
-    assert vector.expert_vector_flops(DEEPSEEK) == 464 * 26_624
-    assert vector.expert_vector_flops(LLAMA) == 0
+    assert vector.expert_vector_flops(DEEPSEEK, Deployment()) == 464 * 26_624
+    assert vector.expert_vector_flops(LLAMA, Deployment()) == 0
 
 
 def test_the_head_costs_a_norm_and_a_softmax():

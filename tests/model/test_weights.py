@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 
-from jaxlimits.model import heads, weights
+from jaxlimits.model import ffn, heads, weights
 from jaxlimits.model.attention import gqa, mla
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import switches
@@ -29,7 +29,7 @@ def test_one_llama3_70b_layer_holds_855_638_016_weights():
     # feed-forward:      3 * 8192 * 28672                         = 704,643,072
     assert gqa.projections(LLAMA_70B, LAYERS) == 83_886_080
     assert heads.output_projection(LLAMA_70B, LAYERS) == 67_108_864
-    assert weights.gated_ffn(LLAMA_70B, LLAMA_70B.intermediate_size) == 704_643_072
+    assert ffn.dense_weights(LLAMA_70B) == 704_643_072
     counted = weights.count_weights(LLAMA_70B, LAYERS)
     assert counted.common == 80 * 855_638_016
     assert counted.router == counted.expert == counted.lm_head == counted.extras == 0.0

@@ -92,6 +92,8 @@ class Part:
         Bytes that one sequence stores beside the KV cache of the heads [B].
     decode, prefill
         Volumes of its operator in one step, and over all chunks of a prefill.
+    norms
+        Elements that count with the norms, in ``full`` accounting alone; ``None`` for none [1].
     """
 
     operator: str
@@ -100,6 +102,7 @@ class Part:
     sequence_bytes: Term
     decode: Work
     prefill: Work
+    norms: Count | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +126,8 @@ class Kind:
         Fields of the record that must be at least 1 where a model has such layers, and why.
     cache_formats
         Fields, beside ``kv_bits``, that say how what a sequence stores is laid out.
+    kernels
+        Kernels that an engine runs one after another in place of those of the heads [1].
     """
 
     name: str
@@ -132,3 +137,4 @@ class Kind:
     flag: str | None = None
     at_least_one: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cache_formats: tuple[str, ...] = ()
+    kernels: float = 0.0

@@ -3,7 +3,7 @@ r"""Sparse attention: a layer keeps every token and reads those that its indexer
 A sparse layer keeps one small key a token beside its KV cache. At every step the indexer's heads
 score the keys of the *whole* context, and attention reads only the ``index_topk`` tokens with the
 highest scores (DeepSeek Sparse Attention, DeepSeek-V3.2). What a layer saves in attention it
-partly spends here.
+partly spends here; layers that use the selection of another spend nothing.
 
 References
 ----------
@@ -13,7 +13,7 @@ the limit model is ours.
 
 import jax.numpy as jnp
 
-from jaxlimits._types import Scalar
+from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.attention import full
 from jaxlimits.model.attention.kind import Kind, Part, Span
 from jaxlimits.model.attention.mla import query_rows
@@ -81,9 +81,19 @@ def index_pair_vector_flops(llm: LLM) -> Scalar:
     return INDEX_SCORE * llm.index_n_heads + SELECTION
 
 
+def indexer_layers(llm: LLM) -> Scalar:
+    """Sparse layers with an indexer of their own [1].
+
+    All of them, unless the record says how many: each of the others attends to what the indexer of
+    a layer before it selected (GLM-5's configuration, ``indexer_types``; published).
+    """
+    own = llm.num_indexer_layers
+    return chosen(own > 0.0, own, llm.num_sparse_layers)
+
+
 def index_span(llm: LLM, deployment: Deployment) -> Scalar:
-    """Indexed tokens of one sequence, summed over the layers: all of its context [token]."""
-    return llm.num_sparse_layers * deployment.seq_len
+    """Indexed tokens of one sequence, summed over indexers: all of its context [token]."""
+    return indexer_layers(llm) * deployment.seq_len
 
 
 def index_bytes(llm: LLM, deployment: Deployment) -> Scalar:
@@ -109,7 +119,7 @@ def decode(llm: LLM, deployment: Deployment) -> Operator:
 def prefill(llm: LLM, deployment: Deployment) -> Operator:
     """Scores of every token against the keys of all before it, which every chunk reads."""
     prompts, length = deployment.batch_size, deployment.seq_len
-    pairs = prompts * llm.num_sparse_layers * 0.5 * length**2
+    pairs = prompts * indexer_layers(llm) * 0.5 * length**2
     chunks = length / deployment.query_tokens
     keys = index_bytes(llm, deployment) * 0.5 * (chunks + 1.0)
     return _scores(llm, deployment, pairs=pairs, keys=prompts * keys)
@@ -138,8 +148,8 @@ KIND = Kind(
     ),
     part=Part(
         operator="indexer",
-        weights=lambda llm: llm.num_sparse_layers * index_weights(llm),
-        vector_flops=lambda llm: llm.num_sparse_layers * index_vector_flops(llm),
+        weights=lambda llm: indexer_layers(llm) * index_weights(llm),
+        vector_flops=lambda llm: indexer_layers(llm) * index_vector_flops(llm),
         sequence_bytes=index_bytes,
         decode=decode,
         prefill=prefill,
