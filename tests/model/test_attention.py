@@ -16,6 +16,7 @@ from jaxlimits.model.operators import step_operators
 from jaxlimits.model.prefill import prefill_operators
 from jaxlimits.model.volumes import Operator
 from tests.helpers import named_scenario
+from tests.hybrids import NEMOTRON_NANO, QWEN3_NEXT
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -23,6 +24,7 @@ MODELS = ("llama3-8b", "gpt-oss-20b", "llama4-scout", "deepseek-v3", "deepseek-v
 DEPLOYMENT = Deployment(batch_size=2.0, seq_len=10_000.0, query_tokens=2500.0)
 FULL = dataclasses.replace(DEPLOYMENT, attention_span="full")
 OTHERS = KINDS[1:]
+SPARSE = named_scenario("deepseek-v3.2", "h200").llm
 
 
 def llm(name, **values):
@@ -101,15 +103,13 @@ def test_a_kind_of_which_a_model_has_no_layer_adds_exactly_nothing(kind):
 @pytest.mark.parametrize("kind", [k for k in KINDS if k.flag], ids=lambda kind: kind.name)
 def test_a_kind_whose_flag_is_off_is_not_traced(kind):
     off = dataclasses.replace(DEPLOYMENT, **{kind.flag: False})
-    model = llm("deepseek-v3.2")
+    model = {"recurrent": QWEN3_NEXT, "ffn-only": NEMOTRON_NANO}.get(kind.name, SPARSE)
 
     def by_layers(count, deployment):
         changed = dataclasses.replace(model, **{kind.layers: count})
         volumes = step_operators(changed, deployment), prefill_operators(changed, deployment)
         return volumes, kv_cache.sequence_bytes(changed, deployment)
 
-    if kind.flag == "recurrent_layers":
-        model = QWEN3_NEXT
     assert is_traced(lambda count: by_layers(count, DEPLOYMENT), 3.0)
     assert not is_traced(lambda count: by_layers(count, off), 3.0)
     assert kind.part is None or kind.part.operator not in step_operators(model, off).named()
@@ -119,7 +119,7 @@ def test_a_kind_whose_flag_is_off_is_not_traced(kind):
 def test_parts_of_kinds_are_read_and_stored_beside_the_cache():
     model = llm("deepseek-v3.2")
     bare = dataclasses.replace(DEPLOYMENT, sparse_attention=False)
-    (part,) = parts(DEPLOYMENT)
+    (part,) = parts(dataclasses.replace(DEPLOYMENT, recurrent_layers=False))
     layers = weights.layer_weights(model, DEPLOYMENT).projections
     assert layers - weights.layer_weights(model, bare).projections == part.weights(model)
     stored = kv_cache.sequence_bytes(model, DEPLOYMENT)

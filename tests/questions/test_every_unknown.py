@@ -17,6 +17,7 @@ from jaxlimits.points.named_point import point_scenario
 from tests.test_every_field import (
     BASE,
     ENTRIES,
+    IDLE,
     NEEDS,
     OVERLAY,
     value_of,
@@ -105,7 +106,7 @@ def kind_of_search(name):
 def by_kind():
     """Every field; each is a program of its own, and one of a kind is not slow."""
     seen = set()
-    for name in schema.FIELDS:
+    for name in (name for name in schema.FIELDS if name not in IDLE):
         kind = kind_of_search(name)
         yield pytest.param(name, marks=[pytest.mark.slow] if kind in seen else [])
         seen.add(kind)
@@ -142,7 +143,10 @@ def written_metric(metric, value):
     return f"{value!r}" if unit == "1" else f"{value!r} {unit}"
 
 
-@pytest.mark.parametrize("name", ["chip_price", "electricity_price", "die_area", "pue"])
+IDLE_HERE = ["chip_price", "electricity_price", "die_area", "pue", *IDLE]
+
+
+@pytest.mark.parametrize("name", IDLE_HERE)
 def test_a_field_that_does_not_count_is_met_everywhere_or_unreachable(name, catalog):
     now = evaluated(catalog)
     point = ("everything", "everything")
