@@ -1,7 +1,7 @@
 """Scenarios as records, evaluated and differentiated at one point."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ from jaxlimits.model.chip import LINK_FIELDS, Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fields import quantities, switches
+from jaxlimits.model.head_groups import Group, over_groups
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.model.request import NO_REQUEST, Request
@@ -183,6 +184,13 @@ def named_scenario(llm: str, chip: str, **values: float | str) -> Scenario:
     """Return a scenario of two catalog entries, in 8 bits where nothing else is said."""
     catalog = load_catalog()
     return Scenario(catalog.chip(chip), catalog.llm(llm), IN_8_BITS).but(**values)
+
+
+def of_all_groups(
+    term: Callable[[Group, Deployment], float],
+) -> Callable[[LLM, Deployment], float]:
+    """Return a function of a model that sums a term over its groups of layers."""
+    return lambda llm, deployment: over_groups(llm, deployment, lambda g: term(g, deployment))
 
 
 def evaluate_x64(*scenario: Chip | LLM | Deployment | Site) -> Metrics:

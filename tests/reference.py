@@ -49,6 +49,18 @@ class Work:
         self.slow += flops / ratio
 
 
+@dataclass(frozen=True)
+class Heads:
+    """The heads of one layer; widths of grouped-query heads alone."""
+
+    queries: float
+    cached: float  # KV heads; 1 under MLA
+    key: float
+    value: float
+    shares: bool = False  # reads another layer's cache
+    keyed: bool = False  # its values are its projected keys
+
+
 class Point:
     """One point's numbers and switches, as attributes."""
 
@@ -84,8 +96,8 @@ class Point:
         """The point with some of its numbers replaced."""
         return Point({**self.given[0], **numbers}, self.given[1])
 
-    def mixers(self) -> list[str]:
-        """What each layer mixes tokens with: "none" where it has a feed-forward part alone."""
+    def kinds(self) -> list[str]:
+        """What each layer attends to by itself: "none" where it has a feed-forward part alone."""
         spans = ["window"] * int(self.num_windowed_layers) + ["chunk"] * int(
             self.num_chunked_layers
         )
@@ -93,10 +105,13 @@ class Point:
         last += ["state"] * int(self.num_recurrent_layers)
         last += ["sparse"] * int(self.num_sparse_layers)
         full = int(self.num_layers) - len(spans) - len(last)
-        kinds = spans + ["full"] * full + last
+        return spans + ["full"] * full + last
+
+    def mixers(self) -> list[str]:
+        """What each layer mixes tokens with as they are counted."""
         if self.attention_span == "full":
-            return [kind if kind in {"state", "none"} else "full" for kind in kinds]
-        return kinds
+            return [kind if kind in {"state", "none"} else "full" for kind in self.kinds()]
+        return self.kinds()
 
     def ffns(self) -> list[str]:
         """What each layer has after its mixer: "moe" the last of them, "none" the first."""
@@ -138,28 +153,53 @@ class Point:
     def expert_width(self) -> float:
         return self.expert_hidden_size or self.hidden_size
 
+    def heads(self):
+        """Yield the heads of each layer: of windowed and of full ones the first share a cache."""
+        sharing = {"window": self.num_shared_kv_windowed_layers, "full": self.num_shared_kv_layers}
+        keyed = {"full": self.num_k_eq_v_layers}
+        seen = Counter()
+        for kind in self.kinds():
+            queries, cached = self.num_heads, 1 if self.is_mla else self.num_kv_heads
+            key, value = self.head_dim, self.value_head_dim
+            if kind == "window":
+                queries = self.windowed_num_heads or queries
+                cached = self.windowed_num_kv_heads or cached
+                key = self.windowed_head_dim or key
+                value = self.windowed_value_head_dim or value
+            place, shared = seen[kind], sharing.get(kind, 0.0)
+            seen[kind] += 1
+            own = shared <= place < shared + keyed.get(kind, 0.0)
+            yield Heads(queries, cached, key, value or key, place < shared, own)
 
-def attention_weights(p: Point) -> tuple[float, float]:
+
+def attention_weights(p: Point, heads: Heads) -> tuple[float, float]:
     """Elements of the projections and of the output projection of one layer."""
-    d, h = p.hidden_size, p.num_heads
+    d, h = p.hidden_size, heads.queries
+    gate = d * h * p.attention_gate_dim
     if not p.is_mla:
-        return d * h * p.head_dim + 2 * d * p.num_kv_heads * p.head_dim, h * p.head_dim * d
+        own = 0.0
+        if not heads.shares:
+            own += d * heads.cached * heads.key
+        if not heads.shares and not heads.keyed:
+            own += d * heads.cached * heads.value
+        return d * h * heads.key + own + gate, h * heads.value * d
     c, rope, nope, v = p.kv_lora_rank, p.qk_rope_head_dim, p.qk_nope_head_dim, p.v_head_dim
     width = (c if p.mla_weights == "absorbed" else nope) + rope
-    down = d * (c + rope)
+    down = 0.0 if heads.shares else d * (c + rope)
+    down += gate
     query = d * p.q_lora_rank + p.q_lora_rank * h * width if p.q_lora_rank else d * h * width
     if p.mla_weights == "absorbed":
         return query + down, h * c * d
     return query + down + c * h * (nope + v), h * v * d
 
 
-def mixer_matrices(p: Point, mixer: str, *, indexer: bool) -> dict[str, float]:
+def mixer_matrices(p: Point, mixer: str, heads: Heads, *, indexer: bool) -> dict[str, float]:
     """Elements before and after what mixes the tokens of one layer."""
     if mixer == "none":
         return {}
     if mixer == "state":
         return {"projections": p.recurrent_params}
-    projections, output = attention_weights(p)
+    projections, output = attention_weights(p, heads)
     if indexer:
         rows = p.q_lora_rank or p.hidden_size
         projections += rows * p.index_n_heads * p.index_head_dim
@@ -186,14 +226,18 @@ def ffn_matrices(p: Point, ffn: str) -> dict[str, float]:
 def counted_matrices(p: Point) -> tuple[dict[str, float], dict[str, float]]:
     """Elements by operator over all layers, and what is counted beside them."""
     counts = dict.fromkeys(("projections", "output", "router", "ffn", "expert"), 0.0)
-    for mixer, ffn, indexer in zip(p.mixers(), p.ffns(), p.has_indexer(), strict=True):
-        matrices = mixer_matrices(p, mixer, indexer=indexer) | ffn_matrices(p, ffn)
+    for mixer, ffn, indexer, heads in zip(
+        p.mixers(), p.ffns(), p.has_indexer(), p.heads(), strict=True
+    ):
+        matrices = mixer_matrices(p, mixer, heads, indexer=indexer) | ffn_matrices(p, ffn)
         for name, elements in matrices.items():
             counts[name] += elements
     beside = {"norms": 0.0, "head": 0.0, "embedding": 0.0}
     if p.accounting == "full":
         beside["head"] = p.vocab_size * p.hidden_size
         beside["embedding"] = 0.0 if p.tied_embeddings else p.vocab_size * p.hidden_size
+        beside["embedding"] += p.extra_embedding_params
+        counts["ffn"] += p.extra_params
         beside["norms"] = p.hidden_size  # the final one
         own = {"state": p.recurrent_norm_params, "none": 0.0}
         for mixer, ffn in zip(p.mixers(), p.ffns(), strict=True):
@@ -226,12 +270,17 @@ def touched(p: Point) -> float:
     return p.num_experts * (1 - untouched)
 
 
-def kv_bytes_per_token(p: Point) -> float:
+def embedded_elements(p: Point) -> float:
+    """Elements that one token looks up; a mean layer has its share of those of further tables."""
+    share = p.num_layers if isinstance(p, MeanLayer) else 1.0
+    return p.hidden_size + p.extra_embedding_dim / share
+
+
+def kv_bytes_per_token(p: Point, heads: Heads) -> float:
     """Bytes of one token in one layer, all copies that the TP chips hold."""
     latent = p.kv_lora_rank + p.qk_rope_head_dim
-    elements = latent if p.is_mla else 2 * p.num_kv_heads * p.head_dim
-    heads = 1 if p.is_mla else p.num_kv_heads
-    copies = p.tp_size / min(p.tp_size, heads) if p.kv_sharding == "heads" else 1.0
+    elements = latent if p.is_mla else heads.cached * (heads.key + heads.value)
+    copies = p.tp_size / min(p.tp_size, heads.cached) if p.kv_sharding == "heads" else 1.0
     return elements * p.cached_bits / 8 * copies
 
 
@@ -260,17 +309,17 @@ def step_work(p: Point) -> dict[str, Work]:
     work["lm_head"].weights = beside["head"] * p.byte("head")
     work["lm_head"].multiply(2 * p.tokens * beside["head"], p.ratio_of("head"))
     if p.accounting == "full":
-        work["lm_head"].beside = p.tokens * p.hidden_size * p.byte("embedding")
+        work["lm_head"].beside = p.tokens * embedded_elements(p) * p.byte("embedding")
     work["experts"].weights = expert_bytes(p, counts["expert"]) * touched(p) / p.sharing
     routed = 2 * p.tokens * p.experts_per_token * counts["expert"]
     work["experts"].multiply(routed, p.ratio_of("expert"))
-    if p.is_mla:
-        pair = 2 * p.num_heads * (2 * p.kv_lora_rank + p.qk_rope_head_dim)
-    else:
-        pair = 4 * p.num_heads * p.head_dim
-    for mixer, indexer, (_, read, _, _) in zip(
-        p.mixers(), p.has_indexer(), p.layers(), strict=True
+    for mixer, indexer, (_, read, _, _), heads in zip(
+        p.mixers(), p.has_indexer(), p.layers(), p.heads(), strict=True
     ):
+        width = heads.key + heads.value
+        if p.is_mla:
+            width = 2 * p.kv_lora_rank + p.qk_rope_head_dim
+        pair = 2 * heads.queries * width
         if mixer == "state":
             work["state"].kv += 2 * p.batch_size * state_bytes(p)  # out of memory and back
         if indexer:
@@ -278,18 +327,27 @@ def step_work(p: Point) -> dict[str, Work]:
             work["indexer"].multiply(p.tokens * p.seq_len * products, p.ratio(p.index_bits, 8))
             work["indexer"].kv += p.batch_size * p.seq_len * index_bytes_per_token(p)
         work["attention"].multiply(p.tokens * read * pair, p.ratio(p.cached_bits, 8))
-        work["attention"].kv += p.batch_size * read * kv_bytes_per_token(p)
+        work["attention"].kv += p.batch_size * read * kv_bytes_per_token(p, heads)
     if p.vector_work == "on":
         add_vector_work(p, work)
     return work
 
 
+def head_vector_work(p: Point, heads: Heads) -> float:
+    """Rotations of queries and of keys that a layer has itself, and the gate of its output."""
+    rotated, value = (p.qk_rope_head_dim, p.v_head_dim) if p.is_mla else (heads.key, heads.value)
+    if p.is_mla and p.mla_weights == "absorbed":
+        value = p.kv_lora_rank
+    keys = 0 if heads.shares else p.num_kv_heads if p.is_mla else heads.cached
+    gate = 4 * p.attention_gate_dim + value if p.attention_gate_dim else 0.0
+    return 3 * (heads.queries + keys) * rotated + heads.queries * gate
+
+
 def add_vector_work(p: Point, work: dict[str, Work]) -> None:
     """Operations beside the tensor units, by the constants of ``jaxlimits.model.vector``."""
     d = p.hidden_size
-    rotated = p.qk_rope_head_dim if p.is_mla else p.head_dim
-    for mixer, indexer, (_, read, _, _) in zip(
-        p.mixers(), p.has_indexer(), p.layers(), strict=True
+    for mixer, indexer, (_, read, _, _), heads in zip(
+        p.mixers(), p.has_indexer(), p.layers(), p.heads(), strict=True
     ):
         if mixer == "none":
             continue
@@ -303,10 +361,8 @@ def add_vector_work(p: Point, work: dict[str, Work]) -> None:
             rotated_in_index = (p.index_n_heads + 1) * p.qk_rope_head_dim
             work["projections"].vector += p.tokens * (4 * p.index_head_dim + 3 * rotated_in_index)
             work["indexer"].vector += p.tokens * p.seq_len * (3 * p.index_n_heads + 1)
-        work["projections"].vector += p.tokens * (
-            4 * d + 3 * (p.num_heads + p.num_kv_heads) * rotated
-        )
-        work["attention"].vector += p.tokens * 5 * p.num_heads * read
+        work["projections"].vector += p.tokens * (4 * d + head_vector_work(p, heads))
+        work["attention"].vector += p.tokens * 5 * heads.queries * read
     gated = {2: 5, 3: 6}
     for ffn in p.ffns():
         if ffn == "none":
@@ -450,21 +506,21 @@ def sync_seconds(p: Point, *, payload: float = 1.0) -> float:
     reduced = all_reduce_seconds(p, p.collective_algorithm, whole)
     seconds = sum(hop_seconds(p, stage, whole) for stage in range(int(p.pp_size) - 1))
     routed = whole / p.hidden_size * p.expert_width * p.experts_per_token / p.tp_size
-    for mixer, ffn in zip(p.mixers(), p.ffns(), strict=True):
+    for mixer, ffn, heads in zip(p.mixers(), p.ffns(), p.heads(), strict=True):
         if ffn == "moe" and p.is_ep:
             seconds += 2 * all_to_all_seconds(p, routed)
         if p.tp_size > 1:
-            seconds += collectives_of(p, mixer, ffn) * reduced
+            seconds += collectives_of(p, mixer, ffn, heads) * reduced
     return seconds
 
 
-def collectives_of(p: Point, mixer: str, ffn: str) -> float:
+def collectives_of(p: Point, mixer: str, ffn: str, heads: Heads) -> float:
     """Tensor-parallel collectives of one layer."""
     each = p.collectives_per_layer
     if p.collectives == "derived":
-        heads = 1 if p.is_mla else p.num_kv_heads
         each = (mixer != "none") + (ffn != "none")
-        if mixer not in {"state", "none"} and p.kv_sharding == "split" and p.tp_size > heads:
+        split = p.kv_sharding == "split" and p.tp_size > heads.cached
+        if mixer not in {"state", "none"} and split:
             each += 1
     return max(each - 1, 0.0) if ffn == "moe" and p.is_ep else each
 
@@ -484,9 +540,9 @@ def pass_exchanged(p: Point, *, passes: float, tokens: float) -> dict[str, float
     a, found = tokens * p.hidden_size * p.activation_bits / 8, Counter()
     share = p.num_layers if isinstance(p, MeanLayer) else 1.0
     routed = a / p.hidden_size * p.expert_width
-    for mixer, ffn in zip(p.mixers(), p.ffns(), strict=True):
+    for mixer, ffn, heads in zip(p.mixers(), p.ffns(), p.heads(), strict=True):
         if p.tp_size > 1:
-            found["tp_collectives"] += collectives_of(p, mixer, ffn) / share
+            found["tp_collectives"] += collectives_of(p, mixer, ffn, heads) / share
         found["ep_collectives"] += (2 if ffn == "moe" and p.is_ep else 0) / share
     return {
         "tp_collectives": passes * found["tp_collectives"],
@@ -547,8 +603,9 @@ def stored_bytes(p: Point, *, tables: bool = True) -> tuple[float, float]:
     if tables:
         own += beside["head"] * p.byte("head") + beside["embedding"] * p.byte("embedding")
     weights = dense + experts + own
-    sequence = sum(kept for kept, _, _, _ in p.layers()) * kv_bytes_per_token(p)
-    sequence += sum(p.seq_len for own in p.has_indexer() if own) * index_bytes_per_token(p)
+    sequence = sum(p.seq_len for own in p.has_indexer() if own) * index_bytes_per_token(p)
+    for (kept, _, _, _), heads in zip(p.layers(), p.heads(), strict=True):
+        sequence += 0.0 if heads.shares else kept * kv_bytes_per_token(p, heads)
     return weights, sequence + p.mixers().count("state") * state_bytes(p)
 
 
@@ -761,18 +818,19 @@ def prefill_seconds(p: Point) -> float:
         one.kv = 0.0
         if name == "lm_head":
             one.slow, one.vector = one.slow / chunk, one.vector / chunk
-            rows = tokens * p.hidden_size if p.accounting == "full" else 0.0
+            rows = tokens * embedded_elements(p) if p.accounting == "full" else 0.0
             one.beside = rows * p.byte("embedding")
             continue
         for volume in ("weights", "beside", "slow", "vector"):
             setattr(one, volume, chunks * getattr(one, volume))
     for name in ("attention", "indexer", "state"):
         work[name].slow = work[name].vector = 0.0
-    for mixer, indexer in zip(q.mixers(), q.has_indexer(), strict=True):
+    layers = zip(q.mixers(), q.has_indexer(), q.heads(), strict=True)
+    for mixer, indexer, heads in layers:
         if mixer == "state":
             add_scan(q, work["state"])
         elif mixer != "none":
-            add_causal_attention(q, work["attention"], mixer)
+            add_causal_attention(q, work["attention"], mixer, heads)
         if indexer:
             add_index_scores(q, work["indexer"])
     bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
@@ -780,23 +838,23 @@ def prefill_seconds(p: Point) -> float:
     return overlap + chunks * sync_parts(q)[0]
 
 
-def add_causal_attention(q: Point, work: Work, kind: str) -> None:
+def add_causal_attention(q: Point, work: Work, kind: str, heads: Heads) -> None:
     """Scores and values of the prompts in one layer, each chunk's reads one by one."""
     prompts, chunk = q.batch_size, q.query_tokens
     pairs = prompts * causal_pairs(q, kind)
-    each = 4 * q.num_heads * q.head_dim
+    each = 2 * heads.queries * (heads.key + heads.value)
     if q.is_mla:
-        each = 2 * q.num_heads * (q.qk_nope_head_dim + q.qk_rope_head_dim + q.v_head_dim)
+        each = 2 * heads.queries * (q.qk_nope_head_dim + q.qk_rope_head_dim + q.v_head_dim)
         if q.mla_weights == "absorbed":
-            heads = q.num_heads * (q.qk_nope_head_dim + q.v_head_dim)
-            decompressed = prompts * q.input_len * 2 * q.kv_lora_rank * heads
+            width = heads.queries * (q.qk_nope_head_dim + q.v_head_dim)
+            decompressed = prompts * q.input_len * 2 * q.kv_lora_rank * width
             work.multiply(decompressed, q.ratio_of("attention"))
     work.multiply(pairs * each, q.ratio(q.cached_bits, 8))
     if q.vector_work == "on":
-        work.vector += pairs * 5 * q.num_heads
+        work.vector += pairs * 5 * heads.queries
     ends = range(1, round(q.input_len / chunk) + 1)
     cached = sum(chunk_span(q, kind, j * chunk) for j in ends)
-    work.kv += prompts * cached * kv_bytes_per_token(q)
+    work.kv += prompts * cached * kv_bytes_per_token(q, heads)
 
 
 def add_index_scores(q: Point, work: Work) -> None:

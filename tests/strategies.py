@@ -36,8 +36,10 @@ def powers_of_two(highest: int) -> st.SearchStrategy[float]:
 @st.composite
 def attention_numbers(draw, *, mla: bool) -> dict[str, float]:
     """Fields of one kind of attention."""
+    gate = draw(st.sampled_from([0.0, 0.0, 1.0, 128.0]))
     if mla:
         return {
+            "attention_gate_dim": gate,
             "num_heads": draw(counts(1, 128)),
             "num_kv_heads": 1.0,
             "q_lora_rank": draw(st.one_of(st.just(0.0), counts(64, 2048))),
@@ -48,9 +50,55 @@ def attention_numbers(draw, *, mla: bool) -> dict[str, float]:
         }
     kv_heads = draw(powers_of_two(4))
     return {
+        "attention_gate_dim": gate,
         "num_heads": kv_heads * draw(counts(1, 16)),
         "num_kv_heads": kv_heads,
         "head_dim": draw(counts(16, 256)),
+        "value_head_dim": draw(st.one_of(st.just(0.0), counts(16, 256))),
+    }
+
+
+@st.composite
+def windowed_numbers(draw, layers: float) -> dict[str, float]:
+    """Fields of windowed layers, with heads of their own or those of the others."""
+    numbers = {
+        "num_windowed_layers": draw(counts(1, int(layers))),
+        "sliding_window": draw(counts(1, 8192)),
+    }
+    if draw(st.booleans()):
+        kv_heads = draw(powers_of_two(4))
+        numbers |= {
+            "windowed_num_heads": draw(st.sampled_from([0.0, kv_heads * draw(counts(1, 16))])),
+            "windowed_num_kv_heads": draw(st.sampled_from([0.0, kv_heads])),
+            "windowed_head_dim": draw(st.one_of(st.just(0.0), counts(16, 256))),
+            "windowed_value_head_dim": draw(st.one_of(st.just(0.0), counts(16, 256))),
+        }
+    shared = draw(counts(0, int(numbers["num_windowed_layers"])))
+    return numbers | {"num_shared_kv_windowed_layers": draw(st.sampled_from([0.0, shared]))}
+
+
+@st.composite
+def shared_numbers(draw, numbers: dict[str, float]) -> dict[str, float]:
+    """Full layers that do not project all that they attend to."""
+    others = ("num_windowed_layers", "num_chunked_layers", "num_sparse_layers")
+    others += ("num_recurrent_layers", "num_ffn_only_layers")
+    full = numbers["num_layers"] - sum(numbers.get(name, 0.0) for name in others)
+    shared = draw(st.one_of(st.just(0.0), counts(0, int(full))))
+    keyed = draw(st.one_of(st.just(0.0), counts(0, int(full - shared))))
+    if numbers.get("kv_lora_rank"):
+        keyed = 0.0  # one latent is the source of keys and values
+    return {"num_shared_kv_layers": shared, "num_k_eq_v_layers": keyed}
+
+
+@st.composite
+def extra_numbers(draw) -> dict[str, float]:
+    """Weights in none of the usual parts."""
+    if not draw(st.booleans()):
+        return {}
+    return {
+        "extra_params": draw(counts(0, 10**9)),
+        "extra_embedding_params": draw(counts(0, 10**9)),
+        "extra_embedding_dim": draw(counts(0, 10_000)),
     }
 
 
@@ -118,8 +166,7 @@ def llm_numbers(draw, architectures=ARCHITECTURES) -> dict[str, float]:
         "operand_bits": draw(st.sampled_from([4.0, 8.0, 16.0])),
     }
     if kind == "windowed":
-        numbers["num_windowed_layers"] = draw(counts(1, int(layers)))
-        numbers["sliding_window"] = draw(counts(1, 8192))
+        numbers |= draw(windowed_numbers(layers))
     if kind.startswith("chunked"):
         numbers["num_chunked_layers"] = draw(counts(1, int(layers)))
         numbers["attention_chunk_size"] = draw(counts(1, 16384))
@@ -131,6 +178,7 @@ def llm_numbers(draw, architectures=ARCHITECTURES) -> dict[str, float]:
         numbers["index_topk"] = draw(st.one_of(counts(1, 4096), counts(1, 1_000_000)))
     if kind.startswith("recurrent"):
         numbers |= draw(recurrent_numbers(layers))
+    numbers |= draw(shared_numbers(numbers)) | draw(extra_numbers())
     if kind.endswith("moe"):
         return numbers | draw(expert_numbers(layers - numbers.get("num_mixer_only_layers", 0.0)))
     total = draw(counts(10**8, 10**12))

@@ -137,19 +137,18 @@ def _cache(llm: "LLM") -> dict[str, float]:
     from jaxlimits.model.attention.recurrent import state_bytes
     from jaxlimits.model.attention.sparse import index_bytes
     from jaxlimits.model.deployment import Deployment
-    from jaxlimits.model.kv_cache import kv_bytes_per_span, stored_span
+    from jaxlimits.model.kv_cache import cache_bytes
 
-    each = float(kv_bytes_per_span(llm, Deployment()))
     full = max(float(llm.sliding_window), float(llm.attention_chunk_size), 1.0)
     first, at, beyond = (
-        float(stored_span(llm, Deployment(seq_len=tokens))) for tokens in (1.0, full, 2.0 * full)
+        float(cache_bytes(llm, Deployment(seq_len=tokens))) for tokens in (1.0, full, 2.0 * full)
     )
     slope = (beyond - at) / full
     return {
         "cache_bits": float(llm.cache_bits),
-        "kv_bytes": first * each,
-        "kv_bytes_beyond": slope * each,
-        "window_bytes": (at - slope * full) * each,
+        "kv_bytes": first,
+        "kv_bytes_beyond": slope,
+        "window_bytes": at - slope * full,
         "index_bytes": float(index_bytes(llm, Deployment(seq_len=1.0))),
         "state_bytes": float(state_bytes(llm, Deployment())),
     }

@@ -65,6 +65,28 @@ def _no_more_than_all(kinds: Sequence[Kind]) -> Constraint:
     )
 
 
+def _no_more_shared_than_all(kind: Kind, others: Sequence[Kind]) -> Constraint:
+    """Layers without keys or values of their own are layers of their kind.
+
+    Parameters
+    ----------
+    others
+        Kinds that leave the layers of this one, where it is that of all that is left.
+    """
+    without = [field for field in (kind.shared, kind.keyed) if field is not None]
+    others_counts = [other.layers for other in others]
+    names = " and ".join(without)
+    return Constraint(
+        fields=(*without, kind.layers, *others_counts),
+        holds=lambda f: (
+            sum(f[field] for field in without)
+            <= f[kind.layers] - sum(f[count] for count in others_counts)
+        ),
+        says=f"{names} cannot exceed the number of {kind.name} layers",
+        remedy="lower them, or link the axes",
+    )
+
+
 def _at_least_one(kind: Kind, field: str) -> Constraint:
     """A field without which layers of a kind mean nothing."""
     return Constraint(
@@ -144,6 +166,20 @@ CONSTRAINTS = (
         remedy="lower num_indexer_layers, 0 for one in each sparse layer, or link the axes",
     ),
     _no_more_than_all(KINDS[1:]),
+    *(
+        _no_more_shared_than_all(kind, KINDS[1:] if kind is KINDS[0] else ())
+        for kind in KINDS
+        if kind.shared is not None
+    ),
+    Constraint(
+        fields=("value_head_dim", "windowed_head_dim", "windowed_value_head_dim", "head_dim"),
+        holds=lambda f: (
+            (f["head_dim"] > 0.0)
+            | (f["value_head_dim"] + f["windowed_head_dim"] + f["windowed_value_head_dim"] == 0.0)
+        ),
+        says="heads of MLA have their widths in qk_nope_head_dim, qk_rope_head_dim and v_head_dim",
+        remedy="state these, or head_dim",
+    ),
     *(_at_least_one(kind, field) for kind in KINDS for field in kind.at_least_one),
     Constraint(
         fields=("nominal_active_params", "nominal_params"),

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON
-from jaxlimits.model.attention import layers_with_heads
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel
 from jaxlimits.model.ffn import expert_width
+from jaxlimits.model.head_groups import Group, over_groups
 from jaxlimits.model.layers import ffn_layers, mixing_layers
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.topology import (
@@ -41,8 +41,11 @@ def layer_collectives(llm: LLM, deployment: Deployment) -> Scalar:
     usual = mixing_layers(llm, deployment) + ffn_layers(llm, deployment)
     if deployment.kv_sharding == "heads":
         return usual
-    combined = jnp.where(deployment.tp_size > llm.num_kv_heads, 1.0, 0.0)
-    return usual + layers_with_heads(llm, deployment) * combined
+
+    def combined(group: Group) -> Scalar:
+        return group.count * jnp.where(deployment.tp_size > group.llm.num_kv_heads, 1.0, 0.0)
+
+    return usual + over_groups(llm, deployment, combined)
 
 
 def replaced_collectives(deployment: Deployment) -> Scalar:

@@ -13,6 +13,10 @@ def _size(meaning: str, *, upper: float = 65536.0) -> Any:
     return quantity("1", meaning, default=1.0, positive=True, whole=True, upper=upper)
 
 
+def _part_of_models(meaning: str, *fields: str) -> Any:
+    return optional_part(meaning, llm=fields, draft=fields)
+
+
 @documented
 class Deployment(eqx.Module):
     """One way to run a model on a number of chips, at one batch and one context.
@@ -148,6 +152,23 @@ class Deployment(eqx.Module):
         "routed experts on a latent of another width",
         llm=("expert_hidden_size",),
         draft=("expert_hidden_size",),
+    )
+    value_heads: bool = _part_of_models(
+        "value heads of another width than key heads", "value_head_dim", "windowed_value_head_dim"
+    )
+    attention_gates: bool = _part_of_models("gates of attention's output", "attention_gate_dim")
+    windowed_heads: bool = _part_of_models(
+        "heads of their own in windowed layers",
+        *("windowed_num_heads", "windowed_num_kv_heads"),
+        *("windowed_head_dim", "windowed_value_head_dim"),
+    )
+    shared_kv: bool = _part_of_models(
+        "keys or values that a layer does not project itself",
+        *("num_shared_kv_layers", "num_shared_kv_windowed_layers", "num_k_eq_v_layers"),
+    )
+    extra_weights: bool = _part_of_models(
+        "weights beside those of the usual parts",
+        *("extra_params", "extra_embedding_params", "extra_embedding_dim"),
     )
     sram_tier: bool = optional_part("a tier of SRAM beside the memory", chip=("sram_capacity",))
     lpddr_tier: bool = optional_part("a tier of LPDDR beside the memory", chip=("lpddr_capacity",))

@@ -1,32 +1,62 @@
 """Heads: what those of one layer hold, cache and compute, summed over all forms.
 
-A model has one form of heads; the fields of the others, and so their terms, are zero.
+A model has one form of heads; the fields of the others, and so their terms, are zero. Where layers
+of a kind have heads of their own, the record is theirs: see :mod:`jaxlimits.model.head_groups`.
 """
 
 import jax.numpy as jnp
 
-from jaxlimits._types import Scalar
+from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.attention import FORMS
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.head_groups import Group
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.vector import RMS_NORM, ROTARY, SOFTMAX
+from jaxlimits.model.vector import PRODUCT, RMS_NORM, ROTARY, SIGMOID, SOFTMAX
 from jaxlimits.model.volumes import added
 
 
 def projections(llm: LLM, deployment: Deployment) -> Scalar:
-    """Weights of one layer before its scores [1]."""
-    return added(form.projections(llm, deployment) for form in FORMS)
+    r"""Weights of one layer before its scores, and of the gate after them [1].
+
+    The gate of :math:`g` elements a query head holds :math:`d\,h\,g`: one for each element of the
+    head's output (Qwen3-Next) or one for the head (Step-3.5). Published, in their inference code.
+    """
+    own = added(form.projections(llm, deployment) for form in FORMS)
+    if not deployment.attention_gates:
+        return own
+    return own + llm.hidden_size * llm.num_heads * llm.attention_gate_dim
+
+
+def all_projections(group: Group, deployment: Deployment) -> Scalar:
+    r"""Weights of a group's layers before their scores, over all of them [1].
+
+    A layer that reads another layer's cache projects neither keys nor values; one whose values are
+    its projected keys has no projection of values. Published: transformers' classes of Gemma 3n and
+    Gemma 4.
+    """
+    weights = group.count * projections(group.llm, deployment)
+    if group.shared is not None:
+        each = added(form.cached_projections(group.llm, deployment) for form in FORMS)
+        weights = weights - group.shared * each
+    if group.keyed is not None:
+        forms = (form.value_projections for form in FORMS if form.value_projections is not None)
+        weights = weights - group.keyed * added(each(group.llm, deployment) for each in forms)
+    return weights
+
+
+def value_dim(llm: LLM, deployment: Deployment) -> Scalar:
+    """Width that the output projection takes from each query head [1]."""
+    return added(form.value_dim(llm, deployment) for form in FORMS)
 
 
 def output_projection(llm: LLM, deployment: Deployment) -> Scalar:
     r"""Output-projection weights of one layer: :math:`h\,v\,d`, value heads :math:`v` wide [1]."""
-    width = added(form.value_dim(llm, deployment) for form in FORMS)
-    return llm.num_heads * width * llm.hidden_size
+    return llm.num_heads * value_dim(llm, deployment) * llm.hidden_size
 
 
-def kv_elements(llm: LLM) -> Scalar:
+def kv_elements(llm: LLM, deployment: Deployment) -> Scalar:
     """Cached elements of one token in one layer [1]."""
-    return added(form.kv_elements(llm) for form in FORMS)
+    return added(form.kv_elements(llm, deployment) for form in FORMS)
 
 
 def kv_copies(llm: LLM, deployment: Deployment) -> Scalar:
@@ -41,14 +71,14 @@ def kv_copies(llm: LLM, deployment: Deployment) -> Scalar:
     return deployment.tp_size / jnp.minimum(deployment.tp_size, llm.num_kv_heads)
 
 
-def pair_flops(llm: LLM) -> Scalar:
+def pair_flops(llm: LLM, deployment: Deployment) -> Scalar:
     """Tensor work of one query token on one cached token in one layer, in decode [FLOP]."""
-    return llm.num_heads * added(form.pair_flops(llm) for form in FORMS)
+    return llm.num_heads * added(form.pair_flops(llm, deployment) for form in FORMS)
 
 
-def prefill_pair_flops(llm: LLM) -> Scalar:
+def prefill_pair_flops(llm: LLM, deployment: Deployment) -> Scalar:
     """Tensor work of one token on one that it attends to in one layer, in prefill [FLOP]."""
-    return llm.num_heads * added(form.prefill_pair_flops(llm) for form in FORMS)
+    return llm.num_heads * added(form.prefill_pair_flops(llm, deployment) for form in FORMS)
 
 
 def decompression_flops(llm: LLM, deployment: Deployment) -> Scalar:
@@ -57,10 +87,37 @@ def decompression_flops(llm: LLM, deployment: Deployment) -> Scalar:
     return added(flops(llm, deployment) for flops in forms)
 
 
-def projection_vector_flops(llm: LLM) -> Scalar:
-    """Vector work of norm and rotary embedding, a token and layer [FLOP]. Ours."""
-    rotated = (llm.num_heads + llm.num_kv_heads) * added(form.rotated_dim(llm) for form in FORMS)
-    return RMS_NORM * llm.hidden_size + ROTARY * rotated
+def rotated_dim(llm: LLM) -> Scalar:
+    """Elements with rotary embedding in each head [1]."""
+    return added(form.rotated_dim(llm) for form in FORMS)
+
+
+def projection_vector_flops(llm: LLM, deployment: Deployment) -> Scalar:
+    """Vector work of norm, rotary embedding and gate, a token and layer [FLOP]. Ours."""
+    rotated = (llm.num_heads + llm.num_kv_heads) * rotated_dim(llm)
+    own = RMS_NORM * llm.hidden_size + ROTARY * rotated
+    return own + gate_vector_flops(llm, deployment) if deployment.attention_gates else own
+
+
+def gate_vector_flops(llm: LLM, deployment: Deployment) -> Scalar:
+    r"""Vector work of a gate, a token and layer: :math:`h\,(4 g + v)` [FLOP].
+
+    A sigmoid for each of its elements, a product for each element of the output. Ours.
+    """
+    gates, gated = llm.attention_gate_dim, value_dim(llm, deployment)
+    each = SIGMOID * gates + PRODUCT * chosen(gates > 0.0, gated, 0.0)
+    return llm.num_heads * each
+
+
+def all_projection_vector_flops(group: Group, deployment: Deployment) -> Scalar:
+    """Vector work beside the projections of a group's layers, a token [FLOP]. Ours.
+
+    A layer that reads another layer's cache rotates no keys.
+    """
+    work = group.count * projection_vector_flops(group.llm, deployment)
+    if group.shared is None:
+        return work
+    return work - group.shared * ROTARY * group.llm.num_kv_heads * rotated_dim(group.llm)
 
 
 def score_vector_flops(llm: LLM) -> Scalar:

@@ -27,6 +27,10 @@ def _total(meaning: str, *, default: float | None = 0.0, **bounds: Any) -> Any:
     return _count(meaning, default=default, of_all_layers=True, **bounds)
 
 
+def _windowed(meaning: str) -> Any:
+    return _count(f"{meaning} of a sliding-window layer; 0 as in the other layers")
+
+
 @documented
 class LLM(eqx.Module):
     """One model, whatever its architecture.
@@ -37,6 +41,7 @@ class LLM(eqx.Module):
     ``qk_*`` and ``v_head_dim`` fields, and ``num_kv_heads`` 1, because every head reads one latent.
     A layer is a mixer (attention, or a recurrent state) and a feed-forward part, unless it is
     counted among those that have one of the two alone.
+    Windowed layers may have heads of their own, in the ``windowed_*`` fields.
 
     Examples
     --------
@@ -52,13 +57,19 @@ class LLM(eqx.Module):
     num_heads: Scalar = _count("query heads", default=None, positive=True)
     num_kv_heads: Scalar = _count("key-value heads", default=None, positive=True)
     head_dim: Scalar = _count("width of one head; 0 under MLA")
+    value_head_dim: Scalar = _count("width of a value head beside head_dim; 0 where it is the same")
     q_lora_rank: Scalar = _count("MLA: rank of the query projection; 0 where it is full")
     kv_lora_rank: Scalar = _count("MLA: rank of the cached latent; 0 without MLA")
     qk_nope_head_dim: Scalar = _count("MLA: width of a query head without rotary embedding")
     qk_rope_head_dim: Scalar = _count("MLA: width of a query head with rotary embedding")
     v_head_dim: Scalar = _count("MLA: width of a value head")
+    attention_gate_dim: Scalar = _count("elements that gate the output of one query head; 0 none")
     num_windowed_layers: Scalar = _total("layers with sliding-window attention")
     sliding_window: Scalar = _count("tokens a sliding-window layer attends to")
+    windowed_num_heads: Scalar = _windowed("query heads")
+    windowed_num_kv_heads: Scalar = _windowed("key-value heads")
+    windowed_head_dim: Scalar = _windowed("width of one head")
+    windowed_value_head_dim: Scalar = _windowed("width of a value head")
     num_chunked_layers: Scalar = _total("layers with chunked attention")
     attention_chunk_size: Scalar = _count("tokens in one attention chunk")
     num_sparse_layers: Scalar = _total("layers that attend to the tokens an indexer selects")
@@ -68,6 +79,11 @@ class LLM(eqx.Module):
     num_indexer_layers: Scalar = _total(
         "sparse layers with an indexer of their own, whose selection the others use; 0 for all"
     )
+    num_shared_kv_layers: Scalar = _total("full layers that read another layer's KV cache")
+    num_shared_kv_windowed_layers: Scalar = _total(
+        "sliding-window layers that read another layer's KV cache"
+    )
+    num_k_eq_v_layers: Scalar = _total("full layers whose values are their projected keys")
     num_recurrent_layers: Scalar = _total("layers with a recurrent state in place of heads")
     recurrent_params: Scalar = _count("weights of one such layer's mixer, those of norms apart")
     recurrent_norm_params: Scalar = _count("norms and gate biases of one such layer's mixer")
@@ -105,6 +121,9 @@ class LLM(eqx.Module):
     qk_norm_params: Scalar = _count("query and key norm weights in one layer that has heads")
     bias_params: Scalar = _count("biases in one layer, those of experts apart")
     expert_bias_params: Scalar = _count("biases of one routed expert")
+    extra_params: Scalar = _total("further weights that every token is multiplied by")
+    extra_embedding_params: Scalar = _total("weights of further tables that tokens look up")
+    extra_embedding_dim: Scalar = _total("elements that one token looks up in further tables")
     nominal_params: Scalar = _total("parameters by the model's name; 0 where it states none")
     nominal_active_params: Scalar = _total("parameters active per token by the model's name")
     attention_bits: Scalar = _bits("the projections of attention")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model import heads, vector
-from jaxlimits.model.attention import layers_with_heads, parts
+from jaxlimits.model.attention import parts
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import (
     expert_replicas,
@@ -17,6 +17,7 @@ from jaxlimits.model.experts import (
     routed_tokens,
     touched_experts,
 )
+from jaxlimits.model.head_groups import head_groups, over_groups
 from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 from jaxlimits.model.kv_cache import kv_bytes_per_span, read_span
 from jaxlimits.model.layers import mixing_layers
@@ -109,9 +110,10 @@ def weight_operators(llm: LLM, deployment: Deployment, weights: Weights) -> dict
         )
 
     own = (part.vector_flops(llm) for part in parts(deployment))
-    projecting = added(
-        [layers_with_heads(llm, deployment) * heads.projection_vector_flops(llm), *own]
+    projecting = over_groups(
+        llm, deployment, lambda g: heads.all_projection_vector_flops(g, deployment)
     )
+    projecting = added([projecting, *own])
     beside = (weights.extras, bits.head)
     summed = mixing_layers(llm, deployment) * vector.output_vector_flops(llm)
     routing = llm.num_moe_layers * vector.router_vector_flops(llm)
@@ -129,14 +131,18 @@ def _attention(llm: LLM, deployment: Deployment) -> Operator:
 
     Published: two FLOP a multiply-add.
     """
-    span = read_span(llm, deployment)
-    pairs = deployment.batch_size * deployment.query_tokens * span
-    product = (pairs * heads.pair_flops(llm), cache_width(cache_bits(llm, deployment)))
+    sequences, queries = deployment.batch_size, deployment.batch_size * deployment.query_tokens
+    read = [(g.llm, read_span(g, deployment)) for g in head_groups(llm, deployment)]
+    pairs = [(own, queries * span) for own, span in read]
+    flops = added(number * heads.pair_flops(own, deployment) for own, number in pairs)
+    scores = added(number * heads.score_vector_flops(own) for own, number in pairs)
     return Operator(
-        **tensor_work(deployment, product),
-        vector_flops=counted_vector_flops(deployment, pairs * heads.score_vector_flops(llm)),
+        **tensor_work(deployment, (flops, cache_width(cache_bits(llm, deployment)))),
+        vector_flops=counted_vector_flops(deployment, scores),
         weight_traffic=0.0,
-        kv_traffic=deployment.batch_size * span * kv_bytes_per_span(llm, deployment),
+        kv_traffic=added(
+            sequences * span * kv_bytes_per_span(own, deployment) for own, span in read
+        ),
     )
 
 
@@ -174,7 +180,7 @@ def _pace(imbalance, llm: LLM, deployment: Deployment, tokens: Scalar) -> Scalar
 def head_operator(
     llm: LLM, deployment: Deployment, weights: Weights, *, scored: Scalar, embedded: Scalar
 ) -> Operator:
-    """LM head, read whole, and the rows of the embedding that are looked up.
+    """LM head, read whole, and the rows of the embedding and further tables that are looked up.
 
     Absent in ``layers`` and ``nominal`` accounting, where its weights are zero.
 
@@ -185,7 +191,10 @@ def head_operator(
     """
     counted = deployment.accounting == "full"
     bits = part_bits(llm, deployment)
-    rows = embedded * llm.hidden_size if counted else 0.0
+    width = llm.hidden_size
+    if deployment.extra_weights:
+        width = width + llm.extra_embedding_dim
+    rows = embedded * width if counted else 0.0
     vector_flops = scored * vector.head_vector_flops(llm)
     product = (2.0 * scored * weights.lm_head, product_width(bits.head, llm))
     return Operator(

@@ -11,14 +11,15 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model import heads
-from jaxlimits.model.attention import layers_with_heads, parts
+from jaxlimits.model.attention import parts
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.head_groups import Group, head_groups, over_groups
 from jaxlimits.model.kv_cache import kv_bytes_per_span, over_layers
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operators, head_operator, weight_operators
 from jaxlimits.model.precision import cache_bits, cache_width, part_bits, product_width, tensor_work
 from jaxlimits.model.request import Request
-from jaxlimits.model.volumes import Operator, counted_vector_flops, repeated
+from jaxlimits.model.volumes import Operator, added, counted_vector_flops, repeated
 from jaxlimits.model.weights import count_weights
 
 
@@ -42,14 +43,14 @@ def chunk_deployment(deployment: Deployment, request: Request) -> Deployment:
     )
 
 
-def causal_pairs(llm: LLM, deployment: Deployment) -> Scalar:
+def causal_pairs(group: Group, deployment: Deployment) -> Scalar:
     """Pairs of a token and one that it attends to, in one prompt, over all layers [token^2]."""
-    return over_layers(llm, deployment, lambda span: span.causal_pairs)
+    return over_layers(group, deployment, lambda span: span.causal_pairs)
 
 
-def cached_span(llm: LLM, deployment: Deployment) -> Scalar:
+def cached_span(group: Group, deployment: Deployment) -> Scalar:
     """Cached tokens that all chunks of one prompt read together, over all layers [token]."""
-    return over_layers(llm, deployment, lambda span: span.prefill_read)
+    return over_layers(group, deployment, lambda span: span.prefill_read)
 
 
 def prefill_operators(llm: LLM, deployment: Deployment) -> Operators:
@@ -79,15 +80,21 @@ def prefill_operators(llm: LLM, deployment: Deployment) -> Operators:
 
 def _causal_attention(llm: LLM, deployment: Deployment) -> Operator:
     prompts, tokens = deployment.batch_size, deployment.batch_size * deployment.seq_len
-    pairs = prompts * causal_pairs(llm, deployment)
-    scores = pairs * heads.prefill_pair_flops(llm)
-    attending = layers_with_heads(llm, deployment)
-    decompression = attending * heads.decompression_flops(llm, deployment)
+    groups = head_groups(llm, deployment)
+    pairs = [(g.llm, prompts * causal_pairs(g, deployment)) for g in groups]
+    flops = added(number * heads.prefill_pair_flops(own, deployment) for own, number in pairs)
+    scores = added(number * heads.score_vector_flops(own) for own, number in pairs)
+    decompression = over_groups(
+        llm, deployment, lambda g: g.count * heads.decompression_flops(g.llm, deployment)
+    )
     width = product_width(part_bits(llm, deployment).attention, llm)
-    products = (scores, cache_width(cache_bits(llm, deployment))), (tokens * decompression, width)
+    products = (flops, cache_width(cache_bits(llm, deployment))), (tokens * decompression, width)
     return Operator(
         **tensor_work(deployment, *products),
-        vector_flops=counted_vector_flops(deployment, pairs * heads.score_vector_flops(llm)),
+        vector_flops=counted_vector_flops(deployment, scores),
         weight_traffic=0.0,
-        kv_traffic=prompts * cached_span(llm, deployment) * kv_bytes_per_span(llm, deployment),
+        kv_traffic=added(
+            prompts * cached_span(g, deployment) * kv_bytes_per_span(g.llm, deployment)
+            for g in groups
+        ),
     )

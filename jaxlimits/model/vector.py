@@ -22,6 +22,12 @@ SOFTMAX = 5.0
 ACTIVATION = 5.0
 """Sigmoid (4), product with its argument — for each activated element."""
 
+SIGMOID = 4.0
+"""Sign, exponential, sum, quotient — for each element."""
+
+PRODUCT = 1.0
+"""Product with a gate, for each gated element."""
+
 RESIDUAL = 1.0
 """One sum for each element of the residual stream."""
 

@@ -11,6 +11,7 @@ from jaxlimits._types import Scalar
 from jaxlimits.model import ffn, heads
 from jaxlimits.model.attention import layers_with_heads, parts
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.head_groups import over_groups
 from jaxlimits.model.layers import dense_layers
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.precision import PartBits
@@ -28,13 +29,13 @@ class Weights(eqx.Module):
     output
         Attention's output projection.
     router, ffn
-        Routers; dense feed-forward layers, shared experts, and the projections to a latent of
-        routed ones.
+        Routers; dense feed-forward layers, shared experts, the projections to a latent of routed
+        ones, and what is in none of the parts.
     expert, expert_biases
         *One* routed expert in each MoE layer, summed over the MoE layers, its biases included; of
         that the biases alone.
     lm_head, embedding
-        The LM head as read, and the embedding table beside it as stored.
+        The LM head as read, and the embedding table and further ones beside it as stored.
     extras
         Norms, QK norms and biases.
     """
@@ -58,8 +59,7 @@ class Weights(eqx.Module):
 
 def layer_weights(llm: LLM, deployment: Deployment) -> Weights:
     """Weights inside the layers: no embedding, LM head, norms or biases (published, v2)."""
-    attending = layers_with_heads(llm, deployment)
-    projections = attending * heads.projections(llm, deployment)
+    projections = over_groups(llm, deployment, lambda g: heads.all_projections(g, deployment))
     dense = ffn.dense_weights(llm) * dense_layers(llm, deployment)
     shared = ffn.shared_weights(llm, deployment) * llm.num_moe_layers * llm.num_shared_experts
     every_token = [dense + shared]
@@ -67,7 +67,9 @@ def layer_weights(llm: LLM, deployment: Deployment) -> Weights:
         every_token.append(ffn.latent_weights(llm) * llm.num_moe_layers)
     return Weights(
         projections=added([projections, *(part.weights(llm) for part in parts(deployment))]),
-        output=attending * heads.output_projection(llm, deployment),
+        output=over_groups(
+            llm, deployment, lambda g: g.count * heads.output_projection(g.llm, deployment)
+        ),
         router=llm.num_moe_layers * llm.hidden_size * llm.num_experts,
         ffn=added(every_token),
         expert=ffn.expert_weights(llm, deployment) * llm.num_moe_layers,
@@ -80,18 +82,22 @@ def layer_weights(llm: LLM, deployment: Deployment) -> Weights:
 def full_weights(llm: LLM, deployment: Deployment) -> Weights:
     """Everything that is stored: layers, embedding, LM head, norms and biases.
 
-    A tied embedding is stored once and counts as the LM head. The final norm is included.
+    A tied embedding is stored once and counts as the LM head. The final norm is included. Further
+    weights count with the dense feed-forward layers, further tables with the embedding (ours).
     """
     table = llm.vocab_size * llm.hidden_size
+    embedding = table * (1.0 - llm.tied_embeddings)
     expert_biases = llm.expert_bias_params * llm.num_moe_layers
     layers = layer_weights(llm, deployment)
+    more = deployment.extra_weights
     return eqx.tree_at(
-        lambda w: (w.expert, w.lm_head, w.embedding, w.extras, w.expert_biases),
+        lambda w: (w.ffn, w.expert, w.lm_head, w.embedding, w.extras, w.expert_biases),
         layers,
         (
+            layers.ffn + llm.extra_params if more else layers.ffn,
             layers.expert + expert_biases,
             table,
-            table * (1.0 - llm.tied_embeddings),
+            embedding + llm.extra_embedding_params if more else embedding,
             _extras(llm, deployment),
             expert_biases,
         ),

@@ -31,6 +31,17 @@ def check(spec: GridSpec) -> None:
             ["num_windowed_layers = 20", "num_chunked_layers = 20", "num_layers = 32"],
         ),
         ("num_sparse_layers = [33]", {"index_topk": "8"}, ["num_sparse_layers = 33"]),
+        (
+            "num_shared_kv_layers = [0, 20]",
+            {"num_windowed_layers": "13"},
+            ["num_shared_kv_layers = 20", "num_windowed_layers = 13", "number of full layers"],
+        ),
+        (
+            "num_shared_kv_windowed_layers = [5]",
+            {"num_windowed_layers": "4"},
+            ["num_shared_kv_windowed_layers = 5", "number of windowed layers"],
+        ),
+        ("value_head_dim = [64]", {"llm": "deepseek-v3"}, ["heads of MLA", "value_head_dim = 64"]),
         ("num_sparse_layers = [1]", {}, ["index_topk = 0", "at least one"]),
         ("num_indexer_layers = [62]", {"llm": "deepseek-v3.2"}, ["num_indexer_layers = 62"]),
         (
@@ -132,6 +143,13 @@ EDGES = {
         [(1, 2, 3, 4, 5, 15), (0, 0, 0, 0, 0, 6)],
         [(1, 2, 3, 4, 6, 15), (0, 0, 0, 0, 7, 6)],
     ),
+    # Of 9 or 8 layers 6 are of other kinds.
+    "num_shared_kv_layers and": (
+        [(1, 2, 9, 1, 2, 3, 0, 0), (1, 2, 9, 0, 0, 1, 2, 3), (0, 0, 0, 0, 0, 0, 0, 0)],
+        [(2, 2, 9, 1, 2, 3, 0, 0), (1, 3, 9, 1, 2, 0, 1, 2), (1, 2, 8, 1, 2, 3, 0, 0)],
+    ),
+    "num_shared_kv_windowed_layers": ([(2, 2), (0, 0)], [(3, 2)]),
+    "heads of MLA": ([(0, 0, 0, 0), (1, 1, 1, 1)], [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)]),
     "a sparse layer": ([(1, 5), (0, 0)], [(0.5, 5), (0, 1)]),
     "nominal accounting": ([(1, 1), (1, 2)], [(0, 1), (2, 1), (-1, 1)]),
     # With 2 of 10 experts in use, of A active and P parameters: 8 A >= 2 (P - A).

@@ -7,10 +7,11 @@ import jax
 import pytest
 
 from jaxlimits.model import attention, heads, kv_cache, weights
-from jaxlimits.model.attention import FORMS, KINDS, layers_with_heads, parts, spans
+from jaxlimits.model.attention import FORMS, KINDS, parts
 from jaxlimits.model.attention.kind import Kind, Part
 from jaxlimits.model.deployment import Deployment
-from jaxlimits.model.fields import quantities
+from jaxlimits.model.fields import optional_parts, quantities
+from jaxlimits.model.head_groups import head_groups
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import step_operators
 from jaxlimits.model.prefill import prefill_operators
@@ -59,6 +60,8 @@ def test_what_a_kind_names_is_there():
         assert quantities(LLM)[kind.layers].of_all_layers
         assert set(kind.cache_formats) <= quantities(Deployment).keys()
         assert kind.flag is None or isinstance(getattr(DEPLOYMENT, kind.flag), bool)
+        assert {kind.shared, kind.keyed} - {None} <= quantities(LLM).keys()
+        assert kind.heads is None or kind.heads.flag in optional_parts(Deployment)
     for form in FORMS:
         assert form.field in quantities(LLM)
 
@@ -67,8 +70,10 @@ def test_what_a_kind_names_is_there():
 @pytest.mark.parametrize("deployment", [DEPLOYMENT, FULL], ids=["own spans", "full"])
 def test_every_layer_is_of_one_kind(name, deployment):
     model = llm(name)
-    assert sum(count for count, _ in spans(model, deployment)) == model.num_layers
-    assert layers_with_heads(model, deployment) == model.num_layers
+    groups = head_groups(model, deployment)
+    assert sum(group.count for group in groups) == model.num_layers
+    for group in groups:
+        assert sum(layers.count for layers in group.layers) == group.count
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -76,21 +81,24 @@ def test_a_model_has_one_form_of_heads_and_the_others_hold_nothing(name):
     model = llm(name)
     (own,) = (form for form in FORMS if getattr(model, form.field) > 0.0)
     assert heads.projections(model, DEPLOYMENT) == own.projections(model, DEPLOYMENT)
-    assert heads.kv_elements(model) == own.kv_elements(model)
+    assert heads.kv_elements(model, DEPLOYMENT) == own.kv_elements(model, DEPLOYMENT)
     for other in FORMS:
         if other is not own:
             assert other.projections(model, DEPLOYMENT) == 0.0
             assert other.value_dim(model, DEPLOYMENT) == 0.0
-            assert other.kv_elements(model) == other.rotated_dim(model) == 0.0
-            assert other.pair_flops(model) == other.prefill_pair_flops(model) == 0.0
+            assert other.kv_elements(model, DEPLOYMENT) == other.rotated_dim(model) == 0.0
+            assert other.pair_flops(model, DEPLOYMENT) == 0.0
+            assert other.prefill_pair_flops(model, DEPLOYMENT) == 0.0
+            assert other.cached_projections(model, DEPLOYMENT) == 0.0
 
 
 @pytest.mark.parametrize("kind", OTHERS, ids=lambda kind: kind.name)
 def test_a_kind_of_which_a_model_has_no_layer_adds_exactly_nothing(kind):
     model = llm("deepseek-v3", **dict.fromkeys(kind.at_least_one, 1.0))
-    counted = {id(span): count for count, span in spans(model, DEPLOYMENT)}
-    assert counted.get(id(kind.span), 0.0) == 0.0
-    assert (id(kind.span) in counted) == (kind.span is not None)
+    counted = [layers for group in head_groups(model, DEPLOYMENT) for layers in group.layers]
+    own = [layers for layers in counted if layers.span is kind.span]
+    assert len(own) == (kind.span is not None)
+    assert all(layers.count == layers.keeping == 0.0 for layers in own)
     if kind.part is not None:
         assert kind.part.weights(model) == kind.part.vector_flops(model) == 0.0
         assert kind.part.sequence_bytes(model, DEPLOYMENT) == 0.0
@@ -140,7 +148,7 @@ def test_a_layer_without_heads_takes_their_place(monkeypatch):
     recurrent = Kind(name="recurrent", layers="num_chunked_layers", part=state)
     monkeypatch.setattr(attention, "KINDS", (KINDS[0], recurrent))
     model, plain = llm("llama3-8b", num_chunked_layers=7.0), llm("llama3-8b")
-    assert layers_with_heads(model, DEPLOYMENT) == 25.0
+    assert [group.count for group in head_groups(model, DEPLOYMENT)] == [25.0]
     attending = weights.layer_weights(plain, DEPLOYMENT)
     found = weights.layer_weights(model, DEPLOYMENT)
     assert found.output == attending.output * 25.0 / 32.0

@@ -3,12 +3,13 @@
 import pytest
 
 from jaxlimits.model import kv_cache
-from jaxlimits.model.attention import spans
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.heads import kv_copies
-from tests.helpers import evaluate_x64, named_scenario
+from tests.helpers import evaluate_x64, named_scenario, of_all_groups
 
 pytestmark = pytest.mark.usefixtures("x64")
+
+stored_span, read_span = map(of_all_groups, (kv_cache.stored_span, kv_cache.read_span))
 
 
 def llm(name, **values):
@@ -40,26 +41,25 @@ def test_an_empty_context_has_no_cache():
         for read in ("bound", "mean"):
             deployment = Deployment(seq_len=0.0, chunk_read=read)
             assert kv_cache.sequence_bytes(llm(name), deployment) == 0.0
-            assert kv_cache.read_span(llm(name), deployment) == 0.0
+            assert read_span(llm(name), deployment) == 0.0
 
 
 def test_a_windowed_layer_keeps_its_window():
     gpt_oss = llm("gpt-oss-120b")  # 18 layers of 36 see 128 tokens
-    (full, _), (windowed, _), *_ = spans(gpt_oss, Deployment())
-    assert full == windowed == 18
+    assert gpt_oss.num_windowed_layers == gpt_oss.num_layers / 2 == 18
     # 18 * 1000 + 18 * 128
-    assert kv_cache.stored_span(gpt_oss, Deployment(seq_len=1000.0)) == 20_304
-    assert kv_cache.read_span(gpt_oss, Deployment(seq_len=1000.0)) == 20_304
+    assert stored_span(gpt_oss, Deployment(seq_len=1000.0)) == 20_304
+    assert read_span(gpt_oss, Deployment(seq_len=1000.0)) == 20_304
     # within the window all layers keep all: 36 * 100
-    assert kv_cache.stored_span(gpt_oss, Deployment(seq_len=100.0)) == 3_600
+    assert stored_span(gpt_oss, Deployment(seq_len=100.0)) == 3_600
 
 
 def test_the_papers_reading_gives_every_layer_the_whole_context():
     for read in ("bound", "mean"):
         deployment = Deployment(seq_len=100_000.0, attention_span="full", chunk_read=read)
         for name, layers in (("gpt-oss-120b", 36), ("llama4-scout", 48)):
-            assert kv_cache.stored_span(llm(name), deployment) == layers * 100_000
-            assert kv_cache.read_span(llm(name), deployment) == layers * 100_000
+            assert stored_span(llm(name), deployment) == layers * 100_000
+            assert read_span(llm(name), deployment) == layers * 100_000
 
 
 def test_a_chunked_layer_stores_a_chunk_and_reads_it_half_full_on_average():
@@ -67,10 +67,10 @@ def test_a_chunked_layer_stores_a_chunk_and_reads_it_half_full_on_average():
     bound = Deployment(seq_len=100_000.0)
     mean = Deployment(seq_len=100_000.0, chunk_read="mean")
     # 12 * 100,000 + 36 * 8192
-    assert kv_cache.stored_span(scout, bound) == kv_cache.stored_span(scout, mean) == 1_494_912
-    assert kv_cache.read_span(scout, bound) == 1_494_912
+    assert stored_span(scout, bound) == stored_span(scout, mean) == 1_494_912
+    assert read_span(scout, bound) == 1_494_912
     # 12 * 100,000 + 36 * (8192 + 1) / 2
-    assert kv_cache.read_span(scout, mean) == 1_347_474
+    assert read_span(scout, mean) == 1_347_474
 
 
 def test_the_mean_is_over_all_fills_of_a_chunk():
@@ -82,7 +82,7 @@ def test_a_chunk_is_read_as_far_as_the_context_goes():
     scout = llm("llama4-scout")
     for read in ("bound", "mean"):
         deployment = Deployment(seq_len=1000.0, chunk_read=read)
-        assert kv_cache.read_span(scout, deployment) == 48 * 1000
+        assert read_span(scout, deployment) == 48 * 1000
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ import dataclasses
 import pytest
 
 from jaxlimits.model import layers, vector, weights
-from jaxlimits.model.attention import layers_with_heads, spans
+from jaxlimits.model.attention import layers_with_heads
 from jaxlimits.model.communication import exchanges
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.head_groups import head_groups
 from jaxlimits.model.kv_cache import stored_span
 from jaxlimits.model.operators import step_operators
-from tests.helpers import named_scenario
+from tests.helpers import named_scenario, of_all_groups
 from tests.hybrids import NEMOTRON_NANO
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -24,8 +25,8 @@ def test_52_layers_are_29_mixers_and_23_of_experts():
     assert layers.ffn_layers(NEMOTRON_NANO, DENSE) == 23
     assert layers.dense_layers(NEMOTRON_NANO, DENSE) == 0
     assert layers_with_heads(NEMOTRON_NANO, DENSE) == 6
-    assert sum(count for count, _ in spans(NEMOTRON_NANO, DENSE)) == 6
-    assert stored_span(NEMOTRON_NANO, Deployment(seq_len=1000.0)) == 6000
+    assert sum(group.count for group in head_groups(NEMOTRON_NANO, DENSE)) == 6
+    assert of_all_groups(stored_span)(NEMOTRON_NANO, Deployment(seq_len=1000.0)) == 6000
 
 
 def test_other_models_have_both_halves_in_each_layer():

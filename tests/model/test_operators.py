@@ -2,6 +2,7 @@
 
 import pytest
 
+from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.heads import pair_flops
 from jaxlimits.model.operators import step_operators
 from tests.helpers import evaluate_x64, named_scenario
@@ -16,12 +17,12 @@ def operators(name, **values):
 
 def test_attention_work_is_four_flops_a_head_element():
     llama = named_scenario("llama3-70b", "h100").llm
-    assert pair_flops(llama) == 32_768  # 4 * 64 * 128
+    assert pair_flops(llama, Deployment()) == 32_768  # 4 * 64 * 128
 
 
 def test_mla_attends_in_the_latent_space():
     deepseek = named_scenario("deepseek-v3", "h200").llm
-    assert pair_flops(deepseek) == 278_528  # 2 * 128 * (2 * 512 + 64)
+    assert pair_flops(deepseek, Deployment()) == 278_528  # 2 * 128 * (2 * 512 + 64)
 
 
 def test_mla_attention_work_does_not_depend_on_the_stored_form():

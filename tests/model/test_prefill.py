@@ -5,16 +5,26 @@ import math
 import pytest
 from hypothesis import strategies as st
 
+from jaxlimits.model import prefill
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.metrics import REQUESTED
-from jaxlimits.model.prefill import cached_span, causal_pairs, prefill_operators
+from jaxlimits.model.prefill import prefill_operators
 from jaxlimits.model.serving import request_kv_bytes
 from tests.batches import Slopes
-from tests.helpers import LINK_LATENCIES, PAPER, Scenario, evaluate_x64, named_scenario, slow_but
+from tests.helpers import (
+    LINK_LATENCIES,
+    PAPER,
+    Scenario,
+    evaluate_x64,
+    named_scenario,
+    of_all_groups,
+    slow_but,
+)
 from tests.laws import law
 from tests.model.test_invariants import RATES, never_less
 from tests.strategies import scenarios
 
+causal_pairs, cached_span = map(of_all_groups, (prefill.causal_pairs, prefill.cached_span))
 PLAIN = {**PAPER, "accounting": "layers"}
 
 

@@ -8,10 +8,11 @@ import pytest
 from jaxlimits.model import kv_cache
 from jaxlimits.model.attention import sparse as kind
 from jaxlimits.model.operators import step_operators
-from tests.helpers import COMBINATIONS, evaluate_x64, named_scenario, slow_but
+from tests.helpers import COMBINATIONS, evaluate_x64, named_scenario, of_all_groups, slow_but
 
 pytestmark = pytest.mark.usefixtures("x64")
 
+stored_span, read_span = map(of_all_groups, (kv_cache.stored_span, kv_cache.read_span))
 LONG = {"seq_len": 100_000.0}
 
 
@@ -40,13 +41,13 @@ def test_each_score_costs_two_flops_an_element_of_each_head():
 
 def test_all_tokens_are_stored_and_the_selected_are_read():
     scenario = sparse()
-    assert kv_cache.stored_span(scenario.llm, scenario.deployment) == 6_100_000  # 61 * 100,000
-    assert kv_cache.read_span(scenario.llm, scenario.deployment) == 124_928  # 61 * 2048
+    assert stored_span(scenario.llm, scenario.deployment) == 6_100_000  # 61 * 100,000
+    assert read_span(scenario.llm, scenario.deployment) == 124_928  # 61 * 2048
 
 
 def test_a_context_within_the_selection_is_read_whole():
     scenario = sparse(seq_len=2000.0)
-    assert kv_cache.read_span(scenario.llm, scenario.deployment) == 122_000  # 61 * 2000
+    assert read_span(scenario.llm, scenario.deployment) == 122_000  # 61 * 2000
 
 
 def test_one_step_reads_the_selected_tokens_and_every_key():

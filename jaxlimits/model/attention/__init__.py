@@ -11,7 +11,7 @@ import operator
 import pkgutil
 
 from jaxlimits._types import Scalar
-from jaxlimits.model.attention.kind import Form, Kind, Part, Span
+from jaxlimits.model.attention.kind import Form, Kind, Part
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.llm import LLM
@@ -50,16 +50,8 @@ def parts(deployment: Deployment) -> list[Part]:
     return [kind.part for kind in other_kinds(deployment) if kind.part is not None]
 
 
-def spans(llm: LLM, deployment: Deployment) -> list[tuple[Scalar, Span]]:
-    """Number and span of the layers of each kind in use whose layers have the model's heads."""
-    counts = [(getattr(llm, kind.layers), kind.span) for kind in other_kinds(deployment)]
-    full = functools.reduce(operator.sub, (count for count, _ in counts), llm.num_layers)
-    own = [(full, KINDS[0].span), *counts]
-    return [(count, span) for count, span in own if span is not None]
-
-
 def layers_with_heads(llm: LLM, deployment: Deployment) -> Scalar:
-    """Layers that have the model's heads [1]."""
+    """Layers that have heads [1]."""
     without = (kind for kind in other_kinds(deployment) if kind.span is None)
     counts = (getattr(llm, kind.layers) for kind in without)
     return functools.reduce(operator.sub, counts, llm.num_layers)

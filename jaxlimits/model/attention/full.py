@@ -22,8 +22,13 @@ def prefill_read(_llm: LLM, deployment: Deployment) -> Scalar:
     return 0.5 * length * (length / deployment.query_tokens + 1.0)
 
 
+SPAN = Span(stored=context, read=context, causal_pairs=causal_pairs, prefill_read=prefill_read)
+"""What every layer keeps and reads that does not keep a span of its own."""
+
 KIND = Kind(
     name="full",
     layers="num_layers",
-    span=Span(stored=context, read=context, causal_pairs=causal_pairs, prefill_read=prefill_read),
+    span=SPAN,
+    shared="num_shared_kv_layers",
+    keyed="num_k_eq_v_layers",
 )

@@ -1,6 +1,6 @@
 """Grouped-query heads: keys and values of ``num_kv_heads``, each read by as many query heads."""
 
-from jaxlimits._types import Scalar
+from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.attention.kind import Form
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
@@ -9,46 +9,74 @@ KERNELS = 6.0
 """Norm, QKV projection, rotary embedding, cache write, attention, output projection."""
 
 
-def projections(llm: LLM, _deployment: Deployment) -> Scalar:
+def projections(llm: LLM, deployment: Deployment) -> Scalar:
     r"""Query, key and value weights of one layer [1].
 
-    .. math:: d\,h\,d_h + 2\,d\,n_\mathrm{kv}\,d_h
+    .. math:: d\,h\,d_k + d\,n_\mathrm{kv}\,(d_k + d_v)
+
+    Key heads are as wide as query heads, :math:`d_k`; value heads of another width
+    :math:`d_v` are ours.
 
     References
     ----------
-    arXiv:2507.14397, v2 parameter table (published).
+    arXiv:2507.14397, v2 parameter table: :math:`d_v = d_k` (published).
     """
-    return llm.hidden_size * llm.head_dim * (llm.num_heads + 2.0 * llm.num_kv_heads)
+    if not deployment.value_heads:
+        return llm.hidden_size * llm.head_dim * (llm.num_heads + 2.0 * llm.num_kv_heads)
+    keyed = llm.head_dim * (llm.num_heads + llm.num_kv_heads)
+    return llm.hidden_size * (keyed + value_dim(llm, deployment) * llm.num_kv_heads)
 
 
-def head_dim(llm: LLM, _deployment: Deployment) -> Scalar:
-    """Width of a value head [1] (published)."""
-    return llm.head_dim
+def cached_projections(llm: LLM, deployment: Deployment) -> Scalar:
+    r"""Key and value weights of one layer: :math:`d\,n_\mathrm{kv}\,(d_k + d_v)` [1]."""
+    return llm.hidden_size * kv_elements(llm, deployment)
 
 
-def kv_elements(llm: LLM) -> Scalar:
-    r"""Cached elements of one token: keys and values, :math:`2\,n_\mathrm{kv}\,d_h` [1].
+def value_projections(llm: LLM, deployment: Deployment) -> Scalar:
+    r"""Value weights of one layer: :math:`d\,n_\mathrm{kv}\,d_v` [1]."""
+    return llm.hidden_size * llm.num_kv_heads * value_dim(llm, deployment)
 
-    Published (v2).
+
+def value_dim(llm: LLM, deployment: Deployment) -> Scalar:
+    """Width of a value head: ``value_head_dim``, or that of a key head where it is 0 [1].
+
+    One width for both is published (arXiv:2507.14397, v2). MiMo-V2-Flash has 192 and 128 (its
+    published configuration).
     """
-    return 2.0 * llm.num_kv_heads * llm.head_dim
+    if not deployment.value_heads:
+        return llm.head_dim
+    return chosen(llm.value_head_dim > 0.0, llm.value_head_dim, llm.head_dim)
 
 
-def pair_flops(llm: LLM) -> Scalar:
-    r"""Scores and values of one head on one token, two FLOP a multiply-add: :math:`4\,d_h` [FLOP].
+def kv_elements(llm: LLM, deployment: Deployment) -> Scalar:
+    r"""Cached elements of one token: keys and values, :math:`n_\mathrm{kv}\,(d_k + d_v)` [1].
 
-    Published.
+    Published (v2), for one width of both.
     """
-    return 4.0 * llm.head_dim
+    if not deployment.value_heads:
+        return 2.0 * llm.num_kv_heads * llm.head_dim
+    return llm.num_kv_heads * (llm.head_dim + value_dim(llm, deployment))
+
+
+def pair_flops(llm: LLM, deployment: Deployment) -> Scalar:
+    r"""Scores and values of one head on one token: :math:`2\,(d_k + d_v)` [FLOP].
+
+    Two FLOP a multiply-add; :math:`4\,d_k` where both widths are one. Published.
+    """
+    if not deployment.value_heads:
+        return 4.0 * llm.head_dim
+    return 2.0 * (llm.head_dim + value_dim(llm, deployment))
 
 
 FORM = Form(
     field="head_dim",
     projections=projections,
-    value_dim=head_dim,
+    value_dim=value_dim,
     kv_elements=kv_elements,
     rotated_dim=lambda llm: llm.head_dim,
     pair_flops=pair_flops,
     prefill_pair_flops=pair_flops,
+    cached_projections=cached_projections,
+    value_projections=value_projections,
     kernels=KERNELS,
 )

@@ -39,6 +39,11 @@ class Form:
         Elements with rotary embedding in each head [1].
     pair_flops, prefill_pair_flops
         Tensor work of one query head on one cached token, in decode and in prefill [FLOP].
+    cached_projections
+        Of the projections, what computes that which is cached; a layer that reads another layer's
+        cache has none of it [1].
+    value_projections
+        Of these, what computes values alone; ``None`` where values and keys have one source [1].
     decompression_flops
         Further work of a prefill, a token; ``None`` where there is none [FLOP].
     kernels
@@ -48,11 +53,13 @@ class Form:
     field: str
     projections: Term
     value_dim: Term
-    kv_elements: Count
+    kv_elements: Term
     rotated_dim: Count
-    pair_flops: Count
-    prefill_pair_flops: Count
+    pair_flops: Term
+    prefill_pair_flops: Term
+    cached_projections: Term
     kernels: float
+    value_projections: Term | None = None
     decompression_flops: Term | None = None
 
 
@@ -74,6 +81,22 @@ class Span:
     read: Term
     causal_pairs: Term
     prefill_read: Term
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class OwnHeads:
+    """Heads of a kind of layer that may differ from those of the model's other layers.
+
+    Parameters
+    ----------
+    record
+        The model's record, with the heads of such a layer in place of the model's.
+    flag
+        Static field of the deployment that spares the difference where it is false.
+    """
+
+    record: Callable[[LLM], LLM]
+    flag: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +140,12 @@ class Kind:
         Field of the model's record that counts the layers of this kind.
     span
         What the model's heads keep and read in such a layer; ``None`` where it has none of them.
+    heads
+        Heads that such a layer has in place of the model's; ``None`` where these are the model's.
+    shared
+        Field of the record that counts those of the layers that read another layer's cache.
+    keyed
+        Field of the record that counts those of the layers whose values are their projected keys.
     part
         What such a layer has of its own, or ``None``.
     flag
@@ -133,6 +162,9 @@ class Kind:
     name: str
     layers: str
     span: Span | None = None
+    heads: OwnHeads | None = None
+    shared: str | None = None
+    keyed: str | None = None
     part: Part | None = None
     flag: str | None = None
     at_least_one: Mapping[str, str] = dataclasses.field(default_factory=dict)

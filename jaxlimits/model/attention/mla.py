@@ -62,7 +62,12 @@ def value_dim(llm: LLM, deployment: Deployment) -> Scalar:
     return llm.kv_lora_rank if is_absorbed(deployment) else llm.v_head_dim
 
 
-def kv_elements(llm: LLM) -> Scalar:
+def cached_projections(llm: LLM, _deployment: Deployment) -> Scalar:
+    r"""Weights that compute the latent and the rotary key: :math:`d\,(c + \rho)` [1]."""
+    return llm.hidden_size * (llm.kv_lora_rank + llm.qk_rope_head_dim)
+
+
+def kv_elements(llm: LLM, _deployment: Deployment) -> Scalar:
     r"""Cached elements of one token: the latent and the rotary key, :math:`c + \rho` [1].
 
     Published (v2).
@@ -70,7 +75,7 @@ def kv_elements(llm: LLM) -> Scalar:
     return llm.kv_lora_rank + llm.qk_rope_head_dim
 
 
-def pair_flops(llm: LLM) -> Scalar:
+def pair_flops(llm: LLM, _deployment: Deployment) -> Scalar:
     r"""Tensor work of one head on one cached token in decode: :math:`2\,(2c + \rho)` [FLOP].
 
     It attends in the latent space whichever form of its weights is stored. Published.
@@ -78,7 +83,7 @@ def pair_flops(llm: LLM) -> Scalar:
     return 2.0 * (2.0 * llm.kv_lora_rank + llm.qk_rope_head_dim)
 
 
-def prefill_pair_flops(llm: LLM) -> Scalar:
+def prefill_pair_flops(llm: LLM, _deployment: Deployment) -> Scalar:
     r"""Tensor work of one head on one token in prefill: :math:`2\,(n + \rho + v)` [FLOP].
 
     Prefill runs in the decompressed form, with keys and values of every head (DeepSeek-V2).
@@ -106,6 +111,7 @@ FORM = Form(
     rotated_dim=lambda llm: llm.qk_rope_head_dim,
     pair_flops=pair_flops,
     prefill_pair_flops=prefill_pair_flops,
+    cached_projections=cached_projections,
     kernels=KERNELS,
     decompression_flops=decompression_flops,
 )

@@ -1,11 +1,32 @@
-"""Sliding-window attention: a layer keeps and reads the last ``sliding_window`` tokens."""
+"""Sliding-window attention: a layer keeps and reads the last ``sliding_window`` tokens.
 
+Such layers may have heads of their own: another number of query or KV heads, other widths (the
+published configurations of Gemma 4, MiMo-V2-Flash and Step-3.5). All terms of heads are then those
+of the record that :func:`with_own_heads` gives.
+"""
+
+import equinox as eqx
 import jax.numpy as jnp
 
-from jaxlimits._types import Scalar
-from jaxlimits.model.attention.kind import Kind, Span
+from jaxlimits._types import Scalar, chosen
+from jaxlimits.model.attention.kind import Kind, OwnHeads, Span
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
+
+
+def with_own_heads(llm: LLM) -> LLM:
+    """The record with the heads of a windowed layer; what it does not state is as elsewhere."""
+    stated = (
+        (llm.windowed_num_heads, llm.num_heads),
+        (llm.windowed_num_kv_heads, llm.num_kv_heads),
+        (llm.windowed_head_dim, llm.head_dim),
+        (llm.windowed_value_head_dim, llm.value_head_dim),
+    )
+    return eqx.tree_at(
+        lambda m: (m.num_heads, m.num_kv_heads, m.head_dim, m.value_head_dim),
+        llm,
+        tuple(chosen(own > 0.0, own, other) for own, other in stated),
+    )
 
 
 def within_window(llm: LLM, deployment: Deployment) -> Scalar:
@@ -45,4 +66,6 @@ KIND = Kind(
         causal_pairs=lambda llm, deployment: window_pairs(deployment.seq_len, llm.sliding_window),
         prefill_read=prefill_read,
     ),
+    heads=OwnHeads(record=with_own_heads, flag="windowed_heads"),
+    shared="num_shared_kv_windowed_layers",
 )
