@@ -129,11 +129,11 @@ windowed_head_dim = 4
 windowed_value_head_dim = 2
 num_chunked_layers = 2
 attention_chunk_size = 256
-num_sparse_layers = 2
+num_sparse_layers = 4
 index_n_heads = 2
 index_head_dim = 8
 index_topk = 64
-num_indexer_layers = 1
+num_indexer_layers = 2
 num_shared_kv_layers = 2
 num_shared_kv_windowed_layers = 2
 num_k_eq_v_layers = 2
@@ -232,7 +232,7 @@ NEEDS = {
     "one_shot_bw": {"one_shot_bytes": "1 MB"},
     "library_latency": {"library_bytes": "1 MB"},
     "library_hop_latency": {"library_bytes": "1 MB"},
-    "state_chunk": REQUEST,
+    "state_chunk": {"peak_flops": "1 GFLOP/s", **REQUEST},
     "nominal_params": {"accounting": "nominal"},
     "nominal_active_params": {"accounting": "nominal"},
 }
@@ -240,12 +240,13 @@ IDLE = ("draft_state_chunk",)
 """Fields on which nothing rests: a draft has no prefill in the model."""
 DRAFTED = {"speculation": "draft"}
 NEEDS |= {f"draft_{name}": DRAFTED | NEEDS.get(name, {}) for name in schema.field_names("draft")}
+NEEDS |= dict.fromkeys(IDLE, DRAFTED)
 
 # Points at which all these fields count, together: one program serves many of them.
 SITUATIONS: list[dict[str, str]] = [
     {},
     DRAFTED,
-    {"ep_size": "2", "compute_bits": "16", **REQUEST},
+    {"ep_size": "2", "compute_bits": "16", "peak_flops": "1 GFLOP/s", **REQUEST},
     {
         "accounting": "nominal",
         **DRAFTED,

@@ -190,7 +190,7 @@ def test_what_nobody_states_is_as_documented_or_zero(record):
 
 def test_every_part_is_traced_unless_somebody_says_that_it_is_not_used():
     parts = [value for value in defaults(Deployment).values() if isinstance(value, bool)]
-    assert parts == [True] * 12
+    assert parts == [True] * 15
 
 
 def test_one_name_belongs_to_one_record():

@@ -18,6 +18,7 @@ from tests.test_every_field import (
     BASE,
     ENTRIES,
     IDLE,
+    MATRICES,
     NEEDS,
     OVERLAY,
     value_of,
@@ -33,7 +34,9 @@ VALUES |= {"draft_tied_embeddings": (1.0, 0.0)}
 OF_REQUESTS = ("input_len", "output_len", "prefill_chunk", "prefill_batch", "calls_per_answer")
 OF_TIERS = ("sram_capacity", "lpddr_capacity", "sram_bw", "lpddr_bw")
 OF_ALL_PARTS = ("weight_bits", "kv_bits", "compute_bits")
-VALUES |= {name: PAIRS[name] for name in ("acceptance", *OF_REQUESTS, *OF_TIERS, *OF_ALL_PARTS)}
+VALUES |= {
+    name: PAIRS[name] for name in ("acceptance", *OF_REQUESTS, *OF_TIERS, *OF_ALL_PARTS, *MATRICES)
+}
 
 # Thresholds act at once: the payload of 4 x 2 tokens x 64 x 2 B, and four chips of it.
 THRESHOLDS = {"library_bytes": 1024.0, "one_shot_bytes": 4096.0}
