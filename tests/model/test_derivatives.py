@@ -16,6 +16,7 @@ from tests.helpers import (
     evaluate_x64,
     named_scenario,
 )
+from tests.hybrids import NEMOTRON_NANO, QWEN3_NEXT
 
 OUTPUTS = (
     *("utps", "stps", "t_compute", "t_mem", "t_sync", "energy_per_token"),
@@ -28,8 +29,10 @@ DISCRETE = {"compute_bits"}
 
 # Points away from kinks and jumps, but for the fields in braces: expert parallelism sets in where
 # ``ep_size`` exceeds 1, and the imbalance it brings has a kink where a rank holds a whole number of
-# experts, as it always does; operator by operator or with tiers of memory,
-# an indexer without heads has a kink at no layer.
+# experts, as it always does; operator by operator or with tiers of memory, an indexer without heads
+# has a kink at no layer; widths and a number of indexers that are 0 stand for others.
+WIDTHS = {"expert_hidden_size", "shared_intermediate_size"}
+INDEXERS = {"num_sparse_layers", "num_indexer_layers"}
 POINTS = {
     "memory bound": (
         named_scenario("llama3-70b", "h100", tp_size=16.0, pp_size=2.0, batch_size=7.0),
@@ -44,7 +47,7 @@ POINTS = {
             batch_size=2000.0,
             seq_len=500.0,
         ),
-        {"ep_size"},
+        {"ep_size", *WIDTHS},
     ),
     "expert parallel": (
         named_scenario(
@@ -57,7 +60,7 @@ POINTS = {
             batch_size=13.0,
             seq_len=3000.0,
         ),
-        {"ep_size", "num_experts"},
+        {"ep_size", "num_experts", *WIDTHS},
     ),
     "engine, expert parallel": (
         named_scenario(
@@ -71,7 +74,7 @@ POINTS = {
             scale_up_size=9.0,  # 32 chips in 3.6 domains: no whole number, at which one more begins
             **COMBINATIONS["engine"],
         ),
-        {"ep_size", "num_experts", "num_sparse_layers"},
+        {"ep_size", "num_experts", *INDEXERS, *WIDTHS},
     ),
     "sparse attention": (
         named_scenario(
@@ -82,7 +85,19 @@ POINTS = {
             seq_len=50_000.0,
             query_tokens=2.0,
         ),
-        {"ep_size"},
+        {"ep_size", "num_indexer_layers", *WIDTHS},
+    ),
+    "recurrent layers": (
+        named_scenario("llama3-8b", "h200")
+        ._replace(llm=QWEN3_NEXT)
+        .but(tp_size=48.0, batch_size=70.0, kv_sharding="heads", input_len=3000.0, output_len=90.0),
+        {"ep_size", *WIDTHS},
+    ),
+    "halves of layers": (
+        named_scenario("llama3-8b", "h200")
+        ._replace(llm=NEMOTRON_NANO)
+        .but(tp_size=8.0, batch_size=7.0, **COMBINATIONS["derived"]),
+        {"ep_size", "num_kv_heads", *INDEXERS, *WIDTHS},
     ),
     "a request, with a draft": (
         named_scenario(
@@ -118,7 +133,7 @@ POINTS = {
             lpddr_capacity=1e9,
             lpddr_bw=1e12,
         ),
-        {"ep_size", "num_sparse_layers"},
+        {"ep_size", *INDEXERS, *WIDTHS},
     ),
     "paper": (
         named_scenario(

@@ -21,7 +21,7 @@ from tests.helpers import (
 )
 from tests.laws import Law, hold, law
 from tests.reference import VOID_IF_INFEASIBLE
-from tests.strategies import scenarios
+from tests.strategies import WITHOUT_STATE, scenarios
 
 RATES = ("peak_flops", "peak_vector_flops", "mem_bw", "link_bw", "scale_out_bw")
 RATIOS = ("flops_ratio_16bit", "flops_ratio_4bit")
@@ -139,7 +139,7 @@ def test_a_larger_batch_slows_the_user_and_speeds_up_the_system(scenario, more):
     assert never_less(large.stps, small.stps)
 
 
-@law(scenario=scenarios(feasible=None, seq_len=0.0))
+@law(scenario=scenarios(architectures=WITHOUT_STATE, feasible=None, seq_len=0.0))
 def test_no_context_has_no_cache(scenario):
     point = yield scenario
     assert point.kv_bytes == point.kv_traffic == 0.0
@@ -227,7 +227,7 @@ def test_a_cache_copied_by_heads_never_beats_a_split_one(scenario):
 
 @law(scenario=scenarios())
 def test_a_split_within_the_heads_needs_no_copies(scenario):
-    heads = scenario["num_kv_heads"]
+    heads = min(scenario["num_kv_heads"], scenario["num_state_heads"] or math.inf)
     roomy = scenario.scaled(1e4, ["mem_capacity"])  # for the few chips that are left
     within = roomy.but(tp_size=min(scenario["tp_size"], heads), dp_size=1.0, ep_size=1.0)
     split, copied = yield [Plain(within.but(kv_sharding=by)) for by in ("split", "heads")]
