@@ -10,6 +10,7 @@ QWEN3_NEXT = LLM(
     num_heads=16.0,
     num_kv_heads=2.0,
     head_dim=256.0,
+    attention_gate_dim=256.0,
     num_recurrent_layers=36.0,
     # in: 2048 * (2 * 2048 + 2 * 4096) + 2048 * 2 * 32; convolution: 8192 * 4; out: 4096 * 2048
     recurrent_params=25_165_824.0 + 131_072.0 + 32_768.0 + 8_388_608.0,

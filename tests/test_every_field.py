@@ -19,7 +19,7 @@ from jaxlimits.model.metrics import REQUESTED
 # windows and chunks shorter than the context. Each field can take twice and half of its value here.
 ENTRIES = """
 [llms.everything]
-num_layers = 32
+num_layers = 40
 hidden_size = 64
 vocab_size = 1000
 num_heads = 8
