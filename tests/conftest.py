@@ -6,9 +6,11 @@ import shutil
 import tempfile
 
 # Tests compile thousands of programs and run each a few times: they are compiled in less time,
-# unless the environment has flags of its own.
+# unless the environment has flags of its own. Most of it is saved by XLA's older emitter of loops.
 os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
 )
 
 import jax
@@ -43,6 +45,13 @@ The others name types that only type checkers import.
 beartype_packages(
     [f"jaxlimits.{room}" for room in CHECKED], conf=BeartypeConf(violation_type=TypeError)
 )
+
+if "--xla_cpu_use_fusion_emitters=false" in os.environ["XLA_FLAGS"]:
+    # By that emitter a program takes less time to compile fused than unfused. It gives the bits
+    # that users get, where nothing is fused.
+    from jaxlimits.engine.program import UNFUSED
+
+    UNFUSED.clear()
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
