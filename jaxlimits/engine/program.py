@@ -121,7 +121,8 @@ def _merged(jaxpr: Jaxpr) -> tuple[list[JaxprEqn], list[Any]]:
 def _key(operation: JaxprEqn) -> Any:
     """What two operations share that give the same results; the operation itself where in doubt."""
     inputs = tuple(
-        (str(one.aval), repr(one.val)) if isinstance(one, Literal) else one
+        # By its bytes, which tell 0 from -0 and a NaN from none.
+        (one.aval, np.asarray(one.val).tobytes()) if isinstance(one, Literal) else one
         for one in operation.invars
     )
     key = (operation.primitive, inputs, tuple(sorted(operation.params.items(), key=_by_name)))
