@@ -242,6 +242,7 @@ def test_with_nothing_lost_a_calibrated_step_is_the_limit(llm):
 
 
 RECURRENT = ("recurrent", "recurrent_moe")
+UNSHARED = {"num_shared_kv_layers": 0.0, "num_k_eq_v_layers": 0.0}
 OF_STATES = ("num_state_heads", "state_key_dim", "state_value_dim", "conv_channels", "conv_columns")
 
 
@@ -260,7 +261,7 @@ def test_more_state_never_helps(scenario, factor):
 def test_a_step_without_heads_takes_as_long_at_any_length(scenario, more):
     layers = scenario["num_layers"]
     halves = {"num_ffn_only_layers": 0.0, "num_mixer_only_layers": 0.0}
-    alone = scenario.but(num_recurrent_layers=layers, mem_capacity=1e18, **halves)
+    alone = scenario.but(num_recurrent_layers=layers, mem_capacity=1e18, **halves, **UNSHARED)
     short, long = yield alone, alone.but(seq_len=scenario["seq_len"] + more)
     for metric in ("t_step", "kv_bytes", "kv_traffic", "max_batch_size", "flops"):
         assert getattr(short, metric) == getattr(long, metric), metric
@@ -270,9 +271,10 @@ def test_a_step_without_heads_takes_as_long_at_any_length(scenario, more):
 def test_states_do_not_grow_with_the_context(scenario, more):
     counts = ("num_layers", "num_recurrent_layers", "num_ffn_only_layers")
     layers, states, ffns = (scenario[name] for name in counts)
-    split = scenario.but(kv_sharding="split")
+    split = scenario.but(kv_sharding="split", **UNSHARED)
     empty, short, long = yield [split.but(seq_len=n) for n in (0.0, float(more), 2.0 * more)]
-    cached = (layers - states - ffns) * 2 * scenario["num_kv_heads"] * scenario["head_dim"]
+    width = scenario["head_dim"] + (scenario["value_head_dim"] or scenario["head_dim"])
+    cached = (layers - states - ffns) * scenario["num_kv_heads"] * width
     bits = scenario["kv_bits"] or scenario["cache_bits"]
     grown = scenario["pp_size"] * scenario["batch_size"] * more * cached * bits / 8
     assert short.kv_bytes - empty.kv_bytes == pytest.approx(grown, rel=1e-9, abs=1e-3)

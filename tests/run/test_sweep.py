@@ -139,6 +139,14 @@ def test_a_sweep_over_any_number_of_axes_takes_one_trace(traces):
     assert traces["model"] == 1
 
 
+def test_models_with_every_kind_of_heads_take_one_trace_and_equal_their_points(traces):
+    axes = {"llm": ["llama3-8b", "qwen3-30b", "deepseek-v3", "gpt-oss-20b"]}
+    axes |= {"windowed_num_kv_heads": [0, 4], "attention_gate_dim": [0, 128]}
+    swept = sweep_of(axes)
+    assert traces["model"] == 1
+    assert_equal_points(swept, axes)
+
+
 def test_a_grid_of_the_same_shape_takes_no_further_trace(traces):
     sweep_of({"batch_size": [1, 2, 3]}, outputs=["utps"])
     sweep_of({"batch_size": [4, 5, 6]}, outputs=["utps"], mem_bw="1 TB/s", llm="kimi-k2")
