@@ -102,12 +102,18 @@ def test_what_does_not_fit_and_what_cannot_be_is_named(session):
 
 
 @pytest.mark.parametrize("place", [0, -1])
-def test_absurd_ends_of_every_slider_give_numbers_or_words(begun, place):
+def test_absurd_ends_of_every_slider_give_numbers_or_words(begun, place, monkeypatch):
+    for module in ("points", "views"):  # a map of a thousand points for each field
+        monkeypatch.setattr(f"jaxlimits.explorer.{module}.SIZE", 32)
     catalog = begun.catalog
     values = point_of(begun.state, "a", catalog).values
+    every_part = begun.state  # each part that has bits of its own is a program, all are one too
+    for name in schema.PART_BITS:
+        every_part = every_part.setting("a", name, repr(values[name]))
     for name in schema.FIELDS:
         text = scale_of(name, values[name]).texts[place]
-        state = begun.state.setting("a", name, text)
+        state = every_part if name in schema.PART_BITS else begun.state
+        state = state.setting("a", name, text)
         point = point_of(state, "a", catalog)
         assert point.metrics is not None or point.problem
         words = headline("A", point)
