@@ -18,8 +18,8 @@ from scipy.optimize import linprog
 
 from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 
-OPERATORS = ("projections", "indexer", "state", "attention", "output")
-OPERATORS += ("router", "experts", "ffn", "lm_head")
+OPERATORS = ("projections", "indexer", "compressor", "compressed_indexer", "state")
+OPERATORS += ("attention", "output", "router", "experts", "ffn", "lm_head")
 CODES = {"memory": 0, "compute": 1, "sync": 2, "capacity": 3}
 ALGORITHMS = ("one-shot", "two-shot", "ring", "tree", "in-network")
 DIMENSIONS = {"mesh-2d": 2, "torus-2d": 2, "torus-3d": 3, "wafer-mesh": 2}
@@ -29,6 +29,8 @@ VOID_IF_INFEASIBLE = (
     *("bandwidth_utilisation", "flops_utilisation", "energy_per_token", "stps_per_watt"),
     *("dollars_per_token", "stps_per_dollar", "compute_to_memory", "sync_to_work"),
 )
+SCORED = {"entries": "compressor", "some entries": "compressed_indexer"}
+COMPRESSED = {"entries": "compression_ratio", "some entries": "sparse_compression_ratio"}
 REQUESTED = ("ttft", "request_latency", "prefill_share", "request_rate", "dollars_per_request")
 
 
@@ -104,6 +106,8 @@ class Point:
         last = ["none"] * int(self.num_ffn_only_layers)
         last += ["state"] * int(self.num_recurrent_layers)
         last += ["sparse"] * int(self.num_sparse_layers)
+        last += ["entries"] * int(self.num_compressed_layers)
+        last += ["some entries"] * int(self.num_compressed_sparse_layers)
         full = int(self.num_layers) - len(spans) - len(last)
         return spans + ["full"] * full + last
 
@@ -138,6 +142,11 @@ class Point:
                 stored = read = min(self.seq_len, self.attention_chunk_size)
                 if self.chunk_read == "mean":
                     read = min(self.seq_len, (self.attention_chunk_size + 1) / 2)
+            elif mixer in COMPRESSED:
+                window, entries = min(self.seq_len, self.sliding_window), self.entries(mixer)
+                stored = read = window + entries
+                if mixer == "some entries":
+                    read = window + min(entries, self.index_topk)
             yield stored, read, mixer == "sparse", ffn == "moe"
 
     def has_indexer(self) -> list[bool]:
@@ -148,6 +157,24 @@ class Point:
             found.append(mixer == "sparse" and left > 0)
             left -= mixer == "sparse"
         return found
+
+    def entries(self, mixer: str) -> float:
+        """Compressed entries of one sequence in one layer."""
+        return self.seq_len / getattr(self, COMPRESSED[mixer])
+
+    def compressors(self, mixer: str) -> list[tuple[float, float, float]]:
+        """Width of an entry, vectors of a token, and tokens an entry, for each of one layer's."""
+        if mixer == "entries":
+            return [(self.shared_kv_head_dim, 1.0, self.compression_ratio)]
+        if mixer != "some entries":
+            return []
+        widths = (self.shared_kv_head_dim, self.index_head_dim)
+        return [(width, 2.0, self.sparse_compression_ratio) for width in widths]
+
+    @property
+    def streams(self) -> float:
+        """Streams of the residual."""
+        return self.hc_mult or 1.0
 
     @property
     def expert_width(self) -> float:
@@ -160,7 +187,8 @@ class Point:
         seen = Counter()
         for kind in self.kinds():
             queries, cached = self.num_heads, 1 if self.is_mla else self.num_kv_heads
-            key, value = self.head_dim, self.value_head_dim
+            key = self.shared_kv_head_dim or self.head_dim
+            value = self.value_head_dim
             if kind == "window":
                 queries = self.windowed_num_heads or queries
                 cached = self.windowed_num_kv_heads or cached
@@ -176,6 +204,14 @@ def attention_weights(p: Point, heads: Heads) -> tuple[float, float]:
     """Elements of the projections and of the output projection of one layer."""
     d, h = p.hidden_size, heads.queries
     gate = d * h * p.attention_gate_dim
+    if p.shared_kv_head_dim:
+        width, rank = p.shared_kv_head_dim, p.q_lora_rank or d
+        before = (d * rank if p.q_lora_rank else 0.0) + rank * h * width + gate
+        before += 0.0 if heads.shares else d * width
+        if not p.o_lora_rank:
+            return before, h * width * d
+        group = h / p.o_groups * width * p.o_lora_rank + p.o_lora_rank * d
+        return before, p.o_groups * group
     if not p.is_mla:
         own = 0.0
         if not heads.shares:
@@ -200,10 +236,15 @@ def mixer_matrices(p: Point, mixer: str, heads: Heads, *, indexer: bool) -> dict
     if mixer == "state":
         return {"projections": p.recurrent_params}
     projections, output = attention_weights(p, heads)
-    if indexer:
+    if indexer or mixer == "some entries":
         rows = p.q_lora_rank or p.hidden_size
         projections += rows * p.index_n_heads * p.index_head_dim
-        projections += p.hidden_size * p.index_head_dim + p.hidden_size * p.index_n_heads
+        if not p.index_block_size:
+            projections += p.hidden_size * p.index_n_heads  # weights of the heads
+    if indexer:
+        projections += p.hidden_size * p.index_head_dim
+    for width, vectors, _ in p.compressors(mixer):
+        projections += p.hidden_size * 2 * vectors * width  # each vector with its gates
     return {"projections": projections, "output": output}
 
 
@@ -229,6 +270,8 @@ def counted_matrices(p: Point) -> tuple[dict[str, float], dict[str, float]]:
     for mixer, ffn, indexer, heads in zip(
         p.mixers(), p.ffns(), p.has_indexer(), p.heads(), strict=True
     ):
+        for half in (mixer, ffn):
+            counts["router"] += mapping_weights(p) if half != "none" else 0.0
         matrices = mixer_matrices(p, mixer, heads, indexer=indexer) | ffn_matrices(p, ffn)
         for name, elements in matrices.items():
             counts[name] += elements
@@ -238,11 +281,13 @@ def counted_matrices(p: Point) -> tuple[dict[str, float], dict[str, float]]:
         beside["embedding"] = 0.0 if p.tied_embeddings else p.vocab_size * p.hidden_size
         beside["embedding"] += p.extra_embedding_params
         counts["ffn"] += p.extra_params
-        beside["norms"] = p.hidden_size  # the final one
+        beside["norms"] = final_norm(p)
         own = {"state": p.recurrent_norm_params, "none": 0.0}
         for mixer, ffn in zip(p.mixers(), p.ffns(), strict=True):
             beside["norms"] += p.norm_params + p.bias_params + own.get(mixer, p.qk_norm_params)
             counts["expert"] += p.expert_bias_params if ffn == "moe" else 0.0
+            for width, vectors, tokens in p.compressors(mixer):
+                beside["norms"] += width + tokens * vectors * width  # and biases of gates
     if p.accounting == "nominal":
         spare = p.num_experts - p.experts_per_token
         expert = (p.nominal_params - p.nominal_active_params) / spare if spare else 0.0
@@ -251,6 +296,20 @@ def counted_matrices(p: Point) -> tuple[dict[str, float], dict[str, float]]:
         counts = {name: elements * rest / whole for name, elements in counts.items()}
         counts["expert"] = expert
     return counts, beside
+
+
+def mapping_weights(p: Point) -> float:
+    """Weights that read all streams before one mixer or one feed-forward part."""
+    if not p.hc_mult:
+        return 0.0
+    given = p.hc_mult**2 + 2 * p.hc_mult
+    return given * p.hc_mult * p.hidden_size + given + 3
+
+
+def final_norm(p: Point) -> float:
+    """The last norm, and the mapping that makes one stream of several before it."""
+    last = p.hc_mult * p.hc_mult * p.hidden_size + p.hc_mult + 1 if p.hc_mult else 0.0
+    return p.hidden_size + last
 
 
 PARTS = {"projections": "attention", "output": "attention", "router": "head", "ffn": "ffn"}
@@ -280,6 +339,7 @@ def kv_bytes_per_token(p: Point, heads: Heads) -> float:
     """Bytes of one token in one layer, all copies that the TP chips hold."""
     latent = p.kv_lora_rank + p.qk_rope_head_dim
     elements = latent if p.is_mla else heads.cached * (heads.key + heads.value)
+    elements = p.shared_kv_head_dim or elements
     copies = p.tp_size / min(p.tp_size, heads.cached) if p.kv_sharding == "heads" else 1.0
     return elements * p.cached_bits / 8 * copies
 
@@ -296,6 +356,16 @@ def state_bytes(p: Point) -> float:
     columns = p.conv_channels * p.conv_columns * p.activation_bits / 8
     copied = p.kv_sharding == "heads" and p.num_state_heads > 0
     return (state + columns) * (max(1.0, p.tp_size / p.num_state_heads) if copied else 1.0)
+
+
+def kept_by_compressors(p: Point, mixer: str) -> tuple[float, float]:
+    """Bytes of states that one sequence keeps in one layer, and of what one token gives to them."""
+    copies = p.tp_size if p.kv_sharding == "heads" else 1.0
+    kept = given = 0.0
+    for width, vectors, tokens in p.compressors(mixer):
+        row = 2 * vectors * width * copies * p.state_bits / 8
+        kept, given = kept + vectors * tokens * row, given + row
+    return kept, given
 
 
 def step_work(p: Point) -> dict[str, Work]:
@@ -322,15 +392,34 @@ def step_work(p: Point) -> dict[str, Work]:
         pair = 2 * heads.queries * width
         if mixer == "state":
             work["state"].kv += 2 * p.batch_size * state_bytes(p)  # out of memory and back
+        if mixer in COMPRESSED:  # a token's row is written, and read when its entry is complete
+            _, given = kept_by_compressors(p, mixer)
+            work[SCORED[mixer]].kv += 2 * p.tokens * given
+        if mixer == "some entries":
+            add_scores(p, work[SCORED[mixer]], keys=p.entries(mixer))
         if indexer:
-            products = 2 * p.index_n_heads * p.index_head_dim
-            work["indexer"].multiply(p.tokens * p.seq_len * products, p.ratio(p.index_bits, 8))
-            work["indexer"].kv += p.batch_size * p.seq_len * index_bytes_per_token(p)
+            add_scores(p, work["indexer"], keys=p.seq_len)
         work["attention"].multiply(p.tokens * read * pair, p.ratio(p.cached_bits, 8))
         work["attention"].kv += p.batch_size * read * kv_bytes_per_token(p, heads)
     if p.vector_work == "on":
         add_vector_work(p, work)
     return work
+
+
+def add_scores(p: Point, work: Work, *, keys: float) -> None:
+    """Scores of a step's tokens against so many keys in one layer."""
+    products = 2 * p.index_n_heads * p.index_head_dim
+    work.multiply(p.tokens * keys * products, p.ratio(p.index_bits, 8))
+    work.kv += p.batch_size * keys * index_bytes_per_token(p)
+    if p.vector_work == "on":
+        work.vector += p.tokens * keys * selecting(p)
+
+
+def selecting(p: Point) -> float:
+    """Operations on the scores of one key."""
+    if p.index_block_size:
+        return p.index_n_heads * (1 + 1 / p.index_block_size)
+    return 3 * p.index_n_heads + 1
 
 
 def head_vector_work(p: Point, heads: Heads) -> float:
@@ -352,22 +441,21 @@ def add_vector_work(p: Point, work: dict[str, Work]) -> None:
         if mixer == "none":
             continue
         work["output"].vector += p.tokens * d
+        work["router"].vector += p.tokens * mixing_of_streams(p)
         if mixer == "state":
             elements = p.num_state_heads * p.state_key_dim * p.state_value_dim
             work["state"].vector += p.tokens * p.state_flops * elements
             work["projections"].vector += p.tokens * (4 * d + 5 * p.conv_channels)
             continue
-        if indexer:
-            rotated_in_index = (p.index_n_heads + 1) * p.qk_rope_head_dim
-            work["projections"].vector += p.tokens * (4 * p.index_head_dim + 3 * rotated_in_index)
-            work["indexer"].vector += p.tokens * p.seq_len * (3 * p.index_n_heads + 1)
-        work["projections"].vector += p.tokens * (4 * d + head_vector_work(p, heads))
+        own = selecting_and_pooling(p, mixer, indexer=indexer)
+        work["projections"].vector += p.tokens * (4 * d + head_vector_work(p, heads) + own)
         work["attention"].vector += p.tokens * 5 * heads.queries * read
     gated = {2: 5, 3: 6}
     for ffn in p.ffns():
         if ffn == "none":
             continue
         work["ffn"].vector += p.tokens * 5 * d  # norm and residual
+        work["router"].vector += p.tokens * mixing_of_streams(p)
         if ffn == "dense":
             work["ffn"].vector += p.tokens * gated[p.ffn_matrices] * p.intermediate_size
             continue
@@ -379,6 +467,28 @@ def add_vector_work(p: Point, work: dict[str, Work]) -> None:
         work["experts"].vector += p.tokens * p.experts_per_token * one
     if p.accounting == "full":
         work["lm_head"].vector = p.tokens * (4 * d + 5 * p.vocab_size)
+
+
+def selecting_and_pooling(p: Point, mixer: str, *, indexer: bool) -> float:
+    """What one token costs an indexer and compressors of a layer, scores apart."""
+    of_heads = p.shared_kv_head_dim or (p.qk_rope_head_dim if p.is_mla else p.head_dim)
+    rotated = min(p.index_head_dim, of_heads)
+    found = 0.0
+    if indexer:
+        found += 4 * p.index_head_dim + 3 * rotated  # of its key
+    if indexer or mixer == "some entries":
+        found += 3 * p.index_n_heads * rotated
+    for width, vectors, tokens in p.compressors(mixer):
+        found += 8 * vectors * width + (4 + 3) * width / tokens
+    return found
+
+
+def mixing_of_streams(p: Point) -> float:
+    """Norm, sum, share to each, and mixing of the streams around one part, but for a plain sum."""
+    if not p.hc_mult:
+        return 0.0
+    elements = p.hc_mult * p.hidden_size
+    return 4 * elements + 2 * elements + 2 * elements + 2 * p.hc_mult * elements - p.hidden_size
 
 
 @dataclass(frozen=True)
@@ -504,7 +614,7 @@ def sync_seconds(p: Point, *, payload: float = 1.0) -> float:
     """Exposed time of every collective, layer by layer; ``payload`` is a factor on the bytes."""
     whole = payload * p.tokens * p.hidden_size * p.activation_bits / 8
     reduced = all_reduce_seconds(p, p.collective_algorithm, whole)
-    seconds = sum(hop_seconds(p, stage, whole) for stage in range(int(p.pp_size) - 1))
+    seconds = sum(hop_seconds(p, stage, p.streams * whole) for stage in range(int(p.pp_size) - 1))
     routed = whole / p.hidden_size * p.expert_width * p.experts_per_token / p.tp_size
     for mixer, ffn, heads in zip(p.mixers(), p.ffns(), p.heads(), strict=True):
         if ffn == "moe" and p.is_ep:
@@ -551,7 +661,7 @@ def pass_exchanged(p: Point, *, passes: float, tokens: float) -> dict[str, float
         # Each of tp chips sends (tp - 1)/tp of the activations twice.
         "tp_volume": found["tp_collectives"] * p.tp_size * 2 * (p.tp_size - 1) / p.tp_size * a,
         "ep_volume": found["ep_collectives"] * p.experts_per_token * (1 - 1 / p.ep_size) * routed,
-        "pp_volume": (p.pp_size - 1) * p.tp_size * a,
+        "pp_volume": (p.pp_size - 1) * p.tp_size * p.streams * a,
     }
 
 
@@ -606,7 +716,12 @@ def stored_bytes(p: Point, *, tables: bool = True) -> tuple[float, float]:
     sequence = sum(p.seq_len for own in p.has_indexer() if own) * index_bytes_per_token(p)
     for (kept, _, _, _), heads in zip(p.layers(), p.heads(), strict=True):
         sequence += 0.0 if heads.shares else kept * kv_bytes_per_token(p, heads)
-    return weights, sequence + p.mixers().count("state") * state_bytes(p)
+    sequence += p.mixers().count("state") * state_bytes(p)
+    for mixer in p.mixers():
+        sequence += kept_by_compressors(p, mixer)[0]
+        if mixer == "some entries":
+            sequence += p.entries(mixer) * index_bytes_per_token(p)
+    return weights, sequence
 
 
 def proposing(p: Point) -> Point:
@@ -635,7 +750,7 @@ def pass_work(p: Point) -> dict[str, Work]:
         if name == "lm_head":
             continue
         has_norm = name == "projections" and p.accounting == "full"
-        final = p.hidden_size * p.byte("head") if has_norm else 0.0
+        final = final_norm(p) * p.byte("head") if has_norm else 0.0
         one.beside = (one.beside - final) / p.num_layers + final  # with its own last norm
         for volume in ("weights", "tensor", "slow", "vector", "kv"):
             setattr(one, volume, getattr(one, volume) / p.num_layers)
@@ -647,7 +762,7 @@ def pass_stored(p: Point) -> tuple[float, float]:
     if not isinstance(p, MeanLayer):
         return stored_bytes(p)
     weights, sequence = stored_bytes(p, tables=False)
-    final = p.hidden_size * p.byte("head") if p.accounting == "full" else 0.0
+    final = final_norm(p) * p.byte("head") if p.accounting == "full" else 0.0
     return (weights - final) / p.num_layers + final, sequence / p.num_layers
 
 
@@ -823,7 +938,7 @@ def prefill_seconds(p: Point) -> float:
             continue
         for volume in ("weights", "beside", "slow", "vector"):
             setattr(one, volume, chunks * getattr(one, volume))
-    for name in ("attention", "indexer", "state"):
+    for name in ("attention", "indexer", "compressor", "compressed_indexer", "state"):
         work[name].slow = work[name].vector = 0.0
     layers = zip(q.mixers(), q.has_indexer(), q.heads(), strict=True)
     for mixer, indexer, heads in layers:
@@ -832,7 +947,9 @@ def prefill_seconds(p: Point) -> float:
         elif mixer != "none":
             add_causal_attention(q, work["attention"], mixer, heads)
         if indexer:
-            add_index_scores(q, work["indexer"])
+            add_index_scores(q, work["indexer"], ratio=1.0)
+        if mixer in COMPRESSED:
+            add_compression(q, work[SCORED[mixer]], mixer)
     bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
     _, _, overlap = stage_times(q, work, gathered_bandwidth(q, work, bandwidth, chunks))
     return overlap + chunks * sync_parts(q)[0]
@@ -857,14 +974,22 @@ def add_causal_attention(q: Point, work: Work, kind: str, heads: Heads) -> None:
     work.kv += prompts * cached * kv_bytes_per_token(q, heads)
 
 
-def add_index_scores(q: Point, work: Work) -> None:
-    """Scores of the prompts against the keys so far in one sparse layer."""
-    square = q.batch_size * q.input_len**2 / 2
+def add_compression(q: Point, work: Work, mixer: str) -> None:
+    """States of one layer's compressors, in and out once a chunk, and scores of its entries."""
+    kept, _ = kept_by_compressors(q, mixer)
+    work.kv += round(q.input_len / q.query_tokens) * 2 * q.batch_size * kept
+    if mixer == "some entries":
+        add_index_scores(q, work, ratio=q.sparse_compression_ratio)
+
+
+def add_index_scores(q: Point, work: Work, *, ratio: float) -> None:
+    """Scores of the prompts in one layer against the keys so far, one for so many tokens."""
+    square = q.batch_size * q.input_len**2 / 2 / ratio
     work.multiply(square * 2 * q.index_n_heads * q.index_head_dim, q.ratio(q.index_bits, 8))
     if q.vector_work == "on":
-        work.vector += square * (3 * q.index_n_heads + 1)
+        work.vector += square * selecting(q)
     ends = range(1, round(q.input_len / q.query_tokens) + 1)
-    keys = sum(j * q.query_tokens for j in ends)
+    keys = sum(j * q.query_tokens / ratio for j in ends)
     work.kv += q.batch_size * keys * index_bytes_per_token(q)
 
 
@@ -883,15 +1008,29 @@ def causal_pairs(p: Point, kind: str) -> float:
     if kind == "chunk":
         size = p.attention_chunk_size
         return (length // size) * size**2 / 2 + (length % size) ** 2 / 2
-    window = {"window": p.sliding_window, "sparse": p.index_topk}.get(kind, length)
-    ramp = min(window, length)
-    return ramp**2 / 2 + (length - ramp) * window
+    if kind in COMPRESSED:
+        # Of position t: the window, and t/m entries or as many of them as are selected.
+        ratio = getattr(p, COMPRESSED[kind])
+        most = p.index_topk * ratio if kind == "some entries" else length
+        return under_a_ramp(length, p.sliding_window) + under_a_ramp(length, most) / ratio
+    return under_a_ramp(
+        length, {"window": p.sliding_window, "sparse": p.index_topk}.get(kind, length)
+    )
+
+
+def under_a_ramp(length: float, most: float) -> float:
+    """Area under what grows with the position as far as it may."""
+    ramp = min(most, length)
+    return ramp**2 / 2 + (length - ramp) * most
 
 
 def chunk_span(p: Point, kind: str, so_far: float) -> float:
     """Cached tokens that the chunk which ends at a position reads in one layer."""
+    window = min(so_far, p.sliding_window + p.query_tokens)
     if kind == "window":
-        return min(so_far, p.sliding_window + p.query_tokens)
+        return window
+    if kind in COMPRESSED:
+        return window + so_far / getattr(p, COMPRESSED[kind])
     if kind == "chunk":
         return (max(min(p.attention_chunk_size, p.input_len), p.query_tokens) + p.query_tokens) / 2
     return so_far

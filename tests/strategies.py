@@ -9,8 +9,8 @@ from tests.helpers import COMBINATIONS, EXTENDED, Scenario, make_scenario
 from tests.reference import reference
 
 ARCHITECTURES = ("dense", "windowed", "moe", "chunked_moe", "mla_moe", "mla_sparse_moe")
-ARCHITECTURES += ("recurrent", "recurrent_moe")
-WITHOUT_STATE = ARCHITECTURES[:-2]
+ARCHITECTURES += ("block_sparse", "recurrent", "recurrent_moe", "compressed_moe")
+WITHOUT_STATE = ARCHITECTURES[:-3]
 """Those of which a sequence keeps nothing before its first token."""
 COMPUTE_BITS = (0.0, 4.0, 8.0, 16.0)
 MATRICES = st.sampled_from([2.0, 3.0])
@@ -82,10 +82,11 @@ def shared_numbers(draw, numbers: dict[str, float]) -> dict[str, float]:
     """Full layers that do not project all that they attend to."""
     others = ("num_windowed_layers", "num_chunked_layers", "num_sparse_layers")
     others += ("num_recurrent_layers", "num_ffn_only_layers")
+    others += ("num_compressed_layers", "num_compressed_sparse_layers")
     full = numbers["num_layers"] - sum(numbers.get(name, 0.0) for name in others)
     shared = draw(st.one_of(st.just(0.0), counts(0, int(full))))
     keyed = draw(st.one_of(st.just(0.0), counts(0, int(full - shared))))
-    if numbers.get("kv_lora_rank"):
+    if numbers.get("kv_lora_rank") or numbers.get("shared_kv_head_dim"):
         keyed = 0.0  # one latent is the source of keys and values
     return {"num_shared_kv_layers": shared, "num_k_eq_v_layers": keyed}
 
@@ -99,6 +100,40 @@ def extra_numbers(draw) -> dict[str, float]:
         "extra_params": draw(counts(0, 10**9)),
         "extra_embedding_params": draw(counts(0, 10**9)),
         "extra_embedding_dim": draw(counts(0, 10_000)),
+    }
+
+
+@st.composite
+def compressed_numbers(draw, layers: float) -> dict[str, float]:
+    """Heads that share one vector, layers that compress what they keep, streams of the residual."""
+    dense = draw(counts(0, int(layers)))
+    sparse = draw(counts(0, int(layers - dense)))
+    return {
+        "num_heads": draw(counts(1, 128)),
+        "num_kv_heads": 1.0,
+        "q_lora_rank": draw(st.one_of(st.just(0.0), counts(64, 2048))),
+        "shared_kv_head_dim": draw(counts(16, 512)),
+        "o_groups": draw(counts(1, 16)),
+        "o_lora_rank": draw(st.one_of(st.just(0.0), counts(64, 1024))),
+        "num_compressed_layers": dense,
+        "compression_ratio": draw(counts(1, 256)),
+        "num_compressed_sparse_layers": sparse,
+        "sparse_compression_ratio": draw(counts(1, 16)),
+        "num_windowed_layers": draw(counts(0, int(layers - dense - sparse))),
+        "sliding_window": draw(counts(0, 8192)),
+        "hc_mult": draw(counts(0, 4)),
+        "state_bits": draw(st.sampled_from([16.0, 32.0])),
+        **draw(indexer_numbers()),
+    }
+
+
+@st.composite
+def indexer_numbers(draw) -> dict[str, float]:
+    """Fields of an indexer."""
+    return {
+        "index_n_heads": draw(counts(1, 128)),
+        "index_head_dim": draw(counts(16, 256)),
+        "index_topk": draw(st.one_of(counts(1, 4096), counts(1, 1_000_000))),
     }
 
 
@@ -172,10 +207,12 @@ def llm_numbers(draw, architectures=ARCHITECTURES) -> dict[str, float]:
         numbers["attention_chunk_size"] = draw(counts(1, 16384))
     if "sparse" in kind:
         numbers["num_sparse_layers"] = draw(counts(1, int(layers)))
-        numbers["index_n_heads"] = draw(counts(1, 128))
-        numbers["index_head_dim"] = draw(counts(16, 256))
+        numbers |= draw(indexer_numbers())
         numbers["num_indexer_layers"] = draw(counts(0, int(numbers["num_sparse_layers"])))
-        numbers["index_topk"] = draw(st.one_of(counts(1, 4096), counts(1, 1_000_000)))
+    if kind == "block_sparse":
+        numbers["index_block_size"] = draw(counts(1, 256))
+    if kind.startswith("compressed"):
+        numbers |= {"head_dim": 0.0, "value_head_dim": 0.0, **draw(compressed_numbers(layers))}
     if kind.startswith("recurrent"):
         numbers |= draw(recurrent_numbers(layers))
     numbers |= draw(shared_numbers(numbers)) | draw(extra_numbers())

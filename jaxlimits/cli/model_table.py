@@ -63,7 +63,7 @@ class Shape:
     index_bytes
         Keys of indexers, a token [B].
     state_bytes
-        Recurrent states and convolutions, a sequence [B].
+        Recurrent states, convolutions and what compressors keep, a sequence [B].
     layers
         Number of layers by the kind of their attention, and of their feed-forward part.
     """
@@ -134,8 +134,7 @@ def _parts(llm: "LLM") -> list[Part]:
 
 
 def _cache(llm: "LLM") -> dict[str, float]:
-    from jaxlimits.model.attention.recurrent import state_bytes
-    from jaxlimits.model.attention.sparse import index_bytes
+    from jaxlimits.model.attention import parts
     from jaxlimits.model.deployment import Deployment
     from jaxlimits.model.kv_cache import cache_bytes
 
@@ -144,13 +143,17 @@ def _cache(llm: "LLM") -> dict[str, float]:
         float(cache_bytes(llm, Deployment(seq_len=tokens))) for tokens in (1.0, full, 2.0 * full)
     )
     slope = (beyond - at) / full
+    states, with_keys = (
+        sum(float(part.sequence_bytes(llm, d)) for part in parts(d))
+        for d in (Deployment(seq_len=0.0), Deployment(seq_len=1.0))
+    )
     return {
         "cache_bits": float(llm.cache_bits),
         "kv_bytes": first,
         "kv_bytes_beyond": slope,
         "window_bytes": at - slope * full,
-        "index_bytes": float(index_bytes(llm, Deployment(seq_len=1.0))),
-        "state_bytes": float(state_bytes(llm, Deployment())),
+        "index_bytes": with_keys - states,
+        "state_bytes": states,
     }
 
 
@@ -199,7 +202,7 @@ def _said(shape: Shape) -> list[tuple[str, str]]:
     if shape.index_bytes:
         kv += f"; {shape.index_bytes:,.0f} B of index keys beside"
     if shape.state_bytes:
-        kv += f"; {shape.state_bytes:,.0f} B of recurrent states a sequence"
+        kv += f"; {shape.state_bytes:,.0f} B of states a sequence"
     listed = (", ".join(f"{n} {name}" for name, n in kinds.items()) for kinds in shape.layers)
     return [("KV cache", kv), ("layers", "; ".join(listed))]
 

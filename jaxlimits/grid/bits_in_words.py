@@ -15,6 +15,7 @@ from jaxlimits.catalog.loader import Catalog
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.scenario import Scenario
 from jaxlimits.grid.spec import GridSpec
+from jaxlimits.model.attention import KINDS
 from jaxlimits.model.precision import ALONE, PARTS, SET_BY
 
 BITS = "bits"
@@ -22,7 +23,7 @@ BITS = "bits"
 
 _LISTED = 4
 _OWN = (*PARTS, "cache_bits", *ALONE)
-_RECURRENT = "num_recurrent_layers"
+_WITH_STATES = tuple(kind for kind in KINDS if kind.has_state)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,8 +42,8 @@ class Model:
         Those that its entry states; the others are defaults.
     origin
         What states them: ``catalog`` or ``file``.
-    is_recurrent
-        Whether it has layers with a recurrent state.
+    has_states
+        Whether it has layers that keep states.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Model:
     values: Mapping[str, float]
     stated: frozenset[str]
     origin: str
-    is_recurrent: bool
+    has_states: bool
 
     def source(self, names: Iterable[str]) -> str:
         """Where some of its bits come from."""
@@ -70,7 +71,7 @@ def named_model(catalog: Catalog, name: str, record: str = "llm") -> Model:
         values=own,
         stated=frozenset(key for key in own if key in raw or SET_BY.get(key) in raw),
         origin=origin,
-        is_recurrent=values[fields[_RECURRENT]] > 0.0,
+        has_states=any(values[fields[kind.layers]] > 0.0 for kind in _WITH_STATES),
     )
 
 
@@ -90,13 +91,14 @@ def grid_bits(spec: GridSpec, scenario: Scenario) -> str:
 
 
 def bits_in_words(scenario: Scenario, models: Iterable[Model]) -> str:
-    """Say which bits a scenario uses for weights, cache, recurrent states and products."""
+    """Say which bits a scenario uses for weights, cache, states and products."""
     models = list(models)
     told = [*_set_or_own(scenario, models, "weight_bits", PARTS, "weights")]
     told += _set_or_own(scenario, models, "kv_bits", ("cache_bits",), "cache")
-    if any(scenario.reaches(name, above=0.0) for name in schema.part_fields("recurrent_layers")):
-        with_states = [model for model in models if model.is_recurrent] or models
-        told += _set_or_own(scenario, with_states, None, ALONE, "recurrent states")
+    counts = [name for kind in _WITH_STATES for name in schema.part_fields(str(kind.flag))]
+    if any(scenario.reaches(name, above=0.0) for name in counts):
+        with_states = [model for model in models if model.has_states] or models
+        told += _set_or_own(scenario, with_states, None, ALONE, "states")
     if np.all(scenario.effective("compute_bits") > 0.0):
         told.append(_set(scenario, "compute_bits"))
     else:

@@ -7,6 +7,7 @@ constant.
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
+from jaxlimits.model import residual
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
@@ -59,11 +60,16 @@ def replaced_collectives(deployment: Deployment) -> Scalar:
 
 
 def activation_bytes(llm: LLM, deployment: Deployment) -> Scalar:
-    r"""Activations of one micro-batch between two layers: :math:`B\,q\,d\,b/8` [B].
-
-    What a tensor-parallel collective and a hop between stages move (ours).
-    """
+    r"""Activations that a collective of one micro-batch moves: :math:`B\,q\,d\,b/8` [B] (ours)."""
     return _moved_bytes(deployment, width=llm.hidden_size)
+
+
+def residual_bytes(llm: LLM, deployment: Deployment) -> Scalar:
+    r"""Residual streams of one micro-batch, which a hop between stages moves [B].
+
+    The activations, or under hyper-connections as many of them as there are streams (ours).
+    """
+    return _moved_bytes(deployment, width=residual.width(llm, deployment))
 
 
 def routed_bytes(llm: LLM, deployment: Deployment) -> Scalar:
@@ -151,12 +157,12 @@ def ep_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
 def pp_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     r"""Exposed time of the hops between pipeline stages: :math:`(\mathrm{pp}-1)\,\tau` [s].
 
-    ``hop_latency``, and, unless ``collective_algorithm`` is ``constant``, the activations: each
-    chip sends them whole to its like in the next stage, so that nothing is left to gather (ours).
+    ``hop_latency``, and, unless ``collective_algorithm`` is ``constant``, the residual: each chip
+    sends it whole to its like in the next stage, so that nothing is left to gather (ours).
     """
     if deployment.collective_algorithm == "constant":
         return constant((deployment.pp_size - 1.0) * chip.hop_latency)
-    return hops_between_stages(chip, deployment, activation_bytes(llm, deployment))
+    return hops_between_stages(chip, deployment, residual_bytes(llm, deployment))
 
 
 def sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:

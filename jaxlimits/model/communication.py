@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 
 from jaxlimits._types import Scalar
+from jaxlimits.model import residual
 from jaxlimits.model.collectives import ep_collectives, tp_collectives
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.ffn import expert_width
@@ -62,16 +63,17 @@ def _passes(llm: LLM, deployment: Deployment, *, times: Scalar, tokens: Scalar) 
 
     .. math:: V_\mathrm{TP} = 2\,(\mathrm{tp} - 1)\,n_\mathrm{TP}\,a, \qquad
               V_\mathrm{EP} = k\,\frac{\mathrm{ep} - 1}{\mathrm{ep}}\,n_\mathrm{EP}\,a_\ell, \qquad
-              V_\mathrm{PP} = (\mathrm{pp} - 1)\,\mathrm{tp}\,a
+              V_\mathrm{PP} = (\mathrm{pp} - 1)\,\mathrm{tp}\,a_r
 
     with :math:`a = d\,b/8` bytes of activations, :math:`a_\ell` of those that experts take in a
-    width of their own. An all-reduce is counted as a reduce-scatter and
-    an all-gather, the least that chips without help of the network can send; an all-to-all under
-    even routing keeps each rank's own share; at a hop each chip sends the activations whole to its
-    like. The volumes of a token are the same for every batch.
+    width of their own, and :math:`a_r` of all streams of the residual. An all-reduce is counted as
+    a reduce-scatter and an all-gather, the least that chips without help of the network can send;
+    an all-to-all under even routing keeps each rank's own share; at a hop each chip sends the
+    residual whole to its like. The volumes of a token are the same for every batch.
     """
     each = deployment.activation_bits / 8.0
     a, routed = tokens * llm.hidden_size * each, tokens * expert_width(llm, deployment) * each
+    streams = tokens * residual.width(llm, deployment) * each
     tensor, expert = tp_collectives(llm, deployment), ep_collectives(llm, deployment)
     hops = deployment.pp_size - 1.0
     elsewhere = (deployment.ep_size - 1.0) / deployment.ep_size
@@ -81,5 +83,5 @@ def _passes(llm: LLM, deployment: Deployment, *, times: Scalar, tokens: Scalar) 
         pp_hops=times * hops,
         tp_volume=2.0 * (deployment.tp_size - 1.0) * tensor * a,
         ep_volume=llm.experts_per_token * elsewhere * expert * routed,
-        pp_volume=hops * deployment.tp_size * a,
+        pp_volume=hops * deployment.tp_size * streams,
     )

@@ -107,7 +107,7 @@ class Deployment(eqx.Module):
     kv_sharding: str = switch("how the KV cache divides over TP chips", "split", "heads")
     mla_weights: str = switch("the form in which MLA weights are stored", "stored", "absorbed")
     attention_span: str = switch(
-        "whether windowed, chunked and sparse layers keep their span", "model", "full"
+        "whether windowed, chunked, sparse and compressed layers keep their span", "model", "full"
     )
     chunk_read: str = switch("what a chunked layer reads of its chunk", "bound", "mean")
     vector_work: str = switch("whether work outside the tensor units counts", "on", "off")
@@ -138,6 +138,17 @@ class Deployment(eqx.Module):
         llm=("num_sparse_layers",),
         draft=("num_sparse_layers",),
     )
+    compressed_layers: bool = _part_of_models(
+        "layers that attend to all compressed entries", "num_compressed_layers"
+    )
+    compressed_sparse_layers: bool = _part_of_models(
+        "layers that attend to the compressed entries an indexer selects",
+        "num_compressed_sparse_layers",
+    )
+    shared_kv_heads: bool = _part_of_models(
+        "heads that share one vector a token as key and as value", "shared_kv_head_dim"
+    )
+    hyper_connections: bool = _part_of_models("several streams of the residual", "hc_mult")
     recurrent_layers: bool = optional_part(
         "layers with a recurrent state",
         llm=("num_recurrent_layers",),

@@ -7,7 +7,8 @@ of a kind have heads of their own, the record is theirs: see :mod:`jaxlimits.mod
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar, chosen
-from jaxlimits.model.attention import FORMS
+from jaxlimits.model.attention import forms
+from jaxlimits.model.attention.query import query_latent
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.head_groups import Group
 from jaxlimits.model.llm import LLM
@@ -16,12 +17,13 @@ from jaxlimits.model.volumes import added
 
 
 def projections(llm: LLM, deployment: Deployment) -> Scalar:
-    r"""Weights of one layer before its scores, and of the gate after them [1].
+    r"""Weights of one layer before its scores, the query's latent with them, and of the gate [1].
 
     The gate of :math:`g` elements a query head holds :math:`d\,h\,g`: one for each element of the
     head's output (Qwen3-Next) or one for the head (Step-3.5). Published, in their inference code.
     """
-    own = added(form.projections(llm, deployment) for form in FORMS)
+    each = (form.projections(llm, deployment) for form in forms(deployment))
+    own = added([query_latent(llm), *each])
     if not deployment.attention_gates:
         return own
     return own + llm.hidden_size * llm.num_heads * llm.attention_gate_dim
@@ -36,27 +38,37 @@ def all_projections(group: Group, deployment: Deployment) -> Scalar:
     """
     weights = group.count * projections(group.llm, deployment)
     if group.shared is not None:
-        each = added(form.cached_projections(group.llm, deployment) for form in FORMS)
+        used = forms(deployment)
+        each = added(form.cached_projections(group.llm, deployment) for form in used)
         weights = weights - group.shared * each
     if group.keyed is not None:
-        forms = (form.value_projections for form in FORMS if form.value_projections is not None)
-        weights = weights - group.keyed * added(each(group.llm, deployment) for each in forms)
+        values = (form.value_projections for form in forms(deployment))
+        stated = (term(group.llm, deployment) for term in values if term is not None)
+        weights = weights - group.keyed * added(stated)
     return weights
 
 
 def value_dim(llm: LLM, deployment: Deployment) -> Scalar:
-    """Width that the output projection takes from each query head [1]."""
-    return added(form.value_dim(llm, deployment) for form in FORMS)
+    """Width of the output of each query head [1]."""
+    return added(form.value_dim(llm, deployment) for form in forms(deployment))
 
 
 def output_projection(llm: LLM, deployment: Deployment) -> Scalar:
-    r"""Output-projection weights of one layer: :math:`h\,v\,d`, value heads :math:`v` wide [1]."""
-    return llm.num_heads * value_dim(llm, deployment) * llm.hidden_size
+    r"""Output-projection weights of one layer: :math:`h\,v\,d`, value heads :math:`v` wide [1].
+
+    A form that projects another way has a term of its own.
+    """
+    used = forms(deployment)
+    whole = (form for form in used if form.output_projection is None)
+    width = added(form.value_dim(llm, deployment) for form in whole)
+    own = (form.output_projection for form in used if form.output_projection is not None)
+    full = llm.num_heads * width * llm.hidden_size
+    return added([full, *(weights(llm, deployment) for weights in own)])
 
 
 def kv_elements(llm: LLM, deployment: Deployment) -> Scalar:
     """Cached elements of one token in one layer [1]."""
-    return added(form.kv_elements(llm, deployment) for form in FORMS)
+    return added(form.kv_elements(llm, deployment) for form in forms(deployment))
 
 
 def kv_copies(llm: LLM, deployment: Deployment) -> Scalar:
@@ -73,28 +85,30 @@ def kv_copies(llm: LLM, deployment: Deployment) -> Scalar:
 
 def pair_flops(llm: LLM, deployment: Deployment) -> Scalar:
     """Tensor work of one query token on one cached token in one layer, in decode [FLOP]."""
-    return llm.num_heads * added(form.pair_flops(llm, deployment) for form in FORMS)
+    each = (form.pair_flops(llm, deployment) for form in forms(deployment))
+    return llm.num_heads * added(each)
 
 
 def prefill_pair_flops(llm: LLM, deployment: Deployment) -> Scalar:
     """Tensor work of one token on one that it attends to in one layer, in prefill [FLOP]."""
-    return llm.num_heads * added(form.prefill_pair_flops(llm, deployment) for form in FORMS)
+    each = (form.prefill_pair_flops(llm, deployment) for form in forms(deployment))
+    return llm.num_heads * added(each)
 
 
 def decompression_flops(llm: LLM, deployment: Deployment) -> Scalar:
     """Work to decompress what is cached of one token in one layer, in prefill [FLOP]."""
-    forms = (form.decompression_flops for form in FORMS if form.decompression_flops is not None)
-    return added(flops(llm, deployment) for flops in forms)
+    each = (form.decompression_flops for form in forms(deployment))
+    return added(flops(llm, deployment) for flops in each if flops is not None)
 
 
-def rotated_dim(llm: LLM) -> Scalar:
+def rotated_dim(llm: LLM, deployment: Deployment) -> Scalar:
     """Elements with rotary embedding in each head [1]."""
-    return added(form.rotated_dim(llm) for form in FORMS)
+    return added(form.rotated_dim(llm) for form in forms(deployment))
 
 
 def projection_vector_flops(llm: LLM, deployment: Deployment) -> Scalar:
     """Vector work of norm, rotary embedding and gate, a token and layer [FLOP]. Ours."""
-    rotated = (llm.num_heads + llm.num_kv_heads) * rotated_dim(llm)
+    rotated = (llm.num_heads + llm.num_kv_heads) * rotated_dim(llm, deployment)
     own = RMS_NORM * llm.hidden_size + ROTARY * rotated
     return own + gate_vector_flops(llm, deployment) if deployment.attention_gates else own
 
@@ -117,7 +131,8 @@ def all_projection_vector_flops(group: Group, deployment: Deployment) -> Scalar:
     work = group.count * projection_vector_flops(group.llm, deployment)
     if group.shared is None:
         return work
-    return work - group.shared * ROTARY * group.llm.num_kv_heads * rotated_dim(group.llm)
+    rotated = group.llm.num_kv_heads * rotated_dim(group.llm, deployment)
+    return work - group.shared * ROTARY * rotated
 
 
 def score_vector_flops(llm: LLM) -> Scalar:

@@ -49,7 +49,7 @@ def cache_bytes(llm: LLM, deployment: Deployment) -> Scalar:
 def sequence_bytes(llm: LLM, deployment: Deployment) -> Scalar:
     """Bytes that one sequence stores over all layers: KV cache, and what kinds keep beside it [B].
 
-    Index keys and recurrent states are beside it.
+    Index keys and states are beside it.
     """
     cache = cache_bytes(llm, deployment)
     return added([cache, *(part.sequence_bytes(llm, deployment) for part in parts(deployment))])

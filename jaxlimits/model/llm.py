@@ -22,6 +22,11 @@ def _matrices(of: str) -> Any:
     return quantity("1", words, default=3.0, allowed=(2.0, 3.0))
 
 
+def _ratio(of: str) -> Any:
+    words = f"tokens for each compressed entry that {of} keeps"
+    return _count(words, default=1.0, positive=True)
+
+
 def _total(meaning: str, *, default: float | None = 0.0, **bounds: Any) -> Any:
     """Declare a count of what all layers have together."""
     return _count(meaning, default=default, of_all_layers=True, **bounds)
@@ -38,7 +43,8 @@ class LLM(eqx.Module):
     Parts that a model lacks are zero and layer kinds are counts, so that different models stack on
     one axis and one trace serves them all. A grouped-query model has ``kv_lora_rank`` 0 and its
     heads in ``head_dim``; a multi-head latent (MLA) model has ``head_dim`` 0, its heads in the
-    ``qk_*`` and ``v_head_dim`` fields, and ``num_kv_heads`` 1, because every head reads one latent.
+    ``qk_*`` and ``v_head_dim`` fields, and ``num_kv_heads`` 1, because every head reads one latent;
+    so it is where all heads share one vector as key and value, ``shared_kv_head_dim`` wide.
     A layer is a mixer (attention, or a recurrent state) and a feed-forward part, unless it is
     counted among those that have one of the two alone.
     Windowed layers may have heads of their own, in the ``windowed_*`` fields.
@@ -64,6 +70,11 @@ class LLM(eqx.Module):
     qk_rope_head_dim: Scalar = _count("MLA: width of a query head with rotary embedding")
     v_head_dim: Scalar = _count("MLA: width of a value head")
     attention_gate_dim: Scalar = _count("elements that gate the output of one query head; 0 none")
+    shared_kv_head_dim: Scalar = _count(
+        "width of the one vector of a token that all heads read as key and as value; 0 without"
+    )
+    o_groups: Scalar = _count("groups of such heads, each with an output projection to a latent")
+    o_lora_rank: Scalar = _count("rank of a group's output latent; 0 for one full projection")
     num_windowed_layers: Scalar = _total("layers with sliding-window attention")
     sliding_window: Scalar = _count("tokens a sliding-window layer attends to")
     windowed_num_heads: Scalar = _windowed("query heads")
@@ -73,9 +84,12 @@ class LLM(eqx.Module):
     num_chunked_layers: Scalar = _total("layers with chunked attention")
     attention_chunk_size: Scalar = _count("tokens in one attention chunk")
     num_sparse_layers: Scalar = _total("layers that attend to the tokens an indexer selects")
-    index_n_heads: Scalar = _count("heads of a sparse layer's indexer")
+    index_n_heads: Scalar = _count("heads of a layer's indexer")
     index_head_dim: Scalar = _count("width of an index head, and of the one key cached for all")
-    index_topk: Scalar = _count("tokens that an indexer selects")
+    index_topk: Scalar = _count("tokens or compressed entries that an indexer selects")
+    index_block_size: Scalar = _count(
+        "tokens of the blocks that a sparse layer's indexer selects whole; 0 for single tokens"
+    )
     num_indexer_layers: Scalar = _total(
         "sparse layers with an indexer of their own, whose selection the others use; 0 for all"
     )
@@ -84,6 +98,12 @@ class LLM(eqx.Module):
         "sliding-window layers that read another layer's KV cache"
     )
     num_k_eq_v_layers: Scalar = _total("full layers whose values are their projected keys")
+    num_compressed_layers: Scalar = _total("layers that attend to all compressed entries")
+    compression_ratio: Scalar = _ratio("a compressed layer")
+    num_compressed_sparse_layers: Scalar = _total(
+        "layers that attend to the compressed entries an indexer selects"
+    )
+    sparse_compression_ratio: Scalar = _ratio("a compressed sparse layer")
     num_recurrent_layers: Scalar = _total("layers with a recurrent state in place of heads")
     recurrent_params: Scalar = _count("weights of one such layer's mixer, those of norms apart")
     recurrent_norm_params: Scalar = _count("norms and gate biases of one such layer's mixer")
@@ -116,6 +136,7 @@ class LLM(eqx.Module):
     shared_intermediate_size: Scalar = _count(
         "width of one shared expert; 0 for that of a routed one"
     )
+    hc_mult: Scalar = _count("streams of the residual under hyper-connections; 0 without")
     tied_embeddings: Scalar = _count("1 if the LM head is the embedding table", upper=1.0)
     norm_params: Scalar = _count("norm weights in one layer, QK norms apart")
     qk_norm_params: Scalar = _count("query and key norm weights in one layer that has heads")
@@ -135,7 +156,10 @@ class LLM(eqx.Module):
         "1", "bits of one element of the KV cache", default=8.0, positive=True
     )
     state_bits: Scalar = quantity(
-        "1", "bits of one element of a recurrent state", default=32.0, positive=True
+        "1",
+        "bits of one element of a recurrent or a compressor's state",
+        default=32.0,
+        positive=True,
     )
     operand_bits: Scalar = quantity(
         "1",

@@ -83,13 +83,13 @@ class Metrics(eqx.Module):
     tpot: Scalar = metric("s/token", "time per output token of one user", display="ms/token")
     weight_bytes: Scalar = metric("B", "weights stored by one replica", display="GB")
     kv_bytes: Scalar = metric(
-        "B", "KV cache, index keys and recurrent states stored by one replica", display="GB"
+        "B", "KV cache, index keys and states stored by one replica", display="GB"
     )
     bytes_per_chip: Scalar = metric("B", "weights and KV cache stored by one chip", display="GB")
     weight_traffic: Scalar = metric("B", "weights read in one step by one replica", display="GB")
     kv_traffic: Scalar = metric(
         "B",
-        "KV cache and index keys read in one step by one replica, recurrent states also written",
+        "KV cache and index keys read in one step by one replica, states also written",
         display="GB",
     )
     flops: Scalar = metric("FLOP", "tensor work of one step of one replica", display="TFLOP")

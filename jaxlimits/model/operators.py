@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
-from jaxlimits.model import heads, vector
+from jaxlimits.model import heads, residual, vector
 from jaxlimits.model.attention import parts
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import (
@@ -39,8 +39,9 @@ class Operators(eqx.Module):
     """The chain of operators of one step, summed over the layers.
 
     Query, key and value projections; what kinds of layers have of their own, as the scores of an
-    indexer or a recurrent state; scores and values; output projection; router; routed experts;
-    dense feed-forward layers with the shared experts; embedding and LM head.
+    indexer or a recurrent state; scores and values; output projection; router, with the mappings
+    of hyper-connections; routed experts; dense feed-forward layers with the shared experts;
+    embedding and LM head.
 
     Parameters
     ----------
@@ -117,6 +118,8 @@ def weight_operators(llm: LLM, deployment: Deployment, weights: Weights) -> dict
     beside = (weights.extras, bits.head)
     summed = mixing_layers(llm, deployment) * vector.output_vector_flops(llm)
     routing = llm.num_moe_layers * vector.router_vector_flops(llm)
+    if deployment.hyper_connections:
+        routing = routing + residual.stream_vector_flops(llm, deployment)
     return {
         "projections": dense(weights.projections, bits.attention, projecting, beside),
         "output": dense(weights.output, bits.attention, summed),

@@ -16,7 +16,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
-from jaxlimits.model.attention import FORMS, layers_with_heads, other_kinds
+from jaxlimits.model.attention import forms, layers_with_heads, other_kinds
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.collectives import sync, tp_sync
@@ -187,7 +187,7 @@ def kernels_per_step(llm: LLM, deployment: Deployment) -> Scalar:
 
     Counted in vLLM's layers, with quantisation and residual sums fused into their neighbours. Ours.
     """
-    usual, *others = FORMS
+    usual, *others = forms(deployment)
     attention = usual.kernels
     for form in others:
         attention = jnp.where(getattr(llm, form.field) > 0.0, form.kernels, attention)

@@ -31,7 +31,7 @@ SET_BY = {**dict.fromkeys(PARTS, "weight_bits"), "cache_bits": "kv_bits"}
 """Field of the deployment that sets each of a model's bits, for what has no bits of its own."""
 
 ALONE = ("state_bits",)
-"""Bits of a model that no field of the deployment sets: those of its recurrent states."""
+"""Bits of a model that no field of the deployment sets: those of what sequences keep as states."""
 
 _MAY_BE = {
     "weight_bits": ("stated_bits", "released_bits"),

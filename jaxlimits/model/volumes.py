@@ -20,7 +20,7 @@ class Operator(eqx.Module):
         only where the deployment leaves the width to the parts [FLOP].
     weight_traffic, kv_traffic
         Bytes of weights read, and of what sequences keep: caches and index keys as they are read,
-        recurrent states as they are read and written [B].
+        states as they are read and written [B].
     compute_pace, traffic_pace
         Slowest rank over the mean: 1 unless experts are placed whole on ranks [1].
     """

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
-from jaxlimits.model import ffn, heads
+from jaxlimits.model import ffn, heads, residual
 from jaxlimits.model.attention import layers_with_heads, parts
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.head_groups import over_groups
@@ -29,8 +29,8 @@ class Weights(eqx.Module):
     output
         Attention's output projection.
     router, ffn
-        Routers; dense feed-forward layers, shared experts, the projections to a latent of routed
-        ones, and what is in none of the parts.
+        Routers, with the mappings of hyper-connections; dense feed-forward layers, shared experts,
+        the projections to a latent of routed ones, and what is in none of the parts.
     expert, expert_biases
         *One* routed expert in each MoE layer, summed over the MoE layers, its biases included; of
         that the biases alone.
@@ -70,13 +70,21 @@ def layer_weights(llm: LLM, deployment: Deployment) -> Weights:
         output=over_groups(
             llm, deployment, lambda g: g.count * heads.output_projection(g.llm, deployment)
         ),
-        router=llm.num_moe_layers * llm.hidden_size * llm.num_experts,
+        router=_router(llm, deployment),
         ffn=added(every_token),
         expert=ffn.expert_weights(llm, deployment) * llm.num_moe_layers,
         lm_head=0.0,
         embedding=0.0,
         extras=0.0,
     )
+
+
+def _router(llm: LLM, deployment: Deployment) -> Scalar:
+    """Routers, and the mappings of hyper-connections, which are small and read the same [1]."""
+    routers = llm.num_moe_layers * llm.hidden_size * llm.num_experts
+    if not deployment.hyper_connections:
+        return routers
+    return routers + residual.mapping_weights(llm, deployment)
 
 
 def full_weights(llm: LLM, deployment: Deployment) -> Weights:
@@ -105,10 +113,12 @@ def full_weights(llm: LLM, deployment: Deployment) -> Weights:
 
 
 def _extras(llm: LLM, deployment: Deployment) -> Scalar:
-    """Norms and biases of all layers, and the final norm [1]."""
+    """Norms and biases of all layers, the final norm, the last mapping of streams [1]."""
     each = (llm.norm_params + llm.bias_params) * llm.num_layers
     of_heads = llm.qk_norm_params * layers_with_heads(llm, deployment)
-    own = (part.norms(llm) for part in parts(deployment) if part.norms is not None)
+    own = [part.norms(llm) for part in parts(deployment) if part.norms is not None]
+    if deployment.hyper_connections:
+        own.append(residual.last_mapping(llm))
     return added([each + of_heads + llm.hidden_size, *own])
 
 

@@ -9,6 +9,7 @@ import pytest
 from jaxlimits.model import attention, heads, kv_cache, weights
 from jaxlimits.model.attention import FORMS, KINDS, parts
 from jaxlimits.model.attention.kind import Kind, Part
+from jaxlimits.model.attention.query import query_latent
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import optional_parts, quantities
 from jaxlimits.model.head_groups import head_groups
@@ -18,6 +19,7 @@ from jaxlimits.model.prefill import prefill_operators
 from jaxlimits.model.volumes import Operator
 from tests.helpers import named_scenario
 from tests.hybrids import NEMOTRON_NANO, QWEN3_NEXT
+from tests.long_contexts import DEEPSEEK_V4_PRO
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -42,8 +44,10 @@ def is_traced(function, number):
 def test_every_file_states_a_form_or_a_kind():
     stated = [kind.name for kind in KINDS]
     files = {file.name for file in pkgutil.iter_modules(attention.__path__)} - {"kind"}
-    assert files == {*(name.replace("-", "_") for name in stated), "gqa", "mla"}
-    assert len(FORMS) == 2
+    shared = {"compressor", "query"}
+    forms = {"gqa", "mla", "shared_kv"}
+    assert files == {*(name.replace("-", "_") for name in stated), *forms, *shared}
+    assert len(FORMS) == len(forms)
     assert len(set(stated)) == len(stated)
 
 
@@ -64,6 +68,7 @@ def test_what_a_kind_names_is_there():
         assert kind.heads is None or kind.heads.flag in optional_parts(Deployment)
     for form in FORMS:
         assert form.field in quantities(LLM)
+        assert form.flag is None or isinstance(getattr(DEPLOYMENT, form.flag), bool)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -76,11 +81,14 @@ def test_every_layer_is_of_one_kind(name, deployment):
         assert sum(layers.count for layers in group.layers) == group.count
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_model_has_one_form_of_heads_and_the_others_hold_nothing(name):
-    model = llm(name)
+ONE_A_FORM = {**{name: llm(name) for name in MODELS}, "deepseek-v4": DEEPSEEK_V4_PRO}
+
+
+@pytest.mark.parametrize("model", ONE_A_FORM.values(), ids=ONE_A_FORM)
+def test_a_model_has_one_form_of_heads_and_the_others_hold_nothing(model):
     (own,) = (form for form in FORMS if getattr(model, form.field) > 0.0)
-    assert heads.projections(model, DEPLOYMENT) == own.projections(model, DEPLOYMENT)
+    projections = query_latent(model) + own.projections(model, DEPLOYMENT)
+    assert heads.projections(model, DEPLOYMENT) == projections
     assert heads.kv_elements(model, DEPLOYMENT) == own.kv_elements(model, DEPLOYMENT)
     for other in FORMS:
         if other is not own:
@@ -127,7 +135,7 @@ def test_a_kind_whose_flag_is_off_is_not_traced(kind):
 def test_parts_of_kinds_are_read_and_stored_beside_the_cache():
     model = llm("deepseek-v3.2")
     bare = dataclasses.replace(DEPLOYMENT, sparse_attention=False)
-    (part,) = parts(dataclasses.replace(DEPLOYMENT, recurrent_layers=False))
+    (part,) = (part for part in parts(DEPLOYMENT) if part not in parts(bare))
     layers = weights.layer_weights(model, DEPLOYMENT).projections
     assert layers - weights.layer_weights(model, bare).projections == part.weights(model)
     stored = kv_cache.sequence_bytes(model, DEPLOYMENT)

@@ -125,7 +125,8 @@ POSITIVE_FIELDS = {
     | {"flops_ratio_16bit", "flops_ratio_4bit", "link_bw", "scale_out_bw"}
     | {"scale_up_size", "chips_per_server"},
     LLM: {"num_layers", "hidden_size", "vocab_size", "num_heads", "num_kv_heads"}
-    | {*PARTS, "cache_bits", "state_bits", "state_chunk"},
+    | {*PARTS, "cache_bits", "state_bits", "state_chunk"}
+    | {"compression_ratio", "sparse_compression_ratio"},
     Deployment: {"tp_size", "pp_size", "ep_size", "dp_size", "batch_size", "query_tokens"}
     | {"weight_bits", "kv_bits", "index_bits", "activation_bits"},
     Site: {"depreciation_time", "utilisation"},
@@ -152,7 +153,8 @@ STATED = {
     | {"network_price": 4e3},
     LLM: dict.fromkeys((*PARTS, "cache_bits"), 8.0)
     | {"operand_bits": 4.0, "state_bits": 32.0, "state_flops": 6.0, "state_chunk": 64.0}
-    | {"ffn_matrices": 3.0, "expert_matrices": 3.0},
+    | {"ffn_matrices": 3.0, "expert_matrices": 3.0}
+    | {"compression_ratio": 1.0, "sparse_compression_ratio": 1.0},
     Deployment: dict.fromkeys(("tp_size", "pp_size", "ep_size", "dp_size", "batch_size"), 1.0)
     | {"seq_len": 4096.0, "query_tokens": 1.0, "collectives_per_layer": 3.0, "draft_length": 4.0}
     | {"index_bits": 8.0, "activation_bits": 16.0, "acceptance": 0.8},
@@ -190,7 +192,7 @@ def test_what_nobody_states_is_as_documented_or_zero(record):
 
 def test_every_part_is_traced_unless_somebody_says_that_it_is_not_used():
     parts = [value for value in defaults(Deployment).values() if isinstance(value, bool)]
-    assert parts == [True] * 15
+    assert parts == [True] * 24
 
 
 def test_one_name_belongs_to_one_record():

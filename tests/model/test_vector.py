@@ -10,9 +10,9 @@ DEEPSEEK = named_scenario("deepseek-v3", "h200").llm
 
 def test_projection_work_is_one_norm_and_the_rotary_embedding():
     # 4 * 4096 + 3 * (32 + 8) * 128 = 16,384 + 15,360
-    assert heads.projection_vector_flops(LLAMA) == 31_744
+    assert heads.projection_vector_flops(LLAMA, Deployment()) == 31_744
     # 4 * 7168 + 3 * (128 + 1) * 64 = 28,672 + 24,768
-    assert heads.projection_vector_flops(DEEPSEEK) == 53_440
+    assert heads.projection_vector_flops(DEEPSEEK, Deployment()) == 53_440
 
 
 def test_each_score_costs_five_operations():

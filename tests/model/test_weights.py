@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from jaxlimits.model import ffn, heads, weights
-from jaxlimits.model.attention import gqa, mla
+from jaxlimits.model.attention import gqa, mla, query
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import switches
 from tests.helpers import evaluate_x64, named_scenario
@@ -53,11 +53,13 @@ def test_one_llama3_405b_model_holds_401_646_551_040_weights_in_its_layers():
 
 
 def test_stored_mla_has_187_105_280_weights_a_layer():
-    # down to the query's rank:   7168 * 1536                =  11,010,048
+    # down to the query's rank:   7168 * 1536
+    assert query.query_latent(DEEPSEEK) == 11_010_048
     # up to the query heads:      1536 * 128 * (128 + 64)    =  37,748,736
     # latent and rotary key:      7168 * (512 + 64)          =   4,128,768
     # latent to keys and values:  512 * 128 * (128 + 128)    =  16,777,216
-    assert mla.projections(DEEPSEEK, LAYERS) == 69_664_768
+    assert mla.projections(DEEPSEEK, LAYERS) == 58_654_720
+    assert heads.projections(DEEPSEEK, LAYERS) == 69_664_768
     # output:                     128 * 128 * 7168           = 117,440,512
     assert heads.output_projection(DEEPSEEK, LAYERS) == 117_440_512
 
@@ -65,7 +67,7 @@ def test_stored_mla_has_187_105_280_weights_a_layer():
 def test_absorbed_mla_has_598_147_072_weights_a_layer():
     # 7168 * 1536 + 1536 * 128 * (512 + 64) + 7168 * (512 + 64)
     # = 11,010,048 + 113,246,208 + 4,128,768
-    assert mla.projections(DEEPSEEK, ABSORBED) == 128_385_024
+    assert heads.projections(DEEPSEEK, ABSORBED) == 128_385_024
     # 128 * 512 * 7168
     assert heads.output_projection(DEEPSEEK, ABSORBED) == 469_762_048
 

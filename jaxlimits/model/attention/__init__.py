@@ -33,6 +33,11 @@ KINDS: tuple[Kind, ...] = tuple(
 """Every kind of layer, full ones first."""
 
 
+def forms(deployment: Deployment) -> list[Form]:
+    """Every form of heads in use."""
+    return [form for form in FORMS if form.flag is None or getattr(deployment, form.flag)]
+
+
 def is_in_use(kind: Kind, deployment: Deployment) -> bool:
     """Whether terms of a kind count: its flag is on, and its layers keep their span."""
     if kind.flag is not None and not getattr(deployment, kind.flag):

@@ -44,6 +44,11 @@ class Form:
         cache has none of it [1].
     value_projections
         Of these, what computes values alone; ``None`` where values and keys have one source [1].
+    output_projection
+        Elements of its output projection; ``None`` for one full matrix of all value heads [1].
+    flag
+        Static field of the deployment that spares all terms of the form where it is false;
+        ``None`` for terms so few that they are always traced.
     decompression_flops
         Further work of a prefill, a token; ``None`` where there is none [FLOP].
     kernels
@@ -60,6 +65,8 @@ class Form:
     cached_projections: Term
     kernels: float
     value_projections: Term | None = None
+    output_projection: Term | None = None
+    flag: str | None = None
     decompression_flops: Term | None = None
 
 
@@ -155,6 +162,8 @@ class Kind:
         Fields of the record that must be at least 1 where a model has such layers, and why.
     cache_formats
         Fields, beside ``kv_bits``, that say how what a sequence stores is laid out.
+    has_state
+        Whether a sequence keeps a state in such layers, its elements in ``state_bits``.
     kernels
         Kernels that an engine runs one after another in place of those of the heads [1].
     """
@@ -169,4 +178,5 @@ class Kind:
     flag: str | None = None
     at_least_one: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cache_formats: tuple[str, ...] = ()
+    has_state: bool = False
     kernels: float = 0.0

@@ -9,10 +9,9 @@ References
 DeepSeek-V2, arXiv:2405.04434.
 """
 
-import jax.numpy as jnp
-
 from jaxlimits._types import Scalar
 from jaxlimits.model.attention.kind import Form
+from jaxlimits.model.attention.query import query_rows
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 
@@ -26,21 +25,16 @@ def is_absorbed(deployment: Deployment) -> bool:
     return deployment.mla_weights == "absorbed"
 
 
-def query_rows(llm: LLM) -> Scalar:
-    """Width that query heads are computed from: the query's latent or the residual stream [1]."""
-    return jnp.where(llm.q_lora_rank > 0.0, llm.q_lora_rank, llm.hidden_size)
-
-
 def projections(llm: LLM, deployment: Deployment) -> Scalar:
-    r"""Query and latent projections of one layer [1].
+    r"""Query heads and latent projections of one layer, the query's own latent apart [1].
 
-    .. math:: d\,r_q + r_q\,h\,q + d\,(c + \rho) + u
+    .. math:: r\,h\,q + d\,(c + \rho) + u
 
     with :math:`c` the latent's rank and :math:`\rho` the rotary width. Stored, the query width is
     :math:`q = n + \rho` and the latent's up-projection :math:`u = c\,h\,(n + v)`; absorbed, the
     key half of :math:`u` moves into the query, :math:`q = c + \rho`, and the value half into the
-    output projection, :math:`u = 0`. Where ``q_lora_rank`` is 0 the query has one full matrix
-    :math:`d\,h\,q`.
+    output projection, :math:`u = 0`. Queries come from their latent, :math:`r = r_q`, or where
+    there is none by one full matrix, :math:`r = d`.
 
     References
     ----------
@@ -50,7 +44,7 @@ def projections(llm: LLM, deployment: Deployment) -> Scalar:
     nope, rope = llm.qk_nope_head_dim, llm.qk_rope_head_dim
     absorbed = is_absorbed(deployment)
     query_dim = (llm.kv_lora_rank if absorbed else nope) + rope
-    query = llm.hidden_size * llm.q_lora_rank + query_rows(llm) * llm.num_heads * query_dim
+    query = query_rows(llm) * llm.num_heads * query_dim
     latent = llm.hidden_size * (llm.kv_lora_rank + rope)
     if absorbed:
         return query + latent

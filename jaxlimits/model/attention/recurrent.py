@@ -148,6 +148,7 @@ KIND = Kind(
         norms=lambda llm: llm.num_recurrent_layers * llm.recurrent_norm_params,
     ),
     flag="recurrent_layers",
+    has_state=True,
     cache_formats=("activation_bits",),
     kernels=KERNELS,
 )

@@ -1,14 +1,21 @@
-r"""Sparse attention: a layer keeps every token and reads those that its indexer selects.
+r"""Sparse attention: a layer keeps every token and reads those that an indexer selects.
 
 A sparse layer keeps one small key a token beside its KV cache. At every step the indexer's heads
 score the keys of the *whole* context, and attention reads only the ``index_topk`` tokens with the
 highest scores (DeepSeek Sparse Attention, DeepSeek-V3.2). What a layer saves in attention it
 partly spends here; layers that use the selection of another spend nothing.
 
+Where ``index_block_size`` is set, tokens are selected by whole blocks of so many (MiniMax Sparse
+Attention, MiniMax-M3). Each index head then selects for itself, by the largest score in a block,
+and needs no weight. ``index_topk`` still counts tokens: blocks times their size. The block of the
+query itself is always among them and is full only in its last token; that it counts as full is a
+bound.
+
 References
 ----------
-DeepSeek-V3.2-Exp, technical report (equations 1 and 2) and inference code (published). Its place in
-the limit model is ours.
+DeepSeek-V3.2-Exp, technical report (equations 1 and 2) and inference code (published). MiniMax
+Sparse Attention, arXiv:2606.13392, and the class of MiniMax-M3 in transformers (published). Their
+place in the limit model is ours.
 """
 
 import jax.numpy as jnp
@@ -16,7 +23,7 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.attention import full
 from jaxlimits.model.attention.kind import Kind, Part, Span
-from jaxlimits.model.attention.mla import query_rows
+from jaxlimits.model.attention.query import query_rows
 from jaxlimits.model.attention.windowed import window_pairs
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
@@ -27,8 +34,12 @@ from jaxlimits.model.volumes import Operator, counted_vector_flops
 INDEX_SCORE = 3.0
 """Vector work: rectification, weight of the head, sum over heads — for each score of a head."""
 
+BLOCK_SCORE = 1.0
+"""Vector work: comparison with the largest score of a block so far, for each score of a head."""
+
 SELECTION = 1.0
-"""Vector work: one comparison with the least score still selected, for each indexed token."""
+"""Vector work: one comparison with the least score still selected, for each indexed token, or for
+each block and head."""
 
 
 def selected(llm: LLM, deployment: Deployment) -> Scalar:
@@ -45,15 +56,23 @@ def index_weights(llm: LLM) -> Scalar:
 
     .. math:: r\,h_I\,d_I + d\,d_I + d\,h_I
 
-    Index heads from the query's latent :math:`r`, one key and the weights of the heads from the
-    residual stream.
+    Its heads, and one key from the residual stream.
 
     References
     ----------
     DeepSeek-V3.2-Exp, inference code (published).
     """
-    heads = query_rows(llm) * llm.index_n_heads * llm.index_head_dim
-    return heads + llm.hidden_size * (llm.index_head_dim + llm.index_n_heads)
+    return index_head_weights(llm) + llm.hidden_size * llm.index_head_dim
+
+
+def index_head_weights(llm: LLM) -> Scalar:
+    r"""Weights of an indexer's heads, the key apart: :math:`r\,h_I\,d_I + d\,h_I` [1].
+
+    Index heads come from the query's latent :math:`r`, the weights of the heads from the residual
+    stream; heads that select blocks, each for itself, have none (published, both).
+    """
+    weighted = chosen(llm.index_block_size > 0.0, 0.0, llm.hidden_size)
+    return llm.index_n_heads * (query_rows(llm) * llm.index_head_dim + weighted)
 
 
 def index_pair_flops(llm: LLM) -> Scalar:
@@ -61,7 +80,7 @@ def index_pair_flops(llm: LLM) -> Scalar:
 
     .. math:: 2\,h_I\,d_I
 
-    The products of all index heads with the one key; their weighted sum is vector work.
+    The products of all index heads with the one key; what becomes of them is vector work.
     """
     return 2.0 * llm.index_n_heads * llm.index_head_dim
 
@@ -69,16 +88,32 @@ def index_pair_flops(llm: LLM) -> Scalar:
 def index_vector_flops(llm: LLM) -> Scalar:
     """Vector work of the key's norm and of rotary embedding, a token and layer [FLOP].
 
-    Index heads and key rotate as many elements as the model's own rotary part, under MLA. The
-    rotations and scales of quantisation are left out, as elsewhere. Ours.
+    Norms of index heads are left out, as those of query heads; the rotations and scales of
+    quantisation too. Ours.
     """
-    rotated = (llm.index_n_heads + 1.0) * llm.qk_rope_head_dim
+    rotated = (llm.index_n_heads + 1.0) * rotated_dim(llm)
     return RMS_NORM * llm.index_head_dim + ROTARY * rotated
 
 
+def rotated_dim(llm: LLM) -> Scalar:
+    """Elements with rotary embedding in an index head or key [1].
+
+    As many as in the model's own heads, if it has as many: the rotary part under MLA, else whole
+    heads, as these count too.
+    """
+    of_heads = llm.qk_rope_head_dim + llm.head_dim + llm.shared_kv_head_dim
+    return jnp.minimum(llm.index_head_dim, of_heads)
+
+
 def index_pair_vector_flops(llm: LLM) -> Scalar:
-    """Vector work of an indexer, a query token and indexed token [FLOP]. Ours."""
-    return INDEX_SCORE * llm.index_n_heads + SELECTION
+    r"""Vector work of an indexer, a query token and indexed token [FLOP].
+
+    :math:`3\,h_I + 1`; by blocks of :math:`b` tokens :math:`h_I\,(1 + 1/b)`. Ours.
+    """
+    block, heads = llm.index_block_size, llm.index_n_heads
+    by_blocks = block > 0.0
+    of_block = heads * (BLOCK_SCORE + SELECTION / chosen(by_blocks, block, 1.0))
+    return chosen(by_blocks, of_block, INDEX_SCORE * heads + SELECTION)
 
 
 def indexer_layers(llm: LLM) -> Scalar:
@@ -104,16 +139,20 @@ def index_bytes(llm: LLM, deployment: Deployment) -> Scalar:
     Stored, and read whole in each step. Where KV is sharded by ``heads``, every TP chip holds the
     keys, since all index heads read the same one (as the published code does).
     """
+    return index_span(llm, deployment) * key_bytes(llm, deployment)
+
+
+def key_bytes(llm: LLM, deployment: Deployment) -> Scalar:
+    """Bytes of one index key, copies included [B]."""
     copies = deployment.tp_size if deployment.kv_sharding == "heads" else 1.0
-    key = llm.index_head_dim * copies * (deployment.index_bits / 8.0)
-    return index_span(llm, deployment) * key
+    return llm.index_head_dim * copies * (deployment.index_bits / 8.0)
 
 
 def decode(llm: LLM, deployment: Deployment) -> Operator:
     """Scores of the whole context against its index keys, read once for all query tokens."""
     pairs = deployment.batch_size * deployment.query_tokens * index_span(llm, deployment)
     keys = deployment.batch_size * index_bytes(llm, deployment)
-    return _scores(llm, deployment, pairs=pairs, keys=keys)
+    return scores(llm, deployment, pairs=pairs, read=keys)
 
 
 def prefill(llm: LLM, deployment: Deployment) -> Operator:
@@ -122,16 +161,25 @@ def prefill(llm: LLM, deployment: Deployment) -> Operator:
     pairs = prompts * indexer_layers(llm) * 0.5 * length**2
     chunks = length / deployment.query_tokens
     keys = index_bytes(llm, deployment) * 0.5 * (chunks + 1.0)
-    return _scores(llm, deployment, pairs=pairs, keys=prompts * keys)
+    return scores(llm, deployment, pairs=pairs, read=prompts * keys)
 
 
-def _scores(llm: LLM, deployment: Deployment, *, pairs: Scalar, keys: Scalar) -> Operator:
+def scores(llm: LLM, deployment: Deployment, *, pairs: Scalar, read: Scalar) -> Operator:
+    """Scores of so many pairs of a query token and an index key, and what is read for them.
+
+    Parameters
+    ----------
+    pairs
+        Over all layers [1].
+    read
+        Bytes of keys, and of what else the operator keeps of a sequence [B].
+    """
     product = (pairs * index_pair_flops(llm), cache_width(deployment.index_bits))
     return Operator(
         **tensor_work(deployment, product),
         vector_flops=counted_vector_flops(deployment, pairs * index_pair_vector_flops(llm)),
         weight_traffic=0.0,
-        kv_traffic=keys,
+        kv_traffic=read,
     )
 
 
