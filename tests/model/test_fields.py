@@ -177,7 +177,7 @@ def test_what_is_counted_is_whole_and_what_must_be_there_is_positive(record):
         assert info.upper == UPPER.get(name, math.inf)
         assert info.lower == {"pue": 1.0}.get(name, 0.0)
         assert info.allowed == ALLOWED.get(name, ())
-        of_all = name.startswith("nominal_") or name.endswith("_layers")
+        of_all = name.startswith(("nominal_", "extra_")) or name.endswith("_layers")
         assert info.of_all_layers == of_all
 
 

@@ -147,6 +147,14 @@ def test_models_with_every_kind_of_heads_take_one_trace_and_equal_their_points(t
     assert_equal_points(swept, axes)
 
 
+def test_models_with_and_without_compressed_layers_take_one_trace_and_equal_their_points(traces):
+    axes = {"llm": ["llama3-8b", "deepseek-v3"], "shared_kv_head_dim": [16, 64]}
+    axes |= {"num_compressed_layers": [0, 8], "hc_mult": [0, 4]}
+    swept = sweep_of(axes)
+    assert traces["model"] == 1
+    assert_equal_points(swept, axes)
+
+
 def test_a_grid_of_the_same_shape_takes_no_further_trace(traces):
     sweep_of({"batch_size": [1, 2, 3]}, outputs=["utps"])
     sweep_of({"batch_size": [4, 5, 6]}, outputs=["utps"], mem_bw="1 TB/s", llm="kimi-k2")
