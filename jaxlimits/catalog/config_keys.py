@@ -1,9 +1,10 @@
 """The keys of a ``config.json``: counts and flags, with the place of what is wrong in them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxlimits.catalog.expressions import Number
 from jaxlimits.errors import InputError
 
 _LARGEST = 10**12
@@ -25,7 +26,12 @@ class Config:
         What the file leaves out because its class has it. A key whose default is a yes or a no is
         a flag, all others are counts.
     keys
-        What the file calls a key, where it is not the usual name.
+        What the file calls a key, where it is not the usual name; of several names the first that
+        it has. A dot leads into a table.
+    kinds
+        Keys of lists of the kind of each layer, and what their words stand for.
+    counted
+        Of these lists, those whose length is the number of layers, whatever else is said of it.
     """
 
     def __init__(
@@ -34,12 +40,16 @@ class Config:
         *,
         where: str,
         defaults: Mapping[str, Any] | None = None,
-        keys: Mapping[str, str] | None = None,
+        keys: Mapping[str, str | Sequence[str]] | None = None,
+        kinds: Mapping[str, Mapping[str, str]] | None = None,
+        counted: Sequence[str] = (),
     ):
         self.values = values
         self.where = where
         self.defaults = defaults or {}
         self.keys = keys or {}
+        self.kinds = kinds or {}
+        self.counted = counted
         self.left_out: list[str] = []
 
     def __getitem__(self, key: str) -> int:
@@ -52,41 +62,74 @@ class Config:
 
     def key(self, name: str) -> str:
         """Return what the file calls a key."""
-        return self.keys.get(name, name)
+        names = self.keys.get(name, name)
+        if isinstance(names, str):
+            return names
+        return next((each for each in names if self._found(each) is not None), names[0])
 
     def stated(self, name: str) -> Any:
         """Return what the file has of a key, whatever it is; ``None`` where it is missing."""
-        return self.values.get(self.key(name))
+        return self._found(self.key(name))
 
     def count(self, key: str) -> int:
         """Return a count, 0 where the key is missing or null."""
         value = self._value(key)
         return 0 if value is None else value
 
-    def named(self, name: str, fields: Mapping[str, int]) -> int:
+    def named(self, name: str, fields: Mapping[str, Number]) -> Number:
         """Return what a name means: a key of the file, else a field read before, else a default."""
         is_field = self.stated(name) is None and name in fields
         return fields[name] if is_field else self[name]
 
     def is_stated(self, key: str) -> bool:
         """Whether a key is there, or its default, and neither null nor zero nor false."""
-        return bool(self.values.get(self.key(key), self.defaults.get(key)))
+        found = self.stated(key)
+        if found is None and self.key(key) in self.values:
+            return False  # null is said
+        return bool(self.defaults.get(key) if found is None else found)
 
     def listed(self, key: str | None) -> list[Any]:
-        """Return a list, empty where the key is missing or null."""
+        """Return a list, empty where the key is missing or null.
+
+        A text is the list of the numbers between its commas, or of its letters where each of these
+        is the kind of a layer.
+        """
         stated = self.stated(key) if key is not None else None
         if stated is None:
             return []
+        if isinstance(stated, str) and _is_numbers(stated):
+            return [int(part) for part in stated.split(",")]
+        if isinstance(stated, str) and all(
+            len(word) == 1 for word in self.kinds.get(str(key), ("..",))
+        ):
+            return [*stated]
         if not isinstance(stated, list):
             raise self.refuse(str(key), "must be a list", remedy="write one item a layer")
         return stated
+
+    def mean(self, key: str) -> Number:
+        """Return the mean over the layers of a count that a file may state for each."""
+        stated = self.stated(key)
+        if not isinstance(stated, list) or not stated:
+            return self[key]
+        return sum(self._whole(key, each) for each in stated) / len(stated)
 
     def refuse(self, key: str, why: str, *, remedy: str = _BY_HAND) -> InputError:
         """Return the error for a part that the record cannot hold."""
         value = self.stated(key)
         return InputError(why, where=self.where, key=self.key(key), value=value, remedy=remedy)
 
+    def _found(self, name: str) -> Any:
+        """What stands at a name with dots; ``auto`` is for what the class chooses."""
+        found: Any = self.values
+        for part in name.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        return None if found == "auto" else found
+
     def _value(self, key: str) -> int | None:
+        lists = self.counted if key == "num_hidden_layers" else ()
+        if number := next((len(kinds) for each in lists if (kinds := self.listed(each))), 0):
+            return number
         default = self.defaults.get(key)
         value = self.stated(key)
         value = default if value is None else value
@@ -109,6 +152,10 @@ class Config:
 
     def _whole(self, key: str, value: object) -> int:
         return whole(value, where=self.where, key=self.key(key))
+
+
+def _is_numbers(text: str) -> bool:
+    return all(part.strip().isdecimal() for part in text.split(","))
 
 
 def whole(value: object, *, where: str, key: str, least: int = 0) -> int:

@@ -3,12 +3,8 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from jaxlimits.catalog.config_keys import Config
+from jaxlimits.catalog.config_keys import Config, whole
 from jaxlimits.errors import InputError
-
-_LAYER_TYPES = ("sliding_attention", "full_attention", "chunked_attention")
-
-_MLP_LAYER_TYPES = ("dense", "sparse")
 
 _OTHER_LAYERS = {
     "linear_attention": "has linear attention of a kind not known",
@@ -16,9 +12,6 @@ _OTHER_LAYERS = {
     "conv": "has layers of convolution alone, whose state is not known",
     "recurrent": "has layers with a recurrent state of a kind not known",
 }
-
-_MOST_LAYERS = 10_000
-"""Above it a number of layers is a mistake, and would be counted one by one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,18 +22,23 @@ class Layers:
     ----------
     need
         Keys without which there are none: missing, null, zero or false.
-    layer_type
-        Their word in the list ``layer_types``, which decides where a file has it.
-    mlp_layer_type
-        Their word in the list ``mlp_layer_types``, which decides where a file has it.
+    kind
+        What they are in lists of the kind of each layer, which decide where a file has one: see
+        ``kinds`` of the family. One word or several.
     listed
         Key of a list of their indices, which decides where a file has it.
+    listed_from
+        The first layer's number in it.
     flagged
         Key of a list with a 1 for each of them, which decides where a file has it.
     start
         Key of the index before which there are none.
+    last
+        Key of the number of layers at the end among which alone they are.
     first_of_every, last_of_every, all_but_last_of_every
         A number, or its key: those of each so many layers that are of the kind.
+    offset
+        Key of the index from which ``first_of_every`` counts.
     but
         Key of a list of indices that are not of the kind.
     fields
@@ -48,71 +46,86 @@ class Layers:
     """
 
     need: Sequence[str] = ()
-    layer_type: str | None = None
-    mlp_layer_type: str | None = None
+    kind: str | Sequence[str] = ()
     listed: str | None = None
+    listed_from: int = 0
     flagged: str | None = None
     start: str | None = None
+    last: str | None = None
     first_of_every: str | int = 0
     last_of_every: str | int = 0
     all_but_last_of_every: str | int = 0
+    offset: str | None = None
     but: str | None = None
     fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def number_of_layers(rule: Layers, config: Config) -> int:
-    """Count the layers that a rule picks."""
-    stated = _stated_number(rule, config)
+def picked_layers(rule: Layers, config: Config) -> Sequence[int]:
+    """Return the indices of the layers that a rule picks."""
+    stated = _stated_layers(rule, config)
     if not all(config.is_stated(key) for key in rule.need):
-        return 0
-    return _picked_number(rule, config) if stated is None else stated
+        return ()
+    picked = _by_periods(rule, config) if stated is None else stated
+    if rule.last is None:
+        return picked
+    first = config["num_hidden_layers"] - config[rule.last]
+    return [index for index in picked if index >= first]
 
 
-def _stated_number(rule: Layers, config: Config) -> int | None:
-    """The number that a list of the file states, if there is one."""
-    if rule.layer_type is not None and (kinds := _kinds(config, "layer_types", _LAYER_TYPES)):
-        return kinds.count(rule.layer_type)
-    of_mlp = rule.mlp_layer_type
-    if of_mlp is not None and (kinds := _kinds(config, "mlp_layer_types", _MLP_LAYER_TYPES)):
-        return kinds.count(of_mlp)
+def _stated_layers(rule: Layers, config: Config) -> Sequence[int] | None:
+    """The layers that a list of the file states, if there is one."""
+    wanted = (rule.kind,) if isinstance(rule.kind, str) else rule.kind
+    for key, words in config.kinds.items():
+        if not set(wanted).isdisjoint(words.values()) and (kinds := _kinds(config, key, words)):
+            return [index for index, kind in enumerate(kinds) if kind in wanted]
     if listed := config.listed(rule.listed):
-        return len(listed)
+        return [
+            whole(at, where=config.where, key=str(rule.listed)) - rule.listed_from for at in listed
+        ]
     if flags := config.listed(rule.flagged):
-        return sum(map(bool, flags))
+        return _flagged(flags)
     every = rule.first_of_every
     if isinstance(every, str) and isinstance(config.stated(every), list):
-        return sum(map(bool, config.listed(every)))
+        return _flagged(config.listed(every))
     return None
 
 
-def _kinds(config: Config, key: str, allowed: Sequence[str]) -> list[str]:
+def _flagged(flags: Sequence[object]) -> list[int]:
+    return [index for index, flag in enumerate(flags) if flag]
+
+
+def _kinds(config: Config, key: str, words: Mapping[str, str]) -> list[str]:
     """The kind of each layer, empty where the file does not list them."""
-    kinds = config.listed(key)
-    for kind in kinds:
-        if kind not in allowed:
-            known = kind if isinstance(kind, str) else ""
-            why = _OTHER_LAYERS.get(known, f"has layers of a kind not known, {kind!r:.40}")
+    named = config.listed(key)
+    for name in named:
+        if str(name) not in words or isinstance(name, list | dict | bool):
+            known = name if isinstance(name, str) else ""
+            why = _OTHER_LAYERS.get(known, f"has layers of a kind not known, {name!r:.40}")
             raise config.refuse(key, why)
-    if kinds and len(kinds) != (number := config["num_hidden_layers"]):
+    number = config["num_hidden_layers"] if named else 0
+    # Some files list the layers of multi-token prediction too.
+    most = number + config.count("num_nextn_predict_layers")
+    if not number <= len(named) <= most:
         remedy = "list one kind a layer"
-        raise config.refuse(key, f"lists {len(kinds)}, of {number} layers", remedy=remedy)
-    return kinds
+        why = f"lists {len(named)}, of {number} layers"
+        raise config.refuse(key, why, remedy=remedy)
+    return [words[str(name)] for name in named[:number]]
 
 
-def _picked_number(rule: Layers, config: Config) -> int:
-    """The number that the rule's periods pick."""
-    if config["num_hidden_layers"] > _MOST_LAYERS:
-        why = f"is more than {_MOST_LAYERS} layers"
-        raise config.refuse("num_hidden_layers", why, remedy="write the number of layers")
+def _by_periods(rule: Layers, config: Config) -> list[int]:
+    """The layers that the rule's periods pick."""
+    number = config["num_hidden_layers"]
     start = config[rule.start] if rule.start is not None else 0
+    offset = config[rule.offset] if rule.offset is not None else 0
     first, last = _period(rule.first_of_every, config), _period(rule.last_of_every, config)
-    skipped = _period(rule.all_but_last_of_every, config, none=config["num_hidden_layers"] + 1)
+    skipped = _period(rule.all_but_last_of_every, config, none=number + 1)
     without = config.listed(rule.but)
-    return sum(
-        index % first == 0 and (index + 1) % last == 0 and (index + 1) % skipped != 0
-        for index in range(start, config["num_hidden_layers"])
+    return [
+        index
+        for index in range(start, number)
+        if (index - offset) % first == 0 and (index + 1) % last == 0 and (index + 1) % skipped
         if index not in without
-    )
+    ]
 
 
 def _period(every: str | int, config: Config, *, none: int = 1) -> int:

@@ -5,13 +5,15 @@ so does the precision that it states; what the record has no field for is named 
 or refused where the shape would be wrong without it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxlimits.catalog.block_configs import with_lists
 from jaxlimits.catalog.config_keys import Config
 from jaxlimits.catalog.entries import Entry
 from jaxlimits.catalog.model_families import Family, family_fields, family_of
+from jaxlimits.catalog.module_names import Anatomy
 from jaxlimits.catalog.quantisation import read_precision
 from jaxlimits.catalog.text_files import read_json
 from jaxlimits.errors import InputError
@@ -46,11 +48,9 @@ def read_model_config(path: Path, *, name: str) -> Entry:
     whole = _parsed(file)
     inner = next((whole[part] for part in _TEXT_PARTS if isinstance(whole.get(part), dict)), None)
     values = {**whole, **(inner or {})}
-    family = family_of(values, where=str(file))
-    config = _config(values, family, where=str(file))
-    config.left_out += [f"{key} (not the language model)" for key in _TOWERS if whole.get(key)]
-    fields = family_fields(family, config)
-    precision = read_precision(values, fields, where=str(file), beside=file.parent)
+    anatomy, left_out = read_anatomy(values, where=str(file))
+    towers = [f"{key} (not the language model)" for key in _TOWERS if whole.get(key)]
+    precision = read_precision(values, anatomy, where=str(file), beside=file.parent)
     return Entry(
         kind="llms",
         name=name,
@@ -58,10 +58,28 @@ def read_model_config(path: Path, *, name: str) -> Entry:
         words={
             "title": _title(whole, where=str(file)),
             "source": f"{file}; norms and biases as in transformers",
-            "note": _note(config, precision.words),
+            "note": _note([*towers, *left_out], precision.words),
         },
-        raw={field: value for field, value in {**fields, **precision.fields}.items() if value},
+        raw={key: value for key, value in {**anatomy.fields, **precision.fields}.items() if value},
     )
+
+
+def read_anatomy(values: Mapping[str, Any], *, where: str) -> tuple[Anatomy, list[str]]:
+    """Read the shape of a language model, and what of it is left out.
+
+    Parameters
+    ----------
+    values
+        The keys of the language model.
+    where
+        The file.
+    """
+    values = with_lists(values, where=where)
+    family = family_of(values, where=where)
+    config = _config(values, family, where=where)
+    fields, places = family_fields(family, config)
+    anatomy = Anatomy(fields=fields, places=places, mixer=family.mixer, called=family.called)
+    return anatomy, [*config.left_out, *_beside(config)]
 
 
 def _parsed(file: Path) -> dict[str, Any]:
@@ -76,7 +94,14 @@ def _config(values: Mapping[str, Any], family: Family, *, where: str) -> Config:
     """The keys of a family, with those of its tables within."""
     within = [values[key] for key in family.tables if isinstance(values.get(key), dict)]
     merged = {key: value for table in within for key, value in table.items()}
-    return Config({**merged, **values}, where=where, defaults=family.defaults, keys=family.keys)
+    return Config(
+        {**merged, **values},
+        where=where,
+        defaults=family.defaults,
+        keys=family.keys,
+        kinds=family.kinds,
+        counted=family.counted,
+    )
 
 
 def _title(whole: Mapping[str, Any], *, where: str) -> str:
@@ -89,11 +114,14 @@ def _title(whole: Mapping[str, Any], *, where: str) -> str:
     return f"{whole.get('_name_or_path') or classes[0]} (from its configuration)"
 
 
-def _note(config: Config, precision: str) -> str:
-    for key in ("num_nextn_predict_layers", "num_mtp_modules", "mtp_num_hidden_layers"):
-        if config.count(key):
-            config.left_out.append(f"{key} = {config.count(key)} (multi-token prediction)")
+def _beside(config: Config) -> list[str]:
+    """What no family counts."""
+    mtp = ("num_nextn_predict_layers", "num_mtp_modules", "mtp_num_hidden_layers")
+    words = [f"{key} = {n} (multi-token prediction)" for key in mtp if (n := config.count(key))]
     if config.count("n_group") > 1:
-        config.left_out.append("n_group (routing is taken as uniform over all experts)")
-    left_out = f" Left out: {'; '.join(config.left_out)}." if config.left_out else ""
-    return f"{precision}{left_out}"
+        words.append("n_group (routing is taken as uniform over all experts)")
+    return words
+
+
+def _note(left_out: Sequence[str], precision: str) -> str:
+    return f"{precision} Left out: {'; '.join(left_out)}." if left_out else precision

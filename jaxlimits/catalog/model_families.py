@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from jaxlimits.catalog.config_keys import Config
-from jaxlimits.catalog.expressions import evaluated, names_in
-from jaxlimits.catalog.layer_rules import Layers, number_of_layers
+from jaxlimits.catalog.expressions import Number, evaluated, names_in
+from jaxlimits.catalog.layer_rules import Layers, picked_layers
 from jaxlimits.errors import InputError, suggestion
 
-Fields = dict[str, int]
+Fields = dict[str, Number]
+Places = Mapping[str, Sequence[int]]
 
 _ABOUT = ("like", "parts", "also")
 """What an entry says of itself, beside what its family has."""
+
+_MOST_LAYERS = 10_000
+"""Above it a number of layers is a mistake, and would be counted one by one."""
 
 _FILE = Path(__file__).with_name("families.toml")
 
@@ -34,6 +38,12 @@ class Family:
         Expression for each field of the record.
     layers
         Fields that count layers of a kind, and which layers they are.
+    counts
+        The same for names that only expressions use.
+    kinds
+        Keys of lists of the kind of each layer, and what their words stand for in rules.
+    counted
+        Of these lists, those whose length is the number of layers.
     defaults
         What published files leave out because their class has it.
     expect
@@ -44,21 +54,29 @@ class Family:
     refused
         Why the record cannot hold the architecture (``because``), and the ``keys`` to blame.
     keys
-        What the file calls a key, by its usual name.
+        What the file calls a key, by its usual name; of several the first that it has.
     tables
         Tables within the file whose keys count as its own.
+    mixer, called
+        Kind of its recurrent mixers, and what it calls modules that others call by the usual name:
+        see ``quantisation.toml``.
     architectures
         Parts of class names by which the family is known, whatever ``model_type`` says.
     """
 
     fields: Mapping[str, str]
     layers: Mapping[str, Layers] = dataclasses.field(default_factory=dict)
+    counts: Mapping[str, Layers] = dataclasses.field(default_factory=dict)
+    kinds: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    counted: Sequence[str] = ()
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     expect: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
     refused: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    keys: Mapping[str, str | Sequence[str]] = dataclasses.field(default_factory=dict)
     tables: Sequence[str] = ()
+    mixer: str = ""
+    called: Mapping[str, str] = dataclasses.field(default_factory=dict)
     architectures: Sequence[str] = ()
 
 
@@ -103,37 +121,50 @@ def _unknown(kind: str, values: Mapping[str, Any], *, where: str) -> InputError:
     return InputError(problem, where=where, key="model_type", value=kind, remedy=remedy)
 
 
-def family_fields(family: Family, config: Config) -> Fields:
-    """Read the fields of the record that a configuration states."""
+def family_fields(family: Family, config: Config) -> tuple[Fields, Places]:
+    """Read the fields of the record that a configuration states, and which layers they count."""
     _check(family, config)
-    counts = {field: number_of_layers(rule, config) for field, rule in family.layers.items()}
+    if config["num_hidden_layers"] > _MOST_LAYERS:
+        why, remedy = f"is more than {_MOST_LAYERS} layers", "write the number of layers"
+        raise config.refuse("num_hidden_layers", why, remedy=remedy)
+    rules = {**family.layers, **family.counts}
+    places = {field: picked_layers(rule, config) for field, rule in rules.items()}
+    fields: Fields = {field: len(layers) for field, layers in places.items()}
     expressions = dict(family.fields)
-    for field, rule in family.layers.items():
-        expressions |= rule.fields if counts[field] else {}
+    for field, rule in rules.items():
+        expressions |= rule.fields if fields[field] else {}
     config.left_out += [words for key, words in family.left_out.items() if config.count(key)]
-    layers = _read(expressions["num_layers"], {}, config)
-    if counts.get("num_moe_layers") == layers:
+    if _without_ffn(expressions, fields, config) >= _read(expressions["num_layers"], {}, config):
         expressions["intermediate_size"] = "0"  # no layer is dense
-    fields = dict(counts)
     for field, expression in expressions.items():
         fields[field] = _read(expression, fields, config)
-        if fields[field] < 1 and _is_due(field, counts, layers):
+        if fields[field] < 0:
+            raise _blamed(expression, config, "is less than a model can have")
+        if fields[field] < 1 and _is_due(field, expressions, fields):
             raise _blamed(expression, config, "must be at least 1")
     if fields.get("experts_per_token", 0) > fields.get("num_experts", 0):
         raise _blamed(expressions["experts_per_token"], config, "is more experts than there are")
-    return fields
+    return {field: n for field, n in fields.items() if field not in family.counts}, places
+
+
+def _without_ffn(expressions: Mapping[str, str], fields: Fields, config: Config) -> Number:
+    """Layers that have no dense feed-forward part."""
+    mixers = expressions.get("num_mixer_only_layers")
+    alone = fields.get("num_mixer_only_layers", 0)
+    alone = _read(mixers, fields, config) if mixers is not None else alone
+    return alone + fields.get("num_moe_layers", 0)
 
 
 _ALWAYS_DUE = ("num_layers", "hidden_size", "vocab_size", "num_heads", "num_kv_heads")
 _DUE_WITH_EXPERTS = ("num_experts", "experts_per_token", "moe_intermediate_size")
 
 
-def _is_due(field: str, counts: Mapping[str, int], layers: int) -> bool:
+def _is_due(field: str, expressions: Mapping[str, str], fields: Fields) -> bool:
     """Whether a model with such layers has none of a field only by mistake."""
-    moe = counts.get("num_moe_layers", 0)
     if field == "intermediate_size":
-        return moe < layers
-    return field in _ALWAYS_DUE or (field in _DUE_WITH_EXPERTS and moe > 0)
+        return expressions[field] != "0"
+    with_experts = fields.get("num_moe_layers", 0) > 0
+    return field in _ALWAYS_DUE or (field in _DUE_WITH_EXPERTS and with_experts)
 
 
 def _blamed(expression: str, config: Config, why: str) -> InputError:
@@ -143,16 +174,18 @@ def _blamed(expression: str, config: Config, why: str) -> InputError:
     return config.refuse(key, why, remedy="write what the model has")
 
 
-def _read(expression: str, fields: Fields, config: Config) -> int:
+def _read(expression: str, fields: Fields, config: Config) -> Number:
+    functions = {"mean": config.mean}
     try:
-        return evaluated(expression, lambda name: config.named(name, fields))
+        value = evaluated(expression, lambda name: config.named(name, fields), functions)
     except ZeroDivisionError:
         names = sorted(names_in(expression), key=expression.index)
         zero = next(name for name in names if config.named(name, fields) == 0)
         key = config.key(zero)
         remedy = "write a whole number above 0"
-        problem = f"divides by 0 in {expression!r}"
+        problem = f"divides by 0 in {' '.join(expression.split())!r}"
         raise InputError(problem, where=config.where, key=key, value=0, remedy=remedy) from None
+    return int(value) if value == int(value) else value
 
 
 def _check(family: Family, config: Config) -> None:
@@ -180,8 +213,11 @@ def _stated() -> Mapping[str, Any]:
 
 def _family(name: str, stated: Mapping[str, Any]) -> Family:
     table = _merged([stated["common"], _with_parts(stated["families"][name], stated)])
-    layers = {field: Layers(**rule) for field, rule in table.pop("layers", {}).items()}
-    return Family(layers=layers, **table)
+    rules = {
+        part: {field: Layers(**rule) for field, rule in table.pop(part, {}).items()}
+        for part in ("layers", "counts")
+    }
+    return Family(**rules, **table)
 
 
 def _with_parts(table: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:

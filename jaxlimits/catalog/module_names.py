@@ -1,8 +1,8 @@
 """Which modules of a checkpoint a quantisation names, and the bits of each part that follow.
 
 The modules are data: see ``quantisation.toml``. A part of which only some modules are quantised has
-the mean of their bits by elements. Dense layers are taken to come before the others, as in every
-family that has both and quantises one of them (inferred).
+the mean of their bits by elements. Where a file does not say which layers are of a kind, those with
+experts are taken to come last, as in every family that has both (inferred).
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxlimits.catalog.expressions import evaluated
+from jaxlimits.catalog.expressions import Number, evaluated
 from jaxlimits.errors import InputError
 
 _FILE = Path(__file__).with_name("quantisation.toml")
@@ -32,9 +32,12 @@ class Module:
     elements
         Weights of one, an expression over fields.
     layers
-        ``all``, ``dense`` or ``moe``; empty where the model has one.
+        ``all``, ``full``, ``windowed``, ``state``, ``dense`` or ``moe``; empty where the model has
+        one.
     module
         Its class.
+    mixer
+        Kind of recurrent mixer that it is part of, empty where of none.
     """
 
     part: str
@@ -42,6 +45,7 @@ class Module:
     elements: str
     layers: str = ""
     module: str = "Linear"
+    mixer: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,6 +62,61 @@ class Format:
 
     bits: float
     operand: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Anatomy:
+    """What a quantisation's names meet in a model.
+
+    Parameters
+    ----------
+    fields
+        Fields of its record.
+    places
+        Indices of the layers that a field counts, where they are known.
+    mixer
+        Kind of its recurrent mixers.
+    called
+        What it calls what others call by the usual name.
+    """
+
+    fields: Mapping[str, Number]
+    places: Mapping[str, Sequence[int]] = dataclasses.field(default_factory=dict)
+    mixer: str = ""
+    called: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def layers(self) -> Mapping[str, Sequence[int]]:
+        """Indices of the layers of each kind."""
+        every = range(int(self.fields["num_layers"]))
+        state = self._places("num_recurrent_layers", every)
+        moe = self._places("num_moe_layers", every)
+        no_mixer = {*state, *self._places("num_ffn_only_layers", every)}
+        no_ffn = {*moe, *self._places("num_mixer_only_layers", every)}
+        attending = [layer for layer in every if layer not in no_mixer]
+        windowed = self._places("num_windowed_layers", attending)
+        return {
+            "all": attending,
+            "full": [layer for layer in attending if layer not in windowed],
+            "windowed": windowed,
+            "state": state,
+            "moe": moe,
+            "dense": [layer for layer in every if layer not in no_ffn],
+        }
+
+    def _places(self, field: str, among: Sequence[int]) -> Sequence[int]:
+        """Layers that a field counts, the last ones where it is not known which."""
+        number = int(self.fields.get(field, 0))
+        known = self.places.get(field, ())
+        return known if len(known) == number else among[len(among) - number :]
+
+    def name(self, usual: str) -> str:
+        """What the model calls a module within a layer."""
+        longest = max((each for each in self.called if _begins(usual, each)), key=len, default="")
+        return self.called[longest] + usual[len(longest) :] if longest else usual
+
+
+def _begins(name: str, words: str) -> bool:
+    return name == words or name.startswith(f"{words}.")
 
 
 class Patterns:
@@ -142,27 +201,27 @@ class Stored:
     mixed: bool
 
 
-def stored_parts(scheme: Scheme, fields: Mapping[str, int], *, kept: float) -> dict[str, Stored]:
+def stored_parts(scheme: Scheme, anatomy: Anatomy, *, kept: float) -> dict[str, Stored]:
     """Return how each part that a model has is stored.
 
     Parameters
     ----------
     scheme
         What is quantised.
-    fields
-        Fields of the model's record.
+    anatomy
+        The model.
     kept
         Bits of what is not.
     """
-    found: dict[str, dict[Format | None, int]] = {}
-    for module, names, size in _modules_of(fields, each_layer=scheme.by_layer):
+    found: dict[str, dict[Format | None, Number]] = {}
+    for module, names, size in _modules_of(anatomy, each_layer=scheme.by_layer):
         sizes = found.setdefault(module.part, {})
         how = scheme.format_of(names, module.module)
         sizes[how] = sizes.get(how, 0) + size
     return {part: _stored(sizes, kept) for part, sizes in found.items()}
 
 
-def _stored(sizes: Mapping[Format | None, int], kept: float) -> Stored:
+def _stored(sizes: Mapping[Format | None, Number], kept: float) -> Stored:
     bits = {how: kept if how is None else how.bits for how in sizes}
     mixed = len(set(bits.values())) > 1
     mean = sum(bits[how] * size for how, size in sizes.items()) / sum(sizes.values())
@@ -182,24 +241,25 @@ def _modules() -> tuple[Module, ...]:
 
 
 def _modules_of(
-    fields: Mapping[str, int], *, each_layer: bool
-) -> Iterator[tuple[Module, tuple[str, ...], int]]:
+    anatomy: Anatomy, *, each_layer: bool
+) -> Iterator[tuple[Module, tuple[str, ...], Number]]:
     """Modules with their names and elements; with one layer of a kind for all unless ``each``."""
-    last, moe = fields["num_layers"], fields.get("num_moe_layers", 0)
-    ranges = {"all": range(last), "dense": range(last - moe), "moe": range(last - moe, last)}
+    kinds = anatomy.layers()
     for module in _modules():
-        size = evaluated(module.elements, lambda name: fields.get(name, 0))
-        layers = ranges.get(module.layers, (0,))
+        size = evaluated(module.elements, lambda name: anatomy.fields.get(name, 0))
+        layers = kinds[module.layers] if module.layers else (0,)
         shown = layers if each_layer else layers[:1]
-        for layer in shown if size else ():
-            yield module, _names(module, layer), size * (1 if each_layer else len(layers))
+        for layer in shown if size and module.mixer in ("", anatomy.mixer) else ():
+            names = _names(module, layer, anatomy)
+            yield module, names, size * (1 if each_layer else len(layers))
 
 
-def _names(module: Module, layer: int) -> tuple[str, ...]:
+def _names(module: Module, layer: int, anatomy: Anatomy) -> tuple[str, ...]:
     if not module.layers:
         return tuple(module.names)
     before = [prefix.format(layer) for prefix in stated()["prefixes"]]
-    return tuple(prefix + name for prefix in before for name in module.names)
+    names = [anatomy.name(usual) for usual in module.names]
+    return tuple(prefix + name for prefix in before for name in names)
 
 
 @functools.lru_cache(maxsize=100_000)

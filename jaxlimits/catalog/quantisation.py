@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxlimits.catalog.config_keys import Table
-from jaxlimits.catalog.module_names import stored_parts
+from jaxlimits.catalog.module_names import Anatomy, stored_parts
 from jaxlimits.catalog.quantisation_methods import ELSEWHERE, scheme_of
 from jaxlimits.catalog.text_files import read_json
 from jaxlimits.errors import InputError
@@ -28,6 +28,7 @@ _DTYPES = {
     "float8_e4m3fn": 8.0,
     "float8_e5m2": 8.0,
 }
+_STATE_DTYPES = ("mamba_ssm_cache_dtype", "mamba_ssm_dtype")
 _CACHED_AT_LEAST = 16.0
 _CACHE_FORMATS = {"FP8": 8.0, "INT8": 8.0, "NVFP4": 4.5}
 
@@ -40,7 +41,7 @@ class Precision:
     ----------
     fields
         Fields of a catalog entry: ``weight_bits``, those parts that differ, ``kv_bits``,
-        ``operand_bits``.
+        ``operand_bits``, ``state_bits`` where it is stated.
     words
         The same for people.
     """
@@ -50,7 +51,7 @@ class Precision:
 
 
 def read_precision(
-    values: Mapping[str, Any], fields: Mapping[str, int], *, where: str, beside: Path | None = None
+    values: Mapping[str, Any], anatomy: Anatomy, *, where: str, beside: Path | None = None
 ) -> Precision:
     """Read the precision of a model from its configuration.
 
@@ -59,8 +60,8 @@ def read_precision(
     values
         The configuration: ``quantization_config``, ``quantization`` (MLX), ``dtype`` or
         ``torch_dtype``.
-    fields
-        Fields of the model's record that were read from it.
+    anatomy
+        The model that was read from it.
     where
         The file.
     beside
@@ -74,10 +75,11 @@ def read_precision(
     """
     kept, dtype = _dtype(values, where)
     table = _quantisation(values, where=where, beside=beside)
+    state = _state_bits(values, where) if anatomy.fields.get("num_recurrent_layers") else {}
     if table is None:
-        return _unquantised(kept, dtype)
+        return _unquantised(kept, dtype, state)
     scheme = scheme_of(table)
-    parts = stored_parts(scheme, fields, kept=kept)
+    parts = stored_parts(scheme, anatomy, kept=kept)
     changed = {part: how for part, how in parts.items() if how.bits != kept}
     if not changed:
         problem, remedy = "quantises no module that is known", ELSEWHERE
@@ -96,25 +98,42 @@ def read_precision(
             **bits,
             "kv_bits": cache,
             "operand_bits": float(max(operands)),
+            **state,
         },
         words=(
             f"Stored by {scheme.method}, scales included: {said}; the rest in {kept:g} ({dtype}). "
-            f"KV cache: {cache:g}. Operands of products: at least {max(operands)}{others}."
+            f"KV cache: {cache:g}.{_said(state)} "
+            f"Operands of products: at least {max(operands)}{others}."
         ),
     )
 
 
-def _unquantised(kept: float, dtype: str) -> Precision:
+def _unquantised(kept: float, dtype: str, state: Mapping[str, float]) -> Precision:
     cache = max(kept, _CACHED_AT_LEAST)
-    words = f"Stored with weight_bits = {kept:g} ({dtype}). KV cache: {cache:g}."
-    return Precision(fields={"weight_bits": kept, "kv_bits": cache}, words=words)
+    words = f"Stored with weight_bits = {kept:g} ({dtype}). KV cache: {cache:g}.{_said(state)}"
+    return Precision(fields={"weight_bits": kept, "kv_bits": cache, **state}, words=words)
+
+
+def _said(state: Mapping[str, float]) -> str:
+    return "".join(f" Recurrent state: {bits:g}." for bits in state.values())
+
+
+def _state_bits(values: Mapping[str, Any], where: str) -> dict[str, float]:
+    """Bits of a recurrent state, where the file states them."""
+    key = next((key for key in _STATE_DTYPES if values.get(key) is not None), None)
+    return {} if key is None else {"state_bits": _bits_of(key, values, where)[0]}
 
 
 def _dtype(values: Mapping[str, Any], where: str) -> tuple[float, str]:
     key = "dtype" if values.get("dtype") is not None else "torch_dtype"
-    written = values.get(key)
-    if written is None:
+    if values.get(key) is None:
         return _DTYPES["bfloat16"], "no dtype is stated"
+    return _bits_of(key, values, where)
+
+
+def _bits_of(key: str, values: Mapping[str, Any], where: str) -> tuple[float, str]:
+    """Bits of a dtype, and its name."""
+    written = values[key]
     name = written.removeprefix("torch.") if isinstance(written, str) else None
     if name not in _DTYPES:
         remedy = f"write one of {', '.join(_DTYPES)}"

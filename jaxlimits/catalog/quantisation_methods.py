@@ -205,10 +205,11 @@ def _modelopt(table: Table) -> Scheme:
     stay = _but(table, "ignore", "exclude_modules", always=_HEAD)
     layers = table.tables("quantized_layers")
     if layers:
-        own = (
-            (_patterns(table, [name], "quantized_layers"), _algorithm(layer))
-            for name, layer in layers.items()
-        )
+        # Files name each expert: tens of thousands of modules in a few formats.
+        named: dict[Format, list[str]] = {}
+        for name, layer in layers.items():
+            named.setdefault(_algorithm(layer), []).append(name)
+        own = [(_patterns(table, each, "quantized_layers"), how) for how, each in named.items()]
         return Scheme("modelopt, mixed", (stay, *own))
     groups = table.values.get("config_groups")
     if isinstance(groups, Mapping) and len(groups) > 1:

@@ -10,6 +10,7 @@ from jaxlimits.catalog.loader import entry_values
 from jaxlimits.catalog.model_config import read_model_config
 from jaxlimits.cli.model_table import shape_of
 from jaxlimits.errors import InputError
+from tests.catalog.releases import RELEASES
 from tests.command_line import run
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -22,7 +23,40 @@ FILES = {
     "groups": GOLDEN / "model_files" / "bits_ct_two_groups.json",
     "nf4": GOLDEN / "model_files" / "bits_bnb_double.json",
     "patterns": GOLDEN / "model_files" / "parallel_block.json",
+    "delta": GOLDEN / "model_files" / "hybrid_delta.json",
+    "letters": GOLDEN / "model_files" / "hybrid_mamba.json",
+    "heads": GOLDEN / "model_files" / "two_head_kinds.json",
 }
+WRITTEN = {
+    "kda": "kimi-linear-48b-a3b",
+    "lists": "gemma-3n-e4b",
+    "shared cache": "gemma-4-e2b",
+    "numbers between commas": "step-3.5-flash",
+    "blocks of tokens": "minimax-m3",
+    "periods": "jamba-v0.1",
+}
+ATTENTION = {"n_heads_in_group": 8, "no_op": False, "replace_with_linear": False}
+BLOCKS = {
+    "model_type": "nemotron-nas",
+    "num_hidden_layers": 4,
+    "hidden_size": 8192,
+    "num_attention_heads": 64,
+    "vocab_size": 128256,
+    "block_configs": [
+        {"attention": ATTENTION, "ffn": {"ffn_mult": 5.25, "no_op": False}},
+        {"attention": {"no_op": True}, "ffn": {"ffn_mult": 1.3125}},
+        {"attention": ATTENTION, "ffn": {"no_op": True}},
+        {"attention": {"no_op": True}, "ffn": {"no_op": True}},
+    ],
+}
+
+
+def text_of(name):
+    """The configuration of a name, as text."""
+    if name in FILES:
+        return FILES[name].read_text(encoding="utf-8")
+    return json.dumps(BLOCKS if name == "blocks" else RELEASES[WRITTEN[name]].config)
+
 
 VALUES = {
     "zero": 0,
@@ -45,10 +79,12 @@ VALUES = {
 
 
 def places(values, above=()):
-    """Every key of a file, those within tables too."""
-    for key, value in values.items():
+    """Every key of a file, those within tables and their lists too."""
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
         yield (*above, key)
-        if isinstance(value, dict):
+        if isinstance(value, dict) or (
+            isinstance(value, list) and isinstance(next(iter(value), 0), dict)
+        ):
             yield from places(value, (*above, key))
 
 
@@ -65,10 +101,10 @@ def changed(text, place, value):
 
 
 @pytest.mark.parametrize("kind", VALUES)
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, *WRITTEN, "blocks"])
 def test_any_key_may_hold_anything(tmp_path, name, kind):
     """It is read as something that can be counted, or refused by file and with a remedy."""
-    text = FILES[name].read_text(encoding="utf-8")
+    text = text_of(name)
     path = tmp_path / "config.json"
     refused: list[str] = []
     for place in places(json.loads(text)):

@@ -8,7 +8,7 @@ import pytest
 from jaxlimits.catalog import model_families
 from jaxlimits.catalog.config_keys import Config
 from jaxlimits.catalog.expressions import evaluated, names_in
-from jaxlimits.catalog.layer_rules import Layers, number_of_layers
+from jaxlimits.catalog.layer_rules import Layers, picked_layers
 from jaxlimits.catalog.model_config import read_model_config
 from jaxlimits.catalog.model_families import families
 from jaxlimits.errors import InputError
@@ -18,17 +18,24 @@ from jaxlimits.model.llm import LLM
 CONFIGS = Path(__file__).parents[1] / "golden" / "configs"
 
 
+_WORDS = {
+    "layer_types": {"full_attention": "full", "sliding_attention": "windowed"},
+    "mlp_layer_types": {"dense": "dense", "sparse": "sparse"},
+    "pattern": {"M": "state", "*": "full"},
+}
 _KINDS = ["sliding_attention"] * 5 + ["full_attention"] * 7
 
 
 def config(**values):
-    return Config({"num_hidden_layers": 12, **values}, where="config.json")
+    known = {"num_hidden_layers": 12, **values}
+    return Config(known, where="config.json", kinds=_WORDS, counted=("pattern",))
 
 
 @pytest.mark.parametrize("name", families())
 def test_a_family_names_fields_of_the_record_and_counts_layers(name):
     family = families()[name]
-    inside = [field for rule in family.layers.values() for field in rule.fields]
+    rules = [*family.layers.values(), *family.counts.values()]
+    inside = [field for rule in rules for field in rule.fields]
     assert {*family.fields, *family.layers, *inside} <= quantities(LLM).keys()
     assert all(quantities(LLM)[field].of_all_layers for field in family.layers)
     assert all(names_in(expression) is not None for expression in family.fields.values())
@@ -72,7 +79,7 @@ def test_a_new_family_is_one_entry(tmp_path, monkeypatch):
         (Layers(need=("window",)), {"window": 5}, 12),
         (Layers(start="dense"), {"dense": 3}, 9),
         (Layers(start="dense"), {"dense": 30}, 0),
-        (Layers(mlp_layer_type="sparse", start="a"), {"mlp_layer_types": ["sparse"] * 12}, 12),
+        (Layers(kind="sparse", start="a"), {"mlp_layer_types": ["sparse"] * 12}, 12),
         (Layers(first_of_every="freq"), {"freq": [0, 1, 1]}, 2),
         (Layers(first_of_every=5), {}, 3),  # 0, 5, 10
         (Layers(start="dense", first_of_every="step"), {"dense": 1, "step": 5}, 2),  # 5, 10
@@ -82,12 +89,51 @@ def test_a_new_family_is_one_entry(tmp_path, monkeypatch):
         (Layers(listed="which", last_of_every=2), {"which": [4, 8, 9]}, 3),
         (Layers(listed="which", last_of_every=2), {"which": None}, 6),
         (Layers(flagged="rotary", all_but_last_of_every=4), {"rotary": [1, 0, 0]}, 1),
-        (Layers(layer_type="sliding_attention"), {"layer_types": _KINDS}, 5),
-        (Layers(layer_type="sliding_attention", all_but_last_of_every=2), {}, 6),
+        (Layers(kind="windowed"), {"layer_types": _KINDS}, 5),
+        (Layers(kind=["windowed", "full"]), {"layer_types": _KINDS}, 12),
+        (Layers(kind="windowed", all_but_last_of_every=2), {}, 6),
+        # A list of the layers of multi-token prediction too: these are no layers of the model.
+        (
+            Layers(kind="full"),
+            {"layer_types": [*_KINDS, "full_attention"], "num_nextn_predict_layers": 1},
+            7,
+        ),
+        (Layers(kind="full", last="shared"), {"layer_types": _KINDS, "shared": 6}, 6),
+        (Layers(kind="windowed", last="shared"), {"layer_types": _KINDS, "shared": 9}, 2),
+        (Layers(last="shared", last_of_every=4), {"shared": 5}, 2),  # 7, 11
+        (Layers(first_of_every=8, offset="at"), {"at": 4}, 1),  # 4
+        (Layers(first_of_every=4, offset="at"), {"at": 1}, 3),  # 1, 5, 9
+        (Layers(listed="which"), {"which": "3,4,10"}, 3),
+        (Layers(kind="state"), {"pattern": "MM*MM*"}, 4),
+        (Layers(), {"pattern": "MM*MM*"}, 6),  # the pattern's length is the number of layers
     ],
 )
 def test_a_rule_picks_layers(rule, values, number):
-    assert number_of_layers(rule, config(**values)) == number
+    assert len(picked_layers(rule, config(**values))) == number
+
+
+def test_a_rule_says_which_layers_it_picks():
+    assert picked_layers(Layers(last_of_every=5), config()) == [4, 9]
+    assert picked_layers(Layers(kind="windowed"), config(layer_types=_KINDS)) == [0, 1, 2, 3, 4]
+    assert picked_layers(Layers(flagged="rotary"), config(rotary=[0, 1, 0, 1])) == [1, 3]
+    assert picked_layers(Layers(listed="kda", listed_from=1), config(kda=[1, 3])) == [0, 2]
+
+
+def test_keys_may_have_several_names_and_lie_in_tables():
+    names = {"heads": ["state.num_heads", "num_heads"], "auto": "width"}
+    found = Config({"num_heads": 3, "width": "auto"}, where="config.json", keys=names)
+    assert (found["heads"], found.key("heads"), found.count("auto")) == (3, "num_heads", 0)
+    found = Config({"state": {"num_heads": 4}, "num_heads": 3}, where="x", keys=names)
+    assert (found["heads"], found.key("heads")) == (4, "state.num_heads")
+    with pytest.raises(InputError, match=r"state.num_heads: is missing"):
+        Config({"state": 5}, where="x", keys=names)["heads"]
+
+
+def test_a_width_a_layer_has_a_mean():
+    assert config(width=[4, 4, 7]).mean("width") == 5
+    assert config(width=4).mean("width") == 4
+    with pytest.raises(InputError, match="width = 'x': must be a whole number"):
+        config(width=[4, "x"]).mean("width")
 
 
 @pytest.mark.parametrize(
@@ -95,11 +141,11 @@ def test_a_rule_picks_layers(rule, values, number):
     [
         (Layers(first_of_every="step"), {"step": 0}, "step = 0: must be at least 1"),
         (Layers(start="dense"), {}, "dense: is missing"),
-        (Layers(layer_type="sliding_attention"), {"layer_types": ["mamba"]}, "layers of Mamba"),
-        (Layers(layer_type="sliding_attention"), {"layer_types": [[]]}, "of a kind not known"),
-        (Layers(layer_type="sliding_attention"), {"layer_types": "full"}, "must be a list"),
+        (Layers(kind="windowed"), {"layer_types": ["mamba"]}, "layers of Mamba"),
+        (Layers(kind="windowed"), {"layer_types": [[]]}, "of a kind not known"),
+        (Layers(kind="windowed"), {"layer_types": "full"}, "must be a list"),
         (
-            Layers(layer_type="sliding_attention"),
+            Layers(kind="windowed"),
             {"layer_types": ["full_attention"]},
             "lists 1, of 12 layers",
         ),
@@ -107,18 +153,26 @@ def test_a_rule_picks_layers(rule, values, number):
 )
 def test_a_rule_that_cannot_be_read_is_refused(rule, values, message):
     with pytest.raises(InputError, match=message):
-        number_of_layers(rule, config(**values))
+        picked_layers(rule, config(**values))
 
 
 @pytest.mark.parametrize(
     ("expression", "value"),
-    [("2 * a + b", 11), ("a - 1", 2), ("zero or b // 2", 2), ("a or lacking", 3), ("zero or 0", 0)],
+    [
+        *[("2 * a + b", 11), ("a - 1", 2), ("zero or b // 2", 2), ("a or lacking", 3)],
+        *[("zero or 0", 0), ("b / 2", 2.5), ("b + twice(a)", 11)],
+    ],
 )
-def test_expressions_are_of_whole_numbers(expression, value):
-    assert evaluated(expression, {"a": 3, "b": 5, "zero": 0}.__getitem__) == value
+def test_expressions_are_of_numbers(expression, value):
+    named = {"a": 3, "b": 5, "zero": 0}.__getitem__
+    assert evaluated(expression, named, {"twice": lambda key: 2 * named(key)}) == value
 
 
-@pytest.mark.parametrize("expression", ["a / b", "a ** 2", "print(a)", "'a'", "a and b", "1.5"])
+def test_names_are_those_of_keys():
+    assert names_in("a + mean(b) * 2 or c") == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("expression", ["a ** 2", "print(a)", "'a'", "a and b", "1.5", "twice(2)"])
 def test_other_expressions_are_refused(expression):
     with pytest.raises(ValueError, match="is none of"):
         evaluated(expression, {"a": 3, "b": 5}.__getitem__)

@@ -135,15 +135,9 @@ def test_windows_of_the_class_count_where_a_file_has_none(tmp_path):
 @pytest.mark.parametrize(
     ("model_type", "what"),
     [
-        ("qwen3_5_moe", "linear attention"),
-        ("kimi_linear", "linear attention"),
-        ("falcon_h1", "recurrent state"),
-        ("lfm2", "recurrent state"),
-        ("gemma4_text", "second kind of attention"),
-        ("gemma3n_text", "share a KV cache"),
-        ("nemotron-nas", "differ from each other"),
-        ("deepseek_v4", "compressed or sparse by blocks"),
-        ("starcoder2", "two matrices"),
+        ("mamba2", "recurrent state"),
+        ("deepseek_v4", "cache that is compressed"),
+        ("step3_text", "queries of a low rank"),
     ],
 )
 def test_what_the_record_cannot_hold_is_named_for_what_it_is(tmp_path, model_type, what):

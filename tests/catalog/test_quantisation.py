@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from jaxlimits.catalog.loader import entry_values
-from jaxlimits.catalog.model_config import read_model_config
-from jaxlimits.catalog.module_names import stated
+from jaxlimits.catalog.model_config import read_anatomy, read_model_config
+from jaxlimits.catalog.module_names import Anatomy, _modules_of, stated
 from jaxlimits.catalog.quantisation import read_precision
 from jaxlimits.errors import InputError
-from jaxlimits.model.fields import quantities
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.precision import PARTS
+from tests.catalog.releases import RELEASES
 
-CONFIGS = Path(__file__).parents[1] / "golden" / "configs"
+GOLDEN = Path(__file__).parents[1] / "golden"
+CONFIGS = GOLDEN / "configs"
 
 # A dense layer before three with experts: every part is there.
 FIELDS = {
@@ -30,12 +31,13 @@ FIELDS = {
     "num_experts": 8,
     "num_shared_experts": 1,
 }
+MODEL = Anatomy(fields=FIELDS)
 LINEAR = ("attention_bits", "ffn_bits", "expert_bits")
 
 
 def fields_of(quantised, **values):
     found = {"quantization_config": quantised, **values}
-    return dict(read_precision(found, FIELDS, where="config.json").fields)
+    return dict(read_precision(found, MODEL, where="config.json").fields)
 
 
 def linear(bits, operand, **others):
@@ -231,12 +233,12 @@ def test_bits_are_those_of_the_format(case):
     ],
 )
 def test_mlx_quantises_the_tables_too(mode, bits):
-    found = read_precision({"quantization": mode}, FIELDS, where="config.json").fields
+    found = read_precision({"quantization": mode}, MODEL, where="config.json").fields
     assert {found[part] for part in PARTS} == {bits}
     kept = mode | {"model.embed_tokens": False, "lm_head": {"bits": 8, "group_size": 64}}
-    found = read_precision({"quantization": kept}, FIELDS, where="config.json").fields
+    found = read_precision({"quantization": kept}, MODEL, where="config.json").fields
     assert (found.get("embedding_bits", 16), found["head_bits"]) == (16, 8.5)
-    same = read_precision({"quantization_config": mode}, FIELDS, where="config.json").fields
+    same = read_precision({"quantization_config": mode}, MODEL, where="config.json").fields
     assert same["ffn_bits"] == bits
 
 
@@ -246,7 +248,7 @@ def test_a_part_has_the_mean_of_its_modules():
     found = fields_of({"quant_method": "modelopt", "quant_algo": "FP8", "ignore": names[:1]})
     assert found["attention_bits"] == 10
     words = read_precision(
-        {"quantization_config": {"quant_algo": "FP8", "ignore": names[:1]}}, FIELDS, where="x"
+        {"quantization_config": {"quant_algo": "FP8", "ignore": names[:1]}}, MODEL, where="x"
     ).words
     assert "attention_bits = 10 (a mean), ffn_bits = 8, " in words
     found = fields_of({"quant_method": "fp8", "modules_to_not_convert": names[1:2]})
@@ -273,7 +275,7 @@ def test_a_router_is_not_the_gate_of_a_layer():
     ],
 )
 def test_without_quantisation_the_dtype_says_it(values, bits, cache):
-    found = read_precision(values, FIELDS, where="config.json").fields
+    found = read_precision(values, MODEL, where="config.json").fields
     assert found == {"weight_bits": bits, "kv_bits": cache}
 
 
@@ -331,7 +333,7 @@ def test_what_is_not_known_is_refused_by_key_and_remedy(values, message):
     with pytest.raises(
         InputError, match=f"config.json: {'.*' if 'ignore' in message else ''}.*{message}"
     ) as caught:
-        read_precision(values, FIELDS, where="config.json")
+        read_precision(values, MODEL, where="config.json")
     assert "; " in str(caught.value)
 
 
@@ -342,23 +344,75 @@ def test_the_tables_name_fields_and_parts():
     assert all({"bits", "operand"} <= table.keys() for table in stated()["algorithms"].values())
 
 
-@pytest.mark.parametrize("name", ["deepseek-v3", "gpt-oss-20b", "qwen3-30b-a3b", "llama-3.1-8b"])
-def test_modules_hold_all_weights_of_the_layers(name):
+@pytest.mark.parametrize(
+    "values",
+    [
+        *("configs/deepseek-v3.json", "configs/gpt-oss-20b.json", "configs/qwen3-30b-a3b.json"),
+        *("configs/llama-3.1-8b.json", "model_files/hybrid_delta.json"),
+        *("model_files/hybrid_mamba.json", "model_files/two_head_kinds.json"),
+        *(
+            "nemotron-3-super",
+            "kimi-linear-48b-a3b",
+            "minimax-text-01",
+            "gemma-4-26b-a4b",
+            "gemma-4-e2b",
+        ),
+        *("step-3.5-flash", "falcon-h1-7b", "jamba-v0.1", "granite-4.0-h-small", "lfm2-8b-a1b"),
+        *("ling-3.0-flash", "qwen3.5-27b"),
+    ],
+)
+def test_modules_hold_all_weights_of_the_layers(tmp_path, values):
     """Every weight of the parts is in a module: the means are over all of them."""
-    from jaxlimits.catalog.module_names import _modules_of
     from jaxlimits.model.deployment import Deployment
     from jaxlimits.model.weights import layer_weights
 
-    entry = read_model_config(CONFIGS / f"{name}.json", name=name)
-    llm = LLM(**entry_values(entry))
-    fields = {key: entry.raw.get(key, 0) for key in quantities(LLM)}
-    held = dict.fromkeys(PARTS, 0)
-    for module, _, size in _modules_of(fields, each_layer=False):
+    path = GOLDEN / values
+    if values in RELEASES:
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(RELEASES[values].config))
+    anatomy, _ = read_anatomy(json.loads(path.read_text()), where=str(path))
+    held = dict.fromkeys(PARTS, 0.0)
+    for module, _, size in _modules_of(anatomy, each_layer=False):
         held[module.part] += size
+    llm = LLM(**entry_values(read_model_config(path, name="mine")))
     weights = layer_weights(llm, Deployment())
-    assert held["attention_bits"] == pytest.approx(float(weights.projections + weights.output))
-    assert held["ffn_bits"] == pytest.approx(float(weights.ffn))
+    attention = float(weights.projections + weights.output)
+    assert held["attention_bits"] == pytest.approx(attention, rel=1e-5)
+    assert held["ffn_bits"] == pytest.approx(float(weights.ffn), rel=1e-5)
     assert held["expert_bits"] == pytest.approx(float(weights.expert * llm.num_experts))
+
+
+def raw_of(values):
+    """Fields and bits of the configuration's values."""
+    anatomy, _ = read_anatomy(values, where="config.json")
+    return {**anatomy.fields, **read_precision(values, anatomy, where="config.json").fields}
+
+
+def test_names_within_a_layer_are_those_of_the_family():
+    """A pattern means the kind of layer that it names: 3 of 4 layers have a state."""
+    values = json.loads((GOLDEN / "model_files" / "hybrid_delta.json").read_text())
+    for named, field in {
+        "model.layers.*.linear_attn.*": "attention_bits",
+        "model.layers.*.mlp.shared_expert.*": "ffn_bits",
+        "model.layers.*.mlp.experts.*": "expert_bits",
+    }.items():
+        values["quantization_config"] = {"quant_algo": "FP8", "exclude_modules": [named]}
+        raw = raw_of(values)
+        assert raw.get(field, 16) > 8.001
+    values["quantization_config"] = {"quant_algo": "FP8", "exclude_modules": ["*.self_attn.*"]}
+    # Queries with gates 2048 · 8192, keys and values 2 · 2048 · 512, output 4096 · 2048, 12 times;
+    # mixers 2048 · (12288 + 64) + 4096 · 2048 and a convolution of 4 · 8192, 36 times.
+    kept, mixers = 27_262_976 * 12 + 32_768 * 36, 33_685_504 * 36
+    mean = (16 * kept + 8 * mixers) / (kept + mixers)
+    assert raw_of(values)["attention_bits"] == pytest.approx(mean)
+
+
+def test_a_state_has_the_bits_that_a_file_states():
+    values = json.loads((GOLDEN / "model_files" / "hybrid_mamba.json").read_text())
+    for dtype, bits in {"float32": 32, "bfloat16": 16}.items():
+        assert raw_of(values | {"mamba_ssm_cache_dtype": dtype})["state_bits"] == bits
+    with pytest.raises(InputError, match="mamba_ssm_cache_dtype = 'int3': is no dtype"):
+        raw_of(values | {"mamba_ssm_cache_dtype": "int3"})
 
 
 def test_a_file_with_a_list_a_layer_is_read_soon():
@@ -368,6 +422,6 @@ def test_a_file_with_a_list_a_layer_is_read_soon():
     values["quantization_config"] = {"quant_algo": "NVFP4", "exclude_modules": named}
     path = Path("deepseek.json")
     fields = dict(read_model_config(CONFIGS / "deepseek-v3.json", name="x").raw)
-    found = read_precision(values, fields, where=str(path)).fields
+    found = read_precision(values, Anatomy(fields=fields), where=str(path)).fields
     assert "attention_bits" not in found
     assert found["expert_bits"] == found["ffn_bits"] == 4.5
