@@ -17,6 +17,7 @@ from tests.helpers import (
     named_scenario,
 )
 from tests.hybrids import NEMOTRON_NANO, QWEN3_NEXT
+from tests.other_heads import GEMMA_3N, MIMO
 
 OUTPUTS = (
     *("utps", "stps", "t_compute", "t_mem", "t_sync", "energy_per_token"),
@@ -27,12 +28,20 @@ OF_REQUESTS = ("ttft", "request_latency", "request_rate", "dollars_per_request")
 DISCRETE = {"compute_bits"}
 """A choice of three rates, not a continuum."""
 
+OF_HEADS = ("value_head_dim", "attention_gate_dim")
+OF_HEADS += tuple(
+    f"windowed_{name}" for name in ("num_heads", "num_kv_heads", "head_dim", "value_head_dim")
+)
+OTHERS = (*OF_HEADS, "hc_mult", "index_block_size")
+ABSENT = {prefix + name for prefix in ("", "draft_") for name in OTHERS}
+"""Fields that jump at 0: heads as elsewhere, no gate, no streams, no blocks."""
+
 # Points away from kinks and jumps, but for the fields in braces: expert parallelism sets in where
 # ``ep_size`` exceeds 1, and the imbalance it brings has a kink where a rank holds a whole number of
 # experts, as it always does; operator by operator or with tiers of memory, an indexer without heads
 # has a kink at no layer; widths and a number of indexers that are 0 stand for others.
 WIDTHS = {"expert_hidden_size", "shared_intermediate_size"}
-INDEXERS = {"num_sparse_layers", "num_indexer_layers"}
+INDEXERS = {"num_sparse_layers", "num_compressed_sparse_layers", "num_indexer_layers"}
 POINTS = {
     "memory bound": (
         named_scenario("llama3-70b", "h100", tp_size=16.0, pp_size=2.0, batch_size=7.0),
@@ -90,14 +99,28 @@ POINTS = {
     "recurrent layers": (
         named_scenario("llama3-8b", "h200")
         ._replace(llm=QWEN3_NEXT)
-        .but(tp_size=48.0, batch_size=70.0, kv_sharding="heads", input_len=3000.0, output_len=90.0),
+        .but(tp_size=48.0, batch_size=70.0, kv_sharding="heads")
+        .but(input_len=3000.0, output_len=90.0, prefill_chunk=410.0),
         {"ep_size", *WIDTHS},
     ),
     "halves of layers": (
         named_scenario("llama3-8b", "h200")
         ._replace(llm=NEMOTRON_NANO)
-        .but(tp_size=8.0, batch_size=7.0, **COMBINATIONS["derived"]),
+        .but(tp_size=6.0, batch_size=7.0, **COMBINATIONS["derived"]),
         {"ep_size", "num_kv_heads", *INDEXERS, *WIDTHS},
+    ),
+    "heads of their own": (
+        named_scenario("llama3-8b", "h200")
+        ._replace(llm=MIMO)
+        .but(tp_size=6.0, batch_size=70.0, attention_gate_dim=1.0, **COMBINATIONS["engine"]),
+        {"ep_size", *INDEXERS, *WIDTHS},
+    ),
+    "shared caches": (
+        named_scenario("llama3-8b", "h200")
+        ._replace(llm=GEMMA_3N)
+        .but(tp_size=3.0, batch_size=70.0)
+        .but(input_len=3000.0, output_len=90.0, prefill_chunk=410.0),
+        {"ep_size"},
     ),
     "a request, with a draft": (
         named_scenario(
@@ -114,7 +137,7 @@ POINTS = {
             speculation="draft",
             acceptance=0.7,
         ),
-        {"ep_size"},
+        {"ep_size", "draft_num_indexer_layers"},
     ),
     "a request of experts, with a proposing layer": (
         named_scenario(
@@ -193,7 +216,7 @@ def test_derivatives_equal_difference_quotients(scenario, jumps):
     moves = [(f, end * (scenario[f] or 1.0)) for f in NUMBERS for end in ends[f]]  # none below zero
     found = iter(along(scenario, moves))
     for field, below, here, above in zip(NUMBERS, found, found, found, strict=True):
-        if field in DISCRETE | jumps:
+        if field in DISCRETE | jumps or (field in ABSENT and not scenario[field]):
             continue
         low, _, high = ends[field]
         step = scenario[field] or 1.0
