@@ -32,8 +32,7 @@ class Module:
     elements
         Weights of one, an expression over fields.
     layers
-        ``all``, ``full``, ``windowed``, ``state``, ``dense`` or ``moe``; empty where the model has
-        one.
+        Which layers have it, by :meth:`Anatomy.layers`; empty where the model has one.
     module
         Its class.
     mixer
@@ -94,8 +93,13 @@ class Anatomy:
         no_ffn = {*moe, *self._places("num_mixer_only_layers", every)}
         attending = [layer for layer in every if layer not in no_mixer]
         windowed = self._places("num_windowed_layers", attending)
+        selected = self._places("num_compressed_sparse_layers", attending)
+        own = self._places("num_indexer_layers", attending)
         return {
             "all": attending,
+            "compressed": self._places("num_compressed_layers", attending),
+            "selected": selected,
+            "indexer": selected or own or self._places("num_sparse_layers", attending),
             "full": [layer for layer in attending if layer not in windowed],
             "windowed": windowed,
             "state": state,

@@ -146,7 +146,9 @@ def _quantisation(values: Mapping[str, Any], *, where: str, beside: Path | None)
     """The table that states the quantisation, of the file or beside it."""
     for key in ("quantization", "quantization_config", "compression_config"):
         if values.get(key):
-            return Table(values[key], where=where, key=key)
+            table = Table(values[key], where=where, key=key)
+            beside_it = {"expert_dtype": values["expert_dtype"]} if "expert_dtype" in values else {}
+            return Table({**beside_it, **table.values}, where=where, key=key)
     side = beside / SIDE_FILE if beside is not None else None
     if side is None or not side.is_file():
         return None

@@ -17,6 +17,7 @@ from jaxlimits.catalog.module_names import Format, Patterns, Scheme, stated
 ELSEWHERE = "or take quantization_config out of a copy, and set weight_bits"
 """What to do about a quantisation that is not known."""
 
+_EXPERT_DTYPES = {"": None, "fp8": None, "fp4": Format(4.0 + 8.0 / 32.0, 8)}
 _BLOCKED = 32.0 / (128 * 128)
 _INFINITE_GROUP = -1
 
@@ -77,7 +78,18 @@ def _fp8(table: Table) -> Scheme:
             raise table.wrong(key, "must be a list of two whole numbers above 0", remedy=remedy)
         bits += 32.0 / (sizes[0] * sizes[1])
     stay = _but(table, "modules_to_not_convert", "ignored_layers", always=_HEAD)
-    return Scheme("fp8", (stay, _linear(table, Format(bits, 8))))
+    own = _named_modules(table) or _fp4_experts(table)
+    return Scheme("fp8", (stay, *own, _linear(table, Format(bits, 8))))
+
+
+def _fp4_experts(table: Table) -> list[tuple[Patterns, Format]]:
+    """Routed experts in MXFP4 beside FP8, whose products keep FP8 activations (DeepSeek-V4)."""
+    dtype = table.text("expert_dtype")
+    if dtype not in _EXPERT_DTYPES:
+        remedy = f"known are {', '.join(filter(None, _EXPERT_DTYPES))}; {ELSEWHERE}"
+        raise table.wrong("expert_dtype", "is no format that is known", remedy=remedy)
+    how = _EXPERT_DTYPES[dtype]
+    return [] if how is None else [(_patterns(table, ["experts"], "expert_dtype"), how)]
 
 
 def _fbgemm_fp8(table: Table) -> Scheme:
@@ -203,19 +215,21 @@ def _modelopt(table: Table) -> Scheme:
     ModelOpt leaves the LM head, whether the file says so or not.
     """
     stay = _but(table, "ignore", "exclude_modules", always=_HEAD)
-    layers = table.tables("quantized_layers")
-    if layers:
-        # Files name each expert: tens of thousands of modules in a few formats.
-        named: dict[Format, list[str]] = {}
-        for name, layer in layers.items():
-            named.setdefault(_algorithm(layer), []).append(name)
-        own = [(_patterns(table, each, "quantized_layers"), how) for how, each in named.items()]
+    if own := _named_modules(table):
         return Scheme("modelopt, mixed", (stay, *own))
     groups = table.values.get("config_groups")
     if isinstance(groups, Mapping) and len(groups) > 1:
         return _compressed_tensors(table)
     how = _algorithm(table)
     return Scheme(f"modelopt {table.text('quant_algo')}", (stay, _linear(table, how)))
+
+
+def _named_modules(table: Table) -> list[tuple[Patterns, Format]]:
+    """Modules with a format of their own: files name each expert, in a few formats."""
+    named: dict[Format, list[str]] = {}
+    for name, layer in table.tables("quantized_layers").items():
+        named.setdefault(_algorithm(layer), []).append(name)
+    return [(_patterns(table, each, "quantized_layers"), how) for how, each in named.items()]
 
 
 def _algorithm(table: Table) -> Format:

@@ -136,7 +136,6 @@ def test_windows_of_the_class_count_where_a_file_has_none(tmp_path):
     ("model_type", "what"),
     [
         ("mamba2", "recurrent state"),
-        ("deepseek_v4", "cache that is compressed"),
         ("step3_text", "queries of a low rank"),
     ],
 )
