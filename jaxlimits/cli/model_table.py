@@ -113,8 +113,9 @@ def _parts(llm: "LLM") -> list[Part]:
     beside = counted.router + counted.extras
     used, held = llm.experts_per_token, llm.num_experts
     experts = counted.expert - biases
+    mixers = "attention, recurrent mixers" if llm.num_recurrent_layers > 0 else "attention"
     rows = (
-        ("attention", counted.projections + counted.output, None, bits.attention),
+        (mixers, counted.projections + counted.output, None, bits.attention),
         ("dense and shared FFN", counted.ffn, None, bits.ffn),
         ("routed experts", experts * held, experts * used, bits.expert),
         ("embedding", counted.embedding, None, bits.embedding),
@@ -199,12 +200,16 @@ def _said(shape: Shape) -> list[tuple[str, str]]:
             f"; beyond windows and chunks {shape.kv_bytes_beyond:,.0f} B, and "
             f"{shape.window_bytes:,.0f} B a sequence"
         )
-    if shape.index_bytes:
-        kv += f"; {shape.index_bytes:,.0f} B of index keys beside"
-    if shape.state_bytes:
-        kv += f"; {shape.state_bytes:,.0f} B of states a sequence"
-    listed = (", ".join(f"{n} {name}" for name, n in kinds.items()) for kinds in shape.layers)
-    return [("KV cache", kv), ("layers", "; ".join(listed))]
+    keys = f"{shape.index_bytes:,.0f} B a token, read whole at every step"
+    state = f"{shape.state_bytes:,.0f} B a sequence, whatever its context"
+    mixers, ffns = (", ".join(f"{n} {name}" for name, n in kinds.items()) for kinds in shape.layers)
+    rows = (
+        ("KV cache", kv, True),
+        ("index keys", keys, shape.index_bytes > 0),
+        ("states", state, shape.state_bytes > 0),
+        ("layers", f"{mixers}; {ffns}", True),
+    )
+    return [(name, words) for name, words, has in rows if has]
 
 
 def shape_facts(entry: Entry) -> dict[str, object]:
@@ -217,6 +222,7 @@ def shape_facts(entry: Entry) -> dict[str, object]:
         "kv_bytes_per_token": shape.kv_bytes,
         "kv_bytes_per_token_beyond_windows": shape.kv_bytes_beyond,
         "window_bytes_per_sequence": shape.window_bytes,
+        "index_bytes_per_token": shape.index_bytes,
         "state_bytes_per_sequence": shape.state_bytes,
         "layers": shape.layers,
     }

@@ -33,6 +33,7 @@ WRITTEN = {
     "shared cache": "gemma-4-e2b",
     "numbers between commas": "step-3.5-flash",
     "blocks of tokens": "minimax-m3",
+    "compressed": "deepseek-v4-flash",
     "periods": "jamba-v0.1",
 }
 ATTENTION = {"n_heads_in_group": 8, "no_op": False, "replace_with_linear": False}

@@ -142,4 +142,11 @@ def test_the_command_shows_what_a_file_comes_to():
     assert facts["weight_bytes"] == pytest.approx(13.76e9, rel=1e-3)
     assert "vision_config" in run("catalog", "llms", FILES / "vl_dense.json").out
     assert "multi-token" in run("catalog", "llms", FILES / "dsa.json").out
-    assert "9,984 B of index keys" in run("catalog", "llms", FILES / "dsa.json").out
+    assert "index keys  9,984 B a token" in run("catalog", "llms", FILES / "dsa.json").out
+    shown = run("catalog", "llms", FILES / "hybrid_mamba.json").out
+    for words in (
+        "attention, recurrent mixers",
+        "states    49,082,368 B a sequence, whatever its context",
+        "6 full, 23 recurrent, 23 ffn-only; 23 with experts, 29 mixer-only",
+    ):
+        assert words in shown

@@ -12,7 +12,52 @@ import pytest
 from jaxlimits.catalog.model_config import read_model_config
 from jaxlimits.cli.model_table import shape_of
 from jaxlimits.errors import InputError
-from tests.catalog.releases import RELEASES, after_dense, shape
+from tests.catalog.releases import RELEASES, after_dense, experts, latent, shape
+
+ATTENDING = {"n_heads_in_group": 8, "no_op": False, "replace_with_linear": False}
+
+
+def blocks(number, factor, attention):
+    return [{"attention": attention, "ffn": {"ffn_mult": factor, "no_op": False}}] * number
+
+
+NEMOTRON_49B = {
+    "num_hidden_layers": 80,
+    "hidden_size": 8192,
+    "num_attention_heads": 64,
+    "num_key_value_heads": None,
+    "intermediate_size": None,
+    "vocab_size": 128256,
+    "block_configs": [
+        *blocks(48, 5.25, ATTENDING),
+        *blocks(1, 2.625, ATTENDING),
+        *blocks(10, 1.3125, {"no_op": True}),
+        *blocks(8, 1.0, {"no_op": True}),
+        *blocks(6, 0.5, {"no_op": True}),
+        *blocks(5, 2.625, {"no_op": True}),
+        *blocks(1, 3.28125, {"no_op": True}),
+        *blocks(1, 5.25, {"no_op": True}),
+    ],
+}
+KIMI_K3 = {
+    **shape(93, 7168, 96, 96, 33792, 163840),
+    **latent(1536, 512, 128, 64, 128),
+    "num_experts": 896,
+    "num_experts_per_token": 16,
+    "num_shared_experts": 2,
+    "moe_intermediate_size": 3072,
+    "routed_expert_hidden_size": 3584,
+    "first_k_dense_replace": 1,
+    "mla_use_output_gate": True,
+    "linear_attn_config": {
+        "full_attn_layers": [*range(4, 93, 4), 93],
+        "kda_layers": [layer for layer in range(1, 93) if layer % 4],
+        "head_dim": 128,
+        "num_heads": 96,
+        "short_conv_kernel_size": 4,
+        "use_full_rank_gate": True,
+    },
+}
 
 # Name, model_type, shape, billions in all and active.
 MODELS = {
@@ -100,12 +145,69 @@ MODELS = {
         315.7,  # its release: 314
         83.8,
     ),
+    # d = 8192, 64 layers: attention 2 · d · (64 + 8) · 128, a dense layer 3 · d · 32768, 8 experts
+    # 3 · d · 16384 of which 2 are used, a router 8 · d; twice 131072 · d of tables.
+    "grok-2": (
+        "git",
+        shape(
+            64,
+            8192,
+            64,
+            8,
+            32768,
+            131072,
+            head_dim=128,
+            moe_intermediate_size=16384,
+            residual_moe=True,
+            architectures=["Grok1ForCausalLM"],
+            **experts(8, 2),
+        ),
+        269.5,  # its release: 270 and 115
+        114.9,
+    ),
+    # d = 8192: 49 layers attend, 2 · d · (64 + 8) · 128 each. Widths by 2/3 · d · factor, in steps
+    # of 256: 48 + 1 of 28672, 5 + 1 of 14336, 1 of 17920, 10 of 7168, 8 of 5632, 6 of 2816.
+    "llama-nemotron-super-49b": ("nemotron-nas", NEMOTRON_49B, 49.87, 49.87),
+    # d = 7168. KDA 69 times 6 · d · 12288 − d · (12288 − 128) + 128 · 12288, d · 96 and 4 · 36864;
+    # MLA 24 times with a gate of 96 · 128; experts of 3 · 3584 · 3072, 896 and 16 of them; 2
+    # shared ones of 3 · d · 3072, two projections d · 3584 and a router 92 times.
+    "kimi-k3": ("kimi_linear", KIMI_K3, 2779.5, 105.4),
+    # As MiniMax-Text-01 but in its own files' name.
+    "minimax-m1": (
+        "minimax_m1",
+        RELEASES["minimax-text-01"].config,
+        456.1,
+        48.40,
+    ),
+    # Ling-mini's shape with lightning attention in 4 of 5 layers: 5 · d · 2048 for
+    # d · (16 + 8) · 128 + 2048 · d, 16 times.
+    "ring-mini-linear-2.0": (
+        "bailing_moe_linear",
+        shape(
+            20,
+            2048,
+            16,
+            4,
+            5120,
+            157184,
+            head_dim=128,
+            num_experts=256,
+            num_experts_per_tok=8,
+            num_shared_experts=1,
+            moe_intermediate_size=512,
+            first_k_dense_replace=1,
+            use_qk_norm=True,
+            layer_group_size=5,
+        ),
+        16.42,
+        1.60,
+    ),
 }
 
 
 def entry_of(folder, model_type, values):
     stated = {key: value for key, value in values.items() if value != "out"}
-    (folder / "config.json").write_text(json.dumps({"model_type": model_type, **stated}))
+    (folder / "config.json").write_text(json.dumps({**stated, "model_type": model_type}))
     return read_model_config(folder, name="mine")
 
 

@@ -31,6 +31,7 @@ FIELDS = {
     "num_experts": 8,
     "num_shared_experts": 1,
 }
+OWN = {"quant_algo": "NVFP4", "group_size": 16}
 MODEL = Anatomy(fields=FIELDS)
 LINEAR = ("attention_bits", "ffn_bits", "expert_bits")
 
@@ -359,6 +360,7 @@ def test_the_tables_name_fields_and_parts():
         ),
         *("step-3.5-flash", "falcon-h1-7b", "jamba-v0.1", "granite-4.0-h-small", "lfm2-8b-a1b"),
         *("ling-3.0-flash", "qwen3.5-27b"),
+        *("deepseek-v4-flash", "minimax-m3"),
     ],
 )
 def test_modules_hold_all_weights_of_the_layers(tmp_path, values):
@@ -405,6 +407,35 @@ def test_names_within_a_layer_are_those_of_the_family():
     kept, mixers = 27_262_976 * 12 + 32_768 * 36, 33_685_504 * 36
     mean = (16 * kept + 8 * mixers) / (kept + mixers)
     assert raw_of(values)["attention_bits"] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "changes", "bits", "operand"),
+    [
+        ("fp4", {}, 4 + 8 / 32, 8),
+        ("fp8", {}, 8 + 32 / 16384, 8),
+        (None, {}, 8 + 32 / 16384, 8),
+        (
+            "fp4",
+            {"quantized_layers": {f"layers.{n}.ffn.experts": OWN for n in range(43)}},
+            4.5,
+            8,
+        ),
+    ],
+)
+def test_experts_have_a_dtype_of_their_own_beside_fp8(dtype, changes, bits, operand):
+    """As the files of DeepSeek-V4 state it, with names of modules that only these have."""
+    table = {"quant_method": "fp8", "weight_block_size": [128, 128], **changes}
+    values = {**RELEASES["deepseek-v4-flash"].config, "quantization_config": table}
+    found = raw_of(values | {"expert_dtype": dtype})
+    assert (found["expert_bits"], found["operand_bits"]) == (bits, operand)
+    assert found["attention_bits"] == found["ffn_bits"] == 8 + 32 / 16384
+
+
+def test_a_dtype_of_experts_that_is_not_known_is_refused():
+    values = RELEASES["deepseek-v4-flash"].config | {"expert_dtype": "fp3"}
+    with pytest.raises(InputError, match="expert_dtype = 'fp3': is no format that is known; known"):
+        raw_of({**values, "quantization_config": {"quant_method": "fp8"}})
 
 
 def test_a_state_has_the_bits_that_a_file_states():
