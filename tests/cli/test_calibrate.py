@@ -119,7 +119,7 @@ BAD = {
     "half a sequence": (lambda: changed("batch", "1.5"), ["line 3", "batch", "whole number"]),
     "an unknown chip": (
         lambda: changed("system", "8xH101-SXM"),
-        ["line 3", "system", "unknown chip 'H101-SXM'", "H100-SXM"],
+        ["line 3", "system", "unknown chip 'H101-SXM'", "h100"],
     ),
     "no count of chips": (
         lambda: changed("system", "H100-SXM"),
@@ -128,7 +128,7 @@ BAD = {
     "more TP than chips": (lambda: changed("tp", "16"), ["line 3", "tp = 16", "8 chips"]),
     "an unknown model": (
         lambda: changed("model", "Llama-3-71B"),
-        ["line 3", "model", "unknown llm 'Llama-3-71B'", "Llama-3-70B"],
+        ["line 3", "model", "unknown llm 'Llama-3-71B'", "llama3-70b"],
     ),
     "an unknown precision": (
         lambda: changed("precision", "E4M3"),

@@ -107,7 +107,7 @@ POINTS = {
         named_scenario("llama3-8b", "h200")
         ._replace(llm=NEMOTRON_NANO)
         .but(tp_size=6.0, batch_size=7.0, **COMBINATIONS["derived"]),
-        {"ep_size", "num_kv_heads", *INDEXERS, *WIDTHS},
+        {"ep_size", "num_kv_heads", "tp_size", "mesh_rows", *INDEXERS, *WIDTHS},  # a torus
     ),
     "heads of their own": (
         named_scenario("llama3-8b", "h200")
