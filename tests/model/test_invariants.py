@@ -193,7 +193,8 @@ def sparse_full_and_indexer(scenario: Scenario) -> Law:
     """A point, the same without its indexer, and what the indexer does, each counted plainly."""
     scenario = scenario.but(attention_span="model", accounting="layers")
     sparse, plain = yield scenario, scenario.but(attention_span="full")
-    layers, batch, span = (scenario[n] for n in ("num_sparse_layers", "batch_size", "seq_len"))
+    batch, span = scenario["batch_size"], scenario["seq_len"]
+    layers = scenario["num_indexer_layers"] or scenario["num_sparse_layers"]
     heads, width, hidden = (scenario[n] for n in ("index_n_heads", "index_head_dim", "hidden_size"))
     copies = scenario["tp_size"] if scenario.deployment.kv_sharding == "heads" else 1.0
     keys = layers * batch * span * width * copies * scenario["index_bits"] / 8
