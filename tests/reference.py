@@ -218,7 +218,9 @@ def attention_weights(p: Point, heads: Heads) -> tuple[float, float]:
             own += d * heads.cached * heads.key
         if not heads.shares and not heads.keyed:
             own += d * heads.cached * heads.value
-        return d * h * heads.key + own + gate, h * heads.value * d
+        rank = p.q_lora_rank or d
+        latent = d * p.q_lora_rank
+        return latent + rank * h * heads.key + own + gate, h * heads.value * d
     c, rope, nope, v = p.kv_lora_rank, p.qk_rope_head_dim, p.qk_nope_head_dim, p.v_head_dim
     width = (c if p.mla_weights == "absorbed" else nope) + rope
     down = 0.0 if heads.shares else d * (c + rope)

@@ -54,6 +54,7 @@ def attention_numbers(draw, *, mla: bool) -> dict[str, float]:
         "num_heads": kv_heads * draw(counts(1, 16)),
         "num_kv_heads": kv_heads,
         "head_dim": draw(counts(16, 256)),
+        "q_lora_rank": draw(st.sampled_from([0.0, 0.0, 0.0, 512.0])),
         "value_head_dim": draw(st.one_of(st.just(0.0), counts(16, 256))),
     }
 

@@ -64,7 +64,7 @@ class LLM(eqx.Module):
     num_kv_heads: Scalar = _count("key-value heads", default=None, positive=True)
     head_dim: Scalar = _count("width of one head; 0 under MLA")
     value_head_dim: Scalar = _count("width of a value head beside head_dim; 0 where it is the same")
-    q_lora_rank: Scalar = _count("MLA: rank of the query projection; 0 where it is full")
+    q_lora_rank: Scalar = _count("rank of the query projection; 0 where it is full")
     kv_lora_rank: Scalar = _count("MLA: rank of the cached latent; 0 without MLA")
     qk_nope_head_dim: Scalar = _count("MLA: width of a query head without rotary embedding")
     qk_rope_head_dim: Scalar = _count("MLA: width of a query head with rotary embedding")

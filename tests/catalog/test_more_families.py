@@ -58,6 +58,17 @@ KIMI_K3 = {
         "use_full_rank_gate": True,
     },
 }
+STEP_3 = {
+    **shape(61, 7168, 64, 1, 18432, 128815, head_dim=256),
+    "num_key_value_heads": "out",
+    "num_attention_groups": 1,
+    "share_q_dim": 2048,
+    "moe_num_experts": 48,
+    "moe_top_k": 3,
+    "moe_intermediate_size": 5120,
+    "share_expert_dim": 5120,
+    "moe_layers_enum": ",".join(str(layer) for layer in range(4, 60)),
+}
 
 # Name, model_type, shape, billions in all and active.
 MODELS = {
@@ -172,6 +183,9 @@ MODELS = {
     # MLA 24 times with a gate of 96 · 128; experts of 3 · 3584 · 3072, 896 and 16 of them; 2
     # shared ones of 3 · d · 3072, two projections d · 3584 and a router 92 times.
     "kimi-k3": ("kimi_linear", KIMI_K3, 2779.5, 105.4),
+    # d = 7168. Queries d · 2048 + 2048 · 64 · 256, one key and one value head of 256, output
+    # 64 · 256 · d; 5 layers of 3 · d · 18432; in 56, 48 experts and one shared of 3 · d · 5120, 3 used.
+    "step3": ("step3_text", STEP_3, 316.3, 38.8),
     # As MiniMax-Text-01 but in its own files' name.
     "minimax-m1": (
         "minimax_m1",
@@ -238,7 +252,6 @@ def test_windows_of_the_class_count_where_a_file_has_none(tmp_path):
     ("model_type", "what"),
     [
         ("mamba2", "recurrent state"),
-        ("step3_text", "queries of a low rank"),
     ],
 )
 def test_what_the_record_cannot_hold_is_named_for_what_it_is(tmp_path, model_type, what):

@@ -24,7 +24,7 @@ def at_width(monkeypatch, capsys):
 
     def show(width, columns, rows, **options):
         monkeypatch.setattr(
-            tables.shutil, "get_terminal_size", lambda: os.terminal_size((width, 24))
+            tables.shutil, "get_terminal_size", lambda *_: os.terminal_size((width, 24))
         )
         terminal = io.StringIO()
         monkeypatch.setattr(terminal, "isatty", lambda: True)

@@ -2,6 +2,7 @@
 
 from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.attention.kind import Form
+from jaxlimits.model.attention.query import query_rows
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 
@@ -10,21 +11,21 @@ KERNELS = 6.0
 
 
 def projections(llm: LLM, deployment: Deployment) -> Scalar:
-    r"""Query, key and value weights of one layer [1].
+    r"""Query, key and value weights of one layer, a query's latent apart [1].
 
-    .. math:: d\,h\,d_k + d\,n_\mathrm{kv}\,(d_k + d_v)
+    .. math:: r\,h\,d_k + d\,n_\mathrm{kv}\,(d_k + d_v)
 
+    Query heads are computed from :math:`r` elements: the query's latent or the residual stream.
     Key heads are as wide as query heads, :math:`d_k`; value heads of another width
     :math:`d_v` are ours.
 
     References
     ----------
-    arXiv:2507.14397, v2 parameter table: :math:`d_v = d_k` (published).
+    arXiv:2507.14397, v2 parameter table: :math:`d_v = d_k`, :math:`r = d` (published). Step-3,
+    arXiv:2507.19427: queries of a low rank, multi-matrix factorization attention (published).
     """
-    if not deployment.value_heads:
-        return llm.hidden_size * llm.head_dim * (llm.num_heads + 2.0 * llm.num_kv_heads)
-    keyed = llm.head_dim * (llm.num_heads + llm.num_kv_heads)
-    return llm.hidden_size * (keyed + value_dim(llm, deployment) * llm.num_kv_heads)
+    queries = query_rows(llm) * llm.num_heads * llm.head_dim
+    return queries + cached_projections(llm, deployment)
 
 
 def cached_projections(llm: LLM, deployment: Deployment) -> Scalar:
