@@ -184,7 +184,8 @@ MODELS = {
     # shared ones of 3 · d · 3072, two projections d · 3584 and a router 92 times.
     "kimi-k3": ("kimi_linear", KIMI_K3, 2779.5, 105.4),
     # d = 7168. Queries d · 2048 + 2048 · 64 · 256, one key and one value head of 256, output
-    # 64 · 256 · d; 5 layers of 3 · d · 18432; in 56, 48 experts and one shared of 3 · d · 5120, 3 used.
+    # 64 · 256 · d; 5 layers of 3 · d · 18432; in 56, 48 experts and one shared of 3 · d · 5120,
+    # of which 3 are used.
     "step3": ("step3_text", STEP_3, 316.3, 38.8),
     # As MiniMax-Text-01 but in its own files' name.
     "minimax-m1": (
