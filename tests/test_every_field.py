@@ -14,6 +14,7 @@ import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.model.metrics import REQUESTED
+from tests.helpers import slow_but
 
 # A model and a chip in which every field counts: dense and expert layers, heads and a latent,
 # windows and chunks shorter than the context. Each field can take twice and half of its value here.
@@ -287,6 +288,10 @@ SITUATIONS: list[dict[str, str]] = [
     {"library_bytes": "1 MB"},
 ]
 MOST_AXES = 12
+UNCOUNTED = ("scale_out_latency_scale", "draft_vocab_size_scale")
+"""What changes nothing where chips are not joined by rails, and without a draft."""
+APART = ("weight_bits", "kv_bits", "compute_bits")
+"""Fields that set others, or stand for them, where these are not set beside them."""
 # Where twice and half the value are not values of the field.
 VALUES = {"ep_size": (2.0, 4.0), "tied_embeddings": (0.0, 1.0), "utilisation": (0.5, 1.0)}
 VALUES |= {"mesh_rows": (1.0, 2.0)}
@@ -299,7 +304,8 @@ VALUES |= {"sram_bw": (10e9, 20e9), "lpddr_bw": (1e8, 2e8)}
 MATRICES = ("ffn_matrices", "expert_matrices", "draft_ffn_matrices", "draft_expert_matrices")
 VALUES |= dict.fromkeys(MATRICES, (2.0, 3.0))
 UNSCALED = ("tied_embeddings", "draft_tied_embeddings", "mesh_rows", *MATRICES)
-FACTORS = {"pue": (1.0, 2.0), **dict.fromkeys(UNSCALED, (1.0, 1.0))}
+FACTORS = {"pue": (1.0, 2.0), "prefill_batch": (1.0, 2.0), "calls_per_answer": (1.0, 2.0)}
+FACTORS |= dict.fromkeys(UNSCALED, (1.0, 1.0))
 
 
 @pytest.fixture(scope="module")
@@ -340,21 +346,62 @@ def fields_of(situation: dict[str, str]) -> list[str]:
     return [name for name in schema.FIELDS if first[name] is situation]
 
 
-def sweeps() -> Iterator[tuple[dict[str, str], list[str]]]:
-    """Situations and the fields that are axes of one sweep, related ones apart."""
+def together() -> Iterator[tuple[dict[str, str], list[str]]]:
+    """Situations and the fields that one sweep can have."""
     for situation in SITUATIONS:
         names = fields_of(situation)
+        for some in ([n for n in names if n not in APART], [n for n in names if n in APART]):
+            if some:
+                yield situation, some
+
+
+def dimensions() -> Iterator[tuple[dict[str, str], list[str]]]:
+    """Situations and the fields that are dimensions of one sweep, related ones apart."""
+    for situation, names in together():
         for place in range(num := math.ceil(len(names) / MOST_AXES)):
             yield situation, names[place::num]
 
 
 def test_every_field_is_tested():
-    tested = [name for _, names in sweeps() for name in names]
-    assert sorted(tested) == sorted(schema.FIELDS)
+    for sweeps in (together(), dimensions()):
+        tested = [name for _, names in sweeps for name in names]
+        assert sorted(tested) == sorted(schema.FIELDS)
 
 
-@pytest.mark.parametrize(("situation", "names"), [*sweeps()])
-def test_fields_work_as_axes_and_with_scale_factors(situation, names, swept, point, catalog):
+@pytest.mark.parametrize(("situation", "names"), [*together()])
+def test_fields_vary_one_by_one_and_with_scale_factors(situation, names, swept, point, catalog):
+    base = {name: values_of(name, catalog)[0] for name in names}
+    changes: list[dict[str, float]] = [{}]
+    for name in names:
+        changes.append({name: values_of(name, catalog)[1]})
+        factor = FACTORS.get(name, (1.0, 0.5))[1]
+        changes += [{f"{name}{schema.SCALE_SUFFIX}": factor}] if factor != 1.0 else []
+    rows = [base | dict.fromkeys(scales_of(changes), 1.0) | change for change in changes]
+    columns = {name: [written(name, row[name]) for row in rows] for name in rows[0]}
+    lead = UNCOUNTED[situation.get("topology") == "rail"]
+    axis = {"values": [float(place) for place in range(1, len(rows) + 1)], "with": columns}
+    fixed = {name: text for name, text in situation.items() if name not in names}
+    grid = swept({lead: axis}, fixed)
+    for name in names:
+        assert grid[name].values.tolist() == [row[name] for row in rows]
+
+    for place, (change, row) in enumerate(zip(changes, rows, strict=True)):
+        found = grid.isel({lead: place})
+        here = {name: row[name] * row.get(f"{name}{schema.SCALE_SUFFIX}", 1.0) for name in names}
+        assert_same(found, point(fixed | {name: written(name, here[name]) for name in names}))
+        if name := next(iter(change.keys() & base.keys()), None):
+            pairs = ((found[o].item(), grid[o].values[0]) for o in found.data_vars)
+            changing = any(not math.isclose(*pair, rel_tol=0.0, abs_tol=0.0) for pair in pairs)
+            assert changing != (name in IDLE), f"{name} changes nothing, or something"
+
+
+def scales_of(changes: list[dict[str, float]]) -> list[str]:
+    return [name for change in changes for name in change if name.endswith(schema.SCALE_SUFFIX)]
+
+
+@pytest.mark.parametrize("dimensions", slow_but(dimensions(), next(iter(dimensions()))))
+def test_fields_work_as_axes_and_with_scale_factors(dimensions, swept, point, catalog):
+    situation, names = dimensions
     values = {name: values_of(name, catalog) for name in names}
     factors = {name: FACTORS.get(name, (1.0, 0.5)) for name in names}
     scaled, scales = scaled_together(factors)
@@ -404,7 +451,7 @@ def value_of(name: str, catalog: Catalog) -> float:
 
 def written(name: str, value: float) -> str:
     """A value as a user writes it, to the last bit."""
-    unit = schema.FIELDS[name].unit
+    unit = schema.describe(name).unit
     return f"{value!r}" if unit in ("1", "token") else f"{value!r} {unit}"
 
 
@@ -421,8 +468,9 @@ def _evaluated(catalog: Catalog, settings: dict) -> jl.Metrics:
 
 
 def _swept(folder: Path, axes: dict, overrides: dict) -> xr.Dataset:
-    base = {name: value for name, value in BASE.items() if name not in axes}
-    outputs = [*OUTPUTS, *(REQUESTED if "input_len" in {*axes, *overrides} else ())]
+    linked = {name for axis in axes.values() if isinstance(axis, dict) for name in axis["with"]}
+    base = {name: value for name, value in BASE.items() if name not in {*axes, *linked}}
+    outputs = [*OUTPUTS, *(REQUESTED if "input_len" in {*axes, *linked, *overrides} else ())]
     lines = ["catalog = ['catalog.toml']", f"outputs = {outputs}", "[base]"]
     lines += [f"{name} = '{OVERLAY.get(name, 'everything')}'" for name in NAMED]
     lines += [f"{name} = {value}" for name, value in base.items()]
