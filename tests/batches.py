@@ -4,16 +4,20 @@ Points of one choice of switches are one batch of a fixed length, so that every 
 compiled once, whatever is asked.
 """
 
+import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import jaxpr_as_fun
 
+from jaxlimits.engine.program import trace
 from jaxlimits.model.collectives import sync
 from jaxlimits.model.evaluate import evaluate
-from tests.helpers import COMBINATIONS, Scenario, evaluate_x64
+from tests.helpers import COMBINATIONS, NUMBERS, Scenario, evaluate_x64
 
 BATCH = 128
 """Points of a batch; it is filled up."""
@@ -49,7 +53,14 @@ Ask = Scenario | Slopes | Single | Plain | Sync
 
 
 def answered(asks: Sequence[Ask]) -> list[Any]:
-    """Answer questions in their order, those of one kind and one choice of switches together."""
+    """Answer questions in their order, those of one kind and one choice of switches together.
+
+    Where some have further tiers of memory, the others have them too, empty: one program is theirs.
+    """
+    if any(
+        _scenario(ask).deployment.sram_tier or _scenario(ask).deployment.lpddr_tier for ask in asks
+    ):
+        asks = [ask if isinstance(ask, Plain) else _with_tiers(ask) for ask in asks]
     groups: dict[Any, list[int]] = {}
     for place, ask in enumerate(asks):
         groups.setdefault(_batch_key(ask), []).append(place)
@@ -79,13 +90,20 @@ def _scenario(ask: Ask) -> Scenario:
     return ask if isinstance(ask, Scenario) else ask.scenario
 
 
+def _with_tiers(ask: Any) -> Any:
+    scenario = _scenario(ask)
+    tiers = {"sram_tier": True, "lpddr_tier": True}
+    tiered = scenario._replace(deployment=dataclasses.replace(scenario.deployment, **tiers))
+    return tiered if isinstance(ask, Scenario) else ask._replace(scenario=tiered)
+
+
 def _batch_key(ask: Ask) -> Any:
     return type(ask), getattr(ask, "output", None), jax.tree.structure(_scenario(ask))
 
 
 def _answer_batch(asks: Sequence[Ask]) -> Iterator[Any]:
     first = asks[0]
-    dtype = np.float32 if isinstance(first, Single) else np.float64
+    dtype = _dtype(first)
     rows = [jax.tree.leaves(_scenario(ask)) for ask in asks]
     rows += rows[-1:] * (BATCH - len(rows))
     columns = [np.array(column, dtype) for column in zip(*rows, strict=True)]
@@ -110,23 +128,50 @@ def _batched(ask: Ask) -> Callable[[Scenario], Any]:
     The usual combinations occur in dozens of laws and are compiled. Any other occurs in a few: to
     run its operations one by one takes a fraction of what compiling them takes.
     """
-    compiled, mapped = _both_ways(type(ask), getattr(ask, "output", None))
-    is_compiled = not isinstance(ask, Slopes | Plain | Sync) and _is_usual(_scenario(ask))
-    return compiled if is_compiled else mapped
+    kind, output = type(ask), getattr(ask, "output", None)
+    if not isinstance(ask, Slopes | Plain | Sync) and _is_usual(_scenario(ask)):
+        return _compiled(kind, output)
+    return _operations(kind, output, jax.tree.structure(_scenario(ask)), _dtype(ask))
 
 
 @functools.cache
-def _both_ways(kind: type, output: str | None) -> tuple[Callable, Callable]:
-    def answer(scenario: Scenario) -> Any:
-        if kind is Sync:
-            return sync(scenario.chip, scenario.llm, scenario.deployment)
-        return evaluate(*scenario)
+def _compiled(kind: type, output: str | None) -> Callable[[Scenario], Any]:
+    return jax.jit(jax.vmap(functools.partial(_answer, kind, output)))
 
-    def metric(scenario: Scenario) -> jax.Array:
-        return getattr(evaluate(*scenario), str(output))
 
-    mapped = jax.vmap(jax.grad(metric) if kind is Slopes else answer)
-    return jax.jit(mapped), mapped
+@functools.cache
+def _operations(kind: type, output: str | None, structure: Any, dtype: Any) -> Callable:
+    """What answers a batch operation by operation, none of them without need or twice."""
+    kinds: list[Any] = []
+
+    def named(values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        point = jax.tree.unflatten(structure, [values[name] for name in NUMBERS])
+        leaves, found = jax.tree.flatten(_answer(kind, output, point))
+        kinds.append(found)
+        return {f"{place:04}": leaf for place, leaf in enumerate(leaves)}
+
+    scalars = dict.fromkeys(NUMBERS, jnp.zeros((), dtype))
+    columns = dict.fromkeys(NUMBERS, jnp.zeros(BATCH, dtype))
+    operations = jax.make_jaxpr(jax.vmap(trace(named, scalars)))(columns)
+    run = jaxpr_as_fun(operations)
+
+    def answer(points: Scenario) -> Any:
+        given = dict(zip(NUMBERS, jax.tree.leaves(points), strict=True))
+        return jax.tree.unflatten(kinds[0], run(*jax.tree.leaves(given)))
+
+    return answer
+
+
+def _answer(kind: type, output: str | None, scenario: Scenario) -> Any:
+    if kind is Slopes:
+        return jax.grad(lambda point: getattr(evaluate(*point), str(output)))(scenario)
+    if kind is Sync:
+        return sync(scenario.chip, scenario.llm, scenario.deployment)
+    return evaluate(*scenario)
+
+
+def _dtype(ask: Ask) -> Any:
+    return np.float32 if isinstance(ask, Single) else np.float64
 
 
 def _is_usual(scenario: Scenario) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from jaxlimits.model.precision import PARTS
@@ -300,6 +301,10 @@ def request_numbers(draw) -> dict[str, float]:
         "prefill_batch": draw(counts(1, 8)),
         "calls_per_answer": draw(st.one_of(st.just(1.0), counts(1, 500))),
     }
+
+
+SLOPED = tuple(COMBINATIONS) if settings.default.max_examples > 25 else ("default", "engine")
+"""Combinations in which slopes of requests and tiers are checked; each is traced anew."""
 
 
 @st.composite

@@ -22,7 +22,7 @@ from tests.helpers import (
 )
 from tests.laws import law
 from tests.model.test_invariants import RATES, never_less
-from tests.strategies import scenarios
+from tests.strategies import SLOPED, scenarios
 
 causal_pairs, cached_span = map(of_all_groups, (prefill.causal_pairs, prefill.cached_span))
 PLAIN = {**PAPER, "accounting": "layers"}
@@ -209,7 +209,7 @@ def test_more_calls_never_save_time_or_dollars(scenario, more):
 
 
 @pytest.mark.parametrize("metric", slow_but(["ttft", "request_latency"], "request_latency"))
-@law(scenario=scenarios(requested=True))
+@law(scenario=scenarios(combinations=SLOPED, requested=True))
 def test_a_request_scales_with_all_rates_and_latencies(metric, scenario):
     roomy = scenario.but(**ROOMY)
     point, slopes = yield roomy, Slopes(roomy, metric)

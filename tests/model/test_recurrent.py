@@ -21,7 +21,7 @@ from tests.helpers import Scenario, evaluate_x64, named_scenario
 from tests.hybrids import NEMOTRON_NANO, QWEN3_NEXT, RWKV_LIKE
 from tests.laws import law
 from tests.model.test_invariants import never_less
-from tests.strategies import scenarios
+from tests.strategies import SLOPED, scenarios
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -283,7 +283,7 @@ def test_states_do_not_grow_with_the_context(scenario, more):
     assert long.kv_bytes - short.kv_bytes == pytest.approx(grown, rel=1e-9, abs=1e-3)
 
 
-@law(scenario=scenarios(architectures=RECURRENT, requested=True))
+@law(scenario=scenarios(combinations=SLOPED, architectures=RECURRENT, requested=True))
 def test_slopes_of_a_request_are_finite(scenario):
     slopes = yield Slopes(scenario.but(mem_capacity=1e18), "ttft")
     assert all(math.isfinite(slope) for slope in slopes.values())

@@ -13,7 +13,7 @@ from tests.helpers import evaluate_x64, named_scenario
 from tests.laws import law
 from tests.model.test_invariants import never_less
 from tests.reference import placement_time
-from tests.strategies import logs, scenarios
+from tests.strategies import SLOPED, logs, scenarios
 
 HIERARCHY = {
     "sram_capacity": 2e9,
@@ -109,7 +109,7 @@ def test_tiers_in_turn_are_never_faster_than_at_once(scenario):
     assert turn.t_mem >= once.t_mem * (1.0 - 1e-9)
 
 
-@law(scenario=scenarios(tiered=True))
+@law(scenario=scenarios(combinations=SLOPED, tiered=True))
 def test_slopes_with_tiers_are_finite(scenario):
     slopes = yield Slopes(scenario)
     assert all(math.isfinite(slope) for slope in slopes.values())

@@ -99,11 +99,11 @@ def values_of(name, catalog):
 
 
 def kind_of_search(name):
-    """What the search for a field depends on: where it looks, and the optional parts that run."""
+    """What the search for a field depends on: where it looks, and whether optional parts may run."""
     table = RequirementTable.model_validate({"for": name, "of": "utps", "at_least": "1 token/s"})
     asked = read_requirement("value", table, where="test")
-    promised = [part for part in schema.OPTIONAL_PARTS if name in schema.part_fields(part)]
-    return (len(asked.candidates), asked.is_whole, asked.is_constrained, *promised)
+    promised = any(name in schema.part_fields(part) for part in schema.OPTIONAL_PARTS)
+    return (len(asked.candidates), asked.is_whole, asked.is_constrained, promised)
 
 
 def by_kind():
