@@ -99,7 +99,7 @@ def values_of(name, catalog):
 
 
 def kind_of_search(name):
-    """What the search for a field depends on: where it looks, and whether optional parts may run."""
+    """What the search for a field depends on: where it looks, whether optional parts may run."""
     table = RequirementTable.model_validate({"for": name, "of": "utps", "at_least": "1 token/s"})
     asked = read_requirement("value", table, where="test")
     promised = any(name in schema.part_fields(part) for part in schema.OPTIONAL_PARTS)
