@@ -30,7 +30,7 @@ from collections.abc import Iterable, Sequence
 import equinox as eqx
 import jax.numpy as jnp
 
-from jaxlimits._types import Scalar
+from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.chip import Chip, memory_rate, streaming_at
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import expert_replicas
@@ -67,10 +67,13 @@ def beside_capacity(chip: Chip, deployment: Deployment) -> Scalar:
 
 
 def peak_bandwidth(chip: Chip, deployment: Deployment) -> Scalar:
-    """Bandwidth of all tiers of one chip together [B/s]."""
-    own = memory_rate(chip)
-    sram = own + chip.sram_bw if deployment.sram_tier else own
-    return sram + chip.lpddr_bw if deployment.lpddr_tier else sram
+    """Bandwidth of all tiers of one chip together; one that holds nothing has none [B/s]."""
+    total = memory_rate(chip)
+    if deployment.sram_tier:
+        total = total + chosen(chip.sram_capacity > 0.0, chip.sram_bw, 0.0)
+    if deployment.lpddr_tier:
+        total = total + chosen(chip.lpddr_capacity > 0.0, chip.lpddr_bw, 0.0)
+    return total
 
 
 def replica_tiers(chip: Chip, deployment: Deployment) -> tuple[Tier, ...]:
@@ -175,9 +178,9 @@ def streaming_time(data: Sequence[Data], tiers: Sequence[Tier], *, overlap: bool
 def _overlapped(lines: Sequence[Line], tiers: Sequence[Tier]) -> Scalar:
     times = []
     for count in range(1, len(tiers) + 1):
-        for chosen in itertools.combinations(range(len(tiers)), count):
-            inside = [tiers[i] for i in chosen]
-            others = [tier for i, tier in enumerate(tiers) if i not in chosen]
+        for members in itertools.combinations(range(len(tiers)), count):
+            inside = [tiers[i] for i in members]
+            others = [tier for i, tier in enumerate(tiers) if i not in members]
             least = remaining_traffic(lines, _sum(tier.capacity for tier in others))
             rate = _sum(tier.bandwidth for tier in inside)
             some = rate > 0.0  # a tier without bandwidth has no capacity either

@@ -1,5 +1,6 @@
 """Tiers of memory: the closed forms against linear programs, and against plain reasoning."""
 
+import dataclasses
 import math
 
 import jax
@@ -107,6 +108,15 @@ def test_more_of_a_tier_never_hurts(scenario, factor):
 def test_tiers_in_turn_are_never_faster_than_at_once(scenario):
     once, turn = yield scenario.but(memory_tiers="overlap"), scenario.but(memory_tiers="add")
     assert turn.t_mem >= once.t_mem * (1.0 - 1e-9)
+
+
+def test_a_tier_that_holds_nothing_adds_no_bandwidth():
+    # As in a grid whose other points have the tier, where the part is traced for all.
+    scenario = named_scenario("llama3-8b", "h100", sram_bw=1e13, lpddr_bw=1e12)
+    tiers = {"sram_tier": True, "lpddr_tier": True}
+    general = scenario._replace(deployment=dataclasses.replace(scenario.deployment, **tiers))
+    point = evaluate_x64(*general)
+    assert vars(point) == pytest.approx(vars(evaluate_x64(*scenario)), rel=1e-12, nan_ok=True)
 
 
 @law(scenario=scenarios(combinations=SLOPED, tiered=True))
