@@ -155,7 +155,8 @@ def test_setting_all_parts_is_setting_each(scenario):
     assert together.t_compute == pytest.approx(apart.t_compute, rel=1e-12)
 
 
-@given(scenario=scenarios(feasible=True, weight_bits=0.0))
+# A chip without a rate of its own for 4 bits computes them at 16: there 8 may be faster.
+@given(scenario=scenarios(feasible=True, weight_bits=0.0, flops_ratio_4bit=2.0))
 def test_more_bits_of_any_part_are_never_faster(scenario):
     now = evaluate_x64(*scenario)
     for part in PARTS:
