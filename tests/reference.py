@@ -1038,17 +1038,9 @@ def chunk_span(p: Point, kind: str, so_far: float) -> float:
     return so_far
 
 
-def request_metrics(p: Point, room: float, dollars_per_second: float) -> dict[str, float]:
-    """Metrics of a request, NaN where none is stated or where it does not fit."""
-    if not p.input_len:
-        return dict.fromkeys(REQUESTED, math.nan)
-    weights, sequence = whole_stored(p.but(seq_len=p.input_len + p.output_len))
-    _, prompt = whole_stored(p.but(seq_len=p.input_len))
-    held = p.pp_size * max(p.batch_size * sequence, p.prefill_batch * prompt)
-    if weights + held > room:
-        return dict.fromkeys(REQUESTED, math.nan)
-    mean = p.but(seq_len=p.input_len + p.output_len / 2)
-    decode = (p.output_len - 1) * whole_step(mean)["step"] / tokens_of_a_step(p)
+def request_metrics(p: Point, step: float, dollars_per_second: float) -> dict[str, float]:
+    """Metrics of a request that fits, by the time of a step at its mean context."""
+    decode = (p.output_len - 1) * step / tokens_of_a_step(p)
     prefill = prefill_seconds(p)
     chunks = round(p.input_len / (p.prefill_chunk or p.input_len))
     ttft = prefill / p.pp_size / chunks * (chunks + p.pp_size - 1)
@@ -1068,8 +1060,12 @@ def request_metrics(p: Point, room: float, dollars_per_second: float) -> dict[st
 def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict[str, float]:
     """Return every metric of one point."""
     p = Point(numbers, switches)
+    prompts = 0.0  # of a request, as many as are prefilled together
+    if p.input_len:
+        prompts = p.pp_size * p.prefill_batch * whole_stored(p.but(seq_len=p.input_len))[1]
+        p = p.but(seq_len=p.input_len + p.output_len)
     stored, sequence = whole_stored(p)
-    stored_kv = p.pp_size * p.batch_size * sequence
+    stored_kv = max(p.pp_size * p.batch_size * sequence, prompts)
     chip_room = p.mem_capacity * p.usable_fraction + p.sram_capacity + p.lpddr_capacity
     room = p.tp_size * p.pp_size * chip_room
     feasible = stored + stored_kv <= room
@@ -1078,7 +1074,11 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         largest = math.floor(filled)
     else:
         filled = largest = math.inf if stored <= room else 0.0
+    if stored + prompts > room:
+        filled = largest = 0.0
 
+    if p.input_len:
+        p = p.but(seq_len=p.input_len + p.output_len / 2)
     step_parts = whole_step(p)
     compute, memory, sync = (step_parts[name] for name in ("compute", "memory", "sync"))
     sync_latency, sync_payload = (step_parts[name] for name in ("latency", "payload"))
@@ -1146,4 +1146,6 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     }
     if not feasible:
         metrics |= dict.fromkeys(VOID_IF_INFEASIBLE, math.nan)
-    return metrics | request_metrics(p, room, dollars_per_second)
+    if not (p.input_len and feasible):
+        return metrics | dict.fromkeys(REQUESTED, math.nan)
+    return metrics | request_metrics(p, step, dollars_per_second)

@@ -320,7 +320,7 @@ def scenarios(
 ) -> Scenario:
     """Draw a scenario: a point that fits by at least 1 %, one that does not, or (None) either.
 
-    ``requested`` adds a request, which may be longer than the context and then not fit; ``tiered``
+    ``requested`` adds a request, which sets the context; ``tiered``
     divides the memory among three tiers.
     """
     chosen = {**COMBINATIONS, **EXTENDED}[draw(st.sampled_from(combinations))]

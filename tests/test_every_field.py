@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -219,6 +219,7 @@ OVERLAY = {"calibration": "everything", "fabric": "everything", "interconnect": 
 OVERLAY |= {"draft": "small"}
 BASE = {"tp_size": 4, "pp_size": 2, "dp_size": 2}
 BASE |= {"batch_size": 4, "seq_len": 512, "query_tokens": 2}
+BASE_OF_REQUESTS = {name: value for name, value in BASE.items() if name != "seq_len"}
 REQUEST = {"input_len": "64", "output_len": "8"}
 OUTPUTS = ("t_mem", "t_compute", "t_sync", "capacity_utilisation", "flops_utilisation", "power")
 OUTPUTS += ("capital_cost", "cost_rate", "dollars_per_token")
@@ -449,6 +450,11 @@ def value_of(name: str, catalog: Catalog) -> float:
     return functools.reduce(dict.__or__, records, schema.base_defaults())[name]
 
 
+def base_under(names: Iterable[str]) -> dict[str, float]:
+    """What else is stated; a request has a context of its own."""
+    return BASE_OF_REQUESTS if "input_len" in names else BASE
+
+
 def written(name: str, value: float) -> str:
     """A value as a user writes it, to the last bit."""
     unit = schema.describe(name).unit
@@ -463,14 +469,19 @@ def assert_same(place: xr.Dataset, expected: jl.Metrics) -> None:
 
 def _evaluated(catalog: Catalog, settings: dict) -> jl.Metrics:
     return jl.evaluate(
-        "everything", "everything", catalog=catalog, **{**BASE, **OVERLAY, **settings}
+        "everything",
+        "everything",
+        catalog=catalog,
+        **{**base_under(settings), **OVERLAY, **settings},
     )
 
 
 def _swept(folder: Path, axes: dict, overrides: dict) -> xr.Dataset:
     linked = {name for axis in axes.values() if isinstance(axis, dict) for name in axis["with"]}
-    base = {name: value for name, value in BASE.items() if name not in {*axes, *linked}}
-    outputs = [*OUTPUTS, *(REQUESTED if "input_len" in {*axes, *linked, *overrides} else ())]
+    along = {*axes, *linked}
+    named = {*along, *overrides}
+    base = {name: value for name, value in base_under(named).items() if name not in along}
+    outputs = [*OUTPUTS, *(REQUESTED if "input_len" in named else ())]
     lines = ["catalog = ['catalog.toml']", f"outputs = {outputs}", "[base]"]
     lines += [f"{name} = '{OVERLAY.get(name, 'everything')}'" for name in NAMED]
     lines += [f"{name} = {value}" for name, value in base.items()]

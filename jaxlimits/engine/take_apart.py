@@ -15,6 +15,7 @@ from jaxlimits.model.capacity import weight_bytes
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.experts import expert_replicas
 from jaxlimits.model.metrics import Metrics
+from jaxlimits.model.serving import decoding
 from jaxlimits.model.weights import count_weights, stored_weights
 from jaxlimits.schema import SETTERS
 
@@ -69,7 +70,7 @@ def _taken_apart(values: Values, static: Static) -> tuple[Anatomy, Metrics]:
         *effective_fields(values, static)
     )
     metrics = evaluate(chip, llm, deployment, site, request, draft, calibration, fabric)
-    return step_anatomy(chip, llm, draft, deployment), metrics
+    return step_anatomy(chip, llm, draft, decoding(deployment, request)), metrics
 
 
 _fused, _unfused = (

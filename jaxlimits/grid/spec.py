@@ -136,6 +136,12 @@ def build_spec(
     for asked in requirements:
         key = f"require.{asked.name}"
         refuse_unstated([asked.metric], named | {asked.field}, where=where, key=key)
+    unknown = {*beside, *(asked.field for asked in requirements)}
+    lengths = [
+        *_given("input_len", axes, settings),
+        *([math.inf] if "input_len" in unknown else []),
+    ]
+    refuse_two_contexts(named | unknown, lengths, where=where)
     outputs = _outputs(tables, requirements, named=named, where=where)
     return GridSpec(
         file=file,
@@ -244,6 +250,46 @@ def _fixed_switches(axes: Iterable[Axis], settings: Mapping[str, float | str]) -
 def _named(axes: Iterable[Axis], settings: Mapping[str, object]) -> set[str]:
     """Every name that the grid sets."""
     return {name for axis in axes for name in (axis.name, *axis.linked)} | set(settings)
+
+
+def _given(
+    name: str, axes: Iterable[Axis], settings: Mapping[str, float | str]
+) -> list[float | str]:
+    """Every value that a grid gives to a name."""
+    fixed = [settings[name]] if name in settings else []
+    return [*fixed, *(value for axis in axes for value in _columns_of(axis).get(name, ()))]
+
+
+def refuse_two_contexts(
+    named: Collection[str], lengths: Iterable[float | str], *, where: str = ""
+) -> None:
+    """Raise where a context is stated beside a request, which has a context of its own.
+
+    Parameters
+    ----------
+    named
+        Every name that is set, varied or solved for.
+    lengths
+        Every ``input_len`` that is stated; 0 states no request.
+    where
+        What to name in an error.
+
+    Raises
+    ------
+    InputError
+        With both names and what to leave out.
+    """
+    stated = next(
+        (name for name in ("seq_len", f"seq_len{schema.SCALE_SUFFIX}") if name in named), None
+    )
+    if stated is None or not any(float(length) > 0.0 for length in lengths):
+        return
+    problem = (
+        "is stated beside a request, whose lengths set the context: decode steps are at"
+        " input_len + output_len / 2, and input_len + output_len has to fit"
+    )
+    remedy = f"leave out {stated}, or input_len and output_len"
+    raise InputError(problem, where=where, key=stated, remedy=remedy)
 
 
 _CALLS_FOR = {

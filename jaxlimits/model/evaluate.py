@@ -24,9 +24,9 @@ from jaxlimits.model.request import NO_REQUEST, Request
 from jaxlimits.model.roofline import StepTimes, tensor_rate
 from jaxlimits.model.serving import (
     RequestTerms,
-    at_context,
-    mean_context,
-    request_kv_bytes,
+    at_full_length,
+    decoding,
+    prompts_kv_bytes,
     request_terms,
 )
 from jaxlimits.model.site import DEFAULT_SITE, Site
@@ -53,7 +53,7 @@ class StepTerms(eqx.Module):
     times
         Times of one step, whether or not it fits [s].
     weight_bytes, kv_bytes, capacity
-        Stored by one replica, and the memory it has for it [B].
+        Stored by one replica, requests at their full length, and the memory it has for it [B].
     weight_traffic, kv_traffic, flops
         Read and computed by one replica in one step [B, B, FLOP].
     exchanges
@@ -111,17 +111,22 @@ def step_terms(
     fabric: Fabric,
 ) -> StepTerms:
     """Compute the terms of one point; each rests on few of the fields."""
-    step = decode_step(chip, llm, draft, deployment, calibration, fabric)
+    step = decode_step(chip, llm, draft, decoding(deployment, request), calibration, fabric)
     weights = stored_weight_bytes(llm, draft, deployment)
-    sequence = stored_sequence_bytes(llm, draft, deployment)
+    sequence = stored_sequence_bytes(llm, draft, at_full_length(deployment, request))
     room = capacity.replica_capacity(chip, deployment)
     filled = capacity.batch_capacity(deployment, capacity=room, weights=weights, sequence=sequence)
     tokens = tokens_per_step(deployment)
     sequences = deployment.dp_size * deployment.pp_size * deployment.batch_size
+    cache = capacity.kv_bytes(deployment, sequence=sequence)
+    if deployment.requests:
+        prompts = prompts_kv_bytes(llm, draft, deployment, request)
+        cache = jnp.maximum(cache, prompts)
+        filled = jnp.where(weights + prompts <= room, filled, 0.0)
     return StepTerms(
         times=step.times,
         weight_bytes=weights,
-        kv_bytes=capacity.kv_bytes(deployment, sequence=sequence),
+        kv_bytes=cache,
         capacity=room,
         weight_traffic=step.weight_traffic,
         kv_traffic=step.kv_traffic,
@@ -140,7 +145,7 @@ def step_terms(
         serving_cost=cost.serving_cost(chip, deployment, site),
         calibrated_t_step=step.calibrated_t_step,
         calibrated_factor=jnp.exp(INTERVAL * calibration.spread),
-        request=_request_terms(chip, llm, deployment, request, draft)
+        request=_request_terms(chip, llm, deployment, request, step=step)
         if deployment.requests
         else None,
     )
@@ -154,15 +159,12 @@ def _mean_rate(chip: Chip, deployment: Deployment, step: Step) -> Scalar:
 
 
 def _request_terms(
-    chip: Chip, llm: LLM, deployment: Deployment, request: Request, draft: LLM | None
+    chip: Chip, llm: LLM, deployment: Deployment, request: Request, *, step: Step
 ) -> RequestTerms:
-    """Prefill a prompt, and decode at its mean context."""
-    mean = at_context(deployment, mean_context(request))
-    step = decode_step(chip, llm, draft, mean, _NEUTRAL, _UNMEASURED)
+    """Prefill a prompt, and decode by steps at its mean context."""
     return request_terms(
         deployment,
         request,
-        kv_bytes=request_kv_bytes(llm, draft, deployment, request),
         prefill=prefill_time(chip, llm, deployment, request),
         token=step.times.t_step / tokens_per_step(deployment),
     )
@@ -260,7 +262,9 @@ def evaluate(
     site
         What years and electricity cost; metrics in dollars alone rest on it.
     request
-        What a user asks; the metrics of a request are NaN where none is stated.
+        What a user asks. Where it is stated, decode steps are at its mean context, and it fits at
+        its full length: the deployment's ``seq_len`` counts only where none is. Its own metrics
+        are NaN where none is stated.
     draft
         The model that proposes tokens where ``speculation`` is ``draft``.
     calibration, fabric
@@ -287,15 +291,11 @@ def evaluate(
 
 
 def fits_request(terms: StepTerms) -> Flag:
-    """Whether the step fits in memory, and a request that is stated at its whole length too."""
+    """Whether there is a request, and it fits in memory at its whole length."""
     feasible = terms.weight_bytes + terms.kv_bytes <= terms.capacity
     if terms.request is None:
         return jnp.zeros_like(feasible)
-    return feasible & _is_served(terms, terms.request)
-
-
-def _is_served(terms: StepTerms, request: RequestTerms) -> Flag:
-    return (terms.weight_bytes + request.kv_bytes <= terms.capacity) & request.stated
+    return feasible & terms.request.stated
 
 
 def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:
@@ -304,7 +304,7 @@ def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:
     if request is None:
         nothing = jnp.full_like(terms.times.t_step, jnp.nan)
         return dict.fromkeys(REQUESTED, nothing)
-    served = _is_served(terms, request)
+    served = fits_request(terms)
     ttft, latency, rate = (
         jnp.where(served, value, jnp.nan) for value in (request.ttft, request.latency, request.rate)
     )

@@ -3,7 +3,8 @@ r"""Serving: what a request takes, from its prompt to its last token.
 The prefill gives the first token of an answer; :math:`O - 1` more come of decode steps, whose
 contexts run from :math:`I + 1` to :math:`I + O - 1` tokens: :math:`I + O/2` in the mean. Since a
 step's volumes grow linearly with the context, but for windows, steps at the mean context stand for
-all. Ours.
+all. What has to fit is each request at its full length, :math:`I + O`. Where no request is stated,
+both are the context of the deployment. Ours.
 """
 
 import equinox as eqx
@@ -23,8 +24,6 @@ class RequestTerms(eqx.Module):
 
     Parameters
     ----------
-    kv_bytes
-        Most KV cache that one replica stores of its requests [B].
     ttft, latency
         Time to the first token, and to the last one, with no wait for other requests [s].
     rate
@@ -33,7 +32,6 @@ class RequestTerms(eqx.Module):
         Whether there is a request at all.
     """
 
-    kv_bytes: Scalar
     ttft: Scalar
     latency: Scalar
     rate: Scalar
@@ -45,27 +43,45 @@ def at_context(deployment: Deployment, seq_len: Scalar) -> Deployment:
     return eqx.tree_at(lambda d: d.seq_len, deployment, seq_len)
 
 
-def mean_context(request: Request) -> Scalar:
-    """Context of a request's decode steps in the mean: :math:`I + O/2` [token]."""
-    return request.input_len + 0.5 * request.output_len
+def decoding(deployment: Deployment, request: Request) -> Deployment:
+    """The deployment at the context of a request's decode steps in the mean: :math:`I + O/2`."""
+    if not deployment.requests:
+        return deployment
+    mean = request.input_len + 0.5 * request.output_len
+    return at_context(deployment, _of_request(request, mean, deployment))
 
 
-def request_kv_bytes(
+def at_full_length(deployment: Deployment, request: Request) -> Deployment:
+    """The deployment at the context for which a request needs room: :math:`I + O`."""
+    if not deployment.requests:
+        return deployment
+    longest = request.input_len + request.output_len
+    return at_context(deployment, _of_request(request, longest, deployment))
+
+
+def _of_request(request: Request, length: Scalar, deployment: Deployment) -> Scalar:
+    return jnp.where(is_stated(request), length, deployment.seq_len)
+
+
+def is_stated(request: Request) -> Flag:
+    """Whether there is a request at all."""
+    return request.input_len > 0.0
+
+
+def prompts_kv_bytes(
     llm: LLM, draft: LLM | None, deployment: Deployment, request: Request
 ) -> Scalar:
-    r"""Most KV cache that one replica stores of its requests [B].
+    r"""KV cache of the prompts that a replica prefills together [B].
 
-    .. math:: \mathrm{pp}\,\max(B\,K_{I+O},\; b\,K_I)
-
-    Every sequence at its full length, or the :math:`b` prompts that are prefilled together.
+    .. math:: \mathrm{pp}\,b\,K_I
     """
-
-    def stored(sequences: Scalar, seq_len: Scalar) -> Scalar:
-        held = eqx.tree_at(lambda d: (d.batch_size, d.seq_len), deployment, (sequences, seq_len))
-        return capacity.kv_bytes(held, sequence=stored_sequence_bytes(llm, draft, held))
-
-    answers = stored(deployment.batch_size, request.input_len + request.output_len)
-    return jnp.maximum(answers, stored(request.prefill_batch, request.input_len))
+    held = eqx.tree_at(
+        lambda d: (d.batch_size, d.seq_len),
+        deployment,
+        (request.prefill_batch, request.input_len),
+    )
+    cache = capacity.kv_bytes(held, sequence=stored_sequence_bytes(llm, draft, held))
+    return jnp.where(is_stated(request), cache, 0.0)
 
 
 def first_token_time(deployment: Deployment, request: Request, *, prefill: Scalar) -> Scalar:
@@ -89,7 +105,6 @@ def request_terms(
     deployment: Deployment,
     request: Request,
     *,
-    kv_bytes: Scalar,
     prefill: Scalar,
     token: Scalar,
 ) -> RequestTerms:
@@ -105,8 +120,6 @@ def request_terms(
 
     Parameters
     ----------
-    kv_bytes
-        Most cache that one replica stores [B].
     prefill, token
         Time of the prefill on all stages in turn, and of one more token of an answer [s].
     """
@@ -117,9 +130,8 @@ def request_terms(
     share = request.calls_per_answer / deployment.batch_size
     busy = prefill / request.prefill_batch + share * decode
     return RequestTerms(
-        kv_bytes=kv_bytes,
         ttft=ttft,
         latency=ttft + rounds * decode,
         rate=lanes / jnp.where(busy > 0.0, busy, 1.0),
-        stated=request.input_len > 0.0,
+        stated=is_stated(request),
     )

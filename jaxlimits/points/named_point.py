@@ -11,6 +11,7 @@ from jaxlimits.grid.axes import check_name, read_value
 from jaxlimits.grid.bits_in_words import bits_in_words, named_model
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.scenario import Scenario, own_parts
+from jaxlimits.grid.spec import refuse_two_contexts
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
@@ -147,6 +148,8 @@ def point_scenario(
             base |= catalog.values(name, value, key=name)
         else:
             (switches if name in schema.SWITCHES else given)[name] = value
+    lengths = [given.get("input_len", math.inf if "input_len" in beside else 0.0)]
+    refuse_two_contexts({*given, *beside}, lengths)
     base |= given
     named = chip if isinstance(chip, str) else type(chip).__name__
     unstated = {field: (named,) for field in schema.INPUTS if math.isnan(base[field])}

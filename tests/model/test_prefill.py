@@ -9,7 +9,6 @@ from jaxlimits.model import prefill
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.metrics import REQUESTED
 from jaxlimits.model.prefill import prefill_operators
-from jaxlimits.model.serving import request_kv_bytes
 from tests.batches import Slopes
 from tests.helpers import (
     LINK_LATENCIES,
@@ -151,7 +150,7 @@ def test_without_a_request_its_metrics_are_nan():
     point = evaluate_x64(*named_scenario("llama3-8b", "h100"))
     assert all(math.isnan(getattr(point, name)) for name in REQUESTED)
     point = evaluate_x64(*named_scenario("llama3-8b", "h100", input_len=1e7))
-    assert point.feasible
+    assert not point.feasible
     assert all(math.isnan(getattr(point, name)) for name in REQUESTED)
 
 
@@ -169,11 +168,31 @@ def test_prompts_that_are_prefilled_together_must_fit_together():
 def test_answers_are_stored_at_their_full_length_or_prompts_as_many_as_are_prefilled():
     sizes = {"batch_size": 3.0, "pp_size": 2.0, "output_len": 1000.0, "vector_work": "off"}
     scenario = prompt("llama3-8b", length=7000.0, **sizes)
-    held = (scenario.llm, None, scenario.deployment)
     # 2 stages hold 3 sequences each of 7000 + 1000 tokens of 65536 B, or 4 prompts of 7000.
-    assert request_kv_bytes(*held, scenario.request) == 2 * 3 * 8000 * 65_536
-    together = scenario.but(prefill_batch=4.0).request
-    assert request_kv_bytes(*held, together) == 2 * 4 * 7000 * 65_536
+    assert evaluate_x64(*scenario).kv_bytes == 2 * 3 * 8000 * 65_536
+    assert evaluate_x64(*scenario.but(prefill_batch=4.0)).kv_bytes == 2 * 4 * 7000 * 65_536
+
+
+def test_a_stated_request_sets_the_context_of_every_metric():
+    # Weights in 8 bits leave room for 13 or more sequences of 32768 + 1024 tokens of 131072 B.
+    scenario = named_scenario("llama3-8b", "h100", input_len=32_768.0, output_len=1024.0)
+    scenario = scenario.but(kv_bits=16.0, batch_size=4.0)
+    point = evaluate_x64(*scenario)
+    decoding = evaluate_x64(*scenario.but(input_len=0.0, seq_len=33_280.0))
+    whole = evaluate_x64(*scenario.but(input_len=0.0, seq_len=33_792.0))
+    for metric in ("utps", "stps", "tpot", "t_mem", "kv_traffic", "flops", "dollars_per_token"):
+        assert getattr(point, metric) == getattr(decoding, metric), metric
+    for metric in ("kv_bytes", "max_batch_size", "batch_capacity", "capacity_utilisation"):
+        assert getattr(point, metric) == getattr(whole, metric), metric
+    assert point.kv_bytes == 4 * 33_792 * 131_072
+    other = evaluate_x64(*scenario.but(seq_len=9.0))  # where no request is stated it would count
+    assert vars(other) == vars(point)
+
+
+def test_prompts_that_do_not_fit_together_leave_room_for_no_batch():
+    scenario = prompt("llama3-8b", length=16_384.0, prefill_batch=100.0)
+    point = evaluate_x64(*scenario)
+    assert (point.feasible, point.max_batch_size) == (False, 0.0)
 
 
 ROOMY = {"mem_capacity": 1e15}

@@ -21,6 +21,7 @@ from tests.test_every_field import (
     MATRICES,
     NEEDS,
     OVERLAY,
+    base_under,
     value_of,
     written,
 )
@@ -89,7 +90,8 @@ def ends(catalog):
 
 def ends_of(name, catalog):
     """The settings of the points at a field's present value and at the one to find."""
-    settings = {**BASE, **OVERLAY, **NEEDS.get(name, {})}
+    needs = NEEDS.get(name, {})
+    settings = {**base_under({name, *needs}), **OVERLAY, **needs}
     return [settings | {name: written(name, value)} for value in values_of(name, catalog)]
 
 
@@ -126,7 +128,7 @@ def test_a_field_is_found_from_a_metric_that_depends_on_it(name, ends, catalog):
     }
     metric = max(changes, key=lambda key: 0.0 if math.isnan(changes[key]) else changes[key])
     target = there[metric]
-    settings = {**BASE, **OVERLAY, **needs}
+    settings = {**base_under({name, *needs}), **OVERLAY, **needs}
     if name in ("sram_bw", "lpddr_bw"):  # a tier has some bandwidth
         settings[name] = written(name, other)
     found = jl.solve(
