@@ -49,6 +49,7 @@ _UNITS = (
     ("m = [length]", (*_SMALL, "k")),
     ("percent = 1 / 100", ("",)),
     ("count = []", ("", *_MULTIPLES)),
+    ("request = count = _ = requests = req", ("",)),
 )
 
 # What the value of a unit is, and how people write one.

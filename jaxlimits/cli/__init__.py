@@ -43,6 +43,8 @@ app = typer.Typer(
 for name, command in commands().items():
     epilog = _lines("Examples:", command.examples)
     app.command(name, rich_help_panel=command.panel, epilog=epilog)(command.run)
+    if command.also is not None:
+        app.command(command.also, hidden=True, epilog=epilog)(command.run)
 
 
 @app.callback(invoke_without_command=True)

@@ -22,10 +22,12 @@ def best(
         ),
     ],
     maximise: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="The metric to maximise.")
+        str | None,
+        typer.Option("--maximise", "--maximize", metavar="METRIC", help="The metric to maximise."),
     ] = None,
     minimise: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="The metric to minimise.")
+        str | None,
+        typer.Option("--minimise", "--minimize", metavar="METRIC", help="The metric to minimise."),
     ] = None,
     where: Annotated[
         list[str] | None,

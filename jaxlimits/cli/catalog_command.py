@@ -19,29 +19,38 @@ from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.cli import completion
 from jaxlimits.cli.chip_table import show_chips
 from jaxlimits.cli.model_table import shape_facts, show_shape
+from jaxlimits.cli.name_table import NAMES, known_names, name_facts, show_name, show_names
 from jaxlimits.cli.options import AsJson, Catalogs, print_json
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import label, print_table, text
 from jaxlimits.errors import unknown_name
+
+_SINGULAR = {"fields": "field", "metrics": "metric", "switches": "switch"}
 
 
 def catalog(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help=f"The kind to list: {', '.join(KINDS)}; by default all.",
+            help=f"The kind to list: {', '.join((*KINDS, *NAMES))}; by default all entries.",
             autocompletion=completion.kinds,
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Argument(help="The entry to show, with all that it states.")
+        str | None, typer.Argument(help="The entry to show, or the field, metric or switch.")
     ] = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """List models, chips, interconnects, fabrics and calibrations, or show one entry."""
+    """List models, chips, interconnects, fabrics and calibrations, or show one entry.
+
+    Also what can be set and what comes out: fields, switches and metrics.
+    """
+    if kind in NAMES:
+        _show_names(kind, name, as_json=as_json)
+        return
     if kind is not None and kind not in KINDS:
-        raise unknown_name("kind of entry", kind, KINDS)
+        raise unknown_name("kind of entry", kind, (*KINDS, *NAMES))
     entries = _all_entries(catalogs or [])
     if kind is not None and name is not None:
         _show_entry(_found(entries, kind, name), as_json=as_json)
@@ -53,6 +62,20 @@ def catalog(
         for each in KINDS:
             if kind in (None, each):
                 _show_list(each, entries)
+
+
+def _show_names(kind: str, name: str | None, *, as_json: bool) -> None:
+    known = known_names(kind)
+    if name is not None and name not in known:
+        raise unknown_name(_SINGULAR[kind], name, known)
+    if as_json:
+        chosen = known if name is None else [name]
+        facts = [name_facts(kind, each) for each in chosen]
+        print_json(facts if name is None else facts[0])
+    elif name is None:
+        show_names(kind)
+    else:
+        show_name(kind, name)
 
 
 def _found(entries: Entries, kind: str, name: str) -> Entry:
@@ -108,5 +131,6 @@ COMMAND = Command(
         "jaxlimits catalog",
         "jaxlimits catalog chips",
         "jaxlimits catalog llms deepseek-v3",
+        "jaxlimits catalog fields sync_latency",
     ),
 )

@@ -25,8 +25,9 @@ def assumptions(incomplete: str) -> list[str]:
 def kinds(incomplete: str) -> list[str]:
     """Kinds of entries that begin so."""
     from jaxlimits.catalog.entries import KINDS
+    from jaxlimits.cli.name_table import NAMES
 
-    return _beginning(incomplete, KINDS)
+    return _beginning(incomplete, (*KINDS, *NAMES))
 
 
 def grids(incomplete: str) -> list[str]:

@@ -47,10 +47,12 @@ def optimise(
         ),
     ] = None,
     maximise: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="The metric to maximise.")
+        str | None,
+        typer.Option("--maximise", "--maximize", metavar="METRIC", help="The metric to maximise."),
     ] = None,
     minimise: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="The metric to minimise.")
+        str | None,
+        typer.Option("--minimise", "--minimize", metavar="METRIC", help="The metric to minimise."),
     ] = None,
     at_most: Annotated[
         list[str] | None,
@@ -237,4 +239,5 @@ COMMAND = Command(
     run=optimise,
     panel=Panel.ASK,
     examples=("jaxlimits optimise speed_by_die -o design.nc",),
+    also="optimize",
 )

@@ -43,6 +43,8 @@ class Command:
         Where the help lists it.
     examples
         Command lines that run as they stand, after those of every command listed before.
+    also
+        Another spelling of its name, which the help does not list.
     for_newcomers
         Whether ``jaxlimits --help`` proposes the first example to begin with.
     next_step
@@ -53,6 +55,7 @@ class Command:
     run: Callable[..., None]
     panel: Panel
     examples: tuple[str, ...]
+    also: str | None = None
     for_newcomers: bool = False
     next_step: "Callable[[xr.Dataset, str], str | None] | None" = None
 

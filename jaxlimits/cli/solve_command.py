@@ -116,7 +116,8 @@ def _facts(found: "Solution", point: Values) -> dict[str, Any]:
         },
         "from": asked.low,
         "to": asked.high,
-        "among": list(asked.candidates),
+        "tried": _searched(found),
+        "among": list(asked.candidates) if len(asked.candidates) <= _LISTED else None,
         "reason": found.reason,
         "needed": {
             "value": found.value,
@@ -183,9 +184,16 @@ def _searched(found: "Solution") -> str:
     asked = found.asked
     unit = FIELDS[asked.field].unit
     span = f"{show(asked.low, unit)} to {show(asked.high, unit)}"
-    if asked.candidates:
-        return f"{len(asked.candidates)} values from {span} were tried"
-    return f"sought from {span}"
+    if not asked.candidates:
+        return f"sought from {span}"
+    count = len(asked.candidates)
+    if count > 1 and count == asked.high - asked.low + 1:
+        return f"every whole number from {span} was tried"
+    return f"{count} values from {span} were tried"
+
+
+_LISTED = 64
+"""Candidates that JSON lists; of more it says the ends."""
 
 
 COMMAND = Command(

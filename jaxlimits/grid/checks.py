@@ -25,6 +25,19 @@ def check_scenario(scenario: Scenario) -> None:
             _check_constraint(scenario, constraint)
 
 
+def admitted(scenario: Scenario, name: str) -> np.ndarray:
+    """Return where a grid's other values admit those of a field: one truth value a point."""
+    held = np.ones(scenario.shape, bool)
+    combinations = list(scenario.choices())
+    for constraint in CONSTRAINTS:
+        needed = constraint.needs.items()
+        applies = any(needed <= switches.items() for switches in combinations)
+        if name in constraint.fields and applies:
+            arrays = {field: scenario.effective(field) for field in constraint.fields}
+            held = held & np.asarray(constraint.holds(arrays))
+    return held
+
+
 def _check_scaled(scenario: Scenario, name: str) -> None:
     """Check the products of a field and its scale factor against the field's own bounds."""
     scale = f"{name}{schema.SCALE_SUFFIX}"

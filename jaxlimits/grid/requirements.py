@@ -116,9 +116,19 @@ class Requirement:
 
 
 def read_requirement(
-    name: str, table: RequirementTable, *, where: str = "", key: str = ""
+    name: str, table: RequirementTable, *, every: bool = False, where: str = "", key: str = ""
 ) -> Requirement:
     """Check a requirement.
+
+    Parameters
+    ----------
+    name, table
+        Its name, and what is written of it.
+    every
+        Whether whole numbers without an order are all tried, not powers of two alone, where the
+        table does not say which.
+    where, key
+        What to name in an error.
 
     Raises
     ------
@@ -138,7 +148,7 @@ def read_requirement(
         remedy = f"write at_least = '{example}' or at_most = '{example}'"
         raise InputError(problem, where=where, key=key, remedy=remedy)
     target = read_target(table.of, getattr(table, given[0]), where=where, key=_under(key, given[0]))
-    low, high, candidates = _values(table, where=where, key=key)
+    low, high, candidates = _values(table, every=every, where=where, key=key)
     return Requirement(
         name=name,
         field=table.unknown,
@@ -182,7 +192,7 @@ def check_metric(metric: str, *, where: str = "", key: str) -> None:
 
 
 def _values(
-    table: RequirementTable, *, where: str, key: str
+    table: RequirementTable, *, every: bool, where: str, key: str
 ) -> tuple[float, float, tuple[float, ...]]:
     """Ends of the bracket, and the candidates where they are tried one by one."""
     field = table.unknown
@@ -197,7 +207,7 @@ def _values(
         found = tuple(sorted(read_range(field, values, where=where, key=_under(key, forms[0]))))
         return found[0], found[-1], found
     low, high = _bracket(table, where=where, key=key)
-    return low, high, _tried(field, low, high, every=bool(bounded))
+    return low, high, _tried(field, low, high, every=every or bool(bounded))
 
 
 def _bracket(table: RequirementTable, *, where: str, key: str) -> tuple[float, float]:

@@ -7,12 +7,15 @@ import dataclasses
 import re
 from collections.abc import Iterable
 
+import numpy as np
+
 from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.engine.take_apart import present_value
 from jaxlimits.errors import InputError, placed
-from jaxlimits.grid.checks import check_scenario
+from jaxlimits.grid.axes import Axis
+from jaxlimits.grid.checks import admitted, check_scenario
 from jaxlimits.grid.file import RequirementTable
 from jaxlimits.grid.requirements import REASONS, Requirement, check_metric, read_requirement
 from jaxlimits.grid.scenario import Scenario, own_parts, refuse_absent
@@ -27,6 +30,8 @@ _TARGET = re.compile(r"\s*(?P<metric>\w+)\s*(?P<relation><=|>=|=)\s*(?P<value>.+
 _NAMES_A_METRIC = re.compile(r"\s*[A-Za-z_]")
 _SIDES = {">=": "at_least", "<=": "at_most"}
 _NAME = "value"
+_FEW = 32
+"""Candidates up to which trying them one after another takes no longer than an axis of them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,7 +157,7 @@ def solve(
     if among is not None:
         ends["among"] = [as_written(raw, key="among") for raw in among]
     table = RequirementTable.model_validate({"for": solve_for, "of": metric, side: value, **ends})
-    asked = read_requirement(_NAME, table)
+    asked = read_requirement(_NAME, table, every=True)
     refuse_unstated([metric], {*settings, asked.field}, key="target")
     scenario = point_scenario(llm, chip, dict(settings), catalog=catalog, beside=(asked.field,))
     if asked.field not in schema.inputs_of(metric):
@@ -161,7 +166,7 @@ def solve(
     found = _solved(scenario, asked)
     if low is not None or high is not None:
         anywhere = table.model_copy(update={"low": None, "high": None})
-        widest = _solved(scenario, read_requirement(_NAME, anywhere))
+        widest = _solved(scenario, read_requirement(_NAME, anywhere, every=True))
         _refuse_empty_bracket(found, widest)
     return found
 
@@ -206,7 +211,8 @@ def parse_target(text: str, *, key: str = "target") -> tuple[str, str, str]:
 
 def _solved(scenario: Scenario, asked: Requirement) -> Solution:
     variables = (asked.name, asked.reached, asked.reason)
-    job = make_job(scenario, outputs=variables, requirements=(asked,), precision="float64")
+    tried = _that_matter(scenario, asked)
+    job = make_job(scenario, outputs=variables, requirements=(tried,), precision="float64")
     arrays, _ = collect(job)
     value, reached, code = (arrays[name].item() for name in variables)
     reason = next(meaning for meaning, number in REASONS.items() if number == code)
@@ -223,6 +229,40 @@ def _solved(scenario: Scenario, asked: Requirement) -> Solution:
         metrics=scenario_metrics(there, "float64") if reason.startswith("met") else None,
         metrics_now=scenario_metrics(scenario, "float64"),
     )
+
+
+def _that_matter(scenario: Scenario, asked: Requirement) -> Requirement:
+    """The requirement with those of its candidates on which the answer rests.
+
+    All are evaluated as an axis. What is left has the same best, worst, least and largest, and a
+    value of each kind that the answer tells apart, so that trying these alone gives the same.
+    """
+    if len(asked.candidates) <= _FEW:
+        return asked
+    values = np.array(asked.candidates)
+    axis = Axis(name=asked.field, values=asked.candidates, linked={})
+    replaced = (asked.field, f"{asked.field}{schema.SCALE_SUFFIX}")
+    along = dataclasses.replace(
+        scenario,
+        base={name: value for name, value in scenario.base.items() if name not in replaced},
+        axes=(axis,),
+        columns=({asked.field: values},),
+        own=scenario.own | own_parts([asked.field]),
+    )
+    found, _ = collect(make_job(along, outputs=(asked.metric, "feasible"), precision="float64"))
+    allowed, fits = admitted(along, asked.field), found["feasible"] == 1
+    sign = 1.0 if asked.at_least else -1.0
+    score = np.where(allowed & fits, sign * found[asked.metric], np.nan)
+    kinds = {"met": score >= sign * asked.target, "allowed": allowed, "unfit": allowed & ~fits}
+    kinds |= {"missed": score < sign * asked.target, "excluded": ~allowed}
+    places = {0, len(values) - 1}
+    for kind in kinds.values():
+        places |= {int(place) for place in np.flatnonzero(kind)[[0, -1]]} if kind.any() else set()
+    if not np.isnan(score).all():
+        best = int(np.nanargmax(score))
+        places |= {best, best - 1, best + 1, int(np.nanargmin(score))}
+    kept = sorted(place for place in places if 0 <= place < len(values))
+    return dataclasses.replace(asked, candidates=tuple(asked.candidates[place] for place in kept))
 
 
 def _refuse_empty_bracket(found: Solution, widest: Solution) -> None:

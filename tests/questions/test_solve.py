@@ -181,3 +181,65 @@ def test_ends_and_candidates_may_be_quantities_and_numbers_of_numpy():
 def test_a_target_that_cannot_be_read_is_refused(asked, says):
     with pytest.raises(jl.InputError, match=says):
         jl.solve("llama3-8b", "h200", solve_for="mem_bw", **asked)
+
+
+B200 = {"llm": "llama3-70b", "chip": "b200", "weight_bits": 8, "kv_bits": 8, "tp_size": 8}
+
+
+@pytest.mark.parametrize("watts", [1e6, 3e5, 14_300.0])
+def test_replicas_within_a_power_are_as_many_as_it_holds(watts):
+    point = jl.evaluate(**B200, x64=True)
+    found = jl.solve(**B200, solve_for="dp_size", target=f"power <= {watts} W")
+    assert found.value == math.floor(watts / point.power)
+    assert found.asked.candidates == tuple(map(float, range(1, 65_537)))
+    assert (found.asked.low, found.asked.high) == (1.0, 65_536.0)
+
+
+@pytest.mark.parametrize("rate", [0.5, 3.0, 200.0])
+def test_the_fewest_replicas_reach_a_rate_and_one_less_does_not(rate):
+    point = B200 | {"input_len": 2000, "output_len": 200, "batch_size": 32}
+    target = f"request_rate >= {rate} request/s"
+    found = jl.solve(**point, solve_for="dp_size", target=target)
+    enough = jl.evaluate(**point, dp_size=int(found.value), x64=True)
+    assert enough.request_rate >= rate
+    if found.value > 1.0:
+        less = jl.evaluate(**point, dp_size=int(found.value) - 1, x64=True)
+        assert less.request_rate < rate
+    else:
+        assert found.reason == "met_everywhere"
+
+
+@pytest.mark.parametrize(
+    ("field", "target", "settings"),
+    [
+        ("tp_size", "utps >= 90", {"sync_latency": "2 us"}),
+        ("tp_size", "tpot <= 3 ms/token", {"batch_size": 64}),
+        ("tp_size", "utps >= 100000", {}),
+        ("tp_size", "energy_per_token <= 1 J/token", {"batch_size": 64, "dp_size": 3}),
+        ("ep_size", "utps >= 60", {"llm": "gpt-oss-120b", "tp_size": 4, "dp_size": 6}),
+        ("pp_size", "stps >= 200", {"tp_size": 1}),
+    ],
+)
+def test_whole_numbers_that_are_tried_are_those_of_brute_force(field, target, settings):
+    point = B200 | settings
+    point.pop(field, None)
+    some = jl.solve(**point, solve_for=field, target=target, among=range(1, 25))
+    every = jl.solve(**point, solve_for=field, target=target, low=1, high=24)
+    assert every.asked.candidates == tuple(map(float, range(1, 25)))
+    wide = jl.solve(**point, solve_for=field, target=target)
+    for other in (every, wide) if some.reason == "met" else (every,):
+        same = (other.value == some.value) or (math.isnan(other.value) and math.isnan(some.value))
+        assert same, (other, some)
+    assert every.reason == some.reason
+
+
+def test_the_command_says_which_values_were_tried():
+    options = ("--llm", "llama3-70b", "--chip", "b200", "--tp-size", "8")
+    asked = ("--for", "dp_size", "--target", "power <= 1 MW")
+    done = run("solve", *options, *asked)
+    assert "every whole number from 1 to 65536 was tried" in done.out
+    facts = run("solve", *options, *asked, "--json").json
+    assert facts["tried"] == "every whole number from 1 to 65536 was tried"
+    assert facts["among"] is None
+    listed = run("solve", *options, *asked, "--among", "1, 4, 16", "--json").json
+    assert listed["among"] == [1.0, 4.0, 16.0]
