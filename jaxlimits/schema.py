@@ -169,6 +169,7 @@ CONDITIONAL: Mapping[str, tuple[str, ...]] = {"calibration": CALIBRATED, "input_
 
 _POWER = ("power", "energy_per_token", "stps_per_watt")
 _COST = ("cost_rate", "dollars_per_token", "stps_per_dollar", "dollars_per_request")
+_COST += ("dollars_per_input_token", "dollars_per_output_token")
 RESTS_ON: Mapping[str, tuple[str, ...]] = {
     "base_power": (*_POWER, *_COST),
     "chip_price": ("capital_cost", *_COST),

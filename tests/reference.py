@@ -27,11 +27,13 @@ VOID_IF_INFEASIBLE = (
     *("t_compute", "t_mem", "t_sync", "t_sync_latency", "t_sync_payload", "t_step"),
     *("utps", "stps", "tpot"),
     *("bandwidth_utilisation", "flops_utilisation", "energy_per_token", "stps_per_watt"),
+    "stps_per_chip",
     *("dollars_per_token", "stps_per_dollar", "compute_to_memory", "sync_to_work"),
 )
 SCORED = {"entries": "compressor", "some entries": "compressed_indexer"}
 COMPRESSED = {"entries": "compression_ratio", "some entries": "sparse_compression_ratio"}
 REQUESTED = ("ttft", "request_latency", "prefill_share", "request_rate", "dollars_per_request")
+REQUESTED += ("dollars_per_input_token", "dollars_per_output_token")
 
 
 @dataclass
@@ -1046,7 +1048,12 @@ def request_metrics(p: Point, step: float, dollars_per_second: float) -> dict[st
     ttft = prefill / p.pp_size / chunks * (chunks + p.pp_size - 1)
     users = p.dp_size * p.pp_size * p.batch_size
     latency = ttft + decode * max(1.0, p.calls_per_answer / users)
-    each = prefill / p.prefill_batch + decode * p.calls_per_answer / p.batch_size
+    first = prefill / p.prefill_batch
+    each = first + decode * p.calls_per_answer / p.batch_size
+
+    def by_token(seconds: float, tokens: float) -> float:
+        return seconds / (p.dp_size * p.pp_size) / tokens
+
     rate = p.dp_size * p.pp_size / each
     return {
         "ttft": ttft,
@@ -1054,6 +1061,12 @@ def request_metrics(p: Point, step: float, dollars_per_second: float) -> dict[st
         "prefill_share": ttft / latency,
         "request_rate": rate,
         "dollars_per_request": dollars_per_second / (p.utilisation * rate),
+        "dollars_per_input_token": dollars_per_second
+        / p.utilisation
+        * by_token(first, p.input_len),
+        "dollars_per_output_token": dollars_per_second
+        / p.utilisation
+        * by_token(each - first, p.calls_per_answer * p.output_len),
     }
 
 
@@ -1136,6 +1149,9 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "capacity_utilisation": (stored + stored_kv) / room,
         "bandwidth_utilisation": (weight_traffic + kv_traffic) / (p.tp_size * streams * step),
         "flops_utilisation": step_parts["slow"] / (p.tp_size * p.peak_flops * step),
+        "num_chips": p.tp_size * p.pp_size * p.dp_size,
+        "users": p.dp_size * p.pp_size * p.batch_size,
+        "stps_per_chip": stps / (p.tp_size * p.pp_size * p.dp_size),
         "power": power,
         "energy_per_token": power / stps,
         "stps_per_watt": stps / power,

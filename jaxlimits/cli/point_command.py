@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _BAR_WIDTH = 24
 _GROUPS = {
     "speed": ("utps", "stps", "tpot"),
+    "size": ("num_chips", "users", "stps_per_chip"),
     "memory": ("weight_bytes", "kv_bytes", "bytes_per_chip", "batch_capacity", "max_batch_size"),
     "work of one step": ("weight_traffic", "kv_traffic", "flops"),
     "communication": (
@@ -68,6 +69,7 @@ def point(
     """Evaluate one point: where the time goes, what the limit is, how full the memory is."""
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.errors import placed
+    from jaxlimits.grid.assumptions import assumptions_in_words
     from jaxlimits.points.named_point import checked_metrics, point_bits, point_scenario
 
     sizes = {
@@ -85,15 +87,17 @@ def point(
         scenario = point_scenario(llm, chip, values, catalog=found)
         metrics = checked_metrics(scenario, values, x64=x64)
         bits = point_bits(scenario, llm, values, catalog=found)
+    rests_on = assumptions_in_words(scenario, values)
     told = {name: scenario.why_absent(name) for name in vars(metrics)}
     absent = {name: in_flags(why, {"assume": "--assume"}) for name, why in told.items() if why}
     if as_json:
         asked = {"llm": llm, "chip": chip, **values}
         limits = {"limit": _limit(metrics), "next_limit": _limit(metrics, "next_limit")}
-        print_json({"point": asked, "bits": bits, **vars(metrics), **limits, "absent": absent})
+        words = {"bits": bits, "rests_on": rests_on}
+        print_json({"point": asked, **words, **vars(metrics), **limits, "absent": absent})
         return
     settings_text = "".join(f"  {name}={value}" for name, value in values.items())
-    typer.echo(f"{llm} on {chip}{settings_text}\n{bits}\n")
+    typer.echo(f"{llm} on {chip}{settings_text}\n{bits}\n{rests_on}\n")
     _print_table(metrics, absent)
 
 

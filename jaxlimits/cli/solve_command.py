@@ -65,6 +65,7 @@ def solve(
     same at every point of the grid: see `jaxlimits sweep`.
     """
     from jaxlimits.catalog.loader import load_catalog
+    from jaxlimits.grid.assumptions import assumptions_in_words
     from jaxlimits.points.named_point import point_bits, point_scenario
     from jaxlimits.questions.solve import solve as solve_point
 
@@ -94,10 +95,11 @@ def solve(
     beside = (found.asked.field,)
     scenario = point_scenario(llm, chip, values, catalog=catalog, beside=beside)
     bits = point_bits(scenario, llm, values, catalog=catalog)
+    rests_on = assumptions_in_words(scenario, values, sought=found.asked.field)
     if as_json:
-        print_json({**_facts(found, point), "bits": bits})
+        print_json({**_facts(found, point), "bits": bits, "rests_on": rests_on})
     else:
-        _print_table(found, point, bits)
+        _print_table(found, point, f"{bits}\n{rests_on}")
 
 
 def _facts(found: "Solution", point: Values) -> dict[str, Any]:
@@ -133,14 +135,14 @@ def _facts(found: "Solution", point: Values) -> dict[str, Any]:
     }
 
 
-def _print_table(found: "Solution", point: Values, bits: str) -> None:
+def _print_table(found: "Solution", point: Values, rests_on: str) -> None:
     from jaxlimits.schema import FIELDS, OUTPUTS
     from jaxlimits.units import show
 
     facts, asked = _facts(found, point), found.asked
     unit, metric_unit = FIELDS[asked.field].unit, OUTPUTS[asked.metric].unit
     given = "".join(f"  {name}={value}" for name, value in list(point.items())[2:])
-    typer.echo(f"{point['llm']} on {point['chip']}{given}\n{bits}\n")
+    typer.echo(f"{point['llm']} on {point['chip']}{given}\n{rests_on}\n")
     relation = "at least" if asked.at_least else "at most"
     typer.echo(f"{asked.metric} {relation} {show(asked.target, metric_unit)}: {_verdict(found)}\n")
     rows = []

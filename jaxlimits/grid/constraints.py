@@ -142,12 +142,6 @@ CONSTRAINTS = (
         ordered=False,
     ),
     Constraint(
-        fields=("pp_size", "num_layers"),
-        holds=lambda f: f["pp_size"] <= f["num_layers"],
-        says="a pipeline cannot have more stages than the model has layers",
-        remedy="lower pp_size, or link the axes",
-    ),
-    Constraint(
         fields=("experts_per_token", "num_experts"),
         holds=lambda f: f["experts_per_token"] <= f["num_experts"],
         says="a token cannot use more experts than there are",

@@ -60,8 +60,10 @@ class StepTerms(eqx.Module):
         Collectives of one step, and the bytes that they send for a token.
     batch_capacity, max_batch_size
         Micro-batch that fills the memory, and the largest whole one that fits [1].
-    replica_chips, user_tokens, step_tokens
-        Chips of one replica; tokens that one user, and the whole system, gets in one step [1].
+    replica_chips, num_chips, users
+        Chips of one replica and of the system; sequences in flight in the system [1].
+    user_tokens, step_tokens
+        Tokens that one user, and the whole system, gets in one step [1].
     stage_bw, stage_flops
         Bandwidth and tensor rate of the chips that share a stage [B/s, FLOP/s].
     power
@@ -87,6 +89,8 @@ class StepTerms(eqx.Module):
     batch_capacity: Scalar
     max_batch_size: Scalar
     replica_chips: Scalar
+    num_chips: Scalar
+    users: Scalar
     user_tokens: Scalar
     step_tokens: Scalar
     stage_bw: Scalar
@@ -135,6 +139,8 @@ def step_terms(
         batch_capacity=filled,
         max_batch_size=jnp.floor(filled),
         replica_chips=deployment.tp_size * deployment.pp_size,
+        num_chips=deployment.tp_size * deployment.pp_size * deployment.dp_size,
+        users=sequences,
         user_tokens=tokens,
         step_tokens=sequences * tokens,
         stage_bw=deployment.tp_size * peak_bandwidth(chip, deployment),
@@ -220,6 +226,9 @@ def metrics_of(terms: StepTerms) -> Metrics:
         capacity_utilisation=stored / terms.capacity,
         bandwidth_utilisation=traffic / (terms.stage_bw * possible.t_step),
         flops_utilisation=terms.flops / (terms.stage_flops * possible.t_step),
+        num_chips=terms.num_chips,
+        users=terms.users,
+        stps_per_chip=stps / terms.num_chips,
         power=terms.power,
         energy_per_token=terms.power / stps,
         stps_per_watt=stps / terms.power,
@@ -305,8 +314,9 @@ def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:
         nothing = jnp.full_like(terms.times.t_step, jnp.nan)
         return dict.fromkeys(REQUESTED, nothing)
     served = fits_request(terms)
-    ttft, latency, rate = (
-        jnp.where(served, value, jnp.nan) for value in (request.ttft, request.latency, request.rate)
+    times = (request.ttft, request.latency, request.rate, request.input_time, request.output_time)
+    ttft, latency, rate, of_input, of_output = (
+        jnp.where(served, value, jnp.nan) for value in times
     )
     return {
         "ttft": ttft,
@@ -314,6 +324,8 @@ def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:
         "prefill_share": ttft / latency,
         "request_rate": rate,
         "dollars_per_request": terms.serving_cost / rate,
+        "dollars_per_input_token": terms.serving_cost * of_input,
+        "dollars_per_output_token": terms.serving_cost * of_output,
     }
 
 

@@ -28,6 +28,7 @@ class Limit(enum.IntEnum):
 
 
 REQUESTED = ("ttft", "request_latency", "prefill_share", "request_rate", "dollars_per_request")
+REQUESTED += ("dollars_per_input_token", "dollars_per_output_token")
 """Metrics of a request; they say nothing where none is stated."""
 
 
@@ -116,6 +117,9 @@ class Metrics(eqx.Module):
     capacity_utilisation: Scalar = metric("1", "share of the usable memory that is filled")
     bandwidth_utilisation: Scalar = metric("1", "share of the peak bandwidth that is used")
     flops_utilisation: Scalar = metric("1", "share of the peak tensor rate that is used")
+    num_chips: Scalar = metric("1", "chips of the system")
+    users: Scalar = metric("1", "sequences in flight in the system")
+    stps_per_chip: Scalar = metric("token/s", "tokens per second of the system by chip")
     power: Scalar = metric("W", _provisioned("provisioned power of the system"), display="kW")
     energy_per_token: Scalar = metric("J/token", _provisioned("provisioned energy per token"))
     stps_per_watt: Scalar = metric(
@@ -134,6 +138,16 @@ class Metrics(eqx.Module):
     prefill_share: Scalar = metric("1", "share of a request's time until its first token")
     request_rate: Scalar = metric("Hz", "requests that the system completes by time")
     dollars_per_request: Scalar = metric("USD", _priced("cost of a request"))
+    dollars_per_input_token: Scalar = metric(
+        "USD/token",
+        _priced("cost of a request's prefill by token of its prompt"),
+        display="USD/Mtoken",
+    )
+    dollars_per_output_token: Scalar = metric(
+        "USD/token",
+        _priced("cost of a request's decode steps by token of its answers"),
+        display="USD/Mtoken",
+    )
     calibrated_t_step: Scalar = metric(
         "s", "time of one decode step that a calibration predicts", display="ms"
     )

@@ -28,6 +28,8 @@ class RequestTerms(eqx.Module):
         Time to the first token, and to the last one, with no wait for other requests [s].
     rate
         Requests that the system completes in a second [1/s].
+    input_time, output_time
+        Time of the whole system that one token of a prompt, and of an answer, takes [s/token].
     stated
         Whether there is a request at all.
     """
@@ -35,6 +37,8 @@ class RequestTerms(eqx.Module):
     ttft: Scalar
     latency: Scalar
     rate: Scalar
+    input_time: Scalar
+    output_time: Scalar
     stated: Flag
 
 
@@ -117,6 +121,8 @@ def request_terms(
 
     with :math:`\tau` the time of one token. All :math:`N` answers of a request are decoded at once
     where the batch has room, from one prefill; the cache of the prompt is kept for each of them.
+    What a request costs divides into its prefill, by token of the prompt, and its decode steps, by
+    token of the answers.
 
     Parameters
     ----------
@@ -127,11 +133,15 @@ def request_terms(
     decode = (request.output_len - 1.0) * token
     lanes = deployment.dp_size * deployment.pp_size
     rounds = jnp.maximum(request.calls_per_answer / (lanes * deployment.batch_size), 1.0)
-    share = request.calls_per_answer / deployment.batch_size
-    busy = prefill / request.prefill_batch + share * decode
+    reading = prefill / request.prefill_batch
+    writing = request.calls_per_answer / deployment.batch_size * decode
+    busy = reading + writing
+    prompt = jnp.where(is_stated(request), request.input_len, 1.0)
     return RequestTerms(
         ttft=ttft,
         latency=ttft + rounds * decode,
         rate=lanes / jnp.where(busy > 0.0, busy, 1.0),
+        input_time=reading / (lanes * prompt),
+        output_time=writing / (lanes * request.calls_per_answer * request.output_len),
         stated=is_stated(request),
     )

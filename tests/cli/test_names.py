@@ -63,3 +63,37 @@ def test_american_spellings_are_accepted():
     assert help_page.code == 0
     assert "--maximise" in help_page.out
     assert "optimize" not in run("--help").out
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ((), "seq_len = 4,096 token (default); kv_sharding = split (default); "),
+        (
+            ("seq_len=100", "kv_sharding=heads"),
+            "seq_len = 100 token (set); kv_sharding = heads (set)",
+        ),
+        (
+            ("input_len=1000", "output_len=500"),
+            "context of the request: decode at 1,250 token in the mean, room for 1,500",
+        ),
+        (("collective_algorithm=best",), "collective_algorithm = best (set)"),
+    ],
+)
+def test_a_point_says_at_which_context_and_by_which_conventions_it_is(settings, says):
+    options = ["--llm", "llama3-8b", "--chip", "h100"]
+    for setting in settings:
+        options += ["--set", setting]
+    assert says in run("point", *options).out
+    assert says in run("point", *options, "--json").json["rests_on"]
+    target = ("--for", "batch_size", "--target", "utps >= 5")
+    assert says in run("solve", *options, *target).out
+
+
+@pytest.mark.parametrize(
+    ("sought", "says"),
+    [("seq_len", "context as sought"), ("input_len", "its mean, room for its full length")],
+)
+def test_a_context_that_is_sought_is_said_to_be(sought, says):
+    options = ("--llm", "llama3-8b", "--chip", "h100", "--for", sought)
+    assert says in run("solve", *options, "--target", "tpot <= 10 ms/token").out

@@ -189,6 +189,31 @@ def test_a_stated_request_sets_the_context_of_every_metric():
     assert vars(other) == vars(point)
 
 
+def test_what_a_request_costs_divides_into_its_prompt_and_its_answers():
+    scenario = prompt("llama3-8b", output_len=100.0, batch_size=16.0, dp_size=2.0, pp_size=2.0)
+    scenario = scenario.but(calls_per_answer=3.0, prefill_batch=2.0, chip_price=30_000.0)
+    point = evaluate_x64(*scenario)
+    prompts = scenario["input_len"] * point.dollars_per_input_token
+    answers = 3 * 100 * point.dollars_per_output_token
+    assert point.dollars_per_request == pytest.approx(prompts + answers, rel=1e-12)
+    # 4 lanes, each of which prefills 2 prompts at once; what they cost by time in which they serve:
+    rate = point.dollars_per_token * point.stps
+    passes = evaluate_x64(*scenario.but(output_len=1.0, pp_size=1.0, hop_latency=0.0)).ttft
+    alone = evaluate_x64(*scenario.but(output_len=1.0, hop_latency=0.0)).request_rate
+    assert alone == pytest.approx(4 * 2 / passes, rel=1e-9)
+    without = scenario.but(hop_latency=0.0)
+    cost = evaluate_x64(*without).dollars_per_input_token
+    assert cost == pytest.approx(rate * passes / (4 * 2) / scenario["input_len"], rel=1e-9)
+
+
+def test_a_system_has_so_many_chips_and_users():
+    scenario = named_scenario("llama3-8b", "h100", tp_size=2.0, pp_size=3.0, dp_size=5.0)
+    point = evaluate_x64(*scenario.but(batch_size=7.0))
+    assert (point.num_chips, point.users) == (30.0, 105.0)
+    assert point.stps_per_chip == point.stps / 30.0
+    assert point.stps == pytest.approx(105 * point.utps, rel=1e-12)
+
+
 def test_prompts_that_do_not_fit_together_leave_room_for_no_batch():
     scenario = prompt("llama3-8b", length=16_384.0, prefill_batch=100.0)
     point = evaluate_x64(*scenario)
