@@ -83,7 +83,11 @@ def test_what_does_not_fit_costs_by_the_hour_all_the_same():
 
 
 @pytest.mark.parametrize(
-    "name", ["capital_cost", "cost_rate", "dollars_per_token", "stps_per_dollar"]
+    "name",
+    [
+        *("capital_cost", "cost_rate", "dollars_per_token", "stps_per_dollar"),
+        *("dollars_per_request", "dollars_per_input_token", "dollars_per_output_token"),
+    ],
 )
 def test_every_output_in_dollars_owns_up_to_its_prices(name):
     assert "illustrative" in quantities(Metrics)[name].meaning
@@ -91,6 +95,6 @@ def test_every_output_in_dollars_owns_up_to_its_prices(name):
 
 def test_every_other_output_is_free_of_prices():
     priced = {name for name, info in quantities(Metrics).items() if "USD" in info.unit}
-    assert priced == {"capital_cost", "cost_rate", "dollars_per_token", "stps_per_dollar"} | {
-        "dollars_per_request"
-    }
+    of_requests = {f"dollars_per_{one}" for one in ("request", "input_token", "output_token")}
+    of_systems = {"capital_cost", "cost_rate", "dollars_per_token", "stps_per_dollar"}
+    assert priced == of_systems | of_requests

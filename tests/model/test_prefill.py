@@ -236,7 +236,8 @@ def test_a_longer_prompt_never_shortens_ttft(scenario, more):
 @law(max_examples=30, scenario=scenarios(requested=True, pp_size=1.0), parts=st.integers(2, 10))
 def test_smaller_chunks_never_save_time(scenario, parts):
     whole = scenario.but(prefill_chunk=0.0)
-    size = max(scenario["input_len"] // parts, 1.0)
+    # Within chunks of recurrent layers the work is that of attention: shorter ones save some.
+    size = max(scenario["input_len"] // parts, scenario["state_chunk"], 1.0)
     once, often = yield whole, whole.but(prefill_chunk=size)
     assert never_less(often.ttft, once.ttft) or math.isnan(once.ttft)
 
