@@ -65,8 +65,20 @@ class Disaggregated:
 
     def __repr__(self) -> str:
         rates = f"{self.prefill_rate:.4g} prefills/s, {self.decode_rate:.4g} decodes/s"
+        if self.reason != "fits":
+            return f"Disaggregated({self.reason})"
         times = f"ttft={self.ttft:.4g} s, request_latency={self.request_latency:.4g} s"
         return f"Disaggregated({times}, transfer_time={self.transfer_time:.4g} s, {rates})"
+
+    @property
+    def reason(self) -> str:
+        """Why times and rates are NaN: which system a request does not fit on; ``fits`` if both."""
+        full = [
+            f"{name} needs {point.capacity_utilisation:.2f} × the usable memory"
+            for name, point in (("prefill", self.prefill), ("decode", self.decode))
+            if not point.feasible
+        ]
+        return f"does not fit: {', '.join(full)}" if full else "fits"
 
     prefill: Metrics
     decode: Metrics

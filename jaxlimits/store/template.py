@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits import schema, units
+from jaxlimits.grid.assumptions import assumptions_in_words
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.requirements import Requirement, codes, is_output, output
@@ -188,6 +189,7 @@ def global_attributes(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
             "A limit study, not a prediction. NaN: the point does not fit in memory, or lacks "
             "what the attribute absent of a variable names. _FillValue: not computed."
         ),
+        "rests_on": assumptions_in_words(scenario, {*tables.base, *spec.overrides}),
         **run,
     }
 
