@@ -70,7 +70,12 @@ def point(
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.errors import placed
     from jaxlimits.grid.assumptions import assumptions_in_words
-    from jaxlimits.points.named_point import checked_metrics, point_bits, point_scenario
+    from jaxlimits.points.named_point import (
+        checked_metrics,
+        idle_in_point,
+        point_bits,
+        point_scenario,
+    )
 
     sizes = {
         "tp_size": tp_size,
@@ -87,17 +92,21 @@ def point(
         scenario = point_scenario(llm, chip, values, catalog=found)
         metrics = checked_metrics(scenario, values, x64=x64)
         bits = point_bits(scenario, llm, values, catalog=found)
+        idle = idle_in_point(scenario, values, catalog=found)
     rests_on = assumptions_in_words(scenario, values)
     told = {name: scenario.why_absent(name) for name in vars(metrics)}
     absent = {name: in_flags(why, {"assume": "--assume"}) for name, why in told.items() if why}
     if as_json:
         asked = {"llm": llm, "chip": chip, **values}
         limits = {"limit": _limit(metrics), "next_limit": _limit(metrics, "next_limit")}
-        words = {"bits": bits, "rests_on": rests_on}
+        words = {"bits": bits, "rests_on": rests_on, "idle": idle}
         print_json({"point": asked, **words, **vars(metrics), **limits, "absent": absent})
         return
     settings_text = "".join(f"  {name}={value}" for name, value in values.items())
-    typer.echo(f"{llm} on {chip}{settings_text}\n{bits}\n{rests_on}\n")
+    typer.echo(f"{llm} on {chip}{settings_text}\n{bits}\n{rests_on}")
+    for sentence in idle:
+        typer.echo(sentence)
+    typer.echo()
     _print_table(metrics, absent)
 
 

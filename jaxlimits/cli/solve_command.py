@@ -66,7 +66,7 @@ def solve(
     """
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.grid.assumptions import assumptions_in_words
-    from jaxlimits.points.named_point import point_bits, point_scenario
+    from jaxlimits.points.named_point import idle_in_point, point_bits, point_scenario
     from jaxlimits.questions.solve import solve as solve_point
 
     sizes = {
@@ -96,10 +96,11 @@ def solve(
     scenario = point_scenario(llm, chip, values, catalog=catalog, beside=beside)
     bits = point_bits(scenario, llm, values, catalog=catalog)
     rests_on = assumptions_in_words(scenario, values, sought=found.asked.field)
+    idle = idle_in_point(scenario, values, catalog=catalog)
     if as_json:
-        print_json({**_facts(found, point), "bits": bits, "rests_on": rests_on})
+        print_json({**_facts(found, point), "bits": bits, "rests_on": rests_on, "idle": idle})
     else:
-        _print_table(found, point, f"{bits}\n{rests_on}")
+        _print_table(found, point, "\n".join([bits, rests_on, *idle]))
 
 
 def _facts(found: "Solution", point: Values) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def _passes(llm: LLM, deployment: Deployment, *, times: Scalar, tokens: Scalar) 
     streams = tokens * residual.width(llm, deployment) * each
     tensor, expert = tp_collectives(llm, deployment), ep_collectives(llm, deployment)
     hops = deployment.pp_size - 1.0
-    elsewhere = (deployment.ep_size - 1.0) / deployment.ep_size
+    ranks = deployment.ep_size if deployment.expert_parallel else 1.0
+    elsewhere = (ranks - 1.0) / ranks
     return Exchanges(
         tp_collectives=times * tensor,
         ep_collectives=times * expert,

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog, load_catalog, record_values, with_models
+from jaxlimits.engine.idle import idle_in_words, idle_settings
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.axes import check_name, read_value
@@ -85,6 +86,41 @@ def point_bits(
     return bits_in_words(scenario, [named_model(known, name, key) for key, name in named.items()])
 
 
+_USUAL = ("tp_size", "batch_size", "seq_len", "input_len", "weight_bits")
+"""Fields that count in every point, or whose effect is said apart; nothing is traced for them."""
+
+
+def idle_in_point(
+    scenario: Scenario, settings: Mapping[str, object], *, catalog: Catalog
+) -> list[str]:
+    """Say which settings of a point change none of its metrics, one sentence each.
+
+    Parameters
+    ----------
+    scenario
+        The point, resolved to numbers.
+    settings, catalog
+        What it was resolved from.
+    """
+    fields: dict[str, Collection[str]] = {
+        name: (name,) for name in settings if schema.is_numeric(name) and name not in _USUAL
+    }
+    fields |= {
+        name: catalog.values(name, str(settings[name])).keys()
+        for name in ("interconnect", "draft")
+        if name in settings
+    }
+    unstated = schema.unstated_metrics(stated_conditions(scenario, settings))
+    outputs = [name for name in schema.OUTPUTS if name not in unstated]
+    return [idle_in_words(name) for name in idle_settings(scenario, fields, outputs)]
+
+
+def stated_conditions(scenario: Scenario, settings: Collection[str]) -> tuple[str, ...]:
+    """Return what is stated of that on which some metrics depend: a calibration, a request."""
+    requested = ("input_len",) if scenario.reaches("input_len", above=0.0) else ()
+    return (*(("calibration",) if "calibration" in settings else ()), *requested)
+
+
 def checked_metrics(scenario: Scenario, settings: Collection[str], *, x64: bool = False) -> Metrics:
     """Evaluate one point that is resolved to numbers, unless its values exclude each other.
 
@@ -108,8 +144,7 @@ def scenario_metrics(scenario: Scenario, precision: str, *, calibrated: bool = F
     Calibrated metrics are NaN unless asked, and those of a request where none is stated.
     """
     named = ("calibration",) if calibrated else ()
-    requested = ("input_len",) if scenario.reaches("input_len", above=0.0) else ()
-    unstated = schema.unstated_metrics((*named, *requested))
+    unstated = schema.unstated_metrics(stated_conditions(scenario, named))
     outputs = tuple(name for name in schema.OUTPUTS if name not in unstated)
     arrays, _ = collect(make_job(scenario, outputs=outputs, precision=precision))
     nothing = dict.fromkeys(unstated, math.nan)

@@ -1,0 +1,94 @@
+"""Settings without effect: fields on which nothing that is asked depends.
+
+One mechanism tells them all: the program of a point, traced with the switches and the parts of the
+model that the point uses, has each field as an input. A field that no operation takes is idle.
+"""
+
+import functools
+from collections.abc import Iterable, Mapping
+
+import jax.numpy as jnp
+from jax.extend.core import Var
+
+from jaxlimits import schema
+from jaxlimits.engine.program import trace
+from jaxlimits.engine.sensitivity import outputs_at
+from jaxlimits.grid.scenario import Scenario
+
+GIVES_EFFECT: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("link_bw", "hop_latency", "scale_up_size", "scale_out_bw", "scale_out_latency"),
+        "set collective_algorithm=best",
+    ),
+    **dict.fromkeys(
+        ("mesh_rows", "router_latency"),
+        "set topology=mesh-2d and collective_algorithm=best",
+    ),
+    **dict.fromkeys(("acceptance", "draft_length"), "set speculation=draft or mtp"),
+    **dict.fromkeys(
+        ("output_len", "prefill_chunk", "prefill_batch", "calls_per_answer"), "set input_len"
+    ),
+    "interconnect": "set collective_algorithm=best",
+    "draft": "set speculation=draft",
+    "ep_size": "name a model with experts",
+    "collectives_per_layer": "set collectives=fixed",
+    "sram_bw": "set sram_capacity",
+    "lpddr_bw": "set lpddr_capacity",
+    "peak_vector_flops": "set vector_work=on",
+}
+"""What would give a field effect, where it is a switch or another field."""
+
+
+def used_fields(scenario: Scenario, outputs: Iterable[str]) -> frozenset[str]:
+    """Return the fields and scale factors on which any of some outputs depends at a point.
+
+    Parameters
+    ----------
+    scenario
+        The point, without axes.
+    outputs
+        Metrics.
+    """
+    choices = scenario.fixed_static()
+    if not choices["routed_experts"]:
+        choices["expert_parallel"] = False  # ranks without experts: what it adds is traced, and 0
+    static = tuple(sorted(choices.items()))
+    values = dict.fromkeys(scenario.base, jnp.zeros(()))
+    program = trace(functools.partial(outputs_at, static=static, names=tuple(outputs)), values)
+    jaxpr = program.traced.jaxpr
+    taken = {one for operation in jaxpr.eqns for one in operation.invars if isinstance(one, Var)}
+    taken |= {one for one in jaxpr.outvars if isinstance(one, Var)}
+    named = zip(program.inputs, jaxpr.invars, strict=True)
+    return frozenset(name for name, variable in named if variable in taken)
+
+
+def idle_settings(
+    scenario: Scenario, settings: Mapping[str, Iterable[str]], outputs: Iterable[str]
+) -> list[str]:
+    """Return the settings of a point that change none of some outputs.
+
+    Parameters
+    ----------
+    scenario
+        The point, without axes.
+    settings
+        What was set: the fields that each sets, one or those of a named record.
+    outputs
+        Metrics.
+    """
+    defaults = schema.base_defaults()
+    moved = {
+        name: {field for field in fields if scenario.base.get(field) != defaults.get(field)}
+        for name, fields in settings.items()
+    }
+    if not any(moved.values()):
+        return []
+    used = used_fields(scenario, outputs)
+    return [name for name, fields in moved.items() if fields and used.isdisjoint(fields)]
+
+
+def idle_in_words(name: str) -> str:
+    """Say that a setting has no effect, and what would give it one."""
+    remedy = GIVES_EFFECT.get(name.removesuffix(schema.SCALE_SUFFIX))
+    says = f"{name} is set and changes nothing here"
+    return f"{says}; for it to count, {remedy}" if remedy else says

@@ -1,0 +1,95 @@
+"""Settings without effect are found from the program of a point, and said."""
+
+import math
+
+import pytest
+
+import jaxlimits as jl
+from jaxlimits import schema
+from jaxlimits.engine.idle import GIVES_EFFECT, used_fields
+from jaxlimits.points.named_point import idle_in_point, point_scenario
+from tests.command_line import run
+
+CATALOG = jl.load_catalog()
+SERVED = {"input_len": 1000, "output_len": 100}
+
+
+def idle(settings, llm="llama3-70b"):
+    scenario = point_scenario(llm, "h100", {"tp_size": 8, **settings}, catalog=CATALOG)
+    return idle_in_point(scenario, settings, catalog=CATALOG)
+
+
+@pytest.mark.parametrize(
+    ("settings", "gives_effect"),
+    [
+        ({"link_bw": "100 GB/s"}, {"collective_algorithm": "best"}),
+        ({"acceptance": 0.5}, {"speculation": "mtp"}),
+        ({"draft_length": 9}, {"speculation": "mtp"}),
+        ({"draft": "llama3-8b"}, {"speculation": "draft"}),
+        ({"output_len": 77}, {"input_len": 100}),
+        ({"prefill_chunk": 50}, SERVED),
+        ({"prefill_batch": 2}, SERVED),
+        ({"calls_per_answer": 2}, SERVED),
+        ({"mesh_rows": 2}, {"collective_algorithm": "one-shot", "topology": "mesh-2d"}),
+        ({"scale_up_size": 4}, {"collective_algorithm": "best", "topology": "rail"}),
+        ({"lpddr_bw": "1 TB/s"}, {"lpddr_capacity": "10 GB"}),
+    ],
+)
+def test_what_changes_nothing_is_said_until_something_gives_it_effect(settings, gives_effect):
+    (name,) = settings
+    (said,) = idle(settings)
+    assert said.startswith(f"{name} is set and changes nothing here; for it to count, ")
+    assert idle({**settings, **gives_effect}) == []
+
+
+def test_expert_parallelism_counts_where_there_are_experts():
+    assert idle({"ep_size": 8}) == [
+        "ep_size is set and changes nothing here; for it to count, name a model with experts"
+    ]
+    assert idle({"ep_size": 8}, llm="gpt-oss-120b") == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"mem_bw": "5 TB/s"},
+        {"mem_bw_scale": 2},
+        {"pp_size": 2},
+        {"dp_size": 4},
+        {"kv_bits": 8},
+        {"chip_price": "5 USD"},
+        {"interconnect": "nvlink4"},
+        {"collective_algorithm": "best"},  # a switch
+        {"acceptance": 0.8},  # as by default
+    ],
+)
+def test_what_counts_or_stands_at_its_default_is_not_said(settings):
+    assert idle(settings) == []
+
+
+def test_what_is_said_to_be_idle_changes_no_metric():
+    point = {"llm": "llama3-70b", "chip": "h100", "tp_size": 8, "x64": True}
+    plain = vars(jl.evaluate(**point))
+    scenario = point_scenario("llama3-70b", "h100", {"tp_size": 8}, catalog=CATALOG)
+    used = used_fields(scenario, schema.OF_THE_LIMIT)
+    for name in ("acceptance", "link_bw", "draft_length", "output_len"):
+        assert name not in used
+        value = {"acceptance": 0.1, "link_bw": "7 GB/s"}.get(name, 5)
+        other = vars(jl.evaluate(**point, **{name: value}))
+        for metric, number in plain.items():
+            assert other[metric] == number or (math.isnan(number) and math.isnan(other[metric]))
+    assert {"mem_bw", "tp_size", "num_layers", "chip_price"} <= used
+
+
+def test_every_hint_is_of_something_that_can_be_set():
+    assert all(name in (*schema.FIELDS, *schema.NAMED) for name in GIVES_EFFECT)
+
+
+def test_point_and_solve_say_what_is_idle():
+    options = ("--llm", "llama3-70b", "--chip", "h100", "--tp-size", "8", "--set", "acceptance=0.5")
+    says = "acceptance is set and changes nothing here; for it to count, set speculation=draft"
+    assert says in run("point", *options).out
+    assert run("point", *options, "--json").json["idle"] == [f"{says} or mtp"]
+    target = ("--for", "batch_size", "--target", "utps >= 20")
+    assert says in run("solve", *options, *target).out
+    assert run("point", *options[:6], "--json").json["idle"] == []
