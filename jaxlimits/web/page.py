@@ -63,9 +63,7 @@ def write_page(path: Path, *, title: str, body: str, figures: Mapping[str, Any])
     ResultError
         It cannot be written there.
     """
-    from bokeh.embed import components  # noqa: PLC0415
-
-    script, places = components(dict(figures)) if figures else ("", {})
+    script, places = _embedded(figures) if figures else ("", {})
     for name, place in places.items():
         body = body.replace(f"{{{{ {name} }}}}", place)
     resources = _scripts() if figures else ""
@@ -74,6 +72,21 @@ def write_page(path: Path, *, title: str, body: str, figures: Mapping[str, Any])
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ResultError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _embedded(figures: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
+    """The script of some figures, and the place of each.
+
+    Bokeh looks at the current document, which may be one that an explorer in this process has
+    closed: a page has its own.
+    """
+    from bokeh.document import Document  # noqa: PLC0415
+    from bokeh.embed import components  # noqa: PLC0415
+    from bokeh.io.doc import patch_curdoc  # noqa: PLC0415
+
+    own = Document()
+    with patch_curdoc(own):
+        return components(dict(figures))
 
 
 def _scripts() -> str:

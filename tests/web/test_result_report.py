@@ -5,6 +5,8 @@ import shutil
 
 import netCDF4
 import pytest
+from bokeh.document import Document
+from bokeh.io.doc import patch_curdoc
 
 import jaxlimits as jl
 from jaxlimits.web import result_report as report
@@ -136,6 +138,14 @@ def test_an_existing_file_is_replaced_only_with_force(results, tmp_path):
     assert "--force" in refused.err
     assert run("report", results / "smoke.nc", "-o", target, "--force").code == 0
     assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_document_that_an_explorer_has_closed_is_in_no_report_s_way(results, tmp_path):
+    closed = Document()
+    closed.callbacks.destroy()
+    with patch_curdoc(closed):  # as a callback leaves it that fails
+        done = run("report", results / "smoke.nc", "-o", tmp_path / "report.html")
+    assert (done.code, done.err) == (0, "")
 
 
 def test_bad_input_is_named(results, tmp_path):
