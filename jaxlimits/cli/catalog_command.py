@@ -19,13 +19,11 @@ from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.cli import completion
 from jaxlimits.cli.chip_table import show_chips
 from jaxlimits.cli.model_table import shape_facts, show_shape
-from jaxlimits.cli.name_table import NAMES, known_names, name_facts, show_name, show_names
+from jaxlimits.cli.name_table import NAMES, Names
 from jaxlimits.cli.options import AsJson, Catalogs, print_json
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import label, print_table, text
 from jaxlimits.errors import unknown_name
-
-_SINGULAR = {"fields": "field", "metrics": "metric", "switches": "switch"}
 
 
 def catalog(
@@ -46,8 +44,8 @@ def catalog(
 
     Also what can be set and what comes out: fields, switches and metrics.
     """
-    if kind in NAMES:
-        _show_names(kind, name, as_json=as_json)
+    if kind is not None and kind in NAMES:
+        _show_names(NAMES[kind], name, as_json=as_json)
         return
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of entry", kind, (*KINDS, *NAMES))
@@ -64,18 +62,15 @@ def catalog(
                 _show_list(each, entries)
 
 
-def _show_names(kind: str, name: str | None, *, as_json: bool) -> None:
-    known = known_names(kind)
-    if name is not None and name not in known:
-        raise unknown_name(_SINGULAR[kind], name, known)
+def _show_names(names: Names, name: str | None, *, as_json: bool) -> None:
+    if name is not None and name not in names.known():
+        raise unknown_name(names.singular, name, names.known())
     if as_json:
-        chosen = known if name is None else [name]
-        facts = [name_facts(kind, each) for each in chosen]
-        print_json(facts if name is None else facts[0])
+        print_json(names.all_facts() if name is None else names.facts(name))
     elif name is None:
-        show_names(kind)
+        names.show_all()
     else:
-        show_name(kind, name)
+        names.show(name)
 
 
 def _found(entries: Entries, kind: str, name: str) -> Entry:

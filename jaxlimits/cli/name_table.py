@@ -1,77 +1,75 @@
 """What users write beside entries: fields, metrics and switches, read off the model's records."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import typer
 
-from jaxlimits.cli.tables import Row, label, print_table, text
+from jaxlimits.cli.tables import Column, Row, label, print_table, text
 
-NAMES = ("fields", "metrics", "switches")
-"""Kinds of names that are no entries of the catalog."""
-
-
-def known_names(kind: str) -> list[str]:
-    """Return every name of a kind."""
-    from jaxlimits import schema
-
-    tables = {"fields": schema.FIELDS, "metrics": schema.OUTPUTS, "switches": schema.SWITCHES}
-    return list(tables[kind])
+Facts = dict[str, Any]
 
 
-def name_facts(kind: str, name: str) -> dict[str, Any]:
-    """Return what a name means: its unit, default, values, where it belongs or what it needs."""
-    facts: Mapping[str, Callable[[str], dict[str, Any]]] = {
-        "fields": _field,
-        "metrics": _metric,
-        "switches": _switch,
-    }
-    return {"name": name, **facts[kind](name)}
+class Names(NamedTuple):
+    """A kind of names that are no entries of the catalog.
 
+    Parameters
+    ----------
+    singular
+        What one of them is called.
+    known
+        Every name, in the model's order.
+    facts
+        What one means: its unit, default, values, where it belongs or what it needs.
+    columns, rows
+        The table of all.
+    """
 
-def show_names(kind: str) -> None:
-    """Print every name of a kind with its meaning."""
-    typer.echo(f"{kind}:")
-    rows = [*_rows(kind)]
-    columns = {
-        "fields": (label("name"), label("unit"), label("default"), text("meaning")),
-        "metrics": (label("name"), label("unit"), text("meaning"), text("needs")),
-        "switches": (label("name"), label("default"), text("others"), text("meaning")),
-    }
-    print_table(columns[kind], rows, indent=2)
+    singular: str
+    known: Callable[[], Iterable[str]]
+    facts: Callable[[str], Facts]
+    columns: tuple[Column, ...]
+    rows: Callable[[Iterable[Facts]], Iterator[Row]]
 
+    def all_facts(self) -> list[Facts]:
+        """Return what each name means, in the model's order."""
+        return [self.facts(name) for name in self.known()]
 
-def show_name(kind: str, name: str) -> None:
-    """Print all that is known of one name."""
-    facts = name_facts(kind, name)
-    typer.echo(f"{name}: {facts.pop('meaning')}")
-    del facts["name"]
-    print_table(
-        (label(), text()), [(key, _written(value)) for key, value in facts.items()], indent=2
-    )
+    def show_all(self) -> None:
+        """Print every name with its meaning."""
+        print_table(self.columns, [*self.rows(self.all_facts())], indent=2)
 
-
-def _rows(kind: str) -> Iterator[Row]:
-    record = ""
-    for name in known_names(kind):
-        facts = name_facts(kind, name)
-        if kind == "fields":
-            if facts["record"] != record:
-                record = facts["record"]
-                yield f"\n{record}"
-            yield name, facts["unit"], facts["default"], facts["meaning"]
-        elif kind == "metrics":
-            yield name, facts["unit"], facts["meaning"], facts.get("needs", "")
-        else:
-            others = [choice for choice in facts["choices"] if choice != facts["default"]]
-            yield name, facts["default"], ", ".join(others), facts["meaning"]
+    def show(self, name: str) -> None:
+        """Print all that is known of one name."""
+        facts = self.facts(name)
+        typer.echo(f"{facts.pop('name')}: {facts.pop('meaning')}")
+        rows = [(key, _written(value)) for key, value in facts.items()]
+        print_table((label(), text()), rows, indent=2)
 
 
 def _written(value: Any) -> str:
     return ", ".join(value) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _field(name: str) -> dict[str, Any]:
+def _fields() -> Iterable[str]:
+    from jaxlimits.schema import FIELDS
+
+    return FIELDS
+
+
+def _metrics() -> Iterable[str]:
+    from jaxlimits.schema import OUTPUTS
+
+    return OUTPUTS
+
+
+def _switches() -> Iterable[str]:
+    from jaxlimits.schema import SWITCHES
+
+    return SWITCHES
+
+
+def _field(name: str) -> Facts:
     from jaxlimits import schema
     from jaxlimits.model.records import RECORDS
     from jaxlimits.units import show
@@ -82,6 +80,7 @@ def _field(name: str) -> dict[str, Any]:
     defaults = schema.record_defaults(record)
     default = show(defaults[own], info.unit) if own in defaults else "stated by each entry"
     facts = {
+        "name": name,
         "meaning": info.meaning,
         "record": record,
         "unit": info.unit,
@@ -93,11 +92,11 @@ def _field(name: str) -> dict[str, Any]:
     return facts if setter is None else {**facts, "set by": f"{setter}, where not set itself"}
 
 
-def _metric(name: str) -> dict[str, Any]:
+def _metric(name: str) -> Facts:
     from jaxlimits import schema
 
     info, codes = schema.OUTPUTS[name], schema.FLAGS.get(name)
-    facts: dict[str, Any] = {"meaning": info.meaning, "unit": info.unit}
+    facts: Facts = {"name": name, "meaning": info.meaning, "unit": info.unit}
     if codes is not None:
         facts["codes"] = [f"{code} {meaning}" for meaning, code in codes.items()]
     needed = [setting for setting, metrics in schema.CONDITIONAL.items() if name in metrics]
@@ -107,8 +106,60 @@ def _metric(name: str) -> dict[str, Any]:
     return facts
 
 
-def _switch(name: str) -> dict[str, Any]:
+def _switch(name: str) -> Facts:
     from jaxlimits import schema
 
     info = schema.SWITCHES[name]
-    return {"meaning": info.meaning, "default": info.choices[0], "choices": list(info.choices)}
+    default, *_ = info.choices
+    return {
+        "name": name,
+        "meaning": info.meaning,
+        "default": default,
+        "choices": list(info.choices),
+    }
+
+
+def _rows_of_fields(every: Iterable[Facts]) -> Iterator[Row]:
+    record = ""
+    for facts in every:
+        if facts["record"] != record:
+            record = facts["record"]
+            yield f"\n{record}"
+        yield facts["name"], facts["unit"], facts["default"], facts["meaning"]
+
+
+def _rows_of_metrics(every: Iterable[Facts]) -> Iterator[Row]:
+    for facts in every:
+        yield facts["name"], facts["unit"], facts["meaning"], facts.get("needs", "")
+
+
+def _rows_of_switches(every: Iterable[Facts]) -> Iterator[Row]:
+    for facts in every:
+        others = [choice for choice in facts["choices"] if choice != facts["default"]]
+        yield facts["name"], facts["default"], ", ".join(others), facts["meaning"]
+
+
+NAMES: Mapping[str, Names] = {
+    "fields": Names(
+        singular="field",
+        known=_fields,
+        facts=_field,
+        columns=(label("name"), label("unit"), label("default"), text("meaning")),
+        rows=_rows_of_fields,
+    ),
+    "metrics": Names(
+        singular="metric",
+        known=_metrics,
+        facts=_metric,
+        columns=(label("name"), label("unit"), text("meaning"), text("needs")),
+        rows=_rows_of_metrics,
+    ),
+    "switches": Names(
+        singular="switch",
+        known=_switches,
+        facts=_switch,
+        columns=(label("name"), label("default"), text("others"), text("meaning")),
+        rows=_rows_of_switches,
+    ),
+}
+"""Every kind of names that are no entries of the catalog."""

@@ -92,7 +92,8 @@ def point(
         scenario = point_scenario(llm, chip, values, catalog=found)
         metrics = checked_metrics(scenario, values, x64=x64)
         bits = point_bits(scenario, llm, values, catalog=found)
-        idle = idle_in_point(scenario, values, catalog=found)
+        precision = "float64" if x64 else "float32"
+        idle = idle_in_point(scenario, values, catalog=found, precision=precision)
     rests_on = assumptions_in_words(scenario, values)
     told = {name: scenario.why_absent(name) for name in vars(metrics)}
     absent = {name: in_flags(why, {"assume": "--assume"}) for name, why in told.items() if why}

@@ -96,7 +96,7 @@ def solve(
     scenario = point_scenario(llm, chip, values, catalog=catalog, beside=beside)
     bits = point_bits(scenario, llm, values, catalog=catalog)
     rests_on = assumptions_in_words(scenario, values, sought=found.asked.field)
-    idle = idle_in_point(scenario, values, catalog=catalog)
+    idle = idle_in_point(scenario, values, catalog=catalog, precision="float64")
     if as_json:
         print_json({**_facts(found, point), "bits": bits, "rests_on": rests_on, "idle": idle})
     else:
@@ -122,6 +122,7 @@ def _facts(found: "Solution", point: Values) -> dict[str, Any]:
         "tried": _searched(found),
         "among": list(asked.candidates) if len(asked.candidates) <= _LISTED else None,
         "reason": found.reason,
+        "depends": found.depends,
         "needed": {
             "value": found.value,
             asked.metric: found.reached,
@@ -167,6 +168,9 @@ def _shown(value: float, unit: str) -> str:
 def _verdict(found: "Solution") -> str:
     asked = found.asked
     binding = found.reason.removeprefix("unreachable_")
+    if not found.depends:
+        outcome = "reached by every value" if found.is_met else "unreachable by it"
+        return f"{asked.metric} does not depend on {asked.field}: {outcome}"
     if found.reason == "unreachable_capacity":
         return f"unreachable by {asked.field}: the memory is full first"
     if found.reason == "unreachable_excluded":

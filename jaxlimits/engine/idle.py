@@ -4,15 +4,15 @@ One mechanism tells them all: the program of a point, traced with the switches a
 model that the point uses, has each field as an input. A field that no operation takes is idle.
 """
 
-import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-import jax.numpy as jnp
+import jax
+import numpy as np
 from jax.extend.core import Var
 
 from jaxlimits import schema
-from jaxlimits.engine.program import trace
-from jaxlimits.engine.sensitivity import outputs_at
+from jaxlimits.engine.part_bits import moving_with
+from jaxlimits.engine.sensitivity import point_model
 from jaxlimits.grid.scenario import Scenario
 
 GIVES_EFFECT: Mapping[str, str] = {
@@ -39,8 +39,14 @@ GIVES_EFFECT: Mapping[str, str] = {
 """What would give a field effect, where it is a switch or another field."""
 
 
-def used_fields(scenario: Scenario, outputs: Iterable[str]) -> frozenset[str]:
-    """Return the fields and scale factors on which any of some outputs depends at a point.
+def used_fields(
+    scenario: Scenario,
+    outputs: Iterable[str],
+    *,
+    moving: Collection[str] = (),
+    precision: str = "float32",
+) -> frozenset[str]:
+    """Return the fields on which any of some outputs depends at a point.
 
     Parameters
     ----------
@@ -48,22 +54,34 @@ def used_fields(scenario: Scenario, outputs: Iterable[str]) -> frozenset[str]:
         The point, without axes.
     outputs
         Metrics.
+    moving
+        Fields that may take other values than the point's: what rests on them is traced too.
+    precision
+        That of the point's metrics, whose program then serves both.
     """
     choices = scenario.fixed_static()
     if not choices["routed_experts"]:
         choices["expert_parallel"] = False  # ranks without experts: what it adds is traced, and 0
-    static = tuple(sorted(choices.items()))
-    values = dict.fromkeys(scenario.base, jnp.zeros(()))
-    program = trace(functools.partial(outputs_at, static=static, names=tuple(outputs)), values)
-    jaxpr = program.traced.jaxpr
+    rests = {part: schema.part_fields(part) for part in schema.OPTIONAL_PARTS}
+    choices |= {part: True for part, fields in rests.items() if not set(moving).isdisjoint(fields)}
+    with jax.enable_x64(precision == "float64"):
+        fields = dict.fromkeys(schema.FIELDS, jax.ShapeDtypeStruct((), np.dtype(precision)))
+        static = tuple(sorted(choices.items()))
+        jaxpr = point_model(fields, static).only(outputs).traced.jaxpr
     taken = {one for operation in jaxpr.eqns for one in operation.invars if isinstance(one, Var)}
     taken |= {one for one in jaxpr.outvars if isinstance(one, Var)}
-    named = zip(program.inputs, jaxpr.invars, strict=True)
-    return frozenset(name for name, variable in named if variable in taken)
+    named = zip(sorted(schema.FIELDS), jaxpr.invars, strict=True)
+    used = {name for name, variable in named if variable in taken}
+    setters = schema.SETTERS.values()
+    return frozenset({*used, *(name for name in setters if used & {*moving_with(name, static)})})
 
 
 def idle_settings(
-    scenario: Scenario, settings: Mapping[str, Iterable[str]], outputs: Iterable[str]
+    scenario: Scenario,
+    settings: Mapping[str, Iterable[str]],
+    outputs: Iterable[str],
+    *,
+    precision: str = "float32",
 ) -> list[str]:
     """Return the settings of a point that change none of some outputs.
 
@@ -75,6 +93,8 @@ def idle_settings(
         What was set: the fields that each sets, one or those of a named record.
     outputs
         Metrics.
+    precision
+        That of the point's metrics, whose program then serves both.
     """
     defaults = schema.base_defaults()
     moved = {
@@ -83,8 +103,19 @@ def idle_settings(
     }
     if not any(moved.values()):
         return []
-    used = used_fields(scenario, outputs)
-    return [name for name, fields in moved.items() if fields and used.isdisjoint(fields)]
+    used = used_fields(scenario, outputs, precision=precision)
+    scaled = {
+        name: {schema.scaled_field(field) or field for field in fields}
+        for name, fields in moved.items()
+    }
+    return [name for name, fields in scaled.items() if fields and used.isdisjoint(fields)]
+
+
+def depends_on(scenario: Scenario, metric: str, field: str, *, precision: str = "float32") -> bool:
+    """Whether a metric, or a sensitivity of one, depends on a field at a point."""
+    asked = schema.sensitivity(metric)
+    of = metric if asked is None else asked.metric
+    return field in used_fields(scenario, [of], moving=(field,), precision=precision)
 
 
 def idle_in_words(name: str) -> str:

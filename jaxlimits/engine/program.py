@@ -18,6 +18,9 @@ Numbers = jax.Array | np.ndarray
 
 Values = Mapping[str, jax.Array]
 
+Types = Mapping[str, jax.Array | jax.ShapeDtypeStruct]
+"""Scalars by name of which only the types count."""
+
 FEW = 1024
 """Points up to which a program takes longer to compile than to run, fused or not."""
 
@@ -58,7 +61,7 @@ class Program(NamedTuple):
         return Program(_closed(self.traced, jaxpr.eqns, wanted), self.inputs, outputs)
 
 
-def trace(function: Callable[[Values], Mapping[str, Any]], values: Values) -> Program:
+def trace(function: Callable[[Values], Mapping[str, Any]], values: Types) -> Program:
     """Trace a function once.
 
     Parameters

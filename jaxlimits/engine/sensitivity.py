@@ -11,11 +11,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxlimits.engine.part_bits import Static, moving_with, scaled, split_off
-from jaxlimits.engine.program import Program, Values, trace
+from jaxlimits.engine.program import Program, Types, Values, trace
 from jaxlimits.engine.requirement import Trial, answer
-from jaxlimits.grid.constraints import CONSTRAINTS
+from jaxlimits.grid.constraints import constraints_on
 from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.model.evaluate import fits_request, metrics_of, step_terms
@@ -65,7 +66,7 @@ def outputs_at(
     """
     fields, static = effective_fields(values, static)
     fields = rules.priced(fields)
-    models = functools.cache(functools.partial(_model, fields))
+    models = functools.partial(point_model, fields)
     known = {**split_off(fields, static, PART_BITS)[0], **models(static)(fields)}
     found = {
         name: value
@@ -79,14 +80,27 @@ def outputs_at(
     return {name: found[name] for name in sorted(names)}
 
 
-def _model(fields: Values, static: Static) -> Program:
-    """The metrics of a point from its fields, traced once for all that is asked of them."""
+def point_model(fields: Types, static: Static) -> Program:
+    """Return the program of a point's metrics, traced once for all that is asked of any such point.
 
+    Parameters
+    ----------
+    fields
+        Every field, scale factors applied; only their types count.
+    static
+        Every static field of the deployment.
+    """
+    types = tuple(sorted((name, np.dtype(value.dtype)) for name, value in fields.items()))
+    return _traced_model(types, static)
+
+
+@functools.lru_cache(maxsize=64)
+def _traced_model(types: tuple[tuple[str, np.dtype], ...], static: Static) -> Program:
     def metrics(fields: Values) -> dict[str, Any]:
         terms = step_terms(*assemble(fields, static))
         return {**vars(metrics_of(terms)), FITS_REQUEST: fits_request(terms)}
 
-    return trace(metrics, fields)
+    return trace(metrics, {name: jax.ShapeDtypeStruct((), kind) for name, kind in types})
 
 
 def solve(
@@ -109,13 +123,9 @@ def _trial(asked: Requirement, fields: Values, general: Static, static: Mapping[
     general, static
         Static fields that hold whatever the unknown is, and those of the point.
     """
-    models = functools.cache(functools.partial(_model, fields))
+    models = functools.partial(point_model, fields)
     model = models(general)
-    rules = [
-        rule.holds
-        for rule in CONSTRAINTS
-        if asked.field in rule.fields and rule.needs.items() <= static.items()
-    ]
+    rules = [rule.holds for rule in constraints_on(asked.field, static)]
     response = sensitivity(asked.metric)
     metric = asked.metric if response is None else response.metric
     fits = FITS_REQUEST if asked.metric in REQUESTED else "feasible"

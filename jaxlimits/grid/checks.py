@@ -4,7 +4,7 @@ import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.errors import InputError
-from jaxlimits.grid.constraints import CONSTRAINTS, Constraint
+from jaxlimits.grid.constraints import CONSTRAINTS, Constraint, constraints_on
 from jaxlimits.grid.scenario import Scenario
 
 
@@ -26,15 +26,11 @@ def check_scenario(scenario: Scenario) -> None:
 
 
 def admitted(scenario: Scenario, name: str) -> np.ndarray:
-    """Return where a grid's other values admit those of a field: one truth value a point."""
+    """Return where a grid without axes of switches admits values of a field, point by point."""
     held = np.ones(scenario.shape, bool)
-    combinations = list(scenario.choices())
-    for constraint in CONSTRAINTS:
-        needed = constraint.needs.items()
-        applies = any(needed <= switches.items() for switches in combinations)
-        if name in constraint.fields and applies:
-            arrays = {field: scenario.effective(field) for field in constraint.fields}
-            held = held & np.asarray(constraint.holds(arrays))
+    for constraint in constraints_on(name, scenario.switches):
+        arrays = {field: scenario.effective(field) for field in constraint.fields}
+        held = held & np.asarray(constraint.holds(arrays))
     return held
 
 

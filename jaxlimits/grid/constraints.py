@@ -238,3 +238,12 @@ CONSTRAINTS = (
         remedy="state lpddr_bw, as '500 GB/s'",
     ),
 )
+
+
+def constraints_on(field: str, switches: Mapping[str, Any]) -> list[Constraint]:
+    """Return the constraints that name a field and apply under some settings of the switches."""
+    return [
+        rule
+        for rule in CONSTRAINTS
+        if field in rule.fields and rule.needs.items() <= switches.items()
+    ]

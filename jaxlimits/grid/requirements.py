@@ -207,7 +207,8 @@ def _values(
         found = tuple(sorted(read_range(field, values, where=where, key=_under(key, forms[0]))))
         return found[0], found[-1], found
     low, high = _bracket(table, where=where, key=key)
-    return low, high, _tried(field, low, high, every=every or bool(bounded))
+    tried = _tried(field, low, high, every=every or bool(bounded))
+    return (tried[0], tried[-1], tried) if tried else (low, high, tried)
 
 
 def _bracket(table: RequirementTable, *, where: str, key: str) -> tuple[float, float]:

@@ -137,11 +137,9 @@ def build_spec(
         key = f"require.{asked.name}"
         refuse_unstated([asked.metric], named | {asked.field}, where=where, key=key)
     unknown = {*beside, *(asked.field for asked in requirements)}
-    lengths = [
-        *_given("input_len", axes, settings),
-        *([math.inf] if "input_len" in unknown else []),
-    ]
-    refuse_two_contexts(named | unknown, lengths, where=where)
+    lengths = _given("input_len", axes, settings)
+    requested = "input_len" in unknown or any(float(length) > 0.0 for length in lengths)
+    refuse_two_contexts(named | unknown, requested=requested, where=where)
     outputs = _outputs(tables, requirements, named=named, where=where)
     return GridSpec(
         file=file,
@@ -260,17 +258,15 @@ def _given(
     return [*fixed, *(value for axis in axes for value in _columns_of(axis).get(name, ()))]
 
 
-def refuse_two_contexts(
-    named: Collection[str], lengths: Iterable[float | str], *, where: str = ""
-) -> None:
+def refuse_two_contexts(named: Collection[str], *, requested: bool, where: str = "") -> None:
     """Raise where a context is stated beside a request, which has a context of its own.
 
     Parameters
     ----------
     named
         Every name that is set, varied or solved for.
-    lengths
-        Every ``input_len`` that is stated; 0 states no request.
+    requested
+        Whether an ``input_len`` above 0 is stated, or one is solved for.
     where
         What to name in an error.
 
@@ -282,7 +278,7 @@ def refuse_two_contexts(
     stated = next(
         (name for name in ("seq_len", f"seq_len{schema.SCALE_SUFFIX}") if name in named), None
     )
-    if stated is None or not any(float(length) > 0.0 for length in lengths):
+    if stated is None or not requested:
         return
     problem = (
         "is stated beside a request, whose lengths set the context: decode steps are at"

@@ -91,7 +91,11 @@ _USUAL = ("tp_size", "batch_size", "seq_len", "input_len", "weight_bits")
 
 
 def idle_in_point(
-    scenario: Scenario, settings: Mapping[str, object], *, catalog: Catalog
+    scenario: Scenario,
+    settings: Mapping[str, object],
+    *,
+    catalog: Catalog,
+    precision: str = "float32",
 ) -> list[str]:
     """Say which settings of a point change none of its metrics, one sentence each.
 
@@ -101,6 +105,8 @@ def idle_in_point(
         The point, resolved to numbers.
     settings, catalog
         What it was resolved from.
+    precision
+        That of the point's metrics, whose program then serves both.
     """
     fields: dict[str, Collection[str]] = {
         name: (name,) for name in settings if schema.is_numeric(name) and name not in _USUAL
@@ -110,15 +116,17 @@ def idle_in_point(
         for name in ("interconnect", "draft")
         if name in settings
     }
-    unstated = schema.unstated_metrics(stated_conditions(scenario, settings))
-    outputs = [name for name in schema.OUTPUTS if name not in unstated]
-    return [idle_in_words(name) for name in idle_settings(scenario, fields, outputs)]
+    outputs = _stated_metrics(scenario, calibrated="calibration" in settings)
+    idle = idle_settings(scenario, fields, outputs, precision=precision)
+    return [idle_in_words(name) for name in idle]
 
 
-def stated_conditions(scenario: Scenario, settings: Collection[str]) -> tuple[str, ...]:
-    """Return what is stated of that on which some metrics depend: a calibration, a request."""
+def _stated_metrics(scenario: Scenario, *, calibrated: bool) -> tuple[str, ...]:
+    """Metrics that a point has: calibrated ones where asked, a request's where one is stated."""
     requested = ("input_len",) if scenario.reaches("input_len", above=0.0) else ()
-    return (*(("calibration",) if "calibration" in settings else ()), *requested)
+    stated = (*requested, *(("calibration",) if calibrated else ()))
+    unstated = schema.unstated_metrics(stated)
+    return tuple(name for name in schema.OUTPUTS if name not in unstated)
 
 
 def checked_metrics(scenario: Scenario, settings: Collection[str], *, x64: bool = False) -> Metrics:
@@ -143,11 +151,9 @@ def scenario_metrics(scenario: Scenario, precision: str, *, calibrated: bool = F
 
     Calibrated metrics are NaN unless asked, and those of a request where none is stated.
     """
-    named = ("calibration",) if calibrated else ()
-    unstated = schema.unstated_metrics(stated_conditions(scenario, named))
-    outputs = tuple(name for name in schema.OUTPUTS if name not in unstated)
+    outputs = _stated_metrics(scenario, calibrated=calibrated)
     arrays, _ = collect(make_job(scenario, outputs=outputs, precision=precision))
-    nothing = dict.fromkeys(unstated, math.nan)
+    nothing = dict.fromkeys(schema.OUTPUTS, math.nan)
     values = nothing | {name: array.item() for name, array in arrays.items()}
     return Metrics(**{**values, "feasible": bool(values["feasible"])})  # stored as a code
 
@@ -183,8 +189,8 @@ def point_scenario(
             base |= catalog.values(name, value, key=name)
         else:
             (switches if name in schema.SWITCHES else given)[name] = value
-    lengths = [given.get("input_len", math.inf if "input_len" in beside else 0.0)]
-    refuse_two_contexts({*given, *beside}, lengths)
+    requested = "input_len" in beside or given.get("input_len", 0.0) > 0.0
+    refuse_two_contexts({*given, *beside}, requested=requested)
     base |= given
     named = chip if isinstance(chip, str) else type(chip).__name__
     unstated = {field: (named,) for field in schema.INPUTS if math.isnan(base[field])}

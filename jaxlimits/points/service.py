@@ -23,6 +23,8 @@ from jaxlimits.values import as_written, parse_number
 _FORMATS = tuple(field for kind in KINDS for field in kind.cache_formats)
 _OF_THE_CACHE = ("kv_bits", "cache_bits", "state_bits", *_FORMATS, "attention_span", "accounting")
 
+_FITS = "fits"
+
 Settings = Mapping[str, object]
 """Fields and switches of a point by name, and ``chip``; for a judge also ``llm``."""
 
@@ -65,7 +67,7 @@ class Disaggregated:
 
     def __repr__(self) -> str:
         rates = f"{self.prefill_rate:.4g} prefills/s, {self.decode_rate:.4g} decodes/s"
-        if self.reason != "fits":
+        if self.reason != _FITS:
             return f"Disaggregated({self.reason})"
         times = f"ttft={self.ttft:.4g} s, request_latency={self.request_latency:.4g} s"
         return f"Disaggregated({times}, transfer_time={self.transfer_time:.4g} s, {rates})"
@@ -73,12 +75,7 @@ class Disaggregated:
     @property
     def reason(self) -> str:
         """Why times and rates are NaN: which system a request does not fit on; ``fits`` if both."""
-        full = [
-            f"{name} needs {point.capacity_utilisation:.2f} × the usable memory"
-            for name, point in (("prefill", self.prefill), ("decode", self.decode))
-            if not point.feasible
-        ]
-        return f"does not fit: {', '.join(full)}" if full else "fits"
+        return _why_not({"prefill": self.prefill, "decode": self.decode})
 
     prefill: Metrics
     decode: Metrics
@@ -118,9 +115,17 @@ class Answer:
     """
 
     def __repr__(self) -> str:
+        if self.reason != _FITS:
+            return f"Answer({self.reason})"
         judged = "" if self.judgement is None else ", judged"
         cost = f"dollars_per_answer={self.dollars_per_answer:.4g} USD"
         return f"Answer(latency={self.latency:.4g} s, rate={self.rate:.4g} Hz, {cost}{judged})"
+
+    @property
+    def reason(self) -> str:
+        """Why times and rates are NaN: which calls do not fit; ``fits`` where all do."""
+        judged = {} if self.judgement is None else {"judgement": self.judgement}
+        return _why_not({"generation": self.generation, **judged})
 
     generation: Metrics
     judgement: Metrics | None
@@ -308,6 +313,16 @@ def _point(
     own = {name: value for name, value in settings.items() if name != "chip"}
     chip: Any = settings["chip"]
     return evaluate(llm, chip, catalog=catalog, x64=True, **own, **lengths)
+
+
+def _why_not(points: Mapping[str, Metrics]) -> str:
+    """Say which of some points does not fit, and by how much."""
+    full = [
+        f"{name} needs {point.capacity_utilisation:.2f} × the usable memory"
+        for name, point in points.items()
+        if not point.feasible
+    ]
+    return f"does not fit: {', '.join(full)}" if full else _FITS
 
 
 def _number(field: str, raw: object, *, key: str) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
+from jaxlimits.engine.idle import depends_on
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.engine.take_apart import present_value
 from jaxlimits.errors import InputError, placed
@@ -54,6 +55,8 @@ class Solution:
     metrics, metrics_now
         Everything the model says with the value, and of the point as it is; the former is ``None``
         where there is no value.
+    depends
+        Whether the metric depends on the field at all.
 
     Examples
     --------
@@ -71,7 +74,8 @@ class Solution:
         relation = ">=" if asked.at_least else "<="
         aim = f"{asked.metric} {relation} {units.show(asked.target, metric)}"
         value, now = units.show(self.value, field), units.show(self.now, field)
-        return f"Solution({asked.field}={value} for {aim}: {self.reason}; now {now})"
+        found = f"Solution({asked.field}={value} for {aim}: {self.reason}; now {now}"
+        return f"{found})" if self.depends else f"{found}; {asked.metric} does not depend on it)"
 
     asked: Requirement
     value: float
@@ -80,6 +84,7 @@ class Solution:
     now: float
     metrics: Metrics | None
     metrics_now: Metrics
+    depends: bool = True
 
     @property
     def is_met(self) -> bool:
@@ -228,6 +233,8 @@ def _solved(scenario: Scenario, asked: Requirement) -> Solution:
         now=present_value(scenario, asked.field),
         metrics=scenario_metrics(there, "float64") if reason.startswith("met") else None,
         metrics_now=scenario_metrics(scenario, "float64"),
+        depends=reason == "met"
+        or depends_on(scenario, asked.metric, asked.field, precision="float64"),
     )
 
 

@@ -6,8 +6,9 @@ import pytest
 
 import jaxlimits as jl
 from jaxlimits import schema
-from jaxlimits.engine.idle import GIVES_EFFECT, used_fields
-from jaxlimits.points.named_point import idle_in_point, point_scenario
+from jaxlimits.engine import sensitivity
+from jaxlimits.engine.idle import GIVES_EFFECT, depends_on, used_fields
+from jaxlimits.points.named_point import idle_in_point, point_scenario, scenario_metrics
 from tests.command_line import run
 
 CATALOG = jl.load_catalog()
@@ -79,6 +80,46 @@ def test_what_is_said_to_be_idle_changes_no_metric():
         for metric, number in plain.items():
             assert other[metric] == number or (math.isnan(number) and math.isnan(other[metric]))
     assert {"mem_bw", "tp_size", "num_layers", "chip_price"} <= used
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_either_precision_says_the_same(precision):
+    settings = {"tp_size": 8, "acceptance": 0.5, "mem_bw": "5 TB/s", "link_bw_scale": 2}
+    scenario = point_scenario("llama3-70b", "h100", settings, catalog=CATALOG)
+    said = idle_in_point(scenario, settings, catalog=CATALOG, precision=precision)
+    assert [words.split()[0] for words in said] == ["acceptance", "link_bw_scale"]
+
+
+@pytest.mark.parametrize("name", ["weight_bits", "kv_bits"])
+def test_a_factor_on_bits_counts_by_the_parts_that_follow_it(name):
+    assert idle({f"{name}_scale": 2}) == []
+
+
+def test_the_program_of_the_answer_serves_what_is_idle_too():
+    settings = {"tp_size": 8, "acceptance": 0.5}
+    scenario = point_scenario("llama3-70b", "h100", settings, catalog=CATALOG)
+    scenario_metrics(scenario, "float32")
+    before = sensitivity._traced_model.cache_info().misses
+    assert idle_in_point(scenario, settings, catalog=CATALOG)
+    assert sensitivity._traced_model.cache_info().misses == before
+
+
+@pytest.mark.parametrize(
+    ("metric", "field", "depends"),
+    [
+        ("utps", "mem_bw", True),
+        ("utps", "chip_price", False),
+        ("ttft", "batch_size", False),
+        ("ttft", "input_len", True),
+        ("utps", "input_len", True),
+        ("utps_elasticity_mem_bw", "mem_bw", True),
+        ("power", "mem_capacity", False),
+        ("weight_bytes", "weight_bits", True),
+    ],
+)
+def test_whether_a_metric_depends_on_a_field(metric, field, depends):
+    scenario = point_scenario("llama3-70b", "h100", {"tp_size": 8}, catalog=CATALOG)
+    assert depends_on(scenario, metric, field) is depends
 
 
 def test_every_hint_is_of_something_that_can_be_set():

@@ -243,3 +243,24 @@ def test_the_command_says_which_values_were_tried():
     assert facts["among"] is None
     listed = run("solve", *options, *asked, "--among", "1, 4, 16", "--json").json
     assert listed["among"] == [1.0, 4.0, 16.0]
+
+
+@pytest.mark.parametrize(
+    ("field", "target", "says"),
+    [
+        ("chip_price", "utps >= 1", "utps does not depend on chip_price: reached by every value"),
+        ("chip_price", "utps >= 1e9", "utps does not depend on chip_price: unreachable by it"),
+        ("mem_bw", "utps >= 1e9", "unreachable by mem_bw: sync binds"),
+        ("mem_bw", "utps >= 1", "reached"),
+    ],
+)
+def test_a_metric_that_does_not_depend_on_the_field_is_said(field, target, says):
+    point = ("--llm", "llama3-70b", "--chip", "b200", "--tp-size", "8")
+    asked = ("--for", field, "--target", target)
+    assert says in run("solve", *point, *asked).out
+    depends = "does not depend" not in says
+    assert run("solve", *point, *asked, "--json").json["depends"] is depends
+    named = {"llm": "llama3-70b", "chip": "b200", "tp_size": 8}
+    found = jl.solve(**named, solve_for=field, target=target)
+    assert found.depends is depends
+    assert ("does not depend on it" in repr(found)) is not depends

@@ -1,4 +1,4 @@
-"""Prefill and decode on machines apart: which of them a request does not fit on."""
+"""Services of several points say which of them a request does not fit on."""
 
 import math
 
@@ -8,6 +8,7 @@ import jaxlimits as jl
 
 ROOMY = {"chip": "h200", "tp_size": 8}
 SMALL = {"chip": "h100", "tp_size": 1}
+TIGHT = {"chip": "l40s", "tp_size": 1}
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,29 @@ def test_what_does_not_fit_is_named_and_by_how_much(prefill, decode, named):
         assert part in repr(found)
     share = found.decode.capacity_utilisation
     assert (f"decode needs {share:.2f} × the usable memory" in found.reason) == (share > 1.0)
+
+
+@pytest.mark.parametrize(
+    ("writes", "judges", "named"),
+    [
+        (ROOMY, None, ()),
+        (TIGHT, None, ("generation needs",)),
+        (ROOMY, ROOMY, ()),
+        (ROOMY, TIGHT, ("judgement needs",)),
+        (TIGHT, TIGHT, ("generation needs", "judgement needs")),
+    ],
+)
+def test_the_call_that_does_not_fit_is_named(writes, judges, named):
+    found = jl.best_of(
+        4,
+        "llama3-70b",
+        judge=None if judges is None else {"llm": "llama3-70b", **judges},
+        input_len=1024,
+        output_len=128,
+        **writes,
+    )
+    assert math.isnan(found.latency) == bool(named)
+    assert (found.reason == "fits") == (not named)
+    for part in named:
+        assert part in found.reason
+        assert part in repr(found)
