@@ -86,6 +86,8 @@ accounting = "layers"
 mla_weights = "absorbed"
 attention_span = "full"
 vector_work = "off"
+kv_sharding = "split"
+collective_algorithm = "constant"
 
 [axes]
 llm = {json.dumps(list(LLMS[: axes.llm]))}

@@ -24,6 +24,7 @@ CONVENTIONS = {
     "attention_span": "full",
     "vector_work": "off",
     "collectives": "fixed",
+    "collective_algorithm": "constant",
 }
 """What the loop is written for."""
 

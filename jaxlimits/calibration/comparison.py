@@ -298,6 +298,8 @@ def _limit_of(case: Mapping[str, Any], chip: Mapping[str, float]) -> float:
         batch_size=case["batch"],
         seq_len=case["ctx"],
         vector_work="off",
+        kv_sharding="split",
+        collective_algorithm="constant",
         weight_bits=8,
         kv_bits=8,
         compute_bits=8,

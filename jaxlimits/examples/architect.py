@@ -69,7 +69,9 @@ for bandwidth in (1, 2, 4, 8):
         solve_for="sync_latency",
         target="utps_doubling_mem_bw >= 1.5",
         mem_bw=f"{bandwidth} TB/s",
-        weight_bits=8,  # as the grid above
+        kv_sharding="split",  # these five as the grid above
+        collective_algorithm="constant",
+        weight_bits=8,
         kv_bits=8,
         compute_bits=8,
         tp_size=8,
@@ -102,6 +104,8 @@ outputs = ["utps", "stps", "dollars_per_token", "limit"]
 llm = "deepseek-v3"
 tp_size = 16
 seq_len = 8192
+kv_sharding = "split"
+collective_algorithm = "constant"
 [axes]
 chip = ["h100", "h200", "b200", "mi300x"]
 batch_size = { pow2 = [1, 1024] }
@@ -140,6 +144,8 @@ outputs = ["utps", "capacity_utilisation", "limit"]
 llm = "llama3-405b"
 chip = "h200"
 tp_size = 16
+kv_sharding = "split"
+collective_algorithm = "constant"
 [axes]
 batch_size = [1, 16, 64, 256]
 seq_len = { pow2 = [1024, 1048576] }

@@ -59,9 +59,8 @@ def evaluate(
     Examples
     --------
     >>> import jaxlimits as jl
-    >>> point = jl.evaluate(
-    ...     "llama3-405b", "xpu-hbm3", tp_size=128, accounting="nominal", weight_bits=8
-    ... )
+    >>> paper = dict(accounting="nominal", kv_sharding="split", collective_algorithm="constant")
+    >>> point = jl.evaluate("llama3-405b", "xpu-hbm3", tp_size=128, weight_bits=8, **paper)
     >>> round(point.utps)
     776
     """

@@ -62,6 +62,7 @@ class Solution:
     --------
     >>> import jaxlimits as jl
     >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", weight_bits=8)
+    >>> paper |= dict(kv_sharding="split", collective_algorithm="constant")
     >>> point = ("llama3-405b", "xpu-hbm4")
     >>> found = jl.solve(*point, solve_for="sync_latency", target="utps=2000", **paper)
     >>> found.is_met, found.value < found.now
@@ -146,6 +147,7 @@ def solve(
     --------
     >>> import jaxlimits as jl
     >>> paper = dict(tp_size=128, accounting="nominal", vector_work="off", weight_bits=8)
+    >>> paper |= dict(kv_sharding="split", collective_algorithm="constant")
     >>> point = ("llama3-405b", "xpu-hbm4")
     >>> found = jl.solve(*point, solve_for="sync_latency", target="utps=2000", **paper)
     >>> f"{1e6 * found.value:.3f} us, {found.reason}"

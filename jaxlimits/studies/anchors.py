@@ -22,7 +22,14 @@ Ask = Callable[..., Metrics]
 
 _FP8 = {"weight_bits": 8, "kv_bits": 8, "compute_bits": 8}
 
-PAPER = {"vector_work": "off", "mla_weights": "absorbed", "attention_span": "full", **_FP8}
+PAPER = {
+    "vector_work": "off",
+    "mla_weights": "absorbed",
+    "attention_span": "full",
+    "kv_sharding": "split",
+    "collective_algorithm": "constant",
+    **_FP8,
+}
 """Conventions of the paper; its collectives are the default 3 a layer (inferred)."""
 
 _NOMINAL = {**PAPER, "accounting": "nominal"}
