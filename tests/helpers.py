@@ -48,7 +48,12 @@ DRAFT = LLM(
 """A draft that is smaller than anything."""
 
 DEFAULT = {name: info.choices[0] for name, info in switches(Deployment).items()}
+
+PAPER_SHARING = {"kv_sharding": "split", "collective_algorithm": "constant"}
+"""How the paper divides the cache among chips, and how long one of their collectives takes."""
+
 PAPER = DEFAULT | {
+    **PAPER_SHARING,
     "accounting": "nominal",
     "mla_weights": "absorbed",
     "attention_span": "full",
@@ -71,6 +76,7 @@ COMBINATIONS = {
     "derived": DEFAULT
     | {
         "roofline": "operator",
+        "kv_sharding": "split",
         "chunk_read": "mean",
         "vector_work": "off",
         "collectives": "derived",
@@ -80,8 +86,8 @@ COMBINATIONS = {
     },
 }
 """A handful of combinations; each one compiles. Every choice of every switch occurs in them, but of
-the algorithms only the constant, the simplest, and the least of all, and of the topologies three;
-see ``ALGORITHMS`` and ``ON_TOPOLOGIES``."""
+the algorithms only the automatic one, the constant, the simplest, and the least of all, and of the
+topologies three; see ``ALGORITHMS`` and ``ON_TOPOLOGIES``."""
 
 EXTENDED = {
     "draft": DEFAULT | {"speculation": "draft"},
@@ -137,6 +143,8 @@ class Scenario(NamedTuple):
         flags = {
             "sram_tier": self.chip.sram_capacity > 0.0,
             "lpddr_tier": self.chip.lpddr_capacity > 0.0,
+            "stated_links": self.chip.link_bw > 0.0,
+            "unstated_links": self.chip.link_bw <= 0.0,
             "requests": self.request.input_len > 0.0,
         }
         changed = {k: flag for k, flag in flags.items() if getattr(self.deployment, k) != flag}

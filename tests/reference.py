@@ -72,6 +72,9 @@ class Point:
         self.given = (dict(numbers), dict(switches))
         self.__dict__.update(numbers)
         self.__dict__.update(switches)
+        if self.collective_algorithm == "auto":
+            self.collective_algorithm = "best" if self.link_bw else "constant"
+        self.link_bw = self.link_bw or 450e9
         self.is_mla = self.kv_lora_rank > 0
         self.is_ep = self.ep_size > 1
         self.tokens = self.batch_size * self.query_tokens

@@ -17,18 +17,21 @@ from jaxlimits.grid.scenario import Scenario
 
 GIVES_EFFECT: Mapping[str, str] = {
     **dict.fromkeys(
-        ("link_bw", "hop_latency", "scale_up_size", "scale_out_bw", "scale_out_latency"),
-        "set collective_algorithm=best",
+        ("link_bw", "hop_latency", "interconnect"), "set collective_algorithm=auto or best"
+    ),
+    "link_bw_scale": "set collective_algorithm=auto or best, and link_bw if the chip states none",
+    **dict.fromkeys(
+        ("scale_up_size", "scale_out_bw", "scale_out_latency"),
+        "set topology=rail and collective_algorithm=auto or best",
     ),
     **dict.fromkeys(
         ("mesh_rows", "router_latency"),
-        "set topology=mesh-2d and collective_algorithm=best",
+        "set topology=mesh-2d and collective_algorithm=auto or best",
     ),
     **dict.fromkeys(("acceptance", "draft_length"), "set speculation=draft or mtp"),
     **dict.fromkeys(
         ("output_len", "prefill_chunk", "prefill_batch", "calls_per_answer"), "set input_len"
     ),
-    "interconnect": "set collective_algorithm=best",
     "draft": "set speculation=draft",
     "ep_size": "name a model with experts",
     "collectives_per_layer": "set collectives=fixed",
@@ -36,7 +39,7 @@ GIVES_EFFECT: Mapping[str, str] = {
     "lpddr_bw": "set lpddr_capacity",
     "peak_vector_flops": "set vector_work=on",
 }
-"""What would give a field effect, where it is a switch or another field."""
+"""What would give a field, or its scale factor, effect, where it is a switch or another field."""
 
 
 def used_fields(
@@ -103,7 +106,14 @@ def idle_settings(
     }
     if not any(moved.values()):
         return []
-    used = used_fields(scenario, outputs, precision=precision)
+    # To say that nothing is stated is a setting: what the field would give counts as what it takes.
+    unset = {
+        field
+        for fields in moved.values()
+        for field in fields
+        if field in schema.FIELDS and scenario.base[field] == schema.FIELDS[field].unset
+    }
+    used = used_fields(scenario, outputs, moving=unset, precision=precision)
     scaled = {
         name: {schema.scaled_field(field) or field for field in fields}
         for name, fields in moved.items()
@@ -120,6 +130,6 @@ def depends_on(scenario: Scenario, metric: str, field: str, *, precision: str = 
 
 def idle_in_words(name: str) -> str:
     """Say that a setting has no effect, and what would give it one."""
-    remedy = GIVES_EFFECT.get(name.removesuffix(schema.SCALE_SUFFIX))
+    remedy = GIVES_EFFECT.get(name) or GIVES_EFFECT.get(name.removesuffix(schema.SCALE_SUFFIX))
     says = f"{name} is set and changes nothing here"
     return f"{says}; for it to count, {remedy}" if remedy else says

@@ -1,11 +1,17 @@
 """What an answer rests on beside bits: its context, and conventions that have a default."""
 
-from collections.abc import Collection
+import itertools
+from collections.abc import Collection, Iterable
+
+import numpy as np
 
 from jaxlimits.grid.scenario import Scenario
 
 _CONVENTIONS = ("kv_sharding", "collective_algorithm")
 """Switches that decide an answer and that nobody may have thought of."""
+
+_NAMED_AT_MOST = 3
+"""Chips of each kind that are named where some state the rate of their links and some do not."""
 
 
 def assumptions_in_words(
@@ -27,12 +33,39 @@ def assumptions_in_words(
         return "set" if name in stated else "default"
 
     said = [
-        f"{name} = {scenario.switches[name]} ({origin(name)})"
+        f"{name} = {_choice(scenario, name, sought)} ({origin(name)})"
         if name in scenario.switches
         else f"{name} varies"
         for name in _CONVENTIONS
     ]
     return "; ".join([_context(scenario, origin("seq_len"), sought), *said])
+
+
+def _choice(scenario: Scenario, name: str, sought: str | None) -> str:
+    """The choice of a switch, and of an automatic one what it comes to."""
+    choice = scenario.switches[name]
+    if choice != "auto":
+        return choice
+    stated = scenario.effective("link_bw") > 0.0
+    if sought == "link_bw" or stated.all():
+        return "auto: best"
+    if not stated.any():
+        return "auto: constant"
+    for axis, columns in zip(scenario.axes, scenario.columns, strict=True):
+        chips = {axis.name: axis.values, **axis.linked}.get("chip", ())
+        if "link_bw" in columns and chips:
+            states = [bool(rate > 0.0) for rate in columns["link_bw"]]
+            best = _names(itertools.compress(chips, states))
+            constant = _names(itertools.compress(chips, np.logical_not(states)))
+            return f"auto: best on {best}, constant on {constant}"
+    return "auto: best where link_bw is stated, constant where it is not"
+
+
+def _names(chips: Iterable[object]) -> str:
+    """Names of chips, a few of many."""
+    named = [str(chip) for chip in dict.fromkeys(chips)]
+    *first, last = [*named[:_NAMED_AT_MOST], *["others"] * bool(named[_NAMED_AT_MOST:])]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _context(scenario: Scenario, origin: str, sought: str | None) -> str:

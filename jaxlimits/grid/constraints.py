@@ -48,7 +48,7 @@ def _without_path(algorithm: str, topology: str) -> Constraint:
         fields=(),
         holds=lambda _: False,
         says=f"{topology} has no path for the collective algorithm {algorithm}",
-        remedy=f"choose {known}, best or constant there, or the topology {others}",
+        remedy=f"choose {known}, auto, best or constant there, or the topology {others}",
         needs={"collective_algorithm": algorithm, "topology": topology},
     )
 

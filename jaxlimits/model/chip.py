@@ -13,6 +13,10 @@ LINK_FIELDS = (
 )
 """Fields that say how chips are joined; a named interconnect states some of them."""
 
+UNSTATED_LINK_BW = 450e9
+"""Rate of a chip's links where an algorithm moves a payload and the chip states none: an H100's
+NVLink [B/s] (ours)."""
+
 
 @documented
 class Chip(eqx.Module):
@@ -27,10 +31,11 @@ class Chip(eqx.Module):
     ``sram_*`` and ``lpddr_*`` are further tiers of memory beside the one that ``mem_*`` states; by
     default there are none. See :mod:`jaxlimits.model.tiers` (ours).
 
-    ``link_bw`` counts only where ``collective_algorithm`` moves a payload; its default is ours, an
-    H100's NVLink. So do ``router_latency``, in a mesh or a torus alone, and the ``scale_*`` fields,
-    under ``topology`` ``rail`` alone; their defaults are ours: eight chips, each with a port of 400
-    Gb/s. Prices are illustrative, here and in the catalog (ours).
+    ``link_bw`` counts where ``collective_algorithm`` moves a payload, under ``auto`` wherever it is
+    stated; where it is not, a payload moves at :data:`UNSTATED_LINK_BW`. ``router_latency`` counts
+    in a mesh or a torus alone, and the ``scale_*`` fields under ``topology`` ``rail`` alone; their
+    defaults are ours: eight chips, each with a port of 400 Gb/s. Prices are illustrative, here and
+    in the catalog (ours).
 
     Examples
     --------
@@ -77,10 +82,11 @@ class Chip(eqx.Module):
     )
     link_bw: Scalar = quantity(
         "B/s",
-        "one-way rate of one chip's links together",
+        "one-way rate of one chip's links together; 0 where it is not stated",
         display="GB/s",
-        default=450e9,
+        default=0.0,
         positive=True,
+        unset=0.0,
     )
     sync_latency: Scalar = quantity(
         "s", "exposed latency of one tensor-parallel collective", display="us", default=1.5e-6

@@ -15,6 +15,7 @@ from jaxlimits.model.experts import is_expert_parallel
 from jaxlimits.model.ffn import expert_width
 from jaxlimits.model.head_groups import Group, over_groups
 from jaxlimits.model.layers import ffn_layers, mixing_layers
+from jaxlimits.model.links import by_algorithm, quickest_of_all
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.topology import (
     Exposed,
@@ -93,15 +94,18 @@ def all_reduce(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
 
     ``constant``: ``sync_latency``, whatever the payload (the paper's, published form). Otherwise an
     all-reduce among ``tp_size`` chips joined by ``topology``, of which ``sync_latency`` is one
-    message's latency; ``best`` is the quickest that has a path there (ours).
+    message's latency; ``best`` is the quickest that has a path there (ours). ``auto``, here and
+    below, is one of the two: see :func:`jaxlimits.model.links.by_algorithm`.
     """
-    algorithm = deployment.collective_algorithm
-    if algorithm == "constant":
-        return constant(chip.sync_latency)
-    names = ALGORITHMS_ON[deployment.topology] if algorithm == "best" else (algorithm,)
-    payload, size = activation_bytes(llm, deployment), deployment.tp_size
-    levels = group_levels(chip, deployment, size=size, chips=size, latency=chip.sync_latency)
-    return least([collective_time("all-reduce", name, levels, payload) for name in names])
+
+    def of_payload() -> Exposed:
+        asked = (deployment.collective_algorithm,)
+        names = ALGORITHMS_ON[deployment.topology] if quickest_of_all(deployment) else asked
+        payload, size = activation_bytes(llm, deployment), deployment.tp_size
+        levels = group_levels(chip, deployment, size=size, chips=size, latency=chip.sync_latency)
+        return least([collective_time("all-reduce", name, levels, payload) for name in names])
+
+    return by_algorithm(chip, deployment, constant(chip.sync_latency), of_payload)
 
 
 def all_to_all(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
@@ -111,12 +115,14 @@ def all_to_all(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     even routing among ``ep_size`` ranks joined by ``topology``, sent straight under every
     algorithm: behind a switch no other is quicker (ours).
     """
-    if deployment.collective_algorithm == "constant":
-        return constant(chip.all_to_all_latency)
-    size, chips = deployment.ep_size, deployment.tp_size * deployment.dp_size
-    latency = chip.all_to_all_latency
-    levels = group_levels(chip, deployment, size=size, chips=chips, latency=latency)
-    return collective_time("all-to-all", "one-shot", levels, routed_bytes(llm, deployment))
+
+    def of_payload() -> Exposed:
+        size, chips = deployment.ep_size, deployment.tp_size * deployment.dp_size
+        latency = chip.all_to_all_latency
+        levels = group_levels(chip, deployment, size=size, chips=chips, latency=latency)
+        return collective_time("all-to-all", "one-shot", levels, routed_bytes(llm, deployment))
+
+    return by_algorithm(chip, deployment, constant(chip.all_to_all_latency), of_payload)
 
 
 def tp_collectives(llm: LLM, deployment: Deployment) -> Scalar:
@@ -160,9 +166,13 @@ def pp_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     ``hop_latency``, and, unless ``collective_algorithm`` is ``constant``, the residual: each chip
     sends it whole to its like in the next stage, so that nothing is left to gather (ours).
     """
-    if deployment.collective_algorithm == "constant":
-        return constant((deployment.pp_size - 1.0) * chip.hop_latency)
-    return hops_between_stages(chip, deployment, residual_bytes(llm, deployment))
+    without = constant((deployment.pp_size - 1.0) * chip.hop_latency)
+    return by_algorithm(
+        chip,
+        deployment,
+        without,
+        lambda: hops_between_stages(chip, deployment, residual_bytes(llm, deployment)),
+    )
 
 
 def sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
@@ -171,9 +181,9 @@ def sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     .. math:: t_\mathrm{sync} = n_\mathrm{TP}\,\tau_\mathrm{sync} + n_\mathrm{EP}\,\tau_\mathrm{a2a}
               + (\mathrm{pp} - 1)\,\tau_\mathrm{hop}
 
-    By default a constant a collective, whatever its payload: the paper's constant (published form),
-    all of it latency. ``collective_algorithm`` adds the payload and the number of chips,
-    ``topology`` how they are joined (ours).
+    Under ``collective_algorithm`` ``constant`` a constant a collective, whatever its payload: the
+    paper's (published form), all of it latency. The other algorithms add the payload and the number
+    of chips, ``topology`` how they are joined (ours).
     """
     tensor, expert = tp_sync(chip, llm, deployment), ep_sync(chip, llm, deployment)
     return tensor + expert + pp_sync(chip, llm, deployment)

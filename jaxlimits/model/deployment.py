@@ -104,7 +104,7 @@ class Deployment(eqx.Module):
     )
     accounting: str = switch("which weights count", "full", "layers", "nominal")
     roofline: str = switch("where compute and memory overlap", "step", "operator")
-    kv_sharding: str = switch("how the KV cache divides over TP chips", "split", "heads")
+    kv_sharding: str = switch("how the KV cache divides over TP chips", "heads", "split")
     mla_weights: str = switch("the form in which MLA weights are stored", "stored", "absorbed")
     attention_span: str = switch(
         "whether windowed, chunked, sparse and compressed layers keep their span", "model", "full"
@@ -114,6 +114,7 @@ class Deployment(eqx.Module):
     collectives: str = switch("how collectives are counted", "fixed", "derived")
     collective_algorithm: str = switch(
         "how chips exchange a payload, or a constant time whatever it is",
+        "auto",
         "constant",
         *ALL_REDUCES,
         "best",
@@ -180,6 +181,10 @@ class Deployment(eqx.Module):
     extra_weights: bool = _part_of_models(
         "weights beside those of the usual parts",
         *("extra_params", "extra_embedding_params", "extra_embedding_dim"),
+    )
+    stated_links: bool = optional_part("links whose rate the chip states", chip=("link_bw",))
+    unstated_links: bool = optional_part(
+        "links whose rate the chip does not state", absent=True, chip=("link_bw",)
     )
     sram_tier: bool = optional_part("a tier of SRAM beside the memory", chip=("sram_capacity",))
     lpddr_tier: bool = optional_part("a tier of LPDDR beside the memory", chip=("lpddr_capacity",))

@@ -19,6 +19,7 @@ from jaxlimits._types import Scalar
 from jaxlimits.model.alpha_beta import ALL_GATHERS_ON
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.links import by_algorithm, link_rate, quickest_of_all
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.topology import collective_time, group_levels, least
 
@@ -52,7 +53,8 @@ def gather_time(chip: Chip, llm: LLM, deployment: Deployment, *, weights: Scalar
 
     An all-gather a layer among the ``dp_size`` chips that hold its shares, by
     ``collective_algorithm`` over ``topology``, one after another: latencies and payload. An
-    algorithm that no all-gather has is sent straight (as two shots do second). ``constant``:
+    algorithm that no all-gather has is sent straight (as two shots do second). ``constant``, and
+    ``auto`` where the chip states no ``link_bw``:
     :math:`(1 - 1/\mathrm{dp})\,W/(\mathrm{tp}\,w)`, the payload alone, over links of rate
     :math:`w`; the paper's constant is that of an all-reduce.
 
@@ -62,15 +64,17 @@ def gather_time(chip: Chip, llm: LLM, deployment: Deployment, *, weights: Scalar
         Bytes of the whole model [B].
     """
     part = weights / deployment.tp_size
-    algorithm = deployment.collective_algorithm
-    if algorithm == "constant":
-        return others_share(deployment) * part / chip.link_bw
-    known = ALL_GATHERS_ON[deployment.topology]
-    asked = (algorithm if algorithm in known else "one-shot",)
-    size, latency = deployment.dp_size, chip.sync_latency
-    chips = deployment.tp_size * size
-    levels = group_levels(chip, deployment, size=size, chips=chips, latency=latency)
-    layer = part / llm.num_layers
-    names = known if algorithm == "best" else asked
-    quickest = least([collective_time("all-gather", name, levels, layer) for name in names])
-    return llm.num_layers * quickest.total
+    payload_alone = others_share(deployment) * part / link_rate(chip, deployment)
+
+    def by_layers() -> Scalar:
+        known, algorithm = ALL_GATHERS_ON[deployment.topology], deployment.collective_algorithm
+        asked = (algorithm if algorithm in known else "one-shot",)
+        size, latency = deployment.dp_size, chip.sync_latency
+        chips = deployment.tp_size * size
+        levels = group_levels(chip, deployment, size=size, chips=chips, latency=latency)
+        layer = part / llm.num_layers
+        names = known if quickest_of_all(deployment) else asked
+        quickest = least([collective_time("all-gather", name, levels, layer) for name in names])
+        return llm.num_layers * quickest.total
+
+    return by_algorithm(chip, deployment, payload_alone, by_layers)

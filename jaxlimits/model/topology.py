@@ -23,6 +23,7 @@ from jaxlimits.model import alpha_beta
 from jaxlimits.model.alpha_beta import Group
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.links import link_rate
 
 DIMENSIONS = {"mesh-2d": 2, "torus-2d": 2, "torus-3d": 3, "wafer-mesh": 2}
 """Topologies with sides, and how many. A chip has two links in each dimension, among which its
@@ -78,11 +79,12 @@ def group_levels(
     latency
         Exposed latency of one message inside a domain, or to a neighbour [s].
     """
+    rate = link_rate(chip, deployment)
     if deployment.topology == "switched":
-        return (Group(size=size, latency=latency, link_bw=chip.link_bw),)
+        return (Group(size=size, latency=latency, link_bw=rate),)
     if deployment.topology == "rail":
         domains = jnp.minimum(jnp.ceil(chips / chip.scale_up_size), size)
-        inside = Group(size=size / domains, latency=latency, link_bw=chip.link_bw)
+        inside = Group(size=size / domains, latency=latency, link_bw=rate)
         rails = Group(size=domains, latency=chip.scale_out_latency, link_bw=chip.scale_out_bw)
         return inside, rails
     sides = mesh_sides(deployment, size=size)
@@ -122,7 +124,7 @@ def hops_between_stages(chip: Chip, deployment: Deployment, payload: Scalar) -> 
     for stages lie side by side.
     """
     hops = deployment.pp_size - 1.0
-    pair = Group(size=2.0, latency=chip.hop_latency, link_bw=chip.link_bw)
+    pair = Group(size=2.0, latency=chip.hop_latency, link_bw=link_rate(chip, deployment))
     inside = exposed(alpha_beta.point_to_point, pair, payload)
     if deployment.topology == "switched":
         return inside.times(hops)
@@ -188,7 +190,7 @@ def _side(chip: Chip, deployment: Deployment, *, size: Scalar, latency: Scalar) 
     return Group(
         size=size,
         latency=latency,
-        link_bw=chip.link_bw / (2.0 * DIMENSIONS[deployment.topology]),
+        link_bw=link_rate(chip, deployment) / (2.0 * DIMENSIONS[deployment.topology]),
         router_latency=chip.router_latency,
         shape="loop" if deployment.topology in ("torus-2d", "torus-3d") else "line",
     )
