@@ -82,7 +82,7 @@ class Chip(eqx.Module):
     )
     link_bw: Scalar = quantity(
         "B/s",
-        "one-way rate of one chip's links together; 0 where it is not stated",
+        "one-way rate of one chip's links together",
         display="GB/s",
         default=0.0,
         positive=True,

@@ -4,6 +4,7 @@ The times of single collectives are those of :mod:`jaxlimits.model.topology`, or
 constant.
 """
 
+import equinox as eqx
 import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
@@ -25,6 +26,26 @@ from jaxlimits.model.topology import (
     hops_between_stages,
     least,
 )
+
+
+class Waits(eqx.Module):
+    """Exposed synchronisation of one step by what waits [s].
+
+    Parameters
+    ----------
+    tensor, expert, pipeline
+        Of tensor-parallel collectives, expert-parallel all-to-alls, hops between stages.
+    """
+
+    tensor: Exposed
+    expert: Exposed
+    pipeline: Exposed
+
+    @property
+    def whole(self) -> Exposed:
+        """All of it."""
+        return self.tensor + self.expert + self.pipeline
+
 
 ALL_TO_ALLS_PER_MOE_LAYER = 2.0
 """Under expert parallelism: one to send tokens to their experts, one to bring them back (ours)."""
@@ -185,5 +206,13 @@ def sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     paper's (published form), all of it latency. The other algorithms add the payload and the number
     of chips, ``topology`` how they are joined (ours).
     """
-    tensor, expert = tp_sync(chip, llm, deployment), ep_sync(chip, llm, deployment)
-    return tensor + expert + pp_sync(chip, llm, deployment)
+    return waits(chip, llm, deployment).whole
+
+
+def waits(chip: Chip, llm: LLM, deployment: Deployment) -> Waits:
+    """The parts of :func:`sync` [s]."""
+    return Waits(
+        tensor=tp_sync(chip, llm, deployment),
+        expert=ep_sync(chip, llm, deployment),
+        pipeline=pp_sync(chip, llm, deployment),
+    )

@@ -19,7 +19,7 @@ from jaxlimits._types import Scalar
 from jaxlimits.model.attention import forms, layers_with_heads, other_kinds
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip, memory_rate
-from jaxlimits.model.collectives import sync, tp_sync
+from jaxlimits.model.collectives import Waits, waits
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel, routed_tokens, touched_experts
 from jaxlimits.model.fabric import Fabric, measured_all_reduce_time
@@ -78,6 +78,7 @@ def overlay_times(
     *,
     calibration: Calibration,
     fabric: Fabric,
+    waiting: Waits | None = None,
 ) -> OverlayTimes:
     """Times of one step as an engine runs it, part by part [s].
 
@@ -89,12 +90,16 @@ def overlay_times(
         The point. ``roofline`` does not matter: overlap is taken kernel by kernel.
     calibration, fabric
         Fitted constants of the engine; measured collectives, or none.
+    waiting
+        The limit's synchronisation of the step, where it is known.
     """
+    if waiting is None:
+        waiting = waits(chip, llm, deployment)
     return OverlayTimes(
         operators=operator_time(operators, chip, llm, deployment, calibration),
         activations=activation_time(chip, llm, deployment, calibration),
         kernels=kernels_per_step(llm, deployment) * calibration.kernel_latency,
-        collectives=collective_time(chip, llm, deployment, fabric),
+        collectives=collective_time(llm, deployment, fabric, waiting=waiting),
     )
 
 
@@ -199,17 +204,22 @@ def kernels_per_step(llm: LLM, deployment: Deployment) -> Scalar:
     return mixers + dense_layers(llm, deployment) * FFN_KERNELS + experts
 
 
-def collective_time(chip: Chip, llm: LLM, deployment: Deployment, fabric: Fabric) -> Scalar:
+def collective_time(llm: LLM, deployment: Deployment, fabric: Fabric, *, waiting: Waits) -> Scalar:
     """Collectives of one step: measured all-reduces where there are, otherwise the limit's [s].
 
     An all-reduce after each mixer and each feed-forward part, none where an all-to-all replaces it.
     All-to-alls and hops are the limit's in either case.
+
+    Parameters
+    ----------
+    waiting
+        The limit's synchronisation of the step.
     """
     tokens = deployment.batch_size * deployment.query_tokens
     payload = ACTIVATION_BYTES * tokens * llm.hidden_size
     each = measured_all_reduce_time(fabric, payload=payload, chips=deployment.tp_size)
     replaced = jnp.where(is_expert_parallel(deployment), llm.num_moe_layers, 0.0)
     count = mixing_layers(llm, deployment) + ffn_layers(llm, deployment) - replaced
-    limit = sync(chip, llm, deployment).total
-    measured = limit - tp_sync(chip, llm, deployment).total + count * each
+    limit = waiting.whole.total
+    measured = limit - waiting.tensor.total + count * each
     return jnp.where(fabric.one_shot_latency > 0.0, measured, limit)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip, memory_rate
-from jaxlimits.model.collectives import sync
+from jaxlimits.model.collectives import Waits, waits
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operators
@@ -93,7 +93,14 @@ def merged(operators: Operators) -> Operator:
     )
 
 
-def step_times(operators: Operators, chip: Chip, llm: LLM, deployment: Deployment) -> StepTimes:
+def step_times(
+    operators: Operators,
+    chip: Chip,
+    llm: LLM,
+    deployment: Deployment,
+    *,
+    waiting: Waits | None = None,
+) -> StepTimes:
     r"""Times of one step by the deployment's ``roofline``.
 
     .. math:: t_\mathrm{step} = \max(t_\mathrm{compute}, t_\mathrm{mem}) + t_\mathrm{sync}
@@ -102,17 +109,22 @@ def step_times(operators: Operators, chip: Chip, llm: LLM, deployment: Deploymen
     operator by operator and summed (``operator``, the paper's second reading), each operator taken
     over all its layers at once: never less, and equal when one resource binds throughout. At the
     kink the derivative is the mean of both sides.
+
+    Parameters
+    ----------
+    waiting
+        The step's synchronisation, where it is known: it takes longest to trace.
     """
     parts = (merged(operators),) if deployment.roofline == "step" else operators.each()
     compute = [compute_time(part, chip, deployment) for part in parts]
     mem = [mem_time(part, chip, deployment) for part in parts]
     overlapped = [jnp.maximum(c, m) for c, m in zip(compute, mem, strict=True)]
-    waits = sync(chip, llm, deployment)
+    exposed = (waiting or waits(chip, llm, deployment)).whole
     return StepTimes(
         t_compute=sum(compute, start=0.0),
         t_mem=sum(mem, start=0.0),
-        t_sync=waits.total,
-        t_sync_latency=waits.latency,
-        t_sync_payload=waits.payload,
-        t_step=sum(overlapped, start=0.0) + waits.total,
+        t_sync=exposed.total,
+        t_sync_latency=exposed.latency,
+        t_sync_payload=exposed.payload,
+        t_step=sum(overlapped, start=0.0) + exposed.total,
     )

@@ -8,6 +8,7 @@ from jaxlimits._types import Scalar
 from jaxlimits.model import capacity
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip, memory_rate, streaming_at
+from jaxlimits.model.collectives import waits
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.llm import LLM
@@ -124,13 +125,15 @@ def _pass(each: Pass, calibration: Calibration, fabric: Fabric) -> Step:
     operators = each.operators
     records = (operators, each.chip, each.llm, each.deployment)
     on = (each.chip, each.deployment)
+    waiting = waits(each.chip, each.llm, each.deployment)
+    overlay = overlay_times(*records, calibration=calibration, fabric=fabric, waiting=waiting)
     return Step(
-        times=step_times(*records),
+        times=step_times(*records, waiting=waiting),
         weight_traffic=operators.total("weight_traffic"),
         kv_traffic=operators.total("kv_traffic"),
         flops=operators.total("tensor_flops"),
         tensor_time=sum((tensor_time(op, *on) for op in operators.each()), start=0.0),
-        calibrated_t_step=overlay_times(*records, calibration=calibration, fabric=fabric).t_step,
+        calibrated_t_step=overlay.t_step,
     )
 
 

@@ -56,7 +56,11 @@ class Exposed(eqx.Module):
 
     def times(self, count: Scalar, *, where: Flag = True) -> "Exposed":
         """So often, and nothing unless ``where``."""
-        return jax.tree.map(lambda time: jnp.where(where, count * time, 0.0), self)
+        return jax.tree.map(lambda time: count * time, self).where(where)
+
+    def where(self, condition: Flag) -> "Exposed":
+        """Nothing unless a condition holds."""
+        return jax.tree.map(lambda time: jnp.where(condition, time, 0.0), self)
 
 
 def constant(latency: Scalar) -> Exposed:
@@ -157,7 +161,7 @@ def collective_time(
     form = OPERATIONS[operation][algorithm]
     times: list[Exposed] = []
     for level in levels:
-        times.append(exposed(form, level, payload).times(1.0, where=level.size > 1.0))
+        times.append(exposed(form, level, payload).where(level.size > 1.0))
         if algorithm in _PARTED.get(operation, ()):
             payload = payload / level.size
     return functools.reduce(operator.add, times)

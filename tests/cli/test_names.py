@@ -36,7 +36,7 @@ def test_a_metric_says_what_it_needs_and_a_code_what_it_means():
 
 def test_a_switch_says_its_choices():
     facts = run("catalog", "switches", "kv_sharding", "--json").json
-    assert (facts["default"], facts["choices"]) == ("split", ["split", "heads"])
+    assert (facts["default"], facts["choices"]) == ("heads", ["heads", "split"])
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,16 @@ def test_american_spellings_are_accepted():
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ((), "seq_len = 4,096 token (default); kv_sharding = split (default); "),
         (
-            ("seq_len=100", "kv_sharding=heads"),
-            "seq_len = 100 token (set); kv_sharding = heads (set)",
+            (),
+            "seq_len = 4,096 token (default); kv_sharding = heads (default); "
+            "collective_algorithm = auto: best (default)",
         ),
+        (
+            ("seq_len=100", "kv_sharding=split"),
+            "seq_len = 100 token (set); kv_sharding = split (set)",
+        ),
+        (("link_bw=0 GB/s",), "collective_algorithm = auto: constant (default)"),
         (
             ("input_len=1000", "output_len=500"),
             "context of the request: decode at 1,250 token in the mean, room for 1,500",

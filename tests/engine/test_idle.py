@@ -15,15 +15,17 @@ CATALOG = jl.load_catalog()
 SERVED = {"input_len": 1000, "output_len": 100}
 
 
-def idle(settings, llm="llama3-70b"):
-    scenario = point_scenario(llm, "h100", {"tp_size": 8, **settings}, catalog=CATALOG)
+CONSTANT = {"collective_algorithm": "constant"}
+
+
+def idle(settings, llm="llama3-70b", chip="h100"):
+    scenario = point_scenario(llm, chip, {"tp_size": 8, **settings}, catalog=CATALOG)
     return idle_in_point(scenario, settings, catalog=CATALOG)
 
 
 @pytest.mark.parametrize(
     ("settings", "gives_effect"),
     [
-        ({"link_bw": "100 GB/s"}, {"collective_algorithm": "best"}),
         ({"acceptance": 0.5}, {"speculation": "mtp"}),
         ({"draft_length": 9}, {"speculation": "mtp"}),
         ({"draft": "llama3-8b"}, {"speculation": "draft"}),
@@ -41,6 +43,35 @@ def test_what_changes_nothing_is_said_until_something_gives_it_effect(settings, 
     (said,) = idle(settings)
     assert said.startswith(f"{name} is set and changes nothing here; for it to count, ")
     assert idle({**settings, **gives_effect}) == []
+
+
+@pytest.mark.parametrize("by", ["auto", "best", "ring"])
+@pytest.mark.parametrize(
+    "setting", [{"link_bw": "100 GB/s"}, {"link_bw_scale": 2}, {"interconnect": "infiniband-ndr"}]
+)
+def test_links_count_unless_collectives_are_constant(setting, by):
+    joined = {**setting, "topology": "rail"}
+    (name,) = setting
+    (said,) = idle({**joined, **CONSTANT})
+    says = f"{name} is set and changes nothing here; for it to count, set collective_algorithm=auto"
+    assert said.startswith(says)
+    assert idle({**joined, "collective_algorithm": by}) == []
+
+
+def test_that_a_chips_links_are_not_stated_counts_where_they_were():
+    assert idle({"link_bw": "0 GB/s"}) == []
+    (said,) = idle({"link_bw": "0 GB/s", **CONSTANT})
+    assert said.startswith("link_bw is set and changes nothing here")
+
+
+@pytest.mark.parametrize("by", ["auto", "best"])
+def test_a_factor_on_links_that_are_not_stated_is_said(by):
+    (said,) = idle({"link_bw_scale": 2, "collective_algorithm": by}, chip="xpu-hbm3")
+    assert said.endswith(
+        "set collective_algorithm=auto or best, and link_bw if the chip states none"
+    )
+    stated = {"link_bw_scale": 2, "link_bw": "1 TB/s", "collective_algorithm": by}
+    assert idle(stated, chip="xpu-hbm3") == []
 
 
 def test_expert_parallelism_counts_where_there_are_experts():
@@ -69,9 +100,10 @@ def test_what_counts_or_stands_at_its_default_is_not_said(settings):
 
 
 def test_what_is_said_to_be_idle_changes_no_metric():
-    point = {"llm": "llama3-70b", "chip": "h100", "tp_size": 8, "x64": True}
+    point = {"llm": "llama3-70b", "chip": "h100", "tp_size": 8, "x64": True, **CONSTANT}
     plain = vars(jl.evaluate(**point))
-    scenario = point_scenario("llama3-70b", "h100", {"tp_size": 8}, catalog=CATALOG)
+    settings = {"tp_size": 8, **CONSTANT}
+    scenario = point_scenario("llama3-70b", "h100", settings, catalog=CATALOG)
     used = used_fields(scenario, schema.OF_THE_LIMIT)
     for name in ("acceptance", "link_bw", "draft_length", "output_len"):
         assert name not in used
@@ -84,7 +116,7 @@ def test_what_is_said_to_be_idle_changes_no_metric():
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_either_precision_says_the_same(precision):
-    settings = {"tp_size": 8, "acceptance": 0.5, "mem_bw": "5 TB/s", "link_bw_scale": 2}
+    settings = {"tp_size": 8, "acceptance": 0.5, "mem_bw": "5 TB/s", "link_bw_scale": 2, **CONSTANT}
     scenario = point_scenario("llama3-70b", "h100", settings, catalog=CATALOG)
     said = idle_in_point(scenario, settings, catalog=CATALOG, precision=precision)
     assert [words.split()[0] for words in said] == ["acceptance", "link_bw_scale"]
@@ -115,6 +147,7 @@ def test_the_program_of_the_answer_serves_what_is_idle_too():
         ("utps_elasticity_mem_bw", "mem_bw", True),
         ("power", "mem_capacity", False),
         ("weight_bytes", "weight_bits", True),
+        ("utps", "link_bw", True),
     ],
 )
 def test_whether_a_metric_depends_on_a_field(metric, field, depends):
@@ -123,7 +156,7 @@ def test_whether_a_metric_depends_on_a_field(metric, field, depends):
 
 
 def test_every_hint_is_of_something_that_can_be_set():
-    assert all(name in (*schema.FIELDS, *schema.NAMED) for name in GIVES_EFFECT)
+    assert all(schema.is_numeric(name) or name in schema.NAMED for name in GIVES_EFFECT)
 
 
 def test_point_and_solve_say_what_is_idle():

@@ -10,17 +10,39 @@ NAMED = {"llm": "llama3-8b", "chip": "h100"}
 @pytest.mark.parametrize(
     ("axes", "base", "says"),
     [
-        ({"batch_size": [1, 2]}, {}, "seq_len = 4,096 token (default); kv_sharding = split (def"),
+        ({"batch_size": [1, 2]}, {}, "seq_len = 4,096 token (default); kv_sharding = heads (def"),
         ({"batch_size": [1, 2]}, {"seq_len": 9}, "seq_len = 9 token (set); "),
         (
             {"seq_len": [1, 2]},
-            {"kv_sharding": "heads"},
-            "seq_len varies; kv_sharding = heads (set)",
+            {"kv_sharding": "split"},
+            "seq_len varies; kv_sharding = split (set)",
         ),
         (
             {"kv_sharding": ["split", "heads"]},
             {},
-            "; kv_sharding varies; collective_algorithm = con",
+            "; kv_sharding varies; collective_algorithm = auto: best (def",
+        ),
+        ({"batch_size": [1, 2]}, {"chip": "xpu-hbm3"}, "= auto: constant (default)"),
+        (
+            {"batch_size": [1, 2]},
+            {"chip": "xpu-hbm3", "interconnect": "nvlink4"},
+            "= auto: best (default)",
+        ),
+        ({"link_bw": ["1 GB/s", "2 GB/s"]}, {"chip": "xpu-hbm3"}, "= auto: best (default)"),
+        (
+            {"chip": ["h100", "xpu-hbm3", "b200"]},
+            {"collective_algorithm": "auto"},
+            "collective_algorithm = auto: best on h100 and b200, constant on xpu-hbm3 (set)",
+        ),
+        (
+            {"chip": ["a100", "h100", "h200", "xpu-hbm4", "b200"]},
+            {},
+            "= auto: best on a100, h100, h200 and others, constant on xpu-hbm4 (default)",
+        ),
+        (
+            {"link_bw": ["0 GB/s", "1 GB/s"]},
+            {},
+            "= auto: best where link_bw is stated, constant where it is not (default)",
         ),
         (
             {"batch_size": [1, 2]},
@@ -36,5 +58,6 @@ NAMED = {"llm": "llama3-8b", "chip": "h100"}
     ],
 )
 def test_a_result_says_at_which_context_and_by_which_conventions_it_is(axes, base, says):
-    result = jl.sweep({"outputs": ["utps"], "base": {**NAMED, **base}, "axes": axes})
+    named = {name: value for name, value in NAMED.items() if name not in axes}
+    result = jl.sweep({"outputs": ["utps"], "base": {**named, **base}, "axes": axes})
     assert says in result.attrs["rests_on"]

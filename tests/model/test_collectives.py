@@ -90,7 +90,7 @@ def test_a_pipeline_has_one_hop_less_than_stages():
 # With a payload: llama3-70b is 8192 wide, deepseek-v3 7168; an activation has 2 bytes.
 
 
-def test_by_default_the_payload_costs_nothing():
+def test_by_the_constant_the_payload_costs_nothing():
     sizes = {"tp_size": 8.0, "pp_size": 2.0, "dp_size": 2.0, "ep_size": 8.0}
     few = sync_time("deepseek-v3", **sizes)
     assert few == sync_time("deepseek-v3", **sizes, batch_size=512.0, link_bw=1.0)
@@ -121,6 +121,7 @@ def test_each_token_goes_to_its_experts_from_one_of_the_chips():
         ("tree", 12e-6),  # 6 * (1 + 1)
         ("in-network", 3e-6),  # 2 + 1
         ("best", 3e-6),
+        ("auto", 3e-6),
     ],
 )
 def test_every_collective_of_every_layer_moves_the_activations(algorithm, each):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxlimits.model.calibration import Calibration
+from jaxlimits.model.collectives import waits
 from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fabric import Fabric, measured_all_reduce_time
 from jaxlimits.model.fields import quantities
@@ -61,6 +62,11 @@ def in_float64(x64):
 def overlay(point, calibration=REAL, fabric=MEASURED):
     operators = step_operators(point.llm, point.deployment)
     return overlay_times(operators, *asked(point), calibration=calibration, fabric=fabric)
+
+
+def collectives_of(point, fabric):
+    waiting = waits(point.chip, point.llm, point.deployment)
+    return float(collective_time(point.llm, point.deployment, fabric, waiting=waiting))
 
 
 def kernels_of(name):
@@ -144,9 +150,9 @@ def test_a_mesh_uses_the_links_to_its_peers_only():
 def test_collectives_are_two_measured_all_reduces_a_layer():
     point = POINTS["dense"]
     each = measured_all_reduce_time(MEASURED, payload=2.0 * 16 * 8192, chips=8.0)
-    assert float(collective_time(*asked(point), MEASURED)) == pytest.approx(160 * float(each))
+    assert collectives_of(point, MEASURED) == pytest.approx(160 * float(each))
     limit = float(evaluate(*point).t_sync)
-    assert float(collective_time(*asked(point), Fabric())) == pytest.approx(limit)
+    assert collectives_of(point, Fabric()) == pytest.approx(limit)
 
 
 @pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
