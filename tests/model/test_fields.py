@@ -146,7 +146,7 @@ ALLOWED = {
 }
 STATED = {
     Chip: {"flops_ratio_16bit": 0.5, "flops_ratio_4bit": 1.0, "usable_fraction": 1.0}
-    | {"link_bw": 450e9, "scale_up_size": 8.0, "scale_out_bw": 50e9, "scale_out_latency": 5e-6}
+    | {"scale_up_size": 8.0, "scale_out_bw": 50e9, "scale_out_latency": 5e-6}
     | dict.fromkeys(("sync_latency", "hop_latency", "all_to_all_latency"), 1.5e-6)
     | {"router_latency": 0.2e-6, "die_area": 800e-6, "power_density": 1.1e6, "mem_energy": 30e-12}
     | {"server_power": 300.0, "chips_per_server": 8.0, "chip_price": 30e3, "server_price": 80e3}
@@ -192,7 +192,7 @@ def test_what_nobody_states_is_as_documented_or_zero(record):
 
 def test_every_part_is_traced_unless_somebody_says_that_it_is_not_used():
     parts = [value for value in defaults(Deployment).values() if isinstance(value, bool)]
-    assert parts == [True] * 24
+    assert parts == [True] * 26
 
 
 def test_one_name_belongs_to_one_record():
