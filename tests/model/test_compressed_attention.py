@@ -13,7 +13,7 @@ from jaxlimits.model.attention import compressed, compressed_sparse, shared_kv, 
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.operators import step_operators
 from jaxlimits.model.weights import count_weights, stored_weights
-from tests.helpers import evaluate_x64, named_scenario, of_all_groups
+from tests.helpers import PAPER_SHARING, evaluate_x64, named_scenario, of_all_groups
 from tests.long_contexts import DEEPSEEK_V4_FLASH, DEEPSEEK_V4_PRO, MINIMAX_M3
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -167,7 +167,8 @@ def test_the_papers_reading_compresses_nothing():
 
 def test_a_point_of_the_model_by_hand():
     chip = named_scenario("deepseek-v3", "h200").chip
-    point = evaluate_x64(chip, PRO, dataclasses.replace(LONG, tp_size=16.0, collectives="fixed"))
+    sixteen = dataclasses.replace(LONG, tp_size=16.0, collectives="fixed", **PAPER_SHARING)
+    point = evaluate_x64(chip, PRO, sixteen)
     # 54,400 * 512 + 63,528,960 + 253,952
     assert point.kv_traffic == 91_635_712
     assert point.kv_bytes == 345_407_488

@@ -103,7 +103,7 @@ def test_chips_beyond_the_kv_heads_of_a_group_hold_copies_of_its_cache():
 def test_only_layers_with_fewer_kv_heads_than_chips_combine_partial_attention():
     # 3 collectives in each of 9 full layers, of 4 heads, 2 in the others: 27 + 78
     dense = dataclasses.replace(MIMO, num_moe_layers=0.0)
-    derived = Deployment(tp_size=8, collectives="derived")
+    derived = Deployment(tp_size=8, collectives="derived", kv_sharding="split")
     assert tp_collectives(dense, derived) == 105
     assert tp_collectives(dense, dataclasses.replace(derived, tp_size=16.0)) == 3 * 48
     assert tp_collectives(dense, dataclasses.replace(derived, tp_size=4.0)) == 2 * 48

@@ -97,9 +97,8 @@ def test_a_chunk_is_read_as_far_as_the_context_goes():
     ],
 )
 def test_heads_beyond_the_kv_heads_hold_copies(name, tp_size, copies):
-    deployment = Deployment(tp_size=tp_size, kv_sharding="heads")
-    assert kv_copies(llm(name), deployment) == copies
-    assert kv_copies(llm(name), Deployment(tp_size=tp_size)) == 1.0
+    assert kv_copies(llm(name), Deployment(tp_size=tp_size)) == copies
+    assert kv_copies(llm(name), Deployment(tp_size=tp_size, kv_sharding="split")) == 1.0
 
 
 def test_copies_are_stored_and_read():

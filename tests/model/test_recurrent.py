@@ -164,7 +164,8 @@ def test_by_heads_chips_beyond_the_state_heads_hold_copies(tp_size, copies):
     by_heads = Deployment(tp_size=tp_size, kv_sharding="heads")
     assert recurrent.state_copies(QWEN3_NEXT, by_heads) == copies  # 32 heads
     assert recurrent.state_bytes(QWEN3_NEXT, by_heads) == copies * 77_266_944
-    assert recurrent.state_copies(QWEN3_NEXT, Deployment(tp_size=tp_size)) == 1.0
+    split = Deployment(tp_size=tp_size, kv_sharding="split")
+    assert recurrent.state_copies(QWEN3_NEXT, split) == 1.0
 
 
 def test_a_convolution_alone_needs_no_copies():

@@ -8,6 +8,7 @@ import pytest
 
 import jaxlimits as jl
 from tests.command_line import run
+from tests.helpers import PAPER_SHARING
 
 PAPER = {
     "tp_size": 128,
@@ -16,6 +17,7 @@ PAPER = {
     "vector_work": "off",
     "mla_weights": "absorbed",
     "attention_span": "full",
+    **PAPER_SHARING,
     "weight_bits": 8,
     "kv_bits": 8,
     "compute_bits": 8,
