@@ -77,7 +77,7 @@ def called(monkeypatch):
 
 def test_the_slope_of_a_dense_model_on_one_chip_is_a_small_program():
     slope = jax.grad(lambda bw: by_bandwidth(*records(tp_size=1.0))(bw)[0])
-    assert count(slope, BW) < 1000  # 6608 with every part
+    assert count(slope, BW) < 1200  # 6608 with every part
 
 
 def test_nine_slopes_share_one_program_of_the_model():

@@ -40,6 +40,8 @@ kv_bits = 8
 compute_bits = 8
 tp_size = 8
 vector_work = "off"
+kv_sharding = "split"
+collective_algorithm = "constant"
 [axes]
 chip = ["h200", "b200"]
 sync_latency = { geometric = ["0.1 us", "100 us"], num = 13 }
@@ -105,8 +107,8 @@ def _elasticities() -> Figure:
 
 
 def _roofline() -> Figure:
-    bits = {"weight_bits": 8, "kv_bits": 8, "compute_bits": 8}
-    point = jl.operators("deepseek-v3", "h200", tp_size=16, batch_size=64, **bits)
+    stated = {"weight_bits": 8, "kv_bits": 8, "compute_bits": 8, "kv_sharding": "split"}
+    point = jl.operators("deepseek-v3", "h200", tp_size=16, batch_size=64, **stated)
     return jl.plot.roofline(point)
 
 
