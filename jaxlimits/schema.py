@@ -54,6 +54,12 @@ PARTIAL: Mapping[str, tuple[str, ...]] = {**OVERLAID, **ASSUMED}
 NAMED = (*REQUIRED, "draft", "calibration", "fabric", *PARTIAL)
 """What a user can pick by name; the calibrated overlay is neutral where none is named."""
 
+LAYOUT = "layout"
+"""A name that states several sizes of a deployment at once, as ``tp4 pp2``."""
+
+LAYOUT_SIZES = ("tp_size", "pp_size", "ep_size", "dp_size")
+"""The fields that it states."""
+
 PREFIXES: Mapping[str, str] = {"draft": "draft_"}
 """Before the names of a record's fields, where another record has fields of the same kind."""
 
@@ -300,6 +306,7 @@ refuse_shared_names(
         "switch": SWITCHES,
         "metric": OUTPUTS,
         "name of a record": NAMED,
+        "name of several fields": (LAYOUT,),
     }
 )
 
@@ -317,7 +324,7 @@ def is_numeric(name: str) -> bool:
 
 def writable() -> list[str]:
     """Return every name that an axis or an override can have (each field also as a factor)."""
-    return [*NAMED, *FIELDS, *SWITCHES]
+    return [*NAMED, LAYOUT, *FIELDS, *SWITCHES]
 
 
 def inputs_of(name: str) -> tuple[str, ...]:

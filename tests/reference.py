@@ -46,6 +46,8 @@ class Work:
     slow: float = 0.0  # FLOP that the 8-bit rate does in the same time
     vector: float = 0.0  # FLOP
     kv: float = 0.0  # bytes read
+    slow_compute: float | None = None  # slowest rank over the mean, where that of the step's
+    slow_memory: float | None = None  # tokens does not hold
 
     def multiply(self, flops: float, ratio: float) -> None:
         """Add tensor work, at a rate that is so much of the 8-bit one."""
@@ -689,12 +691,20 @@ def factor(function, p: Point) -> float:
         return float(_compiled(function)(*map(np.float64, four)))
 
 
+def paces(p: Point, name: str, work: Work) -> tuple[float, float]:
+    """Slowest rank over the mean, of an operator's work and of its traffic."""
+    if work.slow_compute is not None and work.slow_memory is not None:
+        return work.slow_compute, work.slow_memory
+    if name != "experts":
+        return 1.0, 1.0
+    return factor(routed_imbalance, p), factor(touched_imbalance, p)
+
+
 def stage_times(p: Point, work: dict[str, Work], mem_bw: float) -> tuple[float, float, float]:
     """Compute time, memory time, and their overlap by the chosen roofline."""
     rows = []
     for name, one in work.items():
-        slow_compute = factor(routed_imbalance, p) if name == "experts" else 1.0
-        slow_memory = factor(touched_imbalance, p) if name == "experts" else 1.0
+        slow_compute, slow_memory = paces(p, name, one)
         traffic = one.weights + one.beside + one.kv
         rows.append(
             (
@@ -796,7 +806,7 @@ def kinds_of_data(p: Point, work: dict[str, Work], times: float) -> list[tuple[f
     share = p.num_layers if isinstance(p, MeanLayer) else 1.0
     experts = expert_bytes(p, counts["expert"]) * p.num_experts / p.sharing / share
     embedding = 0.0 if isinstance(p, MeanLayer) else beside["embedding"] * p.byte("embedding")
-    pace = factor(touched_imbalance, p)
+    _, pace = paces(p, "experts", work["experts"])
     read = sum(w.weights + w.beside for name, w in work.items() if name != "experts")
     return [
         (weights - experts - embedding, times * read),
@@ -897,6 +907,9 @@ def whole_step(p: Point) -> dict[str, float]:
         verifying = p.but(query_tokens=p.query_tokens + p.draft_length)
         passes = [(verifying, 1.0), (proposing(p), p.draft_length)]
     work = [pass_work(q) for q, _ in passes]
+    exchanging = [q for q, _ in passes]
+    if p.input_len and p.mixed_steps in {"even", "bound"}:
+        work[0], exchanging[0] = mixed_work(passes[0][0], work[0])
     data = []
     for (q, times), one in zip(passes, work, strict=True):
         data += kinds_of_data(q, one, times)
@@ -904,18 +917,62 @@ def whole_step(p: Point) -> dict[str, float]:
     names = ("compute", "memory", "sync", "latency", "payload", "step", "weights", "kv")
     names += ("flops", "slow")
     total = dict.fromkeys(names, 0.0)
-    for (q, times), one in zip(passes, work, strict=True):
+    for (q, times), one, seen in zip(passes, work, exchanging, strict=True):
         rate = bandwidth if q is not passes[0][0] else gathered_bandwidth(q, one, bandwidth)
-        compute, memory, overlap = stage_times(q, one, rate)
-        sync, latency, payload = pass_sync(q)
-        parts = {"compute": compute, "memory": memory, "step": overlap + sync}
-        parts |= {"sync": sync, "latency": latency, "payload": payload}
-        parts["weights"] = sum(w.weights + w.beside for w in one.values())
-        parts["kv"] = sum(w.kv for w in one.values())
-        parts["flops"] = sum(w.tensor for w in one.values())
-        parts["slow"] = sum(w.slow for w in one.values())
+        parts = step_parts(seen, one, rate)
+        total = {name: value + times * parts[name] for name, value in total.items()}
+    if p.input_len and p.mixed_steps == "stalls":
+        parts, times = prefill_parts(p), prompts_of_a_step(p) / p.prefill_batch
         total = {name: value + times * parts[name] for name, value in total.items()}
     return total
+
+
+def step_parts(q: Point, work: dict[str, Work], mem_bw: float, chunks: int = 1) -> dict[str, float]:
+    """Times and volumes of one pass, which waits so often for its collectives."""
+    compute, memory, overlap = stage_times(q, work, mem_bw)
+    sync, latency, payload = (chunks * each for each in pass_sync(q))
+    return {
+        "compute": compute,
+        "memory": memory,
+        "step": overlap + sync,
+        "sync": sync,
+        "latency": latency,
+        "payload": payload,
+        "weights": sum(w.weights + w.beside for w in work.values()),
+        "kv": sum(w.kv for w in work.values()),
+        "flops": sum(w.tensor for w in work.values()),
+        "slow": sum(w.slow for w in work.values()),
+    }
+
+
+def prompts_of_a_step(p: Point) -> float:
+    """Prompts whose answers end in one step of one micro-batch in the mean."""
+    return p.batch_size * tokens_of_a_step(p) / (p.calls_per_answer * p.output_len)
+
+
+def mixed_work(q: Point, decoded: dict[str, Work]) -> tuple[dict[str, Work], Point]:
+    """Volumes of a step with its share of prompts, and the point that exchanges so much."""
+    prompts = prompts_of_a_step(q)
+    even = q.but(batch_size=q.batch_size + prompts * q.input_len / q.query_tokens)
+    work = step_work(even)
+    chunk = q.prefill_chunk or q.input_len
+    one = {name: Work() for name in OPERATORS}
+    add_prompts(q.but(batch_size=1.0, query_tokens=chunk, seq_len=q.input_len), one)
+    for name in ("attention", "indexer", "compressor", "compressed_indexer", "state"):
+        for volume in ("tensor", "slow", "vector", "kv"):
+            own = getattr(decoded[name], volume) + prompts * getattr(one[name], volume)
+            setattr(work[name], volume, own)
+    scored = (q.tokens + prompts) / even.tokens
+    for volume in ("tensor", "slow", "vector"):
+        setattr(work["lm_head"], volume, scored * getattr(work["lm_head"], volume))
+    if q.mixed_steps == "even":
+        return work, even
+    alone, whole = decoded["experts"], work["experts"]
+    whole.weights = alone.weights
+    share = alone.tensor / whole.tensor if whole.tensor else 0.0
+    pace, whole.slow_memory = paces(q, "experts", alone)
+    whole.slow_compute = pace * share + 1.0 - share
+    return work, q
 
 
 def whole_stored(p: Point) -> tuple[float, float]:
@@ -929,7 +986,7 @@ def whole_stored(p: Point) -> tuple[float, float]:
     return weights + more, sequence + also
 
 
-def prefill_seconds(p: Point) -> float:
+def prefill_parts(p: Point) -> dict[str, float]:
     """The whole prefill on all stages in turn, chunk by chunk and layer by layer."""
     chunk = p.prefill_chunk or p.input_len
     chunks = round(p.input_len / chunk)
@@ -939,14 +996,22 @@ def prefill_seconds(p: Point) -> float:
     for name, one in work.items():
         one.kv = 0.0
         if name == "lm_head":
-            one.slow, one.vector = one.slow / chunk, one.vector / chunk
+            for volume in ("tensor", "slow", "vector"):
+                setattr(one, volume, getattr(one, volume) / chunk)
             rows = tokens * embedded_elements(p) if p.accounting == "full" else 0.0
             one.beside = rows * p.byte("embedding")
             continue
-        for volume in ("weights", "beside", "slow", "vector"):
+        for volume in ("weights", "beside", "tensor", "slow", "vector"):
             setattr(one, volume, chunks * getattr(one, volume))
     for name in ("attention", "indexer", "compressor", "compressed_indexer", "state"):
-        work[name].slow = work[name].vector = 0.0
+        work[name].tensor = work[name].slow = work[name].vector = 0.0
+    add_prompts(q, work)
+    bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
+    return step_parts(q, work, gathered_bandwidth(q, work, bandwidth, chunks), chunks)
+
+
+def add_prompts(q: Point, work: dict[str, Work]) -> None:
+    """What the prompts that are prefilled together compute and read of what sequences keep."""
     layers = zip(q.mixers(), q.has_indexer(), q.heads(), strict=True)
     for mixer, indexer, heads in layers:
         if mixer == "state":
@@ -957,9 +1022,6 @@ def prefill_seconds(p: Point) -> float:
             add_index_scores(q, work["indexer"], ratio=1.0)
         if mixer in COMPRESSED:
             add_compression(q, work[SCORED[mixer]], mixer)
-    bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
-    _, _, overlap = stage_times(q, work, gathered_bandwidth(q, work, bandwidth, chunks))
-    return overlap + chunks * sync_parts(q)[0]
 
 
 def add_causal_attention(q: Point, work: Work, kind: str, heads: Heads) -> None:
@@ -1046,13 +1108,21 @@ def chunk_span(p: Point, kind: str, so_far: float) -> float:
 def request_metrics(p: Point, step: float, dollars_per_second: float) -> dict[str, float]:
     """Metrics of a request that fits, by the time of a step at its mean context."""
     decode = (p.output_len - 1) * step / tokens_of_a_step(p)
-    prefill = prefill_seconds(p)
+    prefill = prefill_parts(p)["step"]
     chunks = round(p.input_len / (p.prefill_chunk or p.input_len))
     ttft = prefill / p.pp_size / chunks * (chunks + p.pp_size - 1)
     users = p.dp_size * p.pp_size * p.batch_size
     latency = ttft + decode * max(1.0, p.calls_per_answer / users)
     first = prefill / p.prefill_batch
-    each = first + decode * p.calls_per_answer / p.batch_size
+    alone = decode
+    if p.mixed_steps != "off":
+        apart = Point(p.given[0], {**p.given[1], "mixed_steps": "off"})
+        alone = (p.output_len - 1) * whole_step(apart)["step"] / tokens_of_a_step(p)
+    each = first + alone * p.calls_per_answer / p.batch_size
+    share = first / each
+    if p.mixed_steps != "off":
+        each = p.calls_per_answer * p.output_len * step / tokens_of_a_step(p) / p.batch_size
+    first = share * each
 
     def by_token(seconds: float, tokens: float) -> float:
         return seconds / (p.dp_size * p.pp_size) / tokens

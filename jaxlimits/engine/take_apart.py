@@ -70,7 +70,7 @@ def _taken_apart(values: Values, static: Static) -> tuple[Anatomy, Metrics]:
         *effective_fields(values, static)
     )
     metrics = evaluate(chip, llm, deployment, site, request, draft, calibration, fabric)
-    return step_anatomy(chip, llm, draft, decoding(deployment, request)), metrics
+    return step_anatomy(chip, llm, draft, decoding(deployment, request), request), metrics
 
 
 _fused, _unfused = (

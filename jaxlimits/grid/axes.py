@@ -9,6 +9,7 @@ import numpy as np
 from jaxlimits import schema
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.file import AxisTable, Raw
+from jaxlimits.grid.layouts import all_layouts, read_layout
 from jaxlimits.model.fields import Quantity
 from jaxlimits.values import parse_choice, parse_number
 
@@ -38,11 +39,26 @@ class Axis:
 
 
 def read_axis(
-    name: str, raw: AxisTable | Sequence[Raw], *, where: str, table: str = "axes"
+    name: str,
+    raw: AxisTable | Sequence[Raw],
+    *,
+    where: str,
+    table: str = "axes",
+    llms: Sequence[Mapping[str, float]] = (),
 ) -> Axis:
     """Return an axis from its text; ``table`` is where it stands in its file.
 
-    Numbers that are not in order are sorted, linked values with them.
+    Numbers that are not in order are sorted, linked values with them. The sizes of layouts are
+    linked to them.
+
+    Parameters
+    ----------
+    name, raw
+        What varies, and what is written of its values.
+    where, table
+        What to name in an error.
+    llms
+        The models for which an axis of all layouts must be valid.
 
     Raises
     ------
@@ -56,17 +72,53 @@ def read_axis(
         remedy = "state it in [base], or by `overrides`"
         raise InputError("cannot vary", where=where, key=f"{table}.{name}", remedy=remedy)
     written = raw if isinstance(raw, AxisTable) else AxisTable(values=list(raw))
-    values = read_range(name, written, where=where, key=key)
+    if written.all is not None or written.only:
+        values = _all_layouts(name, written, llms, where=where, key=key)
+    else:
+        values = read_range(name, written, where=where, key=key)
     linked = {
         other: _linked_values(other, raws, like=len(values), where=where, key=f"{key}.with.{other}")
         for other, raws in written.linked.items()
     }
+    if name == schema.LAYOUT:
+        layouts = [read_layout(value) for value in values]
+        columns = zip(*layouts, strict=True)
+        sizes = zip(schema.LAYOUT_SIZES, columns, strict=True)
+        linked |= {size: list(map(float, column)) for size, column in sizes}
     order = _monotonic_order(values)
     return Axis(
         name=name,
         values=tuple(values[i] for i in order),
         linked={other: tuple(column[i] for i in order) for other, column in linked.items()},
     )
+
+
+def _all_layouts(
+    name: str,
+    table: AxisTable,
+    llms: Sequence[Mapping[str, float]],
+    *,
+    where: str,
+    key: str,
+) -> list[str]:
+    """Names of every layout that is valid for all models."""
+    if name != schema.LAYOUT or table.all is None:
+        remedy = "write layout = { all = 64 }, with only = { tp_size = [1, 2, 4, 8] } if you like"
+        raise InputError("all and only are of layouts", where=where, key=key, remedy=remedy)
+    if any(getattr(table, form) is not None for form in _FORMS):
+        raise InputError("has values beside all", where=where, key=key, remedy="write one of them")
+    for size in table.only:
+        if size not in schema.LAYOUT_SIZES:
+            raise unknown_name("size", size, schema.LAYOUT_SIZES, where=where, key=f"{key}.only")
+    only = {
+        size: [read_value(size, raw, where=where, key=f"{key}.only.{size}") for raw in raws]
+        for size, raws in table.only.items()
+    }
+    found = all_layouts(table.all, llms, only=only)
+    if not found:
+        problem = f"no layout of at most {table.all} chips is valid for every model"
+        raise InputError(problem, where=where, key=key, remedy="allow more chips or other sizes")
+    return [layout.name for layout in found]
 
 
 def check_name(name: str, *, where: str = "", key: str) -> None:
@@ -79,6 +131,8 @@ def read_value(name: str, raw: object, *, where: str = "", key: str) -> Any:
     """Return one value of a field, scale factor, switch, or record name."""
     if name in schema.SWITCHES:
         return parse_choice(schema.SWITCHES[name], raw, where=where, key=key)
+    if name == schema.LAYOUT:
+        return read_layout(raw, where=where, key=key).name
     if name in schema.NAMED:
         if isinstance(raw, str) and raw:
             return raw

@@ -34,6 +34,8 @@ class AxisTable(pydantic.BaseModel):
     geometric: Ends | None = None
     pow2: Ends | None = None
     num: int | None = pydantic.Field(default=None, ge=2, le=100_000_000)
+    all: int | None = pydantic.Field(default=None, ge=1, le=65_536)
+    only: dict[str, list[Raw]] = pydantic.Field(default_factory=dict)
     linked: dict[str, list[Raw]] = pydantic.Field(default_factory=dict, alias="with")
 
 

@@ -261,8 +261,8 @@ def _columns(
             hidden = overlaid if given.keys().isdisjoint(schema.OVERLAID) else set()
             table = _record_table(spec, name, given[name], taken=taken)
             table = {field: column for field, column in table.items() if field not in hidden}
-        elif name in schema.SWITCHES:
-            continue
+        elif name == schema.LAYOUT or name in schema.SWITCHES:
+            continue  # a layout's sizes are linked to it
         else:
             columns[name] = np.asarray(given[name], dtype=np.float64)
             continue

@@ -13,6 +13,7 @@ from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
 from jaxlimits.grid.file import GridFile, GridTables, Precision, SensitivityTable
+from jaxlimits.grid.layouts import sizes_of
 from jaxlimits.grid.requirements import Requirement, read_requirement, refuse_taken_names
 
 _SENSITIVITIES = {
@@ -121,16 +122,13 @@ def build_spec(
         Any name or value that cannot be used.
     """
     tables, where, overrides = file.tables, file.where, overrides or {}
-    axes = tuple(
-        read_axis(name, raw, where=where, table=file.axes_key) for name, raw in tables.axes.items()
-    )
-    if not (axes or point):
+    if not (tables.axes or point):
         remedy = "give at least one axis, or evaluate one point with `jaxlimits point`"
         raise InputError("nothing varies", where=where, key=file.axes_key, remedy=remedy)
     settings = _settings(file, overrides)
+    axes, catalog = _axes(file, settings, catalog)
     _refuse_twice(axes, settings, file=file, overridden=overrides)
     _require_names(axes, settings, where=where)
-    catalog = with_models(catalog, _llms(axes, settings), where=where, folder=file.folder)
     named = _named(axes, settings) | set(beside)
     requirements = _requirements(tables, axes, where=where)
     for asked in requirements:
@@ -188,8 +186,35 @@ def _settings(file: GridFile, overrides: Mapping[str, str]) -> dict[str, float |
         for name, raw in source.items():
             key = f"{prefix}{name}"
             check_name(name, where=where, key=key)
-            settings[name] = read_value(name, raw, where=where, key=key)
+            value = read_value(name, raw, where=where, key=key)
+            if name == schema.LAYOUT:
+                settings |= sizes_of(value, source, where=where, key=key)
+            else:
+                settings[name] = value
     return settings
+
+
+def _axes(
+    file: GridFile, settings: Mapping[str, float | str], catalog: Catalog
+) -> tuple[tuple[Axis, ...], Catalog]:
+    """Every axis, and the catalog with the models that are named; layouts need these."""
+    where = file.where
+    rest = {name: raw for name, raw in file.tables.axes.items() if name != schema.LAYOUT}
+    read = {
+        name: read_axis(name, raw, where=where, table=file.axes_key) for name, raw in rest.items()
+    }
+    catalog = with_models(catalog, _llms(read.values(), settings), where=where, folder=file.folder)
+    if schema.LAYOUT in file.tables.axes:
+        stated = {name: value for name, value in settings.items() if schema.is_numeric(name)}
+        llms = [
+            {**catalog.values("llm", str(name), where=where, key="llm"), **stated}
+            for name in _given("llm", read.values(), settings)
+        ]
+        raw = file.tables.axes[schema.LAYOUT]
+        read[schema.LAYOUT] = read_axis(
+            schema.LAYOUT, raw, where=where, table=file.axes_key, llms=llms
+        )
+    return tuple(read[name] for name in file.tables.axes), catalog
 
 
 def _refuse_twice(

@@ -14,6 +14,7 @@ from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import documented, metric
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.request import Request
 from jaxlimits.model.roofline import mem_time, tensor_time
 from jaxlimits.model.step import Pass, decode_passes
 from jaxlimits.model.volumes import Operator
@@ -55,14 +56,16 @@ class Anatomy(eqx.Module):
     names: tuple[str, ...] = eqx.field(static=True)
 
 
-def step_anatomy(chip: Chip, llm: LLM, draft: LLM | None, deployment: Deployment) -> Anatomy:
+def step_anatomy(
+    chip: Chip, llm: LLM, draft: LLM | None, deployment: Deployment, request: Request
+) -> Anatomy:
     """Take one decode step apart.
 
     Under speculation the draft's operators, over all its passes, stand beside the model's. The
     rate of memory is that of the model's pass: of all tiers, or of links where weights come over
     them.
     """
-    own, *proposals = decode_passes(chip, llm, draft, deployment)
+    own, *proposals = decode_passes(chip, llm, draft, deployment, request)
     parts = {name: _part(each, own) for name, each in own.operators.named().items()}
     for proposal in proposals:
         for name, each in proposal.operators.named().items():

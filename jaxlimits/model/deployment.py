@@ -124,6 +124,13 @@ class Deployment(eqx.Module):
         "whether each replica keeps all weights, or a share of each layer", "resident", "sharded"
     )
     speculation: str = switch("what proposes tokens to be verified", "off", "draft", "mtp")
+    mixed_steps: str = switch(
+        "what decode steps carry of a request's prompts (continuous batching)",
+        "off",
+        "even",
+        "bound",
+        "stalls",
+    )
     memory_tiers: str = switch(
         "whether several kinds of memory stream at once or in turn", "overlap", "add"
     )

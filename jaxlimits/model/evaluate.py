@@ -5,6 +5,8 @@ few fields each; :func:`metrics_of` is a handful of operations on these terms. A
 terms on small axes and only the second half at every point.
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 
@@ -35,7 +37,7 @@ from jaxlimits.model.speculation import (
     stored_weight_bytes,
     tokens_per_step,
 )
-from jaxlimits.model.step import Step, decode_step, prefill_time
+from jaxlimits.model.step import Step, decode_step, prefill_step
 from jaxlimits.model.tiers import peak_bandwidth
 
 INTERVAL = 1.96
@@ -115,7 +117,8 @@ def step_terms(
     fabric: Fabric,
 ) -> StepTerms:
     """Compute the terms of one point; each rests on few of the fields."""
-    step = decode_step(chip, llm, draft, decoding(deployment, request), calibration, fabric)
+    engine = (request, calibration, fabric)
+    step = decode_step(chip, llm, draft, decoding(deployment, request), *engine)
     weights = stored_weight_bytes(llm, draft, deployment)
     sequence = stored_sequence_bytes(llm, draft, at_full_length(deployment, request))
     room = capacity.replica_capacity(chip, deployment)
@@ -151,7 +154,7 @@ def step_terms(
         serving_cost=cost.serving_cost(chip, deployment, site),
         calibrated_t_step=step.calibrated_t_step,
         calibrated_factor=jnp.exp(INTERVAL * calibration.spread),
-        request=_request_terms(chip, llm, deployment, request, step=step)
+        request=_request_terms(chip, llm, draft, deployment, *engine, step=step)
         if deployment.requests
         else None,
     )
@@ -165,14 +168,29 @@ def _mean_rate(chip: Chip, deployment: Deployment, step: Step) -> Scalar:
 
 
 def _request_terms(
-    chip: Chip, llm: LLM, deployment: Deployment, request: Request, *, step: Step
+    chip: Chip,
+    llm: LLM,
+    draft: LLM | None,
+    deployment: Deployment,
+    request: Request,
+    calibration: Calibration,
+    fabric: Fabric,
+    *,
+    step: Step,
 ) -> RequestTerms:
     """Prefill a prompt, and decode by steps at its mean context."""
+    engine = (request, calibration, fabric)
+    alone = step
+    if deployment.mixed_steps != "off":
+        unmixed = decoding(dataclasses.replace(deployment, mixed_steps="off"), request)
+        alone = decode_step(chip, llm, draft, unmixed, *engine)
+    tokens = tokens_per_step(deployment)
     return request_terms(
         deployment,
         request,
-        prefill=prefill_time(chip, llm, deployment, request),
-        token=step.times.t_step / tokens_per_step(deployment),
+        prefill=prefill_step(chip, llm, deployment, *engine).times.t_step,
+        token=step.times.t_step / tokens,
+        token_alone=alone.times.t_step / tokens,
     )
 
 

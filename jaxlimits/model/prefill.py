@@ -73,12 +73,13 @@ def prefill_operators(llm: LLM, deployment: Deployment) -> Operators:
         **{name: repeated(each, chunks) for name, each in once.items()},
         own=tuple(part.prefill(llm, deployment) for part in kinds),
         own_names=tuple(part.operator for part in kinds),
-        attention=_causal_attention(llm, deployment),
+        attention=causal_attention(llm, deployment),
         lm_head=head_operator(llm, deployment, weights, scored=prompts, embedded=tokens),
     )
 
 
-def _causal_attention(llm: LLM, deployment: Deployment) -> Operator:
+def causal_attention(llm: LLM, deployment: Deployment) -> Operator:
+    """Scores and values of the prompts that are prefilled together; parameters as above."""
     prompts, tokens = deployment.batch_size, deployment.batch_size * deployment.seq_len
     groups = head_groups(llm, deployment)
     pairs = [(g.llm, prompts * causal_pairs(g, deployment)) for g in groups]

@@ -111,8 +111,9 @@ def request_terms(
     *,
     prefill: Scalar,
     token: Scalar,
+    token_alone: Scalar,
 ) -> RequestTerms:
-    r"""Latency and rate of requests on machines that prefill and decode in turn.
+    r"""Latency and rate of requests on machines that prefill and decode in turn, or in one step.
 
     .. math::
         t = t_\mathrm{first} + \max\!\left(1, \frac{N}{\mathrm{dp\,pp}\,B}\right)(O - 1)\,\tau,
@@ -122,20 +123,32 @@ def request_terms(
     with :math:`\tau` the time of one token. All :math:`N` answers of a request are decoded at once
     where the batch has room, from one prefill; the cache of the prompt is kept for each of them.
     What a request costs divides into its prefill, by token of the prompt, and its decode steps, by
-    token of the answers.
+    token of the answers. In mixed steps, where every token of an answer comes of a step,
+
+    .. math:: r = \frac{\mathrm{dp}\,\mathrm{pp}\,B}{N\,O\,\tau},
+
+    the prompt's tokens do not wait for those of others before them, and the cost divides as the two
+    parts would take time apart.
 
     Parameters
     ----------
     prefill, token
         Time of the prefill on all stages in turn, and of one more token of an answer [s].
+    token_alone
+        Time of one more token where no prompt is mixed with its step [s].
     """
     ttft = first_token_time(deployment, request, prefill=prefill)
     decode = (request.output_len - 1.0) * token
     lanes = deployment.dp_size * deployment.pp_size
     rounds = jnp.maximum(request.calls_per_answer / (lanes * deployment.batch_size), 1.0)
     reading = prefill / request.prefill_batch
-    writing = request.calls_per_answer / deployment.batch_size * decode
+    answers = request.calls_per_answer / deployment.batch_size
+    writing = answers * (request.output_len - 1.0) * token_alone
     busy = reading + writing
+    if deployment.mixed_steps != "off":
+        mixed = answers * request.output_len * token
+        share = reading / jnp.where(busy > 0.0, busy, 1.0)
+        reading, writing, busy = share * mixed, (1.0 - share) * mixed, mixed
     prompt = jnp.where(is_stated(request), request.input_len, 1.0)
     return RequestTerms(
         ttft=ttft,

@@ -12,6 +12,13 @@ from jaxlimits.model.collectives import waits
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.mixed import (
+    carries_prompts,
+    mixed_operators,
+    prompts_per_step,
+    stalls,
+    with_prompt_tokens,
+)
 from jaxlimits.model.operators import Operators, step_operators
 from jaxlimits.model.overlay import overlay_times
 from jaxlimits.model.prefill import chunk_deployment, num_chunks, prefill_operators
@@ -65,20 +72,28 @@ class Pass(eqx.Module):
 
 
 def decode_passes(
-    chip: Chip, llm: LLM, draft: LLM | None, deployment: Deployment
+    chip: Chip, llm: LLM, draft: LLM | None, deployment: Deployment, request: Request
 ) -> tuple[Pass, ...]:
-    """The model's pass, and under speculation one of the draft's; parameters as decode_step."""
-    verified = verifying(deployment)
-    operators = step_operators(llm, verified)
+    """The model's pass, and under speculation one of the draft's; parameters as decode_step.
+
+    In mixed steps the model's pass carries a share of the prompts; a draft's prefill is left out.
+    """
+    verified = step = verifying(deployment)
+    if carries_prompts(deployment):
+        operators = mixed_operators(llm, verified, request)
+        if deployment.mixed_steps == "even":
+            step = with_prompt_tokens(verified, request)
+    else:
+        operators = step_operators(llm, verified)
     if not is_speculative(deployment):
         chip = _gathering(_placed(chip, llm, deployment, operators), llm, deployment, operators)
-        return (Pass(operators, chip, llm, deployment),)
+        return (Pass(operators, chip, llm, step),)
     small = draft_model(llm, draft, deployment)
     proposed = proposing(deployment)
     proposals = step_operators(small, proposed)
     chip = _placed(chip, llm, deployment, operators, draft=(small, proposals))
     gathering = _gathering(chip, llm, deployment, operators)
-    own = Pass(operators, gathering, llm, verified)
+    own = Pass(operators, gathering, llm, step)
     return own, Pass(proposals, chip, small, proposed)
 
 
@@ -87,6 +102,7 @@ def decode_step(
     llm: LLM,
     draft: LLM | None,
     deployment: Deployment,
+    request: Request,
     calibration: Calibration,
     fabric: Fabric,
 ) -> Step:
@@ -96,17 +112,30 @@ def decode_step(
     ----------
     draft
         The named draft; unused unless ``speculation`` is ``draft``.
+    request
+        Whose prompts come with the step, or between two, as ``mixed_steps`` says.
     """
-    own, *proposals = (
-        _pass(each, calibration, fabric) for each in decode_passes(chip, llm, draft, deployment)
-    )
-    if not proposals:
-        return own
-    return jax.tree.map(lambda v, d: v + deployment.draft_length * d, own, *proposals)
+    passes = decode_passes(chip, llm, draft, deployment, request)
+    own, *proposals = (_pass(each, calibration, fabric) for each in passes)
+    step = own
+    if proposals:
+        step = jax.tree.map(lambda v, d: v + deployment.draft_length * d, own, *proposals)
+    if not stalls(deployment):
+        return step
+    prefill = prefill_step(chip, llm, deployment, request, calibration, fabric)
+    times = prompts_per_step(deployment, request) / request.prefill_batch
+    return jax.tree.map(lambda own, waits: own + times * waits, step, prefill)
 
 
-def prefill_time(chip: Chip, llm: LLM, deployment: Deployment, request: Request) -> Scalar:
-    r"""Time in which the prompts that are prefilled together pass all stages in turn [s].
+def prefill_step(
+    chip: Chip,
+    llm: LLM,
+    deployment: Deployment,
+    request: Request,
+    calibration: Calibration,
+    fabric: Fabric,
+) -> Step:
+    r"""The prefill of prompts that are prefilled together, which pass all stages in turn.
 
     .. math:: t = \max(t_\mathrm{compute}, t_\mathrm{mem}) + n\,t_\mathrm{sync}
 
@@ -117,23 +146,44 @@ def prefill_time(chip: Chip, llm: LLM, deployment: Deployment, request: Request)
     operators = prefill_operators(llm, chunk)
     chip = _placed(chip, llm, chunk, operators)
     chip = _gathering(chip, llm, chunk, operators, times=num_chunks(request))
-    times = step_times(operators, chip, llm, chunk)
-    return times.t_step + (num_chunks(request) - 1.0) * times.t_sync
+    each = Pass(operators, chip, llm, chunk)
+    return _pass(each, calibration, fabric, chunks=num_chunks(request))
 
 
-def _pass(each: Pass, calibration: Calibration, fabric: Fabric) -> Step:
+def _pass(each: Pass, calibration: Calibration, fabric: Fabric, *, chunks: Scalar = 1.0) -> Step:
+    """One pass over all its volumes; collectives and kernels start again for each chunk."""
     operators = each.operators
     records = (operators, each.chip, each.llm, each.deployment)
     on = (each.chip, each.deployment)
     waiting = waits(each.chip, each.llm, each.deployment)
-    overlay = overlay_times(*records, calibration=calibration, fabric=fabric, waiting=waiting)
+    predicted = overlay_times(*records, calibration=calibration, fabric=fabric, waiting=waiting)
     return Step(
-        times=step_times(*records, waiting=waiting),
+        times=_in_chunks(step_times(*records, waiting=waiting), chunks),
         weight_traffic=operators.total("weight_traffic"),
         kv_traffic=operators.total("kv_traffic"),
         flops=operators.total("tensor_flops"),
         tensor_time=sum((tensor_time(op, *on) for op in operators.each()), start=0.0),
-        calibrated_t_step=overlay.t_step,
+        calibrated_t_step=predicted.t_step
+        if _once(chunks)
+        else predicted.operators + chunks * (predicted.t_step - predicted.operators),
+    )
+
+
+def _once(chunks: Scalar) -> bool:
+    return isinstance(chunks, float) and chunks == 1.0
+
+
+def _in_chunks(times: StepTimes, chunks: Scalar) -> StepTimes:
+    """Times whose synchronisation is that of so many chunks."""
+    if _once(chunks):
+        return times
+    return StepTimes(
+        t_compute=times.t_compute,
+        t_mem=times.t_mem,
+        t_sync=chunks * times.t_sync,
+        t_sync_latency=chunks * times.t_sync_latency,
+        t_sync_payload=chunks * times.t_sync_payload,
+        t_step=times.t_step + (chunks - 1.0) * times.t_sync,
     )
 
 

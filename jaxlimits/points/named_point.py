@@ -11,6 +11,7 @@ from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.axes import check_name, read_value
 from jaxlimits.grid.bits_in_words import bits_in_words, named_model
 from jaxlimits.grid.checks import check_scenario
+from jaxlimits.grid.layouts import sizes_of
 from jaxlimits.grid.scenario import Scenario, own_parts
 from jaxlimits.grid.spec import refuse_two_contexts
 from jaxlimits.model.chip import Chip
@@ -183,6 +184,9 @@ def point_scenario(
         check_name(name, key=name)
         value = read_value(name, raw, key=name)
         if name in schema.ASSUMED:
+            continue
+        if name == schema.LAYOUT:
+            given |= sizes_of(value, settings, key=name)
             continue
         if name in schema.NAMED:
             base |= catalog.values(name, value, key=name)

@@ -45,7 +45,7 @@ def list_points(points: xr.Dataset) -> list[Row]:
 
 
 def _column(name: str, rows: Sequence[Row]) -> np.ndarray:
-    words = name in (*schema.NAMED, *schema.SWITCHES, *schema.FLAGS)
+    words = name in (*schema.NAMED, schema.LAYOUT, *schema.SWITCHES, *schema.FLAGS)
     return np.array([row[name] for row in rows], dtype=None if rows else "U1" if words else float)
 
 

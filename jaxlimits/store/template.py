@@ -94,6 +94,8 @@ def field_attributes(name: str) -> dict[str, Any]:
     """Return the CF attributes of a field, scale factor, switch or record name."""
     if name in schema.SWITCHES:
         return {"long_name": schema.SWITCHES[name].meaning, "units": "1"}
+    if name == schema.LAYOUT:
+        return {"long_name": "sizes of the parallel groups", "units": "1"}
     if name in schema.NAMED:
         return {"long_name": f"{name} by its name in the catalog", "units": "1"}
     return {**quantity_attributes(schema.describe(name)), **_sets(name)}

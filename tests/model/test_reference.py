@@ -66,6 +66,15 @@ def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, scen
     return equals_the_reference(scenario)
 
 
+@pytest.mark.parametrize("mode", ["even", "bound", "stalls"])
+@law(
+    max_examples=40,
+    scenario=scenarios(combinations=("default",), requested=True, feasible=None),
+)
+def test_the_model_equals_an_independent_one_in_mixed_steps(mode, scenario):
+    return equals_the_reference(scenario.but(mixed_steps=mode))
+
+
 @pytest.mark.parametrize("name", ["default", "derived", "draft"])
 @law(max_examples=25, scenario=lambda name: scenarios(combinations=(name,), tiered=True))
 def test_the_model_equals_an_independent_one_with_several_tiers(name, scenario):

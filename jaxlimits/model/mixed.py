@@ -1,0 +1,135 @@
+r"""Mixed steps: decode steps that carry a share of the prompts (continuous batching).
+
+In the steady state a replica prefills as many requests as it finishes. With :math:`B` sequences
+that decode, :math:`k` tokens a step and user, prompts of :math:`I` and :math:`N` answers of
+:math:`O` tokens each step carries in the mean
+
+.. math:: m = \frac{B\,k}{N\,O} \text{ prompts}, \qquad p = m\,I \text{ tokens of them}
+
+Three forms, by ``mixed_steps``, none with a constant that is fitted:
+
+``even``
+    Every step carries its :math:`p` tokens. Weights are read once for all tokens of the step, and
+    :math:`B + p` tokens touch the experts: an estimate.
+``bound``
+    A lower bound on the mean step of any schedule. Volumes that grow in proportion to the tokens
+    are those of the mean step, and so is what is read for the prompts; those that are concave in
+    the tokens (experts touched, the slowest rank's share, the payload under the quickest algorithm)
+    are those of the :math:`B` sequences alone, since prompts that come in few steps add less to
+    them in the mean (Jensen's inequality).
+``stalls``
+    Decode steps wait for each prefill: :math:`t_\mathrm{decode} + m\,t_\mathrm{prefill}`.
+
+Engines lie between ``bound`` and ``stalls``. All of it is ours.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from jaxlimits._types import Scalar, chosen
+from jaxlimits.model.attention import parts
+from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.llm import LLM
+from jaxlimits.model.operators import (
+    Operators,
+    head_operator,
+    step_operators,
+    weight_operators,
+)
+from jaxlimits.model.prefill import causal_attention, chunk_deployment
+from jaxlimits.model.request import Request
+from jaxlimits.model.speculation import tokens_per_step
+from jaxlimits.model.volumes import Operator, repeated
+from jaxlimits.model.weights import count_weights
+
+
+def carries_prompts(deployment: Deployment) -> bool:
+    """Whether the volumes of a decode step hold a share of the prompts."""
+    return deployment.requests and deployment.mixed_steps in ("even", "bound")
+
+
+def stalls(deployment: Deployment) -> bool:
+    """Whether decode steps wait for the prefill of prompts."""
+    return deployment.requests and deployment.mixed_steps == "stalls"
+
+
+def prompts_per_step(deployment: Deployment, request: Request) -> Scalar:
+    """Prompts that one step of a micro-batch prefills in the mean; 0 where none is stated [1]."""
+    answers = request.calls_per_answer * request.output_len
+    finished = deployment.batch_size * tokens_per_step(deployment) / answers
+    return jnp.where(request.input_len > 0.0, finished, 0.0)
+
+
+def with_prompt_tokens(deployment: Deployment, request: Request) -> Deployment:
+    """The deployment with the tokens of a whole even step, the prompts' beside those decoded."""
+    tokens = prompts_per_step(deployment, request) * request.input_len
+    batch = deployment.batch_size + tokens / deployment.query_tokens
+    return eqx.tree_at(lambda d: d.batch_size, deployment, batch)
+
+
+def mixed_operators(llm: LLM, deployment: Deployment, request: Request) -> Operators:
+    """Volumes of every operator in one step, with its share of the prompts.
+
+    Parameters
+    ----------
+    deployment
+        That of the decode step, at its mean context.
+    request
+        Whose prompts the step carries; what their caches are read for is by their chunks.
+    """
+    alone = step_operators(llm, deployment)
+    whole = with_prompt_tokens(deployment, request)
+    weights = count_weights(llm, deployment)
+    prompts = prompts_per_step(deployment, request)
+    one = eqx.tree_at(lambda d: d.batch_size, chunk_deployment(deployment, request), 1.0)
+    dense = weight_operators(llm, whole, weights)
+    if deployment.mixed_steps == "bound":
+        dense["experts"] = _bunched(alone.experts, dense["experts"], deployment)
+    decoded = deployment.batch_size * deployment.query_tokens
+    kinds = parts(deployment)
+    return Operators(
+        **dense,
+        own=tuple(
+            _beside(own, repeated(part.prefill(llm, one), prompts))
+            for own, part in zip(alone.own, kinds, strict=True)
+        ),
+        own_names=alone.own_names,
+        attention=_beside(alone.attention, repeated(causal_attention(llm, one), prompts)),
+        lm_head=head_operator(
+            llm,
+            deployment,
+            weights,
+            scored=decoded + prompts,
+            embedded=decoded + prompts * request.input_len,
+        ),
+    )
+
+
+def _beside(one: Operator, other: Operator) -> Operator:
+    """Two operators of one step that read what sequences keep, at the same pace."""
+    return Operator(
+        tensor_flops=one.tensor_flops + other.tensor_flops,
+        vector_flops=one.vector_flops + other.vector_flops,
+        weight_traffic=one.weight_traffic + other.weight_traffic,
+        kv_traffic=one.kv_traffic + other.kv_traffic,
+        wide_flops=one.wide_flops + other.wide_flops,
+        narrow_flops=one.narrow_flops + other.narrow_flops,
+    )
+
+
+def _bunched(alone: Operator, whole: Operator, deployment: Deployment) -> Operator:
+    """Routed experts as if the prompts came in few large steps: spread evenly, and read then."""
+    if not deployment.routed_experts:
+        return whole
+    some = whole.tensor_flops > 0.0
+    share = alone.tensor_flops / chosen(some, whole.tensor_flops, 1.0)
+    return Operator(
+        tensor_flops=whole.tensor_flops,
+        vector_flops=whole.vector_flops,
+        weight_traffic=alone.weight_traffic,
+        kv_traffic=whole.kv_traffic,
+        compute_pace=1.0 + (alone.compute_pace - 1.0) * share,
+        traffic_pace=alone.traffic_pace,
+        wide_flops=whole.wide_flops,
+        narrow_flops=whole.narrow_flops,
+    )

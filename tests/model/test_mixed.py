@@ -1,0 +1,67 @@
+"""Mixed steps: prompts that ride with decode steps, against loops, by hand, and what must hold."""
+
+import math
+
+import pytest
+
+from tests.helpers import PAPER, evaluate_x64, named_scenario
+from tests.laws import law
+from tests.strategies import scenarios
+
+SERVED = {"input_len": 8192.0, "output_len": 1024.0, "tp_size": 8.0, "batch_size": 64.0}
+
+
+@pytest.fixture(autouse=True)
+def in_float64(x64):
+    """Compute in float64."""
+
+
+def served(mode: str, llm: str = "llama3-8b", **values):
+    settings = {**PAPER, "accounting": "layers", **SERVED, "mixed_steps": mode, **values}
+    return evaluate_x64(*named_scenario(llm, "h100", **settings))
+
+
+def test_a_step_of_a_dense_model_carries_its_share_of_the_prompts():
+    # 64 sequences of 1,024 tokens: 1/16 of a prompt ends in each step, 512 of its tokens.
+    # Llama3-8B, layers alone: 2 x 512 x 6979321856 FLOP, and 4 x 32 x 128 x 32 x 8192^2 / 2 / 16.
+    alone, even = served("off"), served("even")
+    carried = 2 * 512 * 6_979_321_856 + 4 * 32 * 128 * 32 * 8192**2 / 2 / 16
+    assert even.flops - alone.flops == pytest.approx(carried, rel=1e-12)
+    assert even.weight_traffic == alone.weight_traffic
+    assert even.kv_traffic - alone.kv_traffic == pytest.approx(8192 / 16 * 65_536, rel=1e-12)
+    assert even.t_mem > alone.t_mem
+    assert even.request_rate == pytest.approx(even.stps / 1024, rel=1e-12)
+
+
+def test_decode_steps_that_stall_wait_for_each_prefill():
+    alone, waits = served("off"), served("stalls")
+    assert waits.t_step == pytest.approx(alone.t_step + alone.ttft / 16, rel=1e-12)
+    assert waits.ttft == alone.ttft
+
+
+def test_prompts_in_few_steps_touch_fewer_experts_in_the_mean():
+    # gpt-oss-120b, one sequence of 8,192 + 1,024 tokens: 8 of 128 experts... 4 for each of 9 tokens
+    # evenly, 4 for the one that decodes: 128 (1 - (124/128)^9) = 31.8 against 4.
+    values = {"batch_size": 1.0, "accounting": "full"}
+    even, bound = (served(mode, "gpt-oss-120b", **values) for mode in ("even", "bound"))
+    alone = served("off", "gpt-oss-120b", **values)
+    touched = 128 * (1 - (124 / 128) ** 9)
+    experts = (even.weight_traffic - bound.weight_traffic) / (touched - 4)
+    assert bound.weight_traffic == pytest.approx(alone.weight_traffic, rel=1e-3)  # embedding rows
+    # 3 matrices of 2,880 x 2,880 in each of 36 layers, in 8 bits; biases beside them.
+    assert experts == pytest.approx(3 * 2880 * 2880 * 36, rel=0.02)
+
+
+def test_without_a_request_nothing_is_mixed():
+    values = {"input_len": 0.0, "output_len": 1.0}
+    alone, even = served("off", **values), served("even", **values)
+    assert even.t_step == alone.t_step
+    assert math.isnan(even.request_rate)
+
+
+@law(max_examples=30, scenario=scenarios(combinations=("default",), requested=True, feasible=True))
+def test_a_bound_lies_between_a_step_alone_and_one_that_stalls(scenario):
+    modes = ("off", "bound", "stalls")
+    alone, bound, waits = yield tuple(scenario.but(mixed_steps=mode) for mode in modes)
+    assert alone.t_step <= bound.t_step * (1 + 1e-9)
+    assert bound.t_step <= waits.t_step * (1 + 1e-9)
