@@ -19,6 +19,10 @@ from .model.metrics import Limit as Limit
 from .model.metrics import Metrics as Metrics
 from .model.request import Request as Request
 from .model.site import Site as Site
+from .planning.plan import Plan as Plan
+from .planning.plan import plan as plan
+from .planning.traces import read_trace as read_trace
+from .planning.workload import Workload as Workload
 from .points.labelled_operators import operators as operators
 from .points.labelled_operators import operators_of as operators_of
 from .points.named_point import evaluate as evaluate

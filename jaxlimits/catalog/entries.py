@@ -5,6 +5,7 @@ come from :mod:`jaxlimits.catalog.loader`.
 """
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -73,6 +74,7 @@ Entries = Mapping[str, Mapping[str, Entry]]
 """Entries by kind and name."""
 
 
+@functools.cache
 def shipped_entries() -> Entries:
     """Return the entries that come with the package."""
     return collect_entries((path.name, read_toml(path)) for path in SHIPPED)

@@ -1,0 +1,377 @@
+"""``jaxlimits plan``: the fewest chips that serve a workload within its targets."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jaxlimits.cli import completion
+from jaxlimits.cli.options import (
+    AsJson,
+    Assume,
+    Catalogs,
+    Force,
+    Model,
+    Settings,
+    overrides_of,
+    print_json,
+)
+from jaxlimits.cli.pairs import pairs
+from jaxlimits.cli.registry import Command, Panel
+from jaxlimits.cli.tables import Row, label, number, print_table, text
+
+if TYPE_CHECKING:
+    from jaxlimits.planning.choice import Choice, Group
+    from jaxlimits.planning.plan import Plan
+
+
+def plan(
+    llm: Model,
+    chip: Annotated[
+        list[str],
+        typer.Option(
+            help="A chip that may be used: its name in the catalog. Repeatable.",
+            autocompletion=completion.chips,
+        ),
+    ],
+    rate: Annotated[
+        str | None, typer.Option(help="How many requests come, as '10 request/s'.")
+    ] = None,
+    input_len: Annotated[int | None, typer.Option(help="Tokens of a prompt.")] = None,
+    output_len: Annotated[int | None, typer.Option(help="Tokens of an answer.")] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="A trace of requests, CSV or JSON lines, for lengths and rate."),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="'ttft <= 1 s', 'p99 tpot <= 20 ms/token', 'power <= 1 MW'. Repeatable."),
+    ] = None,
+    minimise: Annotated[
+        str,
+        typer.Option(
+            "--minimise", "--minimize", help="What to have least of: num_chips, power, cost_rate."
+        ),
+    ] = "num_chips",
+    most: Annotated[int, typer.Option(help="How many chips one group has at most.")] = 64,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SIZE=VALUES", help="Consider these sizes only, as pp_size='1, 2'."),
+    ] = None,
+    count: Annotated[int, typer.Option("--top", help="How many choices to show.")] = 5,
+    calibration: Annotated[
+        str | None, typer.Option(help="Predict what an engine needs too, as vllm.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the choices to this .nc file.")
+    ] = None,
+    force: Force = False,
+    overrides: Settings = None,
+    assume: Assume = None,
+    catalogs: Catalogs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the fewest chips that serve requests within targets, and what no schedule does without.
+
+    Every valid layout of every chip is tried at every batch: machines that prefill and decode in
+    one, and machines that do one of the two.
+    """
+    from jaxlimits.errors import placed
+    from jaxlimits.planning.plan import plan as find_plan
+
+    settings: dict[str, Any] = overrides_of(overrides, assume)
+    if calibration is not None:
+        settings["calibration"] = calibration
+    with placed("plan"):
+        workload = _workload(rate, input_len, output_len, trace)
+        sizes = {name: _numbers(name, values) for name, values in _only(only).items()}
+        found = find_plan(
+            llm,
+            chip,
+            workload,
+            targets=target or (),
+            minimise=minimise,
+            most=most,
+            only=sizes,
+            count=count,
+            catalog=tuple(catalogs or []),
+            **settings,
+        )
+        rests_on = _rests_on(found, settings, catalogs or [])
+        if output is not None:
+            _write(found, output, force=force)
+    if as_json:
+        print_json({**_facts(found), "rests_on": rests_on})
+    else:
+        _print(found, rests_on)
+    if not found.is_met:
+        raise typer.Exit(1)
+
+
+def _workload(
+    rate: str | None, input_len: int | None, output_len: int | None, trace: Path | None
+) -> Any:
+    from jaxlimits.errors import InputError
+    from jaxlimits.planning.traces import read_trace
+    from jaxlimits.planning.workload import Workload
+
+    if trace is not None:
+        if input_len is not None or output_len is not None:
+            problem = "holds the lengths, which are stated beside it"
+            raise InputError(problem, key="trace", remedy="leave out --input-len and --output-len")
+        return read_trace(trace, rate=rate)
+    if rate is None or input_len is None or output_len is None:
+        remedy = "give --rate, --input-len and --output-len, or --trace FILE"
+        raise InputError("states no workload", remedy=remedy)
+    return Workload.of_lengths([(input_len, output_len)], rate=rate)
+
+
+def _only(given: list[str] | None) -> dict[str, str]:
+    return pairs(given, "--only", example="pp_size='1, 2'")
+
+
+def _numbers(name: str, values: str) -> list[float]:
+    from jaxlimits.errors import unknown_name
+    from jaxlimits.grid.axes import read_value
+    from jaxlimits.schema import LAYOUT_SIZES
+
+    if name not in LAYOUT_SIZES:
+        raise unknown_name("size", name, LAYOUT_SIZES, where="--only")
+    return [read_value(name, part.strip(), where="--only", key=name) for part in values.split(",")]
+
+
+def _rests_on(found: "Plan", settings: dict[str, Any], catalogs: list[Path]) -> list[str]:
+    """Bits and conventions of the plan's first machine, and what a target without a word is of."""
+    from jaxlimits.catalog.loader import load_catalog
+    from jaxlimits.grid.assumptions import assumptions_in_words
+    from jaxlimits.points.named_point import point_bits, point_scenario
+
+    catalog = load_catalog(*catalogs)
+    group = found.choices[0].groups[-1] if found.choices else None
+    chip = group.chip if group else found.machines_of[0]
+    layout = {"layout": group.layout.name} if group else {}
+    lengths = {
+        "input_len": max(round(found.workload.mean_input_len), 1),
+        "output_len": max(round(found.workload.mean_output_len), 1),
+    }
+    values = {**settings, **layout, **lengths}
+    scenario = point_scenario(found.llm, chip, values, catalog=catalog)
+    return [
+        point_bits(scenario, found.llm, values, catalog=catalog),
+        assumptions_in_words(scenario, values),
+    ]
+
+
+def _write(found: "Plan", output: Path, *, force: bool) -> None:
+    from jaxlimits.planning.labelled_plan import label as labelled
+    from jaxlimits.store.netcdf import check_target, write_dataset
+
+    check_target(output, force=force)
+    write_dataset(labelled(found), output, force=force)
+
+
+def _facts(found: "Plan") -> dict[str, Any]:
+    from jaxlimits.schema import output
+
+    return {
+        "llm": found.llm,
+        "chips": list(found.machines_of),
+        "workload": {
+            "rate": found.workload.rate,
+            "input_len": found.workload.mean_input_len,
+            "output_len": found.workload.mean_output_len,
+            "source": found.workload.source,
+        },
+        "targets": [target.words for target in found.targets],
+        "minimised": found.minimised,
+        "unit": output(found.minimised).unit,
+        "bound": {
+            "least": found.least,
+            "in_fractions": found.bound.value,
+            "prices": found.prices,
+        },
+        "layouts": found.layouts,
+        "choices": [_choice(choice) for choice in found.choices],
+        "predicted": None if found.predicted is None else _choice(found.predicted),
+        "exceeded": [target.words for target in found.exceeded],
+        "misses": [
+            {
+                "target": miss.target.words,
+                "nearest": miss.value,
+                "factor": miss.factor,
+                "chip": miss.chip,
+                "layout": miss.layout.name,
+                "limit": miss.limit,
+            }
+            for miss in found.misses
+        ],
+    }
+
+
+def _choice(choice: "Choice") -> dict[str, Any]:
+    from jaxlimits.planning.engine_flags import engine_flags
+
+    return {
+        "kind": choice.kind,
+        **choice.totals,
+        "tpot": choice.tpot,
+        "ttft": choice.ttft,
+        "request_rate": choice.rate,
+        "groups": [
+            {
+                "role": group.role,
+                "chip": group.chip,
+                "layout": group.layout.name,
+                "batch_size": group.batch_size,
+                "count": group.count,
+                "request_rate": group.rate,
+                "limit": group.limit,
+                "engines": engine_flags(group.layout, group.batch_size),
+            }
+            for group in choice.groups
+        ],
+    }
+
+
+def _print(found: "Plan", rests_on: list[str]) -> None:
+    from jaxlimits.planning.workload import rate_in_words
+
+    work = found.workload
+    mean = " in the mean" if len(work.shares) > 1 else ""
+    lengths = f"{work.mean_input_len:,.0f} tokens in and {work.mean_output_len:,.0f} out{mean}"
+    typer.echo(f"{found.llm}: {rate_in_words(work.rate)} of {lengths} ({work.source})")
+    for line in rests_on:
+        typer.echo(line)
+    targets = "; ".join(target.words for target in found.targets) or "none but the rate"
+    typer.echo(f"targets: {targets}")
+    tried = f"{found.layouts:,} layouts of {', '.join(found.machines_of)}"
+    typer.echo(f"{tried} were tried at every batch that fits\n")
+    if not found.choices:
+        _print_misses(found)
+        return
+    _print_answer(found)
+    rows = [row for choice in found.choices for row in _rows(choice)]
+    columns = (
+        *(number("chips"), label("kind"), number("groups"), label("chip"), label("layout")),
+        *(number("batch"), number("request/s"), number("tpot"), number("ttft"), label("binds")),
+    )
+    print_table(columns, rows, indent=2)
+    _print_margins(found)
+    _print_engines(found.choices[0])
+
+
+def _print_answer(found: "Plan") -> None:
+    from jaxlimits.schema import output
+    from jaxlimits.units import show
+
+    best, unit = found.choices[0], output(found.minimised).unit
+    needed, least = show(best.cost, unit), show(found.least, unit)
+    typer.echo(f"least {found.minimised}: {needed}; no schedule does with less than {least}")
+    if found.minimised == "num_chips":
+        smallest = f"in fractions of groups {found.bound.value:.3g}"
+        typer.echo(f"  ({smallest}; a fleet has no group that is larger than itself)")
+    for target in found.exceeded:
+        unit = output(target.metric).unit
+        typer.echo(
+            f"  over budget: {target.words} against {show(best.totals[target.metric], unit)}"
+        )
+    if found.predicted is not None:
+        predicted = found.predicted
+        typer.echo(
+            f"  an engine needs {show(predicted.cost, output(found.minimised).unit)} by the"
+            f" calibration's decode steps, prefill at the limit: {_built(predicted)}"
+        )
+    typer.echo()
+
+
+def _built(choice: "Choice") -> str:
+    return ", ".join(f"{g.count} × {g.chip} {g.layout.name} ({g.role})" for g in choice.groups)
+
+
+def _rows(choice: "Choice") -> Iterator[Row]:
+    from jaxlimits.units import show
+
+    kind = "one" if choice.kind == "aggregated" else "apart"
+    for place, group in enumerate(choice.groups):
+        first = place == 0
+        yield (
+            f"{choice.num_chips:,}" if first else "",
+            kind if first else "",
+            f"{group.count:,}",
+            group.chip,
+            group.layout.name,
+            f"{group.batch_size:.0f}" if group.role != "prefill" else "–",
+            f"{group.count * group.rate:.4g}",
+            show(choice.tpot, "s/token") if group.role != "prefill" else "–",
+            show(choice.ttft, "s") if first else "–",
+            f"{group.limit} ({group.role})",
+        )
+
+
+def _print_margins(found: "Plan") -> None:
+    """What each target costs, and how much room there is."""
+    best = found.choices[0]
+    load = found.workload.rate / best.rate
+    typer.echo(f"\n  loaded to {load:.0%}; {_next(best.groups, found.workload.rate)}")
+    for target in found.targets:
+        price = found.prices.get(target.metric)
+        if price is None:
+            continue
+        step, words = (1e-3, "1 ms/token") if target.metric == "tpot" else (0.1, "100 ms")
+        typer.echo(
+            f"  {words} more of {target.metric} takes {abs(price) * step:.3g} off the bound's"
+            f" {found.bound.value:.4g}"
+        )
+
+
+def _next(groups: "tuple[Group, ...]", rate: float) -> str:
+    """What one more group would change."""
+    tightest = min(groups, key=lambda group: group.count * group.rate)
+    more = (tightest.count + 1) * tightest.rate
+    rest = [group.count * group.rate for group in groups if group is not tightest]
+    carried = min([more, *rest])
+    chips = tightest.layout.num_chips
+    word = "chip" if chips == 1 else "chips"
+    del rate
+    return f"one more group of {chips} {word} carries {carried:.4g} request/s"
+
+
+def _print_engines(choice: "Choice") -> None:
+    from jaxlimits.planning.engine_flags import engine_flags
+
+    rows: list[Row] = []
+    for group in choice.groups:
+        rows.append(f"\n  {group.count} × {group.chip} {group.layout.name} ({group.role}) as")
+        rows += list(engine_flags(group.layout, group.batch_size).items())
+    print_table((label(), text()), rows, indent=2)
+
+
+def _print_misses(found: "Plan") -> None:
+    from jaxlimits.schema import output
+    from jaxlimits.units import show
+
+    typer.echo("no layout reaches the targets")
+    for miss in found.misses:
+        unit = output(miss.target.metric).unit
+        if math.isfinite(miss.value):
+            typer.echo(
+                f"  {miss.target.words}: the nearest is {miss.chip} {miss.layout.name} with"
+                f" {show(miss.value, unit)}; {miss.limit} binds, {miss.factor:.3g}× better is due"
+            )
+    if not found.misses:
+        typer.echo(
+            "  each can be kept alone, or the model fits on no group: allow more with --most"
+        )
+
+
+COMMAND = Command(
+    run=plan,
+    panel=Panel.ASK,
+    examples=(
+        "jaxlimits plan --llm llama3-70b --chip h200 --rate '10 request/s' --input-len 8192"
+        " --output-len 1024 --target 'ttft <= 1 s' --target 'tpot <= 20 ms/token'"
+        " --set weight_bits=8 --most 8",
+    ),
+)

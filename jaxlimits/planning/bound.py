@@ -1,0 +1,282 @@
+r"""The fewest chips that any schedule needs: a linear program over operating points.
+
+An operating point is what a group of chips does in one step again and again: a layout, :math:`B`
+sequences that decode, and prompts that are prefilled beside them. Whatever a scheduler does, its
+chips spend some time at each point; with :math:`x_j` groups at point j in the mean,
+
+.. math::
+    \min \sum_j x_j c_j \quad\text{with}\quad
+    \sum_j x_j d_j \ge r, \qquad \sum_j x_j p_j \ge r, \qquad
+    \sum_j x_j u_j \le r\,O\,T, \qquad \sum_j x_j p_j f_j \le r\,F
+
+where c are chips, d and p the answers that a group finishes and the prompts that it prefills in a
+second, u its sequences in flight and f the time to a first token that its layout has at least. The
+third line is the target :math:`T` of the mean time a token, by Little's law: answers are in flight
+for :math:`O\,T` in the mean. A batch that varies, layouts that are mixed, prefill apart from decode
+or in one step with it, are all mixtures of points, so that the least value bounds every schedule
+from below. Where a share q of the requests must keep a target each, a request is taken to be
+served at one point throughout, and the points that keep it carry :math:`q\,r`.
+
+The program has four rows and millions of columns. Columns are generated: the program of a few is
+solved, the others are priced by its dual values, and the most promising join it, until none is
+left that would. All of it is ours.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+from scipy.optimize import linprog
+
+from jaxlimits.planning.targets import Target
+
+_JOINING = 16
+"""Columns of one block that join the program at once."""
+
+_PENALTIES = (1e6, 1e10)
+"""Prices, by turns, of what is missing of a condition: no fleet costs as much."""
+
+_ROUNDING = 1e-6
+"""Of a chip, what sums of fractions may be beside a whole number."""
+
+_TOLERANCE = 1e-9
+"""Of a column's price, what its reduced cost may be below zero."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Points:
+    """Operating points, each array with one number a point.
+
+    Parameters
+    ----------
+    cost
+        Chips of the group, or what else is minimised.
+    answers, prompts
+        Answers that it finishes and prompts that it prefills by time [1/s].
+    users
+        Sequences that decode [1].
+    tpot, ttft
+        Time of one token at the point, and the least time to a first token [s].
+    places
+        A number that tells where a point comes from.
+    """
+
+    cost: np.ndarray
+    answers: np.ndarray
+    prompts: np.ndarray
+    users: np.ndarray
+    tpot: np.ndarray
+    ttft: np.ndarray
+    places: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.cost)
+
+    def at(self, chosen: np.ndarray) -> "Points":
+        """Some of the points."""
+        arrays = {f.name: getattr(self, f.name)[chosen] for f in dataclasses.fields(self)}
+        return Points(**arrays)
+
+    @classmethod
+    def joined(cls, parts: Iterable["Points"]) -> "Points":
+        """All points of several sets."""
+        listed = list(parts)
+        names = [f.name for f in dataclasses.fields(cls)]
+        return cls(**{n: np.concatenate([getattr(p, n) for p in listed]) for n in names})
+
+
+Blocks = Callable[[], Iterator[Points]]
+"""Starts anew over all points, a block at a time."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Bound:
+    """What no schedule can do without.
+
+    Parameters
+    ----------
+    least
+        The least cost; infinite where no mixture keeps the targets. Chips are whole.
+    value
+        What the mixture costs, groups taken in fractions.
+    points, shares
+        Points of a mixture that costs so much, and how many groups are at each in the mean.
+    prices
+        Change of the cost by one more unit of each target of a mean, by metric: of ``tpot`` [s],
+        ``ttft`` [s], and of the ``rate`` [1/s].
+    """
+
+    least: float
+    value: float
+    points: Points
+    shares: np.ndarray
+    prices: dict[str, float]
+
+
+def least(
+    blocks: Blocks, *, rate: float, output_len: float, targets: Iterable[Target] = ()
+) -> Bound:
+    """Return the least cost of serving requests at a rate within targets.
+
+    Parameters
+    ----------
+    blocks
+        The points.
+    rate, output_len
+        Requests in a second, and tokens of an answer in the mean.
+    targets
+        Of ``tpot`` and ``ttft``; others are passed over.
+    """
+    program = _Program(rate=rate, output_len=output_len, targets=tuple(targets))
+    kept = _none()
+    for penalty in _PENALTIES:
+        while True:
+            solution = program.solved(kept, penalty=penalty)
+            promising = [
+                block.at(_most_promising(program.reduced_cost(block, solution.duals), block.cost))
+                for block in blocks()
+            ]
+            more = Points.joined([_none(), *promising])
+            if not len(more):
+                break
+            kept = Points.joined([kept.at(solution.shares > 0.0), more])
+        if solution.missing <= _TOLERANCE:
+            return program.bound(kept, solution)
+    return Bound(least=math.inf, value=math.inf, points=_none(), shares=np.zeros(0), prices={})
+
+
+def least_fleet(
+    blocks: Blocks,
+    *,
+    rate: float,
+    output_len: float,
+    targets: Iterable[Target] = (),
+    whole: bool,
+) -> Bound:
+    """Return the least cost, where a fleet of N chips has no group of more than N.
+
+    Where cost is chips (``whole``), the bound is the least N of which a mixture of groups of at
+    most N chips is enough: a fleet cannot use a part of a larger group. The mixtures of a larger N
+    are more, so that the least is found by halving.
+
+    Parameters
+    ----------
+    blocks, rate, output_len, targets
+        As for :func:`least`.
+    whole
+        Whether the cost of a point is its chips.
+    """
+    asked = {"rate": rate, "output_len": output_len, "targets": tuple(targets)}
+    free = least(blocks, **asked)
+    if not whole or not math.isfinite(free.value):
+        return free
+    enough = math.ceil(max(free.value, *free.points.cost) - _ROUNDING)
+    short, best = math.ceil(free.value - _ROUNDING) - 1, free
+    while enough - short > 1:
+        middle = (short + enough) // 2
+        found = least(lambda most=middle: _of_at_most(blocks, most), **asked)
+        if found.value <= middle + _ROUNDING:
+            enough, best = middle, found
+        else:
+            short = middle
+    return dataclasses.replace(best, least=float(enough))
+
+
+def _of_at_most(blocks: Blocks, cost: float) -> Iterator[Points]:
+    for block in blocks():
+        yield block.at(block.cost <= cost)
+
+
+def _none() -> Points:
+    return Points(**{field.name: np.zeros(0) for field in dataclasses.fields(Points)})
+
+
+def _most_promising(reduced: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    below = np.flatnonzero(reduced < -_TOLERANCE * cost)
+    if len(below) <= _JOINING:
+        return below
+    relative = reduced[below] / cost[below]
+    return below[np.argpartition(relative, _JOINING)[:_JOINING]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Solution:
+    """Groups at each point, what is missing of the conditions, and the price of each of them."""
+
+    value: float
+    shares: np.ndarray
+    missing: float
+    duals: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Program:
+    """Rows of the program, each at least its right side."""
+
+    rate: float
+    output_len: float
+    targets: tuple[Target, ...]
+
+    def rows(self, points: Points) -> np.ndarray:
+        """One row for each condition, one column a point."""
+        rows = [points.answers, points.prompts]
+        for target in self.targets:
+            if target.metric == "tpot":
+                keeps = points.tpot <= target.limit * (1.0 + _TOLERANCE)
+                mean = -points.users
+                rows.append(mean if target.percent is None else points.answers * keeps)
+            if target.metric == "ttft":
+                keeps = points.ttft <= target.limit * (1.0 + _TOLERANCE)
+                mean = -points.prompts * np.where(points.prompts > 0.0, points.ttft, 0.0)
+                rows.append(mean if target.percent is None else points.prompts * keeps)
+        return np.stack(rows)
+
+    def right(self) -> np.ndarray:
+        """What each row must reach."""
+        sides = [self.rate, self.rate]
+        for target in self.targets:
+            each = self.output_len if target.metric == "tpot" else 1.0
+            if target.metric in ("tpot", "ttft"):
+                mean = -self.rate * each * target.limit
+                share = target.percent
+                sides.append(mean if share is None else self.rate * share / 100.0)
+        return np.array(sides)
+
+    def solved(self, points: Points, *, penalty: float) -> _Solution:
+        """The program of some points, in which what is missing of a condition has a price."""
+        rows, right = self.rows(points), self.right()
+        scale = np.abs(right)
+        missing = np.eye(len(right))
+        found = linprog(
+            np.concatenate([points.cost, np.full(len(right), penalty)]),
+            A_ub=-np.hstack([rows / scale[:, None], missing]),
+            b_ub=-right / scale,
+            method="highs",
+        )
+        shares, short = found.x[: len(points)], found.x[len(points) :]
+        duals = -np.asarray(found.ineqlin.marginals) / scale
+        return _Solution(float(found.fun), shares, float(short.sum()), duals)
+
+    def reduced_cost(self, points: Points, duals: np.ndarray) -> np.ndarray:
+        """What one more group at each point would add to the cost."""
+        return points.cost - duals @ self.rows(points)
+
+    def bound(self, points: Points, solution: _Solution) -> Bound:
+        """The bound of a solution that no other point improves."""
+        prices = {"rate": float(solution.duals @ self.right()) / self.rate}
+        place = 2
+        for target in self.targets:
+            if target.metric in ("tpot", "ttft"):
+                if target.percent is None:
+                    each = self.output_len if target.metric == "tpot" else 1.0
+                    prices[target.metric] = -float(solution.duals[place]) * self.rate * each
+                place += 1
+        used = solution.shares > _TOLERANCE
+        return Bound(
+            least=solution.value,
+            value=solution.value,
+            points=points.at(used),
+            shares=solution.shares[used],
+            prices=prices,
+        )

@@ -1,0 +1,143 @@
+"""Operating points of machines, for the bound: decode, prompts, and both in one step."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from jaxlimits.engine.stream import Job, stream
+from jaxlimits.planning.bound import Points
+from jaxlimits.planning.systems import EVERY_BATCH, Prompts
+from jaxlimits.planning.workload import Workload
+
+
+def operating_points(
+    job: Job,
+    tried: np.ndarray,
+    prompts: Prompts,
+    workload: Workload,
+    objective: str,
+    *,
+    limit: float = math.inf,
+) -> Iterator[Points]:
+    """Yield points of decode alone, of prompts alone, and of both where both resources bind.
+
+    A batch above :data:`EVERY_BATCH` stands for those up to the next one: with its own time and
+    users, and the answers of the largest of them, which bounds all from above.
+
+    Parameters
+    ----------
+    job, tried
+        As :func:`decode_job`.
+    prompts, workload
+        What is prefilled, and the lengths of answers.
+    objective
+        The metric that is minimised.
+    limit
+        Time of a token that a request may ask for [s]: points with as many prompts as keep it are
+        there too.
+    """
+    shares = np.array(workload.shares)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        memory, compute = prompts.memory @ shares, prompts.compute @ shares
+        ttft = np.min(prompts.ttft, axis=-1)
+        alone = prompts.lanes / np.maximum(memory, compute)
+    next_one = np.append(tried[1:] - 1.0, tried[-1])
+    gain = np.where(tried >= EVERY_BATCH, np.maximum(next_one / tried, 1.0), 1.0)
+    for chunk in stream(job):
+        where = job.plan.slices(chunk.key)
+        place = np.ogrid[tuple(slice(part.start, part.stop) for part in where)]
+        shape = np.broadcast_shapes(*(axis.shape for axis in place))
+        chips, layouts, batch = (np.broadcast_to(axis, shape) for axis in place)
+        machine = (chips, layouts)
+        of = _Chunk(
+            found=chunk.arrays,
+            cost=chunk.arrays[objective],
+            answers=gain[batch] * chunk.arrays["stps"] / workload.mean_output_len,
+            more=(memory[machine], compute[machine]),
+            lanes=prompts.lanes[layouts],
+            ttft=ttft[machine],
+            number=np.ravel_multi_index((chips, layouts, batch), job.plan.shape).astype(float),
+        )
+        yield of.decoding()
+        yield of.prefilling(alone[machine], where=batch == 0)
+        yield of.doing_both()
+        if math.isfinite(limit):
+            yield of.doing_both(limit=limit)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Chunk:
+    """One chunk of decode steps, and what prompts would add to them.
+
+    Parameters
+    ----------
+    found
+        Metrics.
+    cost, answers
+        What a group costs, and answers that it finishes by time.
+    more
+        Memory and compute time that one prompt adds to a step [s].
+    lanes, ttft
+        Micro-batches in flight, and the least time to a first token.
+    number
+        Places in the grid.
+    """
+
+    found: Mapping[str, np.ndarray]
+    cost: np.ndarray
+    answers: np.ndarray
+    more: tuple[np.ndarray, np.ndarray]
+    lanes: np.ndarray
+    ttft: np.ndarray
+    number: np.ndarray
+
+    def decoding(self) -> Points:
+        """Decode steps alone."""
+        fits = np.isfinite(self.found["t_step"])
+        return self._points(
+            fits, answers=self.answers, users=self.found["users"], tpot=self._token_time()
+        )
+
+    def prefilling(self, rate: np.ndarray, *, where: np.ndarray) -> Points:
+        """Prompts alone, so many in a second, the weights read for all of them together."""
+        fits = where & np.isfinite(rate) & np.isfinite(self.ttft)
+        return self._points(fits, prompts=rate)
+
+    def doing_both(self, *, limit: float = math.inf) -> Points:
+        """Decode steps with as many prompts as make memory and compute take the same time.
+
+        More of them cost what prompts alone cost. Where a token may take no longer than a limit,
+        the prompts are as many as keep it, if these are fewer.
+        """
+        step, waits = self.found["t_step"], self.found["t_sync"]
+        times = np.stack([self.found["t_mem"], self.found["t_compute"]])
+        more = np.stack(self.more)
+        slow = (times[1] > times[0]).astype(int)[None]
+        longer, shorter = (np.take_along_axis(times, side, 0)[0] for side in (slow, 1 - slow))
+        added, filling = (np.take_along_axis(more, side, 0)[0] for side in (slow, 1 - slow))
+        tokens = self._token_time()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            count = (longer - shorter) / (filling - added)
+            room = (limit * step / tokens - waits - longer) / added
+        count = np.where(room < count, room, count) if math.isfinite(limit) else count
+        fits = np.isfinite(step) & np.isfinite(count) & (count > 0.0) & np.isfinite(self.ttft)
+        whole = longer + np.where(fits, count, 0.0) * added + waits
+        return self._points(
+            fits,
+            answers=self.answers * step / whole,
+            prompts=self.lanes * count / whole,
+            users=self.found["users"],
+            tpot=tokens * whole / step,
+        )
+
+    def _token_time(self) -> np.ndarray:
+        return self.found["users"] / self.found["stps"]
+
+    def _points(self, chosen: np.ndarray, **values: np.ndarray) -> Points:
+        nothing = np.zeros_like(self.number)
+        given = {"answers": nothing, "prompts": nothing, "users": nothing, "tpot": nothing}
+        own = {"cost": self.cost, "ttft": self.ttft, "places": self.number}
+        whole = {**given, **own, **values}
+        return Points(**{name: np.asarray(array)[chosen] for name, array in whole.items()})

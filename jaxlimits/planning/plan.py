@@ -1,0 +1,228 @@
+"""The planner's question: how few chips serve a workload within its targets, and what binds.
+
+Two answers stand side by side. The bound is what no schedule can do without, also one that varies
+its batch, mixes layouts or prefills apart (:mod:`jaxlimits.planning.bound`). A choice is machines
+as engines run them: groups of one layout that prefill and decode in mixed steps, or groups that do
+one of the two. Both are limits of the hardware; a calibration adds what an engine would need.
+"""
+
+import dataclasses
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxlimits.errors import InputError, placed
+from jaxlimits.planning.bound import Bound, Points, least_fleet
+from jaxlimits.planning.choice import Choice, Miss
+from jaxlimits.planning.operating import operating_points
+from jaxlimits.planning.search import Search
+from jaxlimits.planning.systems import (
+    Machines,
+    Prompts,
+    batches,
+    decode_job,
+    make_machines,
+    prefill_of,
+    sizes_of_groups,
+)
+from jaxlimits.planning.targets import OF_THE_FLEET, Target, read_targets
+from jaxlimits.planning.workload import Workload
+
+MINIMISED = ("num_chips", "power", "cost_rate")
+"""What a plan may have least of."""
+
+_KEPT_POINTS = 20_000_000
+"""Operating points that are kept in memory; of more, each pass computes them again."""
+
+_ROUNDING = 1e-9
+_STEP = 1.01
+"""Factor on a target of a share of the requests, to see what it changes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What serves a workload.
+
+    Parameters
+    ----------
+    llm, machines_of, workload, targets, minimised
+        What was asked; ``machines_of`` are the chips.
+    bound
+        What no schedule can do without.
+    prices
+        Change of the bound by each target, for the unit of each [SI]: negative, since a looser
+        target takes fewer.
+    choices
+        Machines that keep every target, the least first, one for each chip and layout or pair.
+    predicted
+        The least machines by a calibration's prediction of their steps; none without one.
+    misses
+        Where there is no choice: each target that nothing keeps, with the nearest.
+    layouts
+        How many layouts of each chip were tried.
+    """
+
+    llm: str
+    machines_of: tuple[str, ...]
+    workload: Workload
+    targets: tuple[Target, ...]
+    minimised: str
+    bound: Bound
+    prices: Mapping[str, float]
+    choices: tuple[Choice, ...]
+    predicted: Choice | None
+    misses: tuple[Miss, ...]
+    layouts: int
+
+    def __repr__(self) -> str:
+        best = self.choices[0] if self.choices else "no layout reaches the targets"
+        return f"Plan({best}; no schedule needs less than {self.least:.4g} {self.minimised})"
+
+    @property
+    def is_met(self) -> bool:
+        """Whether some machines keep every target, and the budgets of the fleet."""
+        return bool(self.choices) and not self.exceeded
+
+    @property
+    def least(self) -> float:
+        """What no schedule can do without, in the unit of what is minimised [SI]."""
+        return self.bound.least
+
+    @property
+    def exceeded(self) -> tuple[Target, ...]:
+        """Budgets of the fleet that the least choice does not keep."""
+        if not self.choices:
+            return ()
+        totals = self.choices[0].totals
+        return tuple(
+            target
+            for target in self.targets
+            if target.metric in OF_THE_FLEET
+            and not totals[target.metric] <= target.limit * (1.0 + _ROUNDING)
+        )
+
+
+@placed("plan")
+def plan(
+    llm: str,
+    chips: str | Sequence[str],
+    workload: Workload,
+    *,
+    targets: str | Sequence[str] = (),
+    minimise: str = "num_chips",
+    most: int = 64,
+    only: Mapping[str, Collection[float]] | None = None,
+    count: int = 5,
+    catalog: tuple[Any, ...] = (),
+    **settings: object,
+) -> Plan:
+    """Find the fewest chips that serve a workload within targets, and what bounds them from below.
+
+    Parameters
+    ----------
+    llm, chips
+        The model, and the chips of which machines may be built, by their names.
+    workload
+        How many requests come, and how long they are.
+    targets
+        ``"ttft <= 1 s"``, ``"tpot <= 20 ms/token"``: of the mean over all requests, or with
+        ``every`` or ``p99`` before them, of each or of a share. Budgets of all machines too:
+        ``"power <= 1 MW"``, ``"num_chips <= 64"``, ``"cost_rate <= 100 USD/h"``.
+    minimise
+        ``num_chips``, ``power`` or ``cost_rate``.
+    most
+        Chips of one group at most.
+    only
+        Sizes to consider, by field: ``{"pp_size": [1]}``.
+    count
+        How many choices to return.
+    catalog, **settings
+        As for :func:`jaxlimits.evaluate`; with ``calibration`` the plan predicts too.
+
+    Returns
+    -------
+    Plan
+        Without choices where no layout reaches the targets: then it says how near they come.
+
+    Raises
+    ------
+    InputError
+        What cannot be read, a setting that the plan chooses itself, no layout.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> work = jl.Workload.of_lengths([(2000, 200)], rate="20 request/s")
+    >>> found = jl.plan("llama3-8b", "h100", work, targets="tpot <= 10 ms/token", most=2)
+    >>> found.choices[0].num_chips >= found.least
+    True
+    """
+    if minimise not in MINIMISED:
+        remedy = f"choose one of {', '.join(MINIMISED)}"
+        raise InputError("cannot be minimised", key="minimise", value=minimise, remedy=remedy)
+    asked = read_targets(targets)
+    names = (chips,) if isinstance(chips, str) else tuple(chips)
+    machines = make_machines(
+        llm, names, most=most, only=only or {}, settings=settings, catalog=catalog
+    )
+    prompts = prefill_of(machines, workload)
+    sizes = sizes_of_groups(machines, workload)
+    tried = batches(sizes.largest_batch)
+    if np.isnan(sizes.totals[minimise]).all():
+        problem = f"{minimise} is not known of {', '.join(names)}"
+        raise InputError(problem, key="minimise", remedy="state it, or `assume=gpu`")
+    bound, prices = _bounded(machines, prompts, workload, asked, minimise, tried)
+    search = Search(machines, prompts, workload, asked, sizes.totals, minimise, tried)
+    choices, predicted = search.best(count, calibrated="calibration" in settings)
+    return Plan(
+        llm=llm,
+        machines_of=machines.chips,
+        workload=workload,
+        targets=asked,
+        minimised=minimise,
+        bound=bound,
+        prices=prices,
+        choices=choices,
+        predicted=predicted,
+        misses=() if choices else search.misses(),
+        layouts=len(machines.layouts),
+    )
+
+
+def _bounded(
+    machines: Machines,
+    prompts: Prompts,
+    workload: Workload,
+    targets: Sequence[Target],
+    minimised: str,
+    tried: np.ndarray,
+) -> tuple[Bound, dict[str, float]]:
+    """The bound, and what one more unit of each target changes of it."""
+    job = decode_job(machines, workload, tried=tried, objective=minimised)
+
+    def points(limit: float) -> Iterable[Points]:
+        return operating_points(job, tried, prompts, workload, minimised, limit=limit)
+
+    def bounded(asked: Sequence[Target]) -> Bound:
+        limits = [t.limit for t in asked if t.metric == "tpot" and t.percent is not None]
+        limit = min(limits, default=math.inf)
+        few = math.prod(job.plan.shape) <= _KEPT_POINTS
+        kept = [Points.joined(points(limit))] if few else []
+        return least_fleet(
+            lambda: iter(kept or points(limit)),
+            rate=workload.rate,
+            output_len=workload.mean_output_len,
+            targets=asked,
+            whole=minimised == "num_chips",
+        )
+
+    found = bounded(targets)
+    prices = dict(found.prices)
+    for target in targets if math.isfinite(found.least) else ():
+        if target.metric not in OF_THE_FLEET and target.metric not in prices:
+            looser = dataclasses.replace(target, limit=target.limit * _STEP)
+            there = bounded([looser if each is target else each for each in targets])
+            prices[target.metric] = (there.value - found.value) / (looser.limit - target.limit)
+    return found, prices

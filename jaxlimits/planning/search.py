@@ -1,0 +1,290 @@
+"""The search for the least machines that keep every target, as engines run them."""
+
+import dataclasses
+import heapq
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxlimits.model.metrics import Limit
+from jaxlimits.planning.choice import Choice, Group, Miss
+from jaxlimits.planning.served import Served, served_blocks
+from jaxlimits.planning.systems import Machines, Prompts
+from jaxlimits.planning.targets import Target
+from jaxlimits.planning.workload import Workload
+
+_SLACK = 1e-9
+"""Of a target, what rounding may take."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Search:
+    """The search for machines as engines run them.
+
+    Parameters
+    ----------
+    machines, prompts, workload, targets
+        What may be built, its prefill, and what is asked of it.
+    totals
+        What one group costs, by metric; arrays of chips and layouts.
+    minimised
+        The metric to have least of.
+    tried
+        Batches.
+    """
+
+    machines: Machines
+    prompts: Prompts
+    workload: Workload
+    targets: tuple[Target, ...]
+    totals: Mapping[str, np.ndarray]
+    minimised: str
+    tried: np.ndarray
+
+    def best(self, count: int, *, calibrated: bool) -> tuple[tuple[Choice, ...], Choice | None]:
+        """The least choices, and the least by a calibration's prediction."""
+        percent = self._percent("tpot")
+        mixed = "even" if percent is None else "stalls"
+        blocks = self._blocks(mixed, calibrated=calibrated)
+        serving, decoding, predicted = _Least(count), _Least(count), _Least(1)
+        predicted_decoding = _Least(1)
+        for block in blocks:
+            serving.add(self._serving(block))
+            decoding.add(self._decoding(block))
+            if calibrated:
+                predicted.add(self._serving(block, predicted=True))
+                predicted_decoding.add(self._decoding(block, predicted=True))
+        prefilling = _Least(1)
+        prefilling.add(self._prefilling())
+        choices = self._choices(serving, decoding, prefilling)[:count]
+        least = self._choices(predicted, predicted_decoding, prefilling)
+        return tuple(choices), least[0] if least else None
+
+    def misses(self) -> tuple[Miss, ...]:
+        """Each target of a request that no machine keeps, with the nearest."""
+        found = []
+        columns = zip(*self._blocks("even", calibrated=False), strict=True)
+        base = Served(*(np.concatenate(column) for column in columns))
+        for target in self.targets:
+            if target.metric == "ttft":
+                times = self._ttft()
+                place = np.unravel_index(int(np.nanargmin(times)), times.shape)
+                value, limit = float(times[place]), self._prefill_limit(place)
+            elif target.metric == "tpot" and len(base.tpot):
+                nearest = int(np.argmin(base.tpot_alone))
+                place = (base.chip[nearest], base.layout[nearest])
+                value = float(base.tpot_alone[nearest])
+                limit = _word(base.limit_alone[nearest])
+            else:
+                continue
+            if not value <= target.limit:
+                chip, layout = self.machines.chips[place[0]], self.machines.layouts[place[1]]
+                miss = Miss(target=target, chip=chip, layout=layout, value=value, limit=limit)
+                found.append(miss)
+        return tuple(found)
+
+    def _blocks(self, mixed: str, *, calibrated: bool) -> Iterator[Served]:
+        return served_blocks(
+            self.machines, self.workload, tried=self.tried, mixed=mixed, calibrated=calibrated
+        )
+
+    def _limit(self, metric: str) -> float:
+        return next((t.limit for t in self.targets if t.metric == metric), math.inf)
+
+    def _percent(self, metric: str) -> float | None:
+        return next((t.percent for t in self.targets if t.metric == metric), None)
+
+    def _ttft(self) -> np.ndarray:
+        """Time to the first token as its target takes it, by chip and layout [s]."""
+        percent = self._percent("ttft")
+        if percent is None:
+            return self.prompts.ttft @ np.array(self.workload.shares)
+        return self.prompts.ttft[
+            ..., self.workload.input_lens.index(self.workload.prompt_at(percent))
+        ]
+
+    def _prefill_limit(self, place: tuple[Any, ...]) -> str:
+        shares = np.array(self.workload.shares)
+        memory, compute = (
+            each[place] @ shares for each in (self.prompts.memory, self.prompts.compute)
+        )
+        return "compute" if compute >= memory else "memory"
+
+    def _cost(self, chip: np.ndarray, layout: np.ndarray, count: np.ndarray) -> np.ndarray:
+        return count * self.totals[self.minimised][chip, layout]
+
+    def _groups(self, rates: np.ndarray) -> np.ndarray:
+        return np.ceil(self.workload.rate / rates * (1.0 - _SLACK))
+
+    def _serving(self, block: Served, *, predicted: bool = False) -> "_Candidates":
+        slower = block.predicted if predicted else 1.0
+        keeps = block.tpot * slower <= self._limit("tpot") * (1.0 + _SLACK)
+        keeps &= self._ttft()[block.chip, block.layout] <= self._limit("ttft") * (1.0 + _SLACK)
+        return self._candidates(
+            "serve", block, block.requests / slower, block.tpot * slower, block.limit, keeps
+        )
+
+    def _decoding(self, block: Served, *, predicted: bool = False) -> "_Candidates":
+        slower = block.predicted_alone if predicted else 1.0
+        keeps = block.tpot_alone * slower <= self._limit("tpot") * (1.0 + _SLACK)
+        return self._candidates(
+            "decode",
+            block,
+            block.answers / slower,
+            block.tpot_alone * slower,
+            block.limit_alone,
+            keeps,
+        )
+
+    def _prefilling(self) -> "_Candidates":
+        times = self.prompts.ttft @ np.array(self.workload.shares)
+        keeps = self._ttft() <= self._limit("ttft") * (1.0 + _SLACK)
+        chip, layout = np.nonzero(keeps & np.isfinite(times))
+        rates = self.prompts.lanes[layout] / times[chip, layout]
+        count = self._groups(rates)
+        return _Candidates(
+            role="prefill",
+            cost=self._cost(chip, layout, count),
+            chip=chip,
+            layout=layout,
+            batch=np.ones_like(rates),
+            count=count,
+            rate=rates,
+            tpot=np.zeros_like(rates),
+            limit=np.array(
+                [_CODES[self._prefill_limit(place)] for place in zip(chip, layout, strict=True)],
+                int,
+            ),
+        )
+
+    def _candidates(
+        self,
+        role: str,
+        block: Served,
+        rates: np.ndarray,
+        tpot: np.ndarray,
+        limit: np.ndarray,
+        keeps: np.ndarray,
+    ) -> "_Candidates":
+        chip, layout, rate = block.chip[keeps], block.layout[keeps], rates[keeps]
+        count = self._groups(rate)
+        return _Candidates(
+            role=role,
+            cost=self._cost(chip, layout, count),
+            chip=chip,
+            layout=layout,
+            batch=block.batch[keeps],
+            count=count,
+            rate=rate,
+            tpot=tpot[keeps],
+            limit=limit[keeps],
+        )
+
+    def _choices(self, serving: "_Least", decoding: "_Least", prefilling: "_Least") -> list[Choice]:
+        """Choices of machines that do both, and of those that do one each, the least first."""
+        together = [(one,) for one in serving.rows()]
+        apart = [(one, other) for one in prefilling.rows() for other in decoding.rows()]
+        found = [self._choice(rows) for rows in (*together, *apart)]
+        return sorted(found, key=lambda choice: (choice.cost, len(choice.groups)))
+
+    def _choice(self, rows: tuple["_Row", ...]) -> Choice:
+        groups = tuple(
+            Group(
+                role=row.role,
+                chip=self.machines.chips[row.chip],
+                layout=self.machines.layouts[row.layout],
+                batch_size=row.batch,
+                count=int(row.count),
+                rate=row.rate,
+                limit=_word(row.limit),
+            )
+            for row in rows
+        )
+        totals = {
+            name: float(sum(row.count * each[row.chip, row.layout] for row in rows))
+            for name, each in self.totals.items()
+        }
+        first = rows[0]
+        return Choice(
+            groups=groups,
+            cost=totals[self.minimised],
+            totals=totals,
+            tpot=max(row.tpot for row in rows),
+            ttft=float(self._ttft()[first.chip, first.layout]),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Candidates:
+    """Machines that keep the targets: arrays of equal length."""
+
+    role: str
+    cost: np.ndarray
+    chip: np.ndarray
+    layout: np.ndarray
+    batch: np.ndarray
+    count: np.ndarray
+    rate: np.ndarray
+    tpot: np.ndarray
+    limit: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Row:
+    """One of them."""
+
+    role: str
+    cost: float
+    chip: int
+    layout: int
+    batch: float
+    count: float
+    rate: float
+    tpot: float
+    limit: int
+
+
+class _Least:
+    """The least candidates of a stream, the best batch of each chip and layout."""
+
+    def __init__(self, count: int):
+        self._count = count
+        self._kept: dict[tuple[int, int], _Row] = {}
+
+    def add(self, found: _Candidates) -> None:
+        """Take in a block; of equal costs the higher rate is better."""
+        order = np.lexsort((-found.rate, found.cost))
+        machines = np.stack([found.chip[order], found.layout[order]])
+        _, first = np.unique(machines, axis=1, return_index=True)
+        for place in order[np.sort(first)][: 4 * self._count].tolist():
+            row = _Row(
+                role=found.role,
+                cost=float(found.cost[place]),
+                chip=int(found.chip[place]),
+                layout=int(found.layout[place]),
+                batch=float(found.batch[place]),
+                count=float(found.count[place]),
+                rate=float(found.rate[place]),
+                tpot=float(found.tpot[place]),
+                limit=int(found.limit[place]),
+            )
+            key = (row.chip, row.layout)
+            other = self._kept.get(key)
+            if other is None or (row.cost, -row.rate) < (other.cost, -other.rate):
+                self._kept[key] = row
+
+    def rows(self) -> list[_Row]:
+        """The least of all, best first."""
+        ordered = heapq.nsmallest(
+            self._count, self._kept.values(), key=lambda row: (row.cost, -row.count * row.rate)
+        )
+        return [row for row in ordered if math.isfinite(row.cost)]
+
+
+_CODES = {code.name.lower(): int(code) for code in Limit}
+
+
+def _word(code: float) -> str:
+    return Limit(int(code)).name.lower()

@@ -1,0 +1,103 @@
+"""Machines as engines run them: every batch that holds whole requests, prompts mixed or apart."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxlimits.engine.stream import stream
+from jaxlimits.planning.systems import Machines
+from jaxlimits.planning.workload import Workload
+
+
+class Served(NamedTuple):
+    """A block of machines as an engine runs them: arrays of equal length.
+
+    Parameters
+    ----------
+    chip, layout, batch
+        Places of chip and layout, and the batch.
+    tpot, answers, requests
+        Time of a token [s], and answers and whole requests that a group finishes [1/s], prefill
+        apart for the former.
+    tpot_alone
+        Time of a token where no prompt is prefilled on the group [s].
+    users
+        Sequences in flight.
+    limit, limit_alone
+        What binds, as codes, in both.
+    predicted
+        Time of a step that a calibration predicts over that of the limit, in both; 1 without one.
+    """
+
+    chip: np.ndarray
+    layout: np.ndarray
+    batch: np.ndarray
+    tpot: np.ndarray
+    answers: np.ndarray
+    requests: np.ndarray
+    tpot_alone: np.ndarray
+    users: np.ndarray
+    limit: np.ndarray
+    limit_alone: np.ndarray
+    predicted: np.ndarray
+    predicted_alone: np.ndarray
+
+
+def served_blocks(
+    machines: Machines, workload: Workload, *, tried: np.ndarray, mixed: str, calibrated: bool
+) -> Iterator[Served]:
+    """Yield every machine at every batch that fits, with requests of the workload's mean lengths.
+
+    Parameters
+    ----------
+    tried
+        Batches.
+    mixed
+        How prompts come beside decode steps, as ``mixed_steps``.
+    calibrated
+        Whether the settings name a calibration, whose prediction is then there too.
+    """
+    base = {
+        "input_len": max(round(workload.mean_input_len), 1),
+        "output_len": max(round(workload.mean_output_len), 1),
+    }
+    names = ["tpot", "stps", "request_rate", "users", "limit", "t_step"]
+    job = machines.job(
+        [*names, *(["calibrated_t_step"] if calibrated else [])],
+        axes={"mixed_steps": ["off", mixed], "batch_size": tried.tolist()},
+        base=base,
+    )
+    waiting: dict[tuple[int, ...], Mapping[str, np.ndarray]] = {}
+    for chunk in stream(job):
+        chips, layouts, mode, batch = job.plan.slices(chunk.key)
+        key = (*chunk.key[:2], chunk.key[3])
+        both = {name: array[:, :, 0] for name, array in chunk.arrays.items()}
+        if mode.start == 0:
+            waiting[key] = both
+            continue
+        alone = waiting.pop(key)
+        place = np.ogrid[tuple(slice(part.start, part.stop) for part in (chips, layouts, batch))]
+        fits = np.isfinite(both["t_step"])
+        chip, layout, index = (np.broadcast_to(axis, fits.shape)[fits] for axis in place)
+        yield Served(
+            chip=chip,
+            layout=layout,
+            batch=tried[index],
+            tpot=both["tpot"][fits],
+            answers=alone["stps"][fits] / workload.mean_output_len,
+            requests=both["request_rate"][fits],
+            tpot_alone=alone["tpot"][fits],
+            users=both["users"][fits],
+            limit=both["limit"][fits],
+            limit_alone=alone["limit"][fits],
+            predicted=_predicted(both, fits),
+            predicted_alone=_predicted(alone, fits),
+        )
+
+
+def _predicted(found: Mapping[str, np.ndarray], fits: np.ndarray) -> np.ndarray:
+    """Time of a step that a calibration predicts over that of the limit; 1 without one."""
+    if "calibrated_t_step" not in found:
+        return np.ones(int(fits.sum()))
+    return (found["calibrated_t_step"] / found["t_step"])[fits]

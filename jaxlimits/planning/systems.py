@@ -1,0 +1,220 @@
+"""Operating points of machines: what each layout does at each batch, computed by the engine.
+
+Three grids over chip, layout and batch: decode steps alone, at the mean context of the workload and
+with room for it, for the bound; prompts alone, class by class; and steps as an engine runs them,
+with room for whole requests, for plans.
+"""
+
+import dataclasses
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxlimits import schema
+from jaxlimits.engine.stream import Job, collect, make_job
+from jaxlimits.errors import InputError
+from jaxlimits.grid.checks import check_scenario
+from jaxlimits.grid.layouts import Layout, all_layouts
+from jaxlimits.grid.scenario import bind
+from jaxlimits.planning.workload import Workload
+from jaxlimits.run.pipeline import load_grid
+
+EVERY_BATCH = 256
+"""Batches up to which every whole number is tried; above, two percent lie between two."""
+
+_STEP = 1.02
+TOTALS = ("num_chips", "power", "cost_rate", "capital_cost")
+"""What all machines together have so much of."""
+
+_OF_THE_REQUEST = ("input_len", "output_len", "seq_len", "batch_size", "mixed_steps")
+_OF_THE_LAYOUT = (*schema.LAYOUT_SIZES, schema.LAYOUT)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Machines:
+    """What may be built: chips and layouts for one model.
+
+    Parameters
+    ----------
+    llm
+        The model, by its name or file.
+    chips
+        Chips by their names.
+    layouts
+        Layouts of one group of chips.
+    settings
+        Further fields and switches, as text.
+    catalog
+        Further catalog files.
+    """
+
+    llm: str
+    chips: tuple[str, ...]
+    layouts: tuple[Layout, ...]
+    settings: Mapping[str, object]
+    catalog: tuple[Any, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Chips and layouts."""
+        return len(self.chips), len(self.layouts)
+
+    def job(
+        self,
+        outputs: Sequence[str],
+        *,
+        axes: Mapping[str, object],
+        base: Mapping[str, object],
+    ) -> Job:
+        """Plan a grid over chips, layouts and further axes."""
+        grid = {
+            "precision": "float64",
+            "base": {"llm": self.llm, **self.settings, **base},
+            "axes": {
+                "chip": list(self.chips),
+                schema.LAYOUT: [layout.name for layout in self.layouts],
+                **axes,
+            },
+        }
+        spec = load_grid(grid, catalog=self.catalog)
+        scenario = bind(spec)
+        check_scenario(scenario)
+        return make_job(scenario, outputs=tuple(outputs), precision="float64")
+
+
+def make_machines(
+    llm: str,
+    chips: Sequence[str],
+    *,
+    most: int,
+    only: Mapping[str, Collection[float]],
+    settings: Mapping[str, object],
+    catalog: tuple[Any, ...] = (),
+) -> Machines:
+    """Return every machine of at most so many chips a group.
+
+    Replicas that share no experts are groups of their own: ``dp_size`` exceeds 1 only with EP.
+
+    Raises
+    ------
+    InputError
+        No chip, a setting that the plan chooses itself, no layout.
+    """
+    if not chips:
+        raise InputError("names no chip", key="chip", remedy="name one or more, as h200")
+    for name in (*_OF_THE_REQUEST, *_OF_THE_LAYOUT):
+        if name in settings:
+            remedy = "leave it out; --only limits sizes, --input-len and --output-len the request"
+            raise InputError("is what a plan chooses or is told", key=name, remedy=remedy)
+    point = {"base": {"llm": llm, "chip": chips[0], **settings}, "axes": {"batch_size": [1]}}
+    model = bind(load_grid(point, catalog=catalog)).base
+    found = all_layouts(most, [model], only=only)
+    layouts = tuple(each for each in found if each.dp_size == 1 or each.ep_size > 1)
+    if not layouts:
+        problem = f"no layout of at most {most} chips is valid for {llm}"
+        raise InputError(problem, key="only", remedy="allow more chips or other sizes")
+    return Machines(
+        llm=llm,
+        chips=tuple(dict.fromkeys(chips)),
+        layouts=layouts,
+        settings=settings,
+        catalog=catalog,
+    )
+
+
+def batches(largest: float) -> np.ndarray:
+    """Batches to try, ascending: every one at first, then two percent apart."""
+    most = max(int(largest), 1)
+    every = np.arange(1, min(most, EVERY_BATCH) + 1, dtype=np.float64)
+    if most <= EVERY_BATCH:
+        return every
+    count = math.ceil(math.log(most / EVERY_BATCH) / math.log(_STEP)) + 1
+    further = np.unique(np.floor(np.geomspace(EVERY_BATCH, most, count)))
+    return np.concatenate([every, further[further > EVERY_BATCH]])
+
+
+class Prompts(NamedTuple):
+    """Prefill on every chip and layout: arrays of chips, layouts, and classes of prompts.
+
+    Parameters
+    ----------
+    ttft
+        Time of the whole prefill of one prompt [s].
+    memory, compute
+        What one prompt adds to both times of a step that reads the weights anyway [s].
+    lanes
+        Prompts that are prefilled at once, each with this time: ``dp_size * pp_size``.
+    """
+
+    ttft: np.ndarray
+    memory: np.ndarray
+    compute: np.ndarray
+    lanes: np.ndarray
+
+
+def prefill_of(machines: Machines, workload: Workload) -> Prompts:
+    """Evaluate the prefill of each class of prompts on every machine."""
+    lengths = sorted(set(workload.input_lens))
+    job = machines.job(
+        ("t_mem", "t_compute", "ttft"),
+        axes={"input_len": lengths, "mixed_steps": ["off", "bound"]},
+        base={"output_len": 1, "batch_size": 1, "roofline": "step"},
+    )
+    found, _ = collect(job)
+    tokens = _tokens_per_step(machines)
+    memory, compute = (
+        np.maximum(found[name][..., 1] - found[name][..., 0], 0.0) / tokens
+        for name in ("t_mem", "t_compute")
+    )
+    places = np.searchsorted(lengths, workload.input_lens)
+    return Prompts(
+        ttft=found["ttft"][..., 0][..., places],
+        memory=memory[..., places],
+        compute=compute[..., places],
+        lanes=np.array([layout.dp_size * layout.pp_size for layout in machines.layouts], float),
+    )
+
+
+def _tokens_per_step(machines: Machines) -> float:
+    """Tokens that one step gives to a user: the same on every machine that fits."""
+    if machines.settings.get("speculation", "off") == "off":
+        return 1.0
+    found, _ = collect(machines.job(("utps", "t_step"), axes={}, base={"seq_len": 1}))
+    tokens = found["utps"] * found["t_step"]
+    return float(np.nanmax(tokens)) if not np.isnan(tokens).all() else 1.0
+
+
+class Sizes(NamedTuple):
+    """What a group is, by chip and layout.
+
+    Parameters
+    ----------
+    totals
+        Chips, power [W] and dollars [USD/s, USD] of one group; NaN where they are not stated.
+    largest_batch
+        The largest batch that fits on any group at the workload's mean context; 0 where none does.
+    """
+
+    totals: Mapping[str, np.ndarray]
+    largest_batch: float
+
+
+def sizes_of_groups(machines: Machines, workload: Workload) -> Sizes:
+    """Evaluate what each group costs, and how many sequences the largest holds."""
+    base = {"seq_len": math.floor(workload.mean_context), "batch_size": 1}
+    outputs = (*TOTALS, "max_batch_size")
+    found, _ = collect(machines.job(outputs, axes={}, base=base))
+    whole = found["max_batch_size"]
+    return Sizes(
+        totals={name: found[name] for name in TOTALS},
+        largest_batch=float(np.max(np.where(np.isfinite(whole), whole, 65_536.0))),
+    )
+
+
+def decode_job(machines: Machines, workload: Workload, *, tried: np.ndarray, objective: str) -> Job:
+    """Plan decode steps alone at the mean context, at the batches to try."""
+    base = {"seq_len": math.floor(workload.mean_context), "roofline": "step"}
+    outputs = ("t_mem", "t_compute", "t_sync", "t_step", "stps", "users", objective)
+    return machines.job(outputs, axes={"batch_size": tried.tolist()}, base=base)

@@ -1,0 +1,153 @@
+"""Traces of requests: tables of arrival times and lengths, read a piece at a time.
+
+CSV with a header, or JSON lines. The names of the columns are those of two public traces, and
+plain ones: Azure's LLM inference trace (``TIMESTAMP``, ``ContextTokens``, ``GeneratedTokens``) and
+Mooncake's (``timestamp`` in ms, ``input_length``, ``output_length``, ``hash_ids``).
+"""
+
+import collections
+import csv
+import datetime
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxlimits.errors import InputError
+from jaxlimits.planning.workload import Workload, read_rate
+
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "time": ("timestamp", "arrival_time", "arrived_at", "time"),
+    "input": ("input_length", "contexttokens", "input_len", "prompt_tokens", "input_tokens"),
+    "output": (
+        *("output_length", "generatedtokens", "output_len"),
+        *("completion_tokens", "output_tokens"),
+    ),
+}
+"""What each column may be called, in small letters."""
+
+_TO_SECONDS: Mapping[str, float] = {"input_length": 1e-3}
+"""Unit of numbers in the column of times, by what the column of prompts is called [s]."""
+
+
+def read_trace(path: str | Path, *, rate: object = None) -> Workload:
+    """Read a trace of requests, a row at a time.
+
+    Parameters
+    ----------
+    path
+        A CSV file with a header, or JSON lines (``.jsonl``, ``.json``).
+    rate
+        Requests in a second; where left out, that of the trace: requests after the first over the
+        time between the first and the last.
+
+    Raises
+    ------
+    InputError
+        With file and line: no such file, a column that is missing, a length that is no whole number
+        above 0, a time before the one above it, no rate to be had.
+    """
+    source = Path(path)
+    lengths: collections.Counter[tuple[float, float]] = collections.Counter()
+    first = last = None
+    for line, row in _rows(source):
+        where = f"{path}: line {line}"
+        pair = _length(row, "input", where), _length(row, "output", where)
+        lengths[pair] += 1
+        time = _time(row, where)
+        if time is not None and last is not None and time < last:
+            remedy = "sort the rows by time"
+            raise InputError("is before the row above it", where=where, key="time", remedy=remedy)
+        first, last = (time if first is None else first), time
+    count = lengths.total()
+    if not count:
+        raise InputError("holds no request", where=str(path))
+    if rate is None:
+        span = 0.0 if first is None or last is None else last - first
+        if count < 2 or span <= 0.0:
+            remedy = "state --rate '10 request/s'"
+            raise InputError("does not say how often requests come", where=str(path), remedy=remedy)
+        rate = (count - 1) / span
+    weighted = ((*pair, float(number)) for pair, number in lengths.items())
+    source_words = f"{count:,} requests of {source.name}"
+    return Workload.of_lengths(weighted, rate=read_rate(rate), source=source_words)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the rows of a table with their lines, names of columns in small letters."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _of_json(file, path) if path.suffix in (".jsonl", ".json") else _of_csv(file)
+    except OSError as error:
+        raise InputError("cannot be read", where=str(path), remedy=str(error.strerror)) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is no text in UTF-8", where=str(path)) from error
+
+
+def _of_csv(file: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    reader = csv.reader(file)
+    header = [name.strip().lower() for name in next(reader, [])]
+    for cells in reader:
+        if cells:
+            yield reader.line_num, dict(zip(header, cells, strict=False))
+
+
+def _of_json(file: Iterable[str], path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for line, text in zip(itertools.count(1), file, strict=False):
+        if not text.strip():
+            continue
+        try:
+            row = json.loads(text)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            remedy = "write one object a line"
+            raise InputError("is no JSON object", where=f"{path}: line {line}", remedy=remedy)
+        yield line, {str(name).lower(): value for name, value in row.items()}
+
+
+def _named(row: Mapping[str, Any], column: str) -> str | None:
+    return next((name for name in _COLUMNS[column] if name in row), None)
+
+
+def _length(row: Mapping[str, Any], column: str, where: str) -> float:
+    name = _named(row, column)
+    if name is None or row[name] in (None, ""):
+        known = ", ".join(_COLUMNS[column])
+        problem = f"has no {column} length"
+        raise InputError(problem, where=where, remedy=f"name the column one of {known}")
+    try:
+        value = float(row[name])
+    except (TypeError, ValueError):
+        value = 0.0
+    if not (value >= 1.0 and value == int(value)):
+        problem = "is no whole number of tokens above 0"
+        remedy = "leave the row out"
+        raise InputError(problem, where=where, key=name, value=row[name], remedy=remedy)
+    return value
+
+
+def _time(row: Mapping[str, Any], where: str) -> float | None:
+    """Time of arrival [s], from any moment on; none where the table has no such column."""
+    name = _named(row, "time")
+    if name is None or row[name] in (None, ""):
+        return None
+    try:
+        return float(row[name]) * _TO_SECONDS.get(_named(row, "input") or "", 1.0)
+    except (TypeError, ValueError):
+        pass
+    try:
+        text = str(row[name]).strip().replace("Z", "+00:00")
+        return datetime.datetime.fromisoformat(_six_digits(text)).timestamp()
+    except ValueError as error:
+        remedy = "write seconds, or a date and time as 2024-05-10 00:00:00.123"
+        problem = "is no time"
+        raise InputError(problem, where=where, key=name, value=row[name], remedy=remedy) from error
+
+
+def _six_digits(text: str) -> str:
+    """A time whose fraction has no more digits than Python reads, as Azure's have seven."""
+    whole, point, rest = text.partition(".")
+    digits = "".join(itertools.takewhile(str.isdigit, rest))
+    return f"{whole}{point}{digits[:6]}{rest[len(digits) :]}"
