@@ -34,14 +34,11 @@ from jaxlimits.planning.targets import Target
 _JOINING = 16
 """Columns of one block that join the program at once."""
 
-_PENALTIES = (1e6, 1e10)
-"""Prices, by turns, of what is missing of a condition: no fleet costs as much."""
-
 _ROUNDING = 1e-6
 """Of a chip, what sums of fractions may be beside a whole number."""
 
 _TOLERANCE = 1e-9
-"""Of a column's price, what its reduced cost may be below zero."""
+"""Of a point's cost, what the cost that it would add may be below zero."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +74,10 @@ class Points:
         """Some of the points."""
         arrays = {f.name: getattr(self, f.name)[chosen] for f in dataclasses.fields(self)}
         return Points(**arrays)
+
+    def keys(self) -> np.ndarray:
+        """One value for each point by which it is known again: where it comes from, its rates."""
+        return self.places + 1j * (self.answers + 2.0 * self.prompts)
 
     @classmethod
     def joined(cls, parts: Iterable["Points"]) -> "Points":
@@ -129,21 +130,31 @@ def least(
         Of ``tpot`` and ``ttft``; others are passed over.
     """
     program = _Program(rate=rate, output_len=output_len, targets=tuple(targets))
-    kept = _none()
-    for penalty in _PENALTIES:
-        while True:
-            solution = program.solved(kept, penalty=penalty)
-            promising = [
-                block.at(_most_promising(program.reduced_cost(block, solution.duals), block.cost))
-                for block in blocks()
-            ]
-            more = Points.joined([_none(), *promising])
-            if not len(more):
-                break
-            kept = Points.joined([kept.at(solution.shares > 0.0), more])
-        if solution.missing <= _TOLERANCE:
-            return program.bound(kept, solution)
+    kept, solution = _generated(program, blocks, _none(), seeking=True)
+    if solution.value <= _TOLERANCE:
+        kept, solution = _generated(program, blocks, kept, seeking=False)
+        return program.bound(kept, solution)
     return Bound(least=math.inf, value=math.inf, points=_none(), shares=np.zeros(0), prices={})
+
+
+def _generated(
+    program: "_Program", blocks: Blocks, kept: Points, *, seeking: bool
+) -> tuple[Points, "_Solution"]:
+    """Add points until no other improves the program; those that were kept, and its solution.
+
+    ``seeking`` is the search for a mixture that keeps all conditions, whatever it costs.
+    """
+    while True:
+        solution = program.solved(kept, seeking=seeking)
+        promising = [
+            block.at(_most_promising(program.reduced_cost(block, solution.duals, seeking=seeking)))
+            for block in blocks()
+        ]
+        more = Points.joined([_none(), *promising])
+        new = ~np.isin(more.keys(), kept.keys())
+        if not new.any():
+            return kept, solution
+        kept = Points.joined([kept, more.at(new)])
 
 
 def least_fleet(
@@ -192,21 +203,22 @@ def _none() -> Points:
     return Points(**{field.name: np.zeros(0) for field in dataclasses.fields(Points)})
 
 
-def _most_promising(reduced: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    below = np.flatnonzero(reduced < -_TOLERANCE * cost)
+def _most_promising(reduced: np.ndarray) -> np.ndarray:
+    below = np.flatnonzero(reduced < -_TOLERANCE)
     if len(below) <= _JOINING:
         return below
-    relative = reduced[below] / cost[below]
-    return below[np.argpartition(relative, _JOINING)[:_JOINING]]
+    return below[np.argpartition(reduced[below], _JOINING)[:_JOINING]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Solution:
-    """Groups at each point, what is missing of the conditions, and the price of each of them."""
+    """What it costs, groups at each point, and the price of each condition.
+
+    While a mixture is sought, what is missing of the conditions is what it costs.
+    """
 
     value: float
     shares: np.ndarray
-    missing: float
     duals: np.ndarray
 
 
@@ -243,24 +255,24 @@ class _Program:
                 sides.append(mean if share is None else self.rate * share / 100.0)
         return np.array(sides)
 
-    def solved(self, points: Points, *, penalty: float) -> _Solution:
-        """The program of some points, in which what is missing of a condition has a price."""
+    def solved(self, points: Points, *, seeking: bool) -> _Solution:
+        """The program of some points."""
         rows, right = self.rows(points), self.right()
         scale = np.abs(right)
-        missing = np.eye(len(right))
-        found = linprog(
-            np.concatenate([points.cost, np.full(len(right), penalty)]),
-            A_ub=-np.hstack([rows / scale[:, None], missing]),
-            b_ub=-right / scale,
-            method="highs",
-        )
-        shares, short = found.x[: len(points)], found.x[len(points) :]
+        columns, cost = rows / scale[:, None], points.cost
+        if seeking:
+            columns = np.hstack([columns, np.eye(len(right))])
+            cost = np.concatenate([np.zeros(len(points)), np.ones(len(right))])
+        found = linprog(cost, A_ub=-columns, b_ub=-right / scale, method="highs")
+        if found.status != 0:
+            raise RuntimeError(f"the linear program of a plan was not solved: {found.message}")
         duals = -np.asarray(found.ineqlin.marginals) / scale
-        return _Solution(float(found.fun), shares, float(short.sum()), duals)
+        return _Solution(float(found.fun), np.asarray(found.x)[: len(points)], duals)
 
-    def reduced_cost(self, points: Points, duals: np.ndarray) -> np.ndarray:
-        """What one more group at each point would add to the cost."""
-        return points.cost - duals @ self.rows(points)
+    def reduced_cost(self, points: Points, duals: np.ndarray, *, seeking: bool) -> np.ndarray:
+        """What a group at each point would add to the cost, as a share of what it costs."""
+        gain = duals @ self.rows(points)
+        return -gain if seeking else 1.0 - gain / points.cost
 
     def bound(self, points: Points, solution: _Solution) -> Bound:
         """The bound of a solution that no other point improves."""

@@ -113,7 +113,7 @@ def plan(
     targets: str | Sequence[str] = (),
     minimise: str = "num_chips",
     most: int = 64,
-    only: Mapping[str, Collection[float]] | None = None,
+    only: Mapping[str, Collection[int | float]] | None = None,
     count: int = 5,
     catalog: tuple[Any, ...] = (),
     **settings: object,

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.engine.stream import Job, collect, make_job
-from jaxlimits.errors import InputError
+from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.layouts import Layout, all_layouts
 from jaxlimits.grid.scenario import bind
@@ -89,7 +89,7 @@ def make_machines(
     chips: Sequence[str],
     *,
     most: int,
-    only: Mapping[str, Collection[float]],
+    only: Mapping[str, Collection[int | float]],
     settings: Mapping[str, object],
     catalog: tuple[Any, ...] = (),
 ) -> Machines:
@@ -108,9 +108,13 @@ def make_machines(
         if name in settings:
             remedy = "leave it out; --only limits sizes, --input-len and --output-len the request"
             raise InputError("is what a plan chooses or is told", key=name, remedy=remedy)
+    for name in only:
+        if name not in schema.LAYOUT_SIZES:
+            raise unknown_name("size", name, schema.LAYOUT_SIZES, key="only")
+    sizes = {name: [float(size) for size in values] for name, values in only.items()}
     point = {"base": {"llm": llm, "chip": chips[0], **settings}, "axes": {"batch_size": [1]}}
     model = bind(load_grid(point, catalog=catalog)).base
-    found = all_layouts(most, [model], only=only)
+    found = all_layouts(most, [model], only=sizes)
     layouts = tuple(each for each in found if each.dp_size == 1 or each.ep_size > 1)
     if not layouts:
         problem = f"no layout of at most {most} chips is valid for {llm}"

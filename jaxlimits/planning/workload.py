@@ -115,7 +115,10 @@ class Workload:
 
 def read_rate(raw: object) -> float:
     """Return a rate of requests in SI units; a plain number is one by the second."""
-    rate = parse_number(schema.output("request_rate"), as_written(raw, key="rate"), key="rate")
+    written = as_written(raw, key="rate")
+    if isinstance(written, (int, float)) and not isinstance(written, bool):
+        written = f"{written} request/s"
+    rate = parse_number(schema.output("request_rate"), written, key="rate")
     if not (rate > 0.0 and math.isfinite(rate)):
         remedy = "write how many requests come, as '10 request/s'"
         raise InputError("must be above 0", key="rate", value=raw, remedy=remedy)

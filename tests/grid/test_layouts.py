@@ -1,0 +1,114 @@
+"""Layouts by name, and every valid one of a model, against a loop over all sizes."""
+
+import pytest
+
+import jaxlimits as jl
+from jaxlimits.grid.layouts import Layout, all_layouts, read_layout
+
+CATALOG = jl.load_catalog()
+
+
+@pytest.mark.parametrize(
+    ("text", "layout"),
+    [
+        ("tp8", Layout(8, 1, 1, 1)),
+        ("TP4 PP2", Layout(4, 2, 1, 1)),
+        ("tp1_ep16_dp16", Layout(1, 1, 16, 16)),
+        ("dp2·tp4", Layout(4, 1, 1, 2)),
+        ("pp3", Layout(1, 3, 1, 1)),
+    ],
+)
+def test_a_layout_is_read_as_engines_write_it_and_named_again(text, layout):
+    assert read_layout(text) == layout
+    assert read_layout(layout.name) == layout
+
+
+@pytest.mark.parametrize("text", ["", "tp0", "tp8 tp4", "eight", "tp 8", "tp65537", "tp-1 x"])
+def test_what_is_no_layout_is_refused_with_an_example(text):
+    with pytest.raises(jl.InputError, match=r"layout|tp_size"):
+        read_layout(text)
+
+
+@pytest.mark.parametrize("name", ["llama3-70b", "gpt-oss-120b", "deepseek-v3"])
+def test_no_valid_layout_is_missing_and_none_is_invalid(name):
+    llm = CATALOG.values("llm", name, key="llm")
+    heads, layers, experts = (int(llm[f"num_{part}"]) for part in ("heads", "layers", "experts"))
+    expected = set()
+    for tp in range(1, 65):
+        for pp in range(1, 65):
+            for dp in range(1, 65):
+                if tp * pp * dp > 64 or heads % tp or pp > layers:
+                    continue
+                for ep in range(1, tp * dp + 1):
+                    whole = (tp * dp) % ep == 0 and (ep == 1 or (experts and experts % ep == 0))
+                    if whole:
+                        expected.add(Layout(tp, pp, ep, dp))
+    found = all_layouts(64, [llm], only={})
+    assert len(found) == len(set(found))
+    assert set(found) == expected
+
+
+def test_only_some_sizes_are_considered():
+    llm = CATALOG.values("llm", "llama3-70b", key="llm")
+    found = all_layouts(16, [llm], only={"tp_size": [1.0, 4.0, 32.0], "dp_size": [1.0]})
+    assert {layout.tp_size for layout in found} == {1, 4}
+    assert {layout.dp_size for layout in found} == {1}
+    assert Layout(4, 4) in found
+
+
+BASE = {"llm": "gpt-oss-120b", "chip": "h200", "weight_bits": 8, "seq_len": 1000}
+
+
+def test_an_axis_of_all_layouts_is_the_points_one_by_one():
+    grid = {"base": BASE, "outputs": ["utps", "num_chips"], "axes": {"layout": {"all": 4}}}
+    swept = jl.sweep({**grid, "precision": "float64"})
+    names = [str(name) for name in swept.layout.values]
+    assert "tp1 ep4 dp4" in names
+    assert "tp2 pp2" in names
+    for name in ("tp4", "tp1 ep4 dp4", "tp2 pp2"):
+        point = jl.evaluate(**BASE, layout=name, x64=True)
+        assert float(swept.utps.sel(layout=name)) == pytest.approx(point.utps, rel=1e-12)
+        sizes = read_layout(name)
+        assert int(swept.tp_size.sel(layout=name)) == sizes.tp_size
+        assert float(swept.num_chips.sel(layout=name)) == sizes.num_chips
+
+
+def test_layouts_of_several_models_are_valid_for_each():
+    axes = {"llm": ["gpt-oss-120b", "llama3-70b"], "layout": {"all": 8}}
+    swept = jl.sweep({"base": {"chip": "h200"}, "outputs": ["utps"], "axes": axes})
+    assert set(swept.ep_size.values.tolist()) == {1}  # llama3-70b has no experts
+
+
+def test_best_ranks_layouts():
+    grid = {"base": BASE, "outputs": ["utps"], "axes": {"layout": {"all": 4}}}
+    found = jl.best(grid, jl.ask(maximise="utps", count=2))
+    assert str(found.layout.values[0]) == "tp4"
+
+
+@pytest.mark.parametrize(
+    ("grid", "says"),
+    [
+        ({"axes": {"tp_size": {"all": 8}}}, "all and only are of layouts"),
+        ({"axes": {"layout": {"only": {"tp_size": [1]}}}}, "all and only are of layouts"),
+        ({"axes": {"layout": {"all": 8, "only": {"batch_size": [1]}}}}, "batch_size"),
+        ({"axes": {"layout": {"all": 8, "values": ["tp8"]}}}, "has values beside all"),
+        ({"axes": {"layout": {"all": 1, "only": {"tp_size": [2]}}}}, "no layout of at most 1"),
+        ({"axes": {"layout": ["tp8", "TP8"]}}, "twice"),
+        ({"axes": {"layout": ["tp8", "x8"]}}, "is no layout"),
+        ({"axes": {"layout": ["tp8"], "tp_size": [1, 2]}}, "set twice"),
+        ({"base": {**BASE, "tp_size": 2}, "axes": {"layout": ["tp8"]}}, "set twice"),
+        (
+            {"base": {**BASE, "tp_size": 2, "layout": "tp8"}, "axes": {"batch_size": [1]}},
+            "states tp_size, which is set beside it",
+        ),
+    ],
+)
+def test_what_cannot_be_an_axis_of_layouts_is_named(grid, says):
+    with pytest.raises(jl.InputError, match=says):
+        jl.sweep({"base": BASE, "outputs": ["utps"], **grid})
+
+
+def test_a_layout_overrides_the_sizes_of_a_grid():
+    grid = {"base": {**BASE, "tp_size": 2}, "outputs": ["num_chips"], "axes": {"batch_size": [1]}}
+    swept = jl.sweep(grid, overrides={"layout": "tp4 pp2"})
+    assert float(swept.num_chips[0]) == 8.0

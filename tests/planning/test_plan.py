@@ -1,0 +1,239 @@
+"""Plans: against every layout and batch evaluated point by point, and what they say."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxlimits as jl
+from jaxlimits.grid.layouts import Layout, all_layouts
+from jaxlimits.planning.engine_flags import engine_flags
+from tests.command_line import run
+
+CATALOG = jl.load_catalog()
+SMALL = {"kv_sharding": "heads", "collective_algorithm": "constant"}
+LONG = {"llm": "llama3-8b", "chip": "l40s", "lengths": (32_000, 500), "most": 2, **SMALL}
+EXPERTS = {
+    "llm": "gpt-oss-120b",
+    "chip": "h100",
+    "lengths": (100_000, 2_000),
+    "most": 4,
+    "only": {"pp_size": [1], "tp_size": [1, 2]},
+    "kv_bits": 16,
+    **SMALL,
+}
+WORKLOADS = {
+    "mean": {**LONG, "rate": 0.4, "targets": ["ttft <= 20 s", "tpot <= 60 ms/token"]},
+    "no target": {**LONG, "rate": 0.9, "targets": []},
+    "every": {**LONG, "rate": 0.3, "targets": ["p99 ttft <= 15 s", "every tpot <= 90 ms/token"]},
+    "experts": {**EXPERTS, "rate": 0.7, "targets": ["tpot <= 12 ms/token"]},
+    "many": {**EXPERTS, "rate": 5.0, "targets": ["ttft <= 10 s", "tpot <= 15 ms/token"]},
+}
+
+
+def of(case: dict) -> tuple[jl.Workload, dict]:
+    rest = {name: value for name, value in case.items() if name not in ("lengths", "rate")}
+    return jl.Workload.of_lengths([case["lengths"]], rate=case["rate"]), rest
+
+
+def planned(case: dict, **changes) -> jl.Plan:
+    work, rest = of({**case, **changes})
+    return jl.plan(rest.pop("llm"), rest.pop("chip"), work, **rest)
+
+
+def by_brute_force(case: dict) -> float:
+    """Fewest chips of every layout at every batch, each a point of the model."""
+    input_len, output_len = case["lengths"]
+    rate, targets = case["rate"], dict(text.split(" <= ") for text in case["targets"])
+    bounds = {name.split()[-1]: float(value.split()[0]) for name, value in targets.items()}
+    tpot, ttft = bounds.get("tpot", math.inf) / 1e3, bounds.get("ttft", math.inf)
+    mixed = "stalls" if any(name.startswith("every") for name in targets) else "even"
+    known = ("llm", "chip", "lengths", "rate", "targets", "most", "only")
+    settings = {name: value for name, value in case.items() if name not in known}
+    model = CATALOG.values("llm", case["llm"], key="llm")
+    serving, decoding, prefilling = [], [], []
+    for layout in all_layouts(case["most"], [model], only=_sizes(case)):
+        if layout.dp_size > 1 and layout.ep_size == 1:
+            continue
+        point = {"llm": case["llm"], "chip": case["chip"], "layout": layout.name, **settings}
+        prompt = jl.evaluate(**point, input_len=input_len, output_len=1, x64=True)
+        keeps = prompt.ttft <= ttft
+        lanes = layout.pp_size * layout.dp_size
+        if keeps:
+            prefilling.append(math.ceil(rate * prompt.ttft / lanes) * layout.num_chips)
+        asked = {**point, "input_len": input_len, "output_len": output_len, "x64": True}
+        for batch in itertools.count(1):
+            both = jl.evaluate(**asked, batch_size=batch, mixed_steps=mixed)
+            if not both.feasible:
+                break
+            alone = jl.evaluate(**asked, batch_size=batch)
+            if alone.tpot <= tpot:
+                decoding.append(math.ceil(rate * output_len / alone.stps) * layout.num_chips)
+            if both.tpot <= tpot and keeps:
+                serving.append(math.ceil(rate / both.request_rate) * layout.num_chips)
+    apart = min(prefilling, default=math.inf) + min(decoding, default=math.inf)
+    return min(min(serving, default=math.inf), apart)
+
+
+def _sizes(case: dict) -> dict[str, list[float]]:
+    return {name: list(map(float, values)) for name, values in case.get("only", {}).items()}
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_plan_is_the_fewest_of_all_layouts_and_batches_one_by_one(name):
+    case = WORKLOADS[name]
+    found = planned(case)
+    assert found.choices[0].num_chips == by_brute_force(case)
+    assert found.least <= found.choices[0].num_chips
+    assert found.bound.value <= found.least + 1e-6
+    costs = [choice.cost for choice in found.choices]
+    assert costs == sorted(costs)
+    assert found.choices[0].rate >= case["rate"] * (1 - 1e-9)
+    assert found.is_met
+
+
+def test_the_bound_counts_every_batch_of_the_model():
+    # One layout, so that the linear program is a hull over the batches: the same from points of
+    # the model one by one, decode alone and prompts alone, is no less than the bound.
+    case = {**WORKLOADS["mean"], "only": {"tp_size": [1], "pp_size": [1]}}
+    found = planned(case, targets=[])
+    input_len, output_len = case["lengths"]
+    point = {"llm": case["llm"], "chip": case["chip"], **SMALL, "x64": True}
+    prompt = jl.evaluate(**point, input_len=input_len, output_len=1)
+    rates = []
+    for batch in itertools.count(1):
+        alone = jl.evaluate(**point, seq_len=input_len + output_len // 2, batch_size=batch)
+        if not alone.feasible:
+            break
+        rates.append(alone.stps / output_len)
+    apart = case["rate"] * (1.0 / max(rates) + prompt.ttft)
+    assert found.bound.value <= apart
+    assert found.bound.value >= 0.5 * apart
+
+
+def test_looser_targets_never_take_more():
+    values = [planned(WORKLOADS["mean"], targets=[f"tpot <= {ms} ms/token"]) for ms in (40, 60, 99)]
+    for tight, loose in itertools.pairwise(values):
+        assert loose.choices[0].num_chips <= tight.choices[0].num_chips
+        assert loose.bound.value <= tight.bound.value * (1 + 1e-9)
+        assert tight.prices["tpot"] <= 0.0
+
+
+def test_targets_that_nothing_keeps_come_with_the_nearest():
+    found = planned(WORKLOADS["mean"], targets=["ttft <= 1 ms", "tpot <= 1 us/token"])
+    assert not found.choices
+    assert not found.is_met
+    assert math.isinf(found.least)
+    by_metric = {miss.target.metric: miss for miss in found.misses}
+    assert by_metric["ttft"].layout.name == "tp2"
+    assert by_metric["ttft"].limit == "compute"
+    assert by_metric["tpot"].factor > 100.0
+
+
+def test_budgets_of_the_fleet_are_kept_or_said():
+    roomy = planned(WORKLOADS["mean"], targets=["num_chips <= 1000", "power <= 1 MW"])
+    assert roomy.is_met
+    assert not roomy.exceeded
+    tight = planned(WORKLOADS["mean"], targets=["power <= 1 W"])
+    assert [target.metric for target in tight.exceeded] == ["power"]
+    assert not tight.is_met
+
+
+def test_power_and_dollars_can_be_minimised():
+    for name in ("power", "cost_rate"):
+        found = planned(WORKLOADS["mean"], minimise=name)
+        assert found.choices[0].cost == pytest.approx(found.choices[0].totals[name])
+        assert found.least <= found.choices[0].cost
+
+
+def test_a_distribution_of_lengths_lies_between_its_ends():
+    case, rest = WORKLOADS["mean"], {"targets": []}
+    ends = [planned({**case, **rest, "lengths": (n, 500)}).bound.value for n in (16_000, 32_000)]
+    work = jl.Workload.of_lengths([(16_000, 500), (32_000, 500)], rate=case["rate"])
+    _, settings = of({**case, **rest})
+    mixed = jl.plan(settings.pop("llm"), settings.pop("chip"), work, **settings)
+    assert ends[0] < mixed.bound.value < ends[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"targets": ["utps >= 5"]}, "is no target of a plan"),
+        ({"targets": ["tpot >= 5 ms/token"]}, "must be an upper bound"),
+        ({"targets": ["p0 tpot <= 5 ms/token"]}, "percentiles are above 0"),
+        ({"targets": ["p101 tpot <= 5 ms/token"]}, "percentiles are above 0"),
+        ({"targets": ["tpot <= 5 ms/token", "tpot <= 6 ms/token"]}, "two targets"),
+        ({"targets": ["every power <= 5 W"]}, "is of all machines"),
+        ({"targets": ["tpot <= 0 s/token"]}, "must be above 0"),
+        ({"minimise": "utps"}, "cannot be minimised"),
+        ({"only": {"batch_size": [2]}}, "batch_size"),
+        ({"seq_len": 100}, "is what a plan chooses"),
+        ({"tp_size": 8}, "is what a plan chooses"),
+        ({"most": 1, "only": {"tp_size": [2]}}, "no layout of at most 1 chips"),
+    ],
+)
+def test_what_cannot_be_planned_is_named(changes, says):
+    with pytest.raises(jl.InputError, match=says):
+        planned(WORKLOADS["mean"], **changes)
+
+
+def test_engines_are_told_the_layout():
+    flags = engine_flags(Layout(2, 1, 8, 4), 16.0)
+    assert flags["vLLM"] == (
+        "--tensor-parallel-size 2 --data-parallel-size 4 --enable-expert-parallel --max-num-seqs 16"
+    )
+    assert flags["SGLang"].startswith("--tp-size 8 --dp-size 4 --enable-dp-attention --ep-size 8")
+    assert flags["TensorRT-LLM"] == "--tp_size 8 --ep_size 8 --max_batch_size 16"
+    assert "--pipeline-parallel-size 2" in engine_flags(Layout(1, 2), 3.0)["vLLM"]
+
+
+COMMAND = (
+    *("plan", "--llm", "llama3-8b", "--chip", "l40s", "--rate", "0.4 request/s", "--most", "2"),
+    *("--input-len", "32000", "--output-len", "500", "--set", "kv_sharding=heads"),
+)
+
+
+def test_the_command_prints_machines_margins_and_engines(tmp_path):
+    result = tmp_path / "plan.nc"
+    target = ("--target", "tpot <= 60 ms/token")
+    done = run(*COMMAND, *target, "-o", str(result), "--calibration", "vllm")
+    assert done.code == 0
+    for words in ("least num_chips:", "no schedule does with less than", "request/s", "loaded to"):
+        assert words in done.out
+    assert "--tensor-parallel-size" in done.out
+    assert "1 ms/token more of tpot takes" in done.out
+    assert "an engine needs" in done.out
+    facts = run(*COMMAND, *target, "--json").json
+    with xr.open_dataset(result) as written:
+        assert written.sizes["choice"] == len(facts["choices"])
+        assert float(written.num_chips[0]) == facts["choices"][0]["num_chips"]
+        assert written.attrs["bound"] == facts["bound"]["least"]
+        assert np.all(np.diff(written.num_chips) >= 0.0)
+        assert json.loads(written.attrs["prices"])["tpot"] <= 0.0
+
+
+def test_the_command_says_what_is_missed():
+    done = run(*COMMAND, "--target", "ttft <= 1 ms")
+    assert done.code == 1
+    assert "no layout reaches the targets" in done.out
+    assert "mean ttft <= 1 ms: the nearest is l40s tp2 with" in done.out
+    assert "compute binds" in done.out
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "states no workload"),
+        (("--rate", "5", "--input-len", "10"), "states no workload"),
+        (("--rate", "-5 request/s", "--input-len", "10", "--output-len", "5"), "rate"),
+        (("--trace", "none.csv"), "cannot be read"),
+        (("--trace", "none.csv", "--input-len", "10"), "holds the lengths"),
+    ],
+)
+def test_a_workload_that_is_not_stated_is_asked_for(options, says):
+    done = run("plan", "--llm", "llama3-8b", "--chip", "l40s", *options)
+    assert done.code == 2
+    assert says in done.err

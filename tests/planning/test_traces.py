@@ -1,0 +1,117 @@
+"""Traces of requests in the forms of two public ones, and what is wrong with others."""
+
+import pytest
+
+import jaxlimits as jl
+
+AZURE = """TIMESTAMP,ContextTokens,GeneratedTokens
+2023-11-16 18:15:46.6805900,374,44
+2023-11-16 18:15:50.9951690,396,109
+2023-11-16 18:15:51.2225670,879,55
+"""
+MOONCAKE = """{"timestamp": 0, "input_length": 6758, "output_length": 500, "hash_ids": [0, 1]}
+{"timestamp": 3000, "input_length": 7322, "output_length": 490, "hash_ids": [0, 2]}
+{"timestamp": 6000, "input_length": 7236, "output_length": 794, "hash_ids": [0, 3]}
+"""
+
+
+def written(folder, text: str, name: str = "trace.csv"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_form_of_azures_trace_is_read(tmp_path):
+    work = jl.read_trace(written(tmp_path, AZURE))
+    assert work.rate == pytest.approx(2 / (51.222567 - 46.680590), rel=1e-6)
+    assert work.mean_input_len == pytest.approx((374 + 396 + 879) / 3)
+    assert work.mean_output_len == pytest.approx((44 + 109 + 55) / 3)
+
+
+def test_the_form_of_mooncakes_trace_is_read_in_milliseconds(tmp_path):
+    work = jl.read_trace(written(tmp_path, MOONCAKE, "trace.jsonl"))
+    assert work.rate == pytest.approx(2 / 6.0)
+    assert work.input_lens == (6758.0, 7236.0, 7322.0)
+
+
+def test_a_stated_rate_takes_the_place_of_the_traces(tmp_path):
+    path = written(tmp_path, "input_len,output_len\n100,10\n300,10\n")
+    work = jl.read_trace(path, rate="5 request/s")
+    assert work.rate == 5.0
+    with pytest.raises(jl.InputError, match="does not say how often"):
+        jl.read_trace(path)
+
+
+def test_many_lengths_are_grouped_and_keep_their_means():
+    lengths = [(100 + 7 * n, 10 + n % 50) for n in range(5000)]
+    work = jl.Workload.of_lengths(lengths, rate=1)
+    assert len(work.shares) == 16
+    assert sum(work.shares) == pytest.approx(1.0)
+    mean = sum(n for n, _ in lengths) / 5000
+    assert work.mean_input_len == pytest.approx(mean, rel=1e-3)
+    assert work.prompt_at(50.0) == pytest.approx(mean, rel=0.1)
+    assert work.prompt_at(100.0) == work.input_lens[-1]
+
+
+def test_the_context_in_the_mean_is_that_of_tokens_not_of_requests():
+    # 10 tokens at 1,005, 1,000 tokens at 600: (10 x 1005 + 1000 x 600) / 1010 = 604.0.
+    work = jl.Workload.of_lengths([(1000, 10), (100, 1000)], rate=1)
+    assert work.mean_context == pytest.approx((10 * 1005 + 1000 * 600) / 1010)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "says"),
+    [
+        (AZURE.replace("396", "0"), "t.csv", r"line 3.*contexttokens.*above 0"),
+        (AZURE.replace("396", "4.5"), "t.csv", r"line 3.*whole number"),
+        (AZURE.replace("109", ""), "t.csv", r"line 3.*no output length"),
+        (AZURE.replace("18:15:51", "18:15:41"), "t.csv", r"line 4.*before the row above"),
+        (AZURE.replace("2023-11-16 18:15:51.2225670", "now"), "t.csv", r"line 4.*is no time"),
+        ("TIMESTAMP,ContextTokens\n1,2\n", "t.csv", r"line 2.*no output length"),
+        ("TIMESTAMP,ContextTokens,GeneratedTokens\n", "t.csv", "holds no request"),
+        ("", "t.csv", "holds no request"),
+        ('{"input_length": 1}\n[]\n', "t.jsonl", r"line 1.*no output length"),
+        ("{\n", "t.jsonl", r"line 1.*no JSON object"),
+    ],
+)
+def test_a_row_that_is_wrong_is_named_by_its_line(tmp_path, text, name, says):
+    with pytest.raises(jl.InputError, match=says):
+        jl.read_trace(written(tmp_path, text, name))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(jl.InputError, match=r"none\.csv.*cannot be read"):
+        jl.read_trace(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("lengths", "rate", "says"),
+    [
+        ([], 1, "holds no request"),
+        ([(0, 1)], 1, "request 1"),
+        ([(5, 1), (5, 1.5)], 1, "request 2"),
+        ([(5, 1)], 0, "must be above 0"),
+        ([(5, 1)], "3 GB", "rate"),
+    ],
+)
+def test_a_workload_that_cannot_be_is_refused(lengths, rate, says):
+    with pytest.raises(jl.InputError, match=says):
+        jl.Workload.of_lengths(lengths, rate=rate)
+
+
+@pytest.mark.slow
+def test_ten_million_rows_are_read_in_little_memory(tmp_path):
+    import tracemalloc
+
+    path = tmp_path / "long.csv"
+    with path.open("w", encoding="utf-8") as file:
+        file.write("timestamp,input_len,output_len\n")
+        for start in range(0, 10_000_000, 1000):
+            rows = (f"{n},{n % 97 + 1},{n % 89 + 1}" for n in range(start, start + 1000))
+            file.write("\n".join(rows) + "\n")
+    tracemalloc.start()
+    work = jl.read_trace(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert work.rate == pytest.approx(1.0)
+    assert peak < 64e6
