@@ -24,7 +24,8 @@ def blocks(language):
 
 def command_lines():
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    return [line for line in lines if line.startswith("jaxlimits ")]
+    lines += re.findall(r"^\|.*\| `(jaxlimits .*)` \|$", README, flags=re.MULTILINE)
+    return list(dict.fromkeys(line for line in lines if line.startswith("jaxlimits ")))
 
 
 def test_the_python_example_runs():

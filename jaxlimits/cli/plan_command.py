@@ -196,6 +196,7 @@ def _facts(found: "Plan") -> dict[str, Any]:
         "choices": [_choice(choice) for choice in found.choices],
         "predicted": None if found.predicted is None else _choice(found.predicted),
         "exceeded": [target.words for target in found.exceeded],
+        "binds": found.binds,
         "misses": [
             {
                 "target": miss.target.words,
@@ -269,9 +270,11 @@ def _print_answer(found: "Plan") -> None:
     best, unit = found.choices[0], output(found.minimised).unit
     needed, least = show(best.cost, unit), show(found.least, unit)
     typer.echo(f"least {found.minimised}: {needed}; no schedule does with less than {least}")
-    if found.minimised == "num_chips":
-        smallest = f"in fractions of groups {found.bound.value:.3g}"
-        typer.echo(f"  ({smallest}; a fleet has no group that is larger than itself)")
+    if found.binds == "capacity":
+        quick = f"{found.bound.value:.3g} chips' worth of time would do"
+        typer.echo(f"  binds: capacity: {quick}, and no group of fewer chips holds the model")
+    else:
+        typer.echo(f"  binds: {found.binds}; with groups in fractions {found.bound.value:.4g}")
     for target in found.exceeded:
         unit = output(target.metric).unit
         typer.echo(

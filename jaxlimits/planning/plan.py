@@ -86,6 +86,16 @@ class Plan:
         return bool(self.choices) and not self.exceeded
 
     @property
+    def binds(self) -> str:
+        """What holds the number of chips up: capacity, or what binds the steps of the least choice.
+
+        Capacity where fewer chips would be quick enough, and no group of so few holds the model.
+        """
+        if self.minimised == "num_chips" and self.least > math.ceil(self.bound.value - _ROUNDING):
+            return "capacity"
+        return ", ".join(dict.fromkeys(g.limit for c in self.choices[:1] for g in c.groups))
+
+    @property
     def least(self) -> float:
         """What no schedule can do without, in the unit of what is minimised [SI]."""
         return self.bound.least

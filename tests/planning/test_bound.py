@@ -1,5 +1,6 @@
 """The bound of a plan: against the whole linear program, and against schedules that were run."""
 
+import itertools
 import math
 import random
 
@@ -157,7 +158,8 @@ def run(rng: random.Random, machines: list[Machine], output_len: int, requests: 
         for machine, number in zip(machines, shares, strict=True)
     ]
     ends, times, waits = zip(*served, strict=True)
-    return requests / max(ends), float(np.mean(sum(times, []))), float(np.mean(sum(waits, [])))
+    means = (float(np.mean([*itertools.chain(*each)])) for each in (times, waits))
+    return requests / max(ends), *means
 
 
 def serve(rng: random.Random, machine: Machine, number: int, output_len: int):
