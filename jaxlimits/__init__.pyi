@@ -9,6 +9,7 @@ from .catalog.loader import load_catalog as load_catalog
 from .codesign.optimise import optimise as optimise
 from .errors import AnnouncedChipWarning as AnnouncedChipWarning
 from .errors import DamagedResultWarning as DamagedResultWarning
+from .errors import IdleSettingWarning as IdleSettingWarning
 from .errors import InputError as InputError
 from .errors import OtherVersionWarning as OtherVersionWarning
 from .errors import ResultError as ResultError

@@ -162,6 +162,19 @@ class AnnouncedChipWarning(ResultWarning):
     """
 
 
+class IdleSettingWarning(ResultWarning):
+    """A setting that changes nothing of what is asked, with what would give it effect.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import jaxlimits as jl
+    >>> with warnings.catch_warnings():  # the same settings for points that use them or do not
+    ...     warnings.simplefilter("ignore", jl.IdleSettingWarning)
+    ...     point = jl.evaluate("llama3-70b", "h100", tp_size=8, acceptance=0.5)
+    """
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], **place: str) -> InputError:
     """Return the error for a name that is not known, with the nearest ones.
 

@@ -16,6 +16,9 @@ from jaxlimits.catalog.loader import Catalog
 from jaxlimits.model.metrics import REQUESTED
 from tests.helpers import slow_but
 
+# What counts in one situation is idle in another.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxlimits.IdleSettingWarning")
+
 # A model and a chip in which every field counts: dense and expert layers, heads and a latent,
 # windows and chunks shorter than the context. Each field can take twice and half of its value here.
 ENTRIES = """
@@ -488,7 +491,7 @@ def _swept(folder: Path, axes: dict, overrides: dict) -> xr.Dataset:
     lines += ["[axes]", *(f"{name} = {_as_toml(axis)}" for name, axis in axes.items())]
     path = folder / "grid.toml"
     path.write_text("\n".join(lines))
-    return jl.sweep(path, overrides=overrides)
+    return jl.sweep(path, overrides=overrides, allow_idle=True)
 
 
 def _as_toml(axis: list | dict) -> str:

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jaxlimits.cli import completion
-from jaxlimits.cli.options import AsJson, Assume, Catalogs, Settings, overrides_of, print_json
+from jaxlimits.cli.options import (
+    AllowIdle,
+    AsJson,
+    Assume,
+    Catalogs,
+    Settings,
+    overrides_of,
+    print_json,
+)
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import number, print_table, unit_in_title
 
@@ -55,6 +63,7 @@ def best(
     overrides: Settings = None,
     assume: Assume = None,
     catalogs: Catalogs = None,
+    allow_idle: AllowIdle = False,
     as_json: AsJson = False,
 ) -> None:
     """Find the best points that meet service targets, in a grid or in a result."""
@@ -64,6 +73,7 @@ def best(
     from jaxlimits.questions.question import ask
 
     asked = {"overrides": overrides_of(overrides, assume), "catalog": tuple(catalogs or [])}
+    asked |= {"allow_idle": allow_idle}
     with placed("best"):
         question = ask(
             maximise=maximise, minimise=minimise, where=where or (), count=count, also=also or ()

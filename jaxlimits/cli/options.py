@@ -61,6 +61,9 @@ BatchSize = Annotated[str | None, typer.Option(help="How many sequences a micro-
 SeqLen = Annotated[str | None, typer.Option(help="How many tokens of context there are.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for scripts.")]
 X64 = Annotated[bool, typer.Option("--x64", help="Compute in double precision (float64).")]
+AllowIdle = Annotated[
+    bool, typer.Option("--allow-idle", help="Keep axes on which no output depends.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 
 

@@ -1,6 +1,7 @@
 """``jaxlimits solve``: what a field must be so that a metric reaches a target."""
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ from jaxlimits.cli.options import (
 )
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import label, number, print_table
+from jaxlimits.errors import IdleSettingWarning
 
 if TYPE_CHECKING:
     from jaxlimits.questions.solve import Solution
@@ -80,23 +82,25 @@ def solve(
     }
     values = point_values(sizes, overrides, where="solve")
     catalog = load_catalog(*(catalogs or []))
-    found = solve_point(
-        llm,
-        chip,
-        solve_for=solve_for,
-        target=target,
-        low=low,
-        high=high,
-        among=None if among is None else [part.strip() for part in among.split(",")],
-        catalog=catalog,
-        **values,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IdleSettingWarning)  # said beneath what is asked
+        found = solve_point(
+            llm,
+            chip,
+            solve_for=solve_for,
+            target=target,
+            low=low,
+            high=high,
+            among=None if among is None else [part.strip() for part in among.split(",")],
+            catalog=catalog,
+            **values,
+        )
     point = {"llm": llm, "chip": chip, **values}
     beside = (found.asked.field,)
     scenario = point_scenario(llm, chip, values, catalog=catalog, beside=beside)
     bits = point_bits(scenario, llm, values, catalog=catalog)
     rests_on = assumptions_in_words(scenario, values, sought=found.asked.field)
-    idle = idle_in_point(scenario, values, catalog=catalog, precision="float64")
+    idle = idle_in_point(scenario, values, catalog=catalog, moving=beside, precision="float64")
     if as_json:
         print_json({**_facts(found, point), "bits": bits, "rests_on": rests_on, "idle": idle})
     else:

@@ -14,6 +14,7 @@ from jaxlimits.cli import completion
 from jaxlimits.cli.next_steps import next_steps, rate
 from jaxlimits.cli.options import (
     X64,
+    AllowIdle,
     AsJson,
     Assume,
     Catalogs,
@@ -82,6 +83,7 @@ def sweep(
     plan: Annotated[
         bool, typer.Option("--plan", help="Show the plan and compute nothing.")
     ] = False,
+    allow_idle: AllowIdle = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -103,14 +105,16 @@ def sweep(
         spec = _resolved(str(grid), overrides_of(overrides, assume), catalogs or [], x64=x64)
         target = output or Path(f"{Path(str(grid)).stem}.nc")
     spec = _kept_to(spec, memory, digits)
+    allow_idle = allow_idle or again is not None  # what was swept before is swept again
     if plan:
-        _show_plan(spec, target, as_json=as_json)
+        _show_plan(spec, target, allow_idle=allow_idle, as_json=as_json)
         return
     if workers is not None and scheduler is not None:
         raise InputError("give --workers or --scheduler, not both", where="sweep")
     was_there = target.exists() and not force
     with _cluster(workers, scheduler) as client:
-        dataset, seconds = _run(spec, target, resume=resume, force=force, client=client)
+        kept = {"resume": resume, "force": force, "allow_idle": allow_idle}
+        dataset, seconds = _run(spec, target, client=client, **kept)
     with dataset:
         facts = {
             **_facts(spec, dataset, target, seconds),
@@ -182,29 +186,21 @@ def _run(
     spec: "GridSpec",
     target: Path,
     *,
-    resume: bool,
-    force: bool,
     client: "Client | None",
+    **kept: bool,
 ) -> tuple["xr.Dataset", float]:
     from jaxlimits.run.pipeline import run_spec
 
     started = time.perf_counter()
     with progress_bar(f"{spec.num_points:,} points") as progress:
-        dataset = run_spec(
-            spec,
-            target,
-            resume=resume,
-            force=force,
-            client=client,
-            progress=progress,
-        )
+        dataset = run_spec(spec, target, client=client, progress=progress, **kept)
     return dataset, time.perf_counter() - started
 
 
-def _show_plan(spec: "GridSpec", target: Path, *, as_json: bool) -> None:
+def _show_plan(spec: "GridSpec", target: Path, *, allow_idle: bool, as_json: bool) -> None:
     from jaxlimits.run.pipeline import describe_plan
 
-    facts = describe_plan(spec, target)
+    facts = describe_plan(spec, target, allow_idle=allow_idle)
     if as_json:
         print_json(facts)
         return

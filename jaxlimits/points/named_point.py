@@ -1,13 +1,14 @@
 """One point of the model, by names and text or by records."""
 
 import math
+import warnings
 from collections.abc import Collection, Mapping
 
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog, load_catalog, record_values, with_models
 from jaxlimits.engine.idle import idle_in_words, idle_settings
 from jaxlimits.engine.stream import collect, make_job
-from jaxlimits.errors import InputError, placed
+from jaxlimits.errors import IdleSettingWarning, InputError, placed
 from jaxlimits.grid.axes import check_name, read_value
 from jaxlimits.grid.bits_in_words import bits_in_words, named_model
 from jaxlimits.grid.checks import check_scenario
@@ -57,6 +58,11 @@ def evaluate(
         An unknown name, a value that its field cannot take, an array, values that exclude each
         other, llm and chip in the other order.
 
+    Warns
+    -----
+    IdleSettingWarning
+        A setting that changes no metric of the point.
+
     Examples
     --------
     >>> import jaxlimits as jl
@@ -65,7 +71,10 @@ def evaluate(
     >>> round(point.utps)
     776
     """
-    return checked_metrics(point_scenario(llm, chip, settings, catalog=catalog), settings, x64=x64)
+    scenario = point_scenario(llm, chip, settings, catalog=catalog)
+    metrics = checked_metrics(scenario, settings, x64=x64)
+    warn_of_idle(scenario, settings, catalog=catalog, precision="float64" if x64 else "float32")
+    return metrics
 
 
 def point_bits(
@@ -94,7 +103,8 @@ def idle_in_point(
     scenario: Scenario,
     settings: Mapping[str, object],
     *,
-    catalog: Catalog,
+    catalog: Catalog | None = None,
+    moving: Collection[str] = (),
     precision: str = "float32",
 ) -> list[str]:
     """Say which settings of a point change none of its metrics, one sentence each.
@@ -104,12 +114,17 @@ def idle_in_point(
     scenario
         The point, resolved to numbers.
     settings, catalog
-        What it was resolved from.
+        What it was resolved from; the shipped catalog by default.
+    moving
+        Fields that may take other values than the point's, as what is solved for.
     precision
         That of the point's metrics, whose program then serves both.
     """
+    catalog = catalog or load_catalog()
     fields: dict[str, Collection[str]] = {
-        name: (name,) for name in settings if schema.is_numeric(name) and name not in _USUAL
+        name: (name,)
+        for name in settings
+        if schema.is_numeric(name) and not {name, schema.scaled_field(name)} & {*_USUAL, *moving}
     }
     fields |= {
         name: catalog.values(name, str(settings[name])).keys()
@@ -117,8 +132,22 @@ def idle_in_point(
         if name in settings
     }
     outputs = _stated_metrics(scenario, calibrated="calibration" in settings)
-    idle = idle_settings(scenario, fields, outputs, precision=precision)
+    idle = idle_settings(scenario, fields, outputs, moving=moving, precision=precision)
     return [idle_in_words(name) for name in idle]
+
+
+def warn_of_idle(
+    scenario: Scenario,
+    settings: Mapping[str, object],
+    *,
+    catalog: Catalog | None = None,
+    moving: Collection[str] = (),
+    precision: str = "float32",
+) -> None:
+    """Warn of settings that change nothing; parameters as for :func:`idle_in_point`."""
+    told = idle_in_point(scenario, settings, catalog=catalog, moving=moving, precision=precision)
+    for sentence in told:
+        warnings.warn(sentence, IdleSettingWarning, stacklevel=4)
 
 
 def _stated_metrics(scenario: Scenario, *, calibrated: bool) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from jaxlimits.grid.spec import GridSpec, refuse_unstated
 from jaxlimits.model.metrics import Limit
 from jaxlimits.questions.labelled_points import Row, label
 from jaxlimits.questions.question import Question
+from jaxlimits.run.effects import check_effects
 from jaxlimits.run.pipeline import load_grid
 from jaxlimits.store.results import open_result
 from jaxlimits.store.template import (
@@ -47,6 +48,7 @@ def best(
     *,
     overrides: Mapping[str, object] | None = None,
     catalog: tuple[str | Path, ...] = (),
+    allow_idle: bool = False,
 ) -> xr.Dataset:
     """Return the best points, best first.
 
@@ -57,8 +59,9 @@ def best(
         of a shipped one, or a mapping.
     question
         As :func:`jaxlimits.ask` makes it.
-    overrides, catalog
-        For a grid, as for :func:`jaxlimits.sweep`.
+    overrides, catalog, allow_idle
+        For a grid, as for :func:`jaxlimits.sweep`. An axis counts too on which an output of the
+        grid's own depends.
 
     Returns
     -------
@@ -84,7 +87,8 @@ def best(
             return _labelled(_of_result(dataset, question), dataset, question)
     spec = load_grid(source, overrides=overrides, catalog=catalog)
     op = "top" if question.maximise else "bottom"
-    rows = _of_grid(spec, question, Top, op=op, of=(question.objective,), k=question.count)
+    kept = {"of": (question.objective,), "k": question.count, "allow_idle": allow_idle}
+    rows = _of_grid(spec, question, Top, op=op, **kept)
     return _labelled_of_grid(rows, spec, question)
 
 
@@ -123,12 +127,13 @@ def frontier_near(
     factor: float = 2.0,
     overrides: Mapping[str, object] | None = None,
     catalog: tuple[str | Path, ...] = (),
+    allow_idle: bool = False,
 ) -> xr.Dataset:
     """Return the exact frontier of the first target's metric and the objective, near the target.
 
     Parameters
     ----------
-    source, question, overrides, catalog
+    source, question, overrides, catalog, allow_idle
         As for :func:`best`; at least one target.
     factor
         How far from the target its metric may be, on both sides.
@@ -169,7 +174,8 @@ def frontier_near(
             return _labelled(_in_order(rows, target.of), dataset, wide)
     spec = load_grid(source, overrides=overrides, catalog=catalog)
     minimised = (*([target.of] if target.most else []), *_minimised(question))
-    rows = _of_grid(spec, wide, Frontier, op="frontier", of=metrics, minimise=minimised)
+    kept = {"of": metrics, "minimise": minimised, "allow_idle": allow_idle}
+    rows = _of_grid(spec, wide, Frontier, op="frontier", **kept)
     return _labelled_of_grid(_in_order(rows, target.of), spec, wide)
 
 
@@ -233,6 +239,7 @@ def _of_grid(
     kind: type[Reduction],
     *,
     of: tuple[str, ...],
+    allow_idle: bool,
     **own: Any,
 ) -> list[Row]:
     """Reduce a grid to points, within the targets."""
@@ -246,6 +253,7 @@ def _of_grid(
     everywhere = tuple(range(len(names)))
     reduction = kind(name="best", of=of, over=everywhere, also=also, **own)
     job = make_job(scenario, outputs=(), reductions=(reduction,), precision=spec.precision)
+    check_effects(spec, job, allow_idle=allow_idle)
     _, states = collect(job)
     found = {f.name: f.values for f in find(job, reduction, states["best"])}
     if "best" in found:  # a frontier has a name for each metric

@@ -24,7 +24,7 @@ from jaxlimits.grid.spec import refuse_unstated
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Limit, Metrics
-from jaxlimits.points.named_point import point_scenario, scenario_metrics
+from jaxlimits.points.named_point import point_scenario, scenario_metrics, warn_of_idle
 from jaxlimits.values import as_written
 
 _TARGET = re.compile(r"\s*(?P<metric>\w+)\s*(?P<relation><=|>=|=)\s*(?P<value>.+)")
@@ -143,6 +143,11 @@ def solve(
     InputError
         What cannot be read, and a bracket that holds no solution where there is one outside.
 
+    Warns
+    -----
+    IdleSettingWarning
+        A setting that changes no metric of the point.
+
     Examples
     --------
     >>> import jaxlimits as jl
@@ -175,6 +180,8 @@ def solve(
         anywhere = table.model_copy(update={"low": None, "high": None})
         widest = _solved(scenario, read_requirement(_NAME, anywhere, every=True))
         _refuse_empty_bracket(found, widest)
+    moving = (asked.field,)
+    warn_of_idle(scenario, settings, catalog=catalog, moving=moving, precision="float64")
     return found
 
 

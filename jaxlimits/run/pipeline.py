@@ -32,6 +32,7 @@ from jaxlimits.grid.mapping import grid_of_mapping
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
 from jaxlimits.run.cluster import compute_on
+from jaxlimits.run.effects import check_effects
 from jaxlimits.run.forecast import foresee, refuse, refuse_without_space
 from jaxlimits.run.given import check_output, chosen_grid, memory_bytes
 from jaxlimits.run.streamed import (
@@ -86,6 +87,7 @@ def sweep(
     digits: int | None = None,
     resume: bool = False,
     force: bool = False,
+    allow_idle: bool = False,
     **described: object,
 ) -> xr.Dataset:
     """Evaluate every point of a grid.
@@ -113,6 +115,8 @@ def sweep(
         do nothing where it is finished.
     force
         Replace an existing file.
+    allow_idle
+        Sweep axes too on which no output depends.
     **described
         The grid itself. A field, switch or name is an axis where it holds several values, in the
         order of the keywords, and of the base where it holds one. The values of an array are in SI
@@ -128,9 +132,15 @@ def sweep(
     Raises
     ------
     InputError
-        Something in the grid or the overrides cannot be used; no grid, or two.
+        Something in the grid or the overrides cannot be used; no grid, or two; an axis on which no
+        output depends.
     ResultError
         The file cannot be written.
+
+    Warns
+    -----
+    IdleSettingWarning
+        A setting on which no output depends.
 
     Examples
     --------
@@ -147,7 +157,8 @@ def sweep(
     chosen = chosen_grid(grid, described, beside=inspect.signature(sweep).parameters)
     spec = load_grid(chosen, overrides=overrides, catalog=catalog, precision=precision)
     spec = dataclasses.replace(spec, memory=memory_bytes(memory), digits=digits or spec.digits)
-    return _loaded(run_spec(spec, output, resume=resume, force=force))
+    dataset = run_spec(spec, output, resume=resume, force=force, allow_idle=allow_idle)
+    return _loaded(dataset)
 
 
 def sweep_again(
@@ -177,7 +188,7 @@ def sweep_again(
     with open_dataset(result) as dataset:
         spec = recorded_spec(dataset.attrs, where=str(result))
         warn_of_other_version(dataset.attrs, where=str(result))
-    return _loaded(run_spec(spec, output, force=force))
+    return _loaded(run_spec(spec, output, force=force, allow_idle=True))
 
 
 def run_spec(
@@ -186,6 +197,7 @@ def run_spec(
     *,
     resume: bool = False,
     force: bool = False,
+    allow_idle: bool = False,
     client: "Client | None" = None,
     progress: Progress = silent,
 ) -> xr.Dataset:
@@ -195,7 +207,7 @@ def run_spec(
     ----------
     spec
         The grid.
-    output, resume, force
+    output, resume, force, allow_idle
         As for :func:`sweep`.
     client
         A Dask cluster that computes the chunks (see :func:`jaxlimits.run.cluster.connected`).
@@ -213,6 +225,7 @@ def run_spec(
         if is_finished(spec, job, target):
             return open_result(target)
         force = target.exists()  # the index of this very sweep, whose shards may be damaged
+    check_effects(spec, job, allow_idle=allow_idle)
     if target is not None:
         refuse_without_space(spec, job, target)
     if target is not None and (client is not None or is_long(spec, job)):
@@ -251,11 +264,13 @@ def _loaded(dataset: xr.Dataset) -> xr.Dataset:
         return dataset.load()
 
 
-def describe_plan(spec: GridSpec, target: Path) -> dict[str, Any]:
+def describe_plan(spec: GridSpec, target: Path, *, allow_idle: bool = False) -> dict[str, Any]:
     """Return what a sweep would do, without doing it.
 
     Raises
     ------
+    InputError
+        An axis on which no output depends.
     ResultError
         The result would not fit on the disk, or in memory, or cannot be written there.
     """
@@ -264,6 +279,7 @@ def describe_plan(spec: GridSpec, target: Path) -> dict[str, Any]:
     check_scenario(scenario)
     job = spec_job(spec, scenario)
     _check_budget(spec, job)
+    check_effects(spec, job, allow_idle=allow_idle)
     if not is_long(spec, job):
         _check_memory(spec)
     plan = job.plan

@@ -108,7 +108,8 @@ def test_what_is_said_to_be_idle_changes_no_metric():
     for name in ("acceptance", "link_bw", "draft_length", "output_len"):
         assert name not in used
         value = {"acceptance": 0.1, "link_bw": "7 GB/s"}.get(name, 5)
-        other = vars(jl.evaluate(**point, **{name: value}))
+        with pytest.warns(jl.IdleSettingWarning, match=f"{name} is set and changes nothing"):
+            other = vars(jl.evaluate(**point, **{name: value}))
         for metric, number in plain.items():
             assert other[metric] == number or (math.isnan(number) and math.isnan(other[metric]))
     assert {"mem_bw", "tp_size", "num_layers", "chip_price"} <= used

@@ -27,6 +27,9 @@ from tests.test_every_field import (
 )
 from tests.test_every_field import VALUES as PAIRS
 
+# What counts in one situation is idle in another.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxlimits.IdleSettingWarning")
+
 # A value and the one to find, where that is not twice what the base has.
 VALUES = {"ep_size": (4.0, 8.0), "tied_embeddings": (1.0, 0.0)}
 VALUES |= {"mesh_rows": (2.0, 1.0)}

@@ -128,6 +128,7 @@ def traces(monkeypatch):
     programs = (kernel._chunks, kernel._few_points)
     for program in programs:
         program.clear_cache()
+    sensitivity._traced_model.cache_clear()
     yield counted
     for program in programs:
         program.clear_cache()
