@@ -170,6 +170,36 @@ class Limits:
 
         return nearest(self._dataset, values)
 
+    def reason(self, of: str = "utps") -> xr.DataArray:
+        """Return why a variable has no value, point by point, as codes with their meanings.
+
+        Whether the point fits, no request is stated, what a metric rests on is not, a target is not
+        reached, the values exclude each other, or nothing was computed.
+
+        Parameters
+        ----------
+        of
+            The variable.
+
+        Raises
+        ------
+        InputError
+            The result lacks the variable.
+
+        Examples
+        --------
+        >>> import jaxlimits as jl
+        >>> codes = jl.sweep("paper").limits.reason("utps")
+        >>> dict(zip(codes.flag_meanings.split(), codes.flag_values.tolist()))["does_not_fit"]
+        1
+        """
+        from jaxlimits.errors import unknown_name
+        from jaxlimits.results.reasons import reasons
+
+        if of not in self._dataset:
+            raise unknown_name("variable", of, map(str, self._dataset.data_vars), where="reason")
+        return reasons(self._dataset, of)
+
     def operators(self) -> xr.Dataset:
         """Return the operators of the points, computed from the scenario in the attributes.
 

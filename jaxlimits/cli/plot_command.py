@@ -55,7 +55,7 @@ def plot(
     force: Force = False,
     **options: Any,
 ) -> None:
-    """Draw a result as a figure; points that do not fit in memory are hatched."""
+    """Draw a result as a figure; what has no value says why, and is hatched if it does not fit."""
     from jaxlimits.cli.selection import selection
     from jaxlimits.errors import placed
     from jaxlimits.plot.registry import draw

@@ -113,13 +113,15 @@ def point(
 
 def _print_table(metrics: "Metrics", absent: Mapping[str, str]) -> None:
     from jaxlimits.model.metrics import REQUESTED
+    from jaxlimits.results.reason_codes import WORDS, Reason
     from jaxlimits.schema import CALIBRATED
 
     if metrics.feasible:
         typer.echo(f"binds: {_limit(metrics)}{_next(metrics)}\n")
     else:
         over = metrics.capacity_utilisation
-        typer.echo(f"does not fit: needs {over:.2f}× the usable memory; times are not defined\n")
+        needed = f"needs {over:.2f}× the usable memory; times are not defined"
+        typer.echo(f"{WORDS[Reason.DOES_NOT_FIT]}: {needed}\n")
     told = {"calibrated: a prediction of an engine, not the limit": CALIBRATED}
     told |= {"a request": REQUESTED}
     rows = [

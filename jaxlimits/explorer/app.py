@@ -28,7 +28,8 @@ _SIDE_BY_SIDE = ":host { flex: 1 1 440px !important; width: auto !important; min
 
 _HINT = (
     '<p class="quiet">The circle is the point that the numbers are about: click on a map to move '
-    "it. Striped: does not fit, or cannot be. The address of this page brings all of it back.</p>"
+    "it. Striped: does not fit, or cannot be; grey: nothing is asked. "
+    "The address of this page brings all of it back.</p>"
 )
 
 _GATHER = 15

@@ -19,8 +19,9 @@ from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.constraints import CONSTRAINTS
 from jaxlimits.grid.scenario import Scenario, own_parts
-from jaxlimits.model.metrics import Limit, Metrics
+from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
 from jaxlimits.points.named_point import point_scenario, scenario_metrics
+from jaxlimits.results.reason_codes import Reason
 
 SIZE = 512
 """Points along each axis of the map."""
@@ -62,6 +63,8 @@ class Map:
         The metric, (y, x) [SI]; NaN where the point does not fit or cannot be.
     codes
         What binds, (y, x); :data:`EXCLUDED` where the point cannot be.
+    reasons
+        Why there is no value, (y, x).
     problem
         Why there is no map, in words.
     """
@@ -70,6 +73,7 @@ class Map:
     y: np.ndarray
     values: np.ndarray
     codes: np.ndarray
+    reasons: np.ndarray
     problem: str = ""
 
 
@@ -130,7 +134,8 @@ def map_of(state: State, side: Side, catalog: Catalog) -> Map:
     except InputError as error:
         shape = (len(y), len(x))
         nothing, codes = np.full(shape, np.nan, np.float32), np.full(shape, EXCLUDED, np.int8)
-        return Map(x=x, y=y, values=nothing, codes=codes, problem=str(error))
+        reasons = np.full(shape, Reason.CANNOT_BE, np.int8)
+        return Map(x=x, y=y, values=nothing, codes=codes, reasons=reasons, problem=str(error))
     job = make_job(scenario, outputs=(state.metric, "limit"), precision=PRECISION)
     arrays, _ = collect(job)
     values, codes = arrays[state.metric], arrays["limit"]
@@ -140,7 +145,20 @@ def map_of(state: State, side: Side, catalog: Catalog) -> Map:
         codes = np.where(excluded, np.int8(EXCLUDED), codes)
     # What a metric is where the step does not fit, as its bytes, is no answer to a question here.
     values = np.where(codes == Limit.CAPACITY, np.float32(np.nan), values)
-    return Map(x=x, y=y, values=values, codes=codes)
+    return Map(
+        x=x, y=y, values=values, codes=codes, reasons=_reasons(state, values, codes, scenario)
+    )
+
+
+def _reasons(state: State, values: np.ndarray, codes: np.ndarray, scenario: Scenario) -> np.ndarray:
+    """Why the map has no value, point by point, by the same codes as a result's."""
+    metric = state.metric
+    lacking = Reason.NOT_STATED if scenario.is_absent(metric) else Reason.NOT_COMPUTED
+    without = scenario.effective("input_len") == 0.0 if metric in REQUESTED else np.False_
+    found = np.where(without, Reason.NO_REQUEST, lacking)
+    found = np.where(codes == Limit.CAPACITY, Reason.DOES_NOT_FIT, found)
+    found = np.where(codes == EXCLUDED, Reason.CANNOT_BE, found)
+    return np.where(np.isnan(values), found, Reason.FITS).astype(np.int8)
 
 
 def map_scenario(state: State, side: Side, catalog: Catalog) -> Scenario:

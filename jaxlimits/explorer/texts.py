@@ -9,6 +9,7 @@ from jaxlimits.explorer.needs import Needs, sentence
 from jaxlimits.explorer.points import Map, Point
 from jaxlimits.explorer.state import Side
 from jaxlimits.model.metrics import Limit, Metrics
+from jaxlimits.results.reason_codes import WORDS, Reason
 
 HEADLINES: Mapping[str, str] = {
     "utps": "speed of one user",
@@ -56,7 +57,8 @@ def headline(name: str, point: Point) -> str:
 def binding(metrics: Metrics) -> str:
     """Say what binds, and what would next."""
     if not metrics.feasible:
-        return f"does not fit: needs {metrics.capacity_utilisation:.3g}× the usable memory"
+        needed = f"needs {metrics.capacity_utilisation:.3g}× the usable memory"
+        return f"{WORDS[Reason.DOES_NOT_FIT]}: {needed}"
     words = f"{_limit(metrics)} binds"
     if not math.isfinite(metrics.limit_factor):
         return words

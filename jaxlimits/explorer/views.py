@@ -6,25 +6,25 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxlimits import schema, units
-from jaxlimits.explorer.points import EXCLUDED, SIZE, Map, Point
+from jaxlimits.explorer.points import SIZE, Map, Point
 from jaxlimits.explorer.state import Side, Span, State, ends
 from jaxlimits.model.metrics import Limit, Metrics
 from jaxlimits.plot.scales import spans_decades
 from jaxlimits.plot.style import typeset
+from jaxlimits.results.reason_codes import WORDS, Reason
 from jaxlimits.web.bars import PARTS
 from jaxlimits.web.browser_map import MapAxis, MapData
-from jaxlimits.web.map_cover import cover_of, names_of
+from jaxlimits.web.map_cover import Name, cover_of, names_of
 from jaxlimits.web.ticks import even_ticks, value_ticks
 
-WORDS = ["not computed", "memory", "compute", "sync", "does not fit", "cannot be"]
+_FULL, _EXCLUDED = WORDS[Reason.DOES_NOT_FIT], WORDS[Reason.CANNOT_BE]
+_WORDS = [WORDS[Reason.NOT_COMPUTED], "memory", "compute", "sync", _FULL, _EXCLUDED]
 """What the codes of a map say, from -1 on."""
 
-_NAMES = {
+_BINDS = {
     int(Limit.MEMORY): "memory binds",
     int(Limit.COMPUTE): "compute binds",
     int(Limit.SYNC): "sync binds",
-    int(Limit.CAPACITY): "does not fit",
-    EXCLUDED: "cannot be",
 }
 
 
@@ -47,9 +47,9 @@ def maps_data(
             unit=typeset(info.display),
             values=found.values * np.float32(scale),
             codes=found.codes,
-            cover=cover_of(found.codes, np.isnan(found.values)),
-            words=WORDS,
-            names=names_of(found.codes, _NAMES),
+            cover=cover_of(found.codes, found.reasons),
+            words=_WORDS,
+            names=_names(found),
             x=x,
             y=y,
             low=low,
@@ -60,6 +60,16 @@ def maps_data(
         )
         for side, found in maps.items()
     }
+
+
+def _names(found: Map) -> list[Name]:
+    """What binds where there is a value, and why there is none elsewhere."""
+    has_value = found.reasons == Reason.FITS
+    told = {code: words for code, words in WORDS.items() if code != Reason.FITS}
+    return [
+        *names_of(np.where(has_value, found.codes, Limit.NOT_COMPUTED), _BINDS),
+        *names_of(found.reasons, told),
+    ]
 
 
 def _colour_ends(finite: np.ndarray) -> tuple[float, float]:
@@ -100,8 +110,8 @@ def _has_time(metrics: Metrics | None) -> bool:
 
 def _without_time(metrics: Metrics | None) -> str:
     if metrics is None:
-        return "cannot be"
-    return "has no end" if metrics.feasible else "does not fit"
+        return _EXCLUDED
+    return "has no end" if metrics.feasible else _FULL
 
 
 def _axis(span: Span) -> MapAxis:

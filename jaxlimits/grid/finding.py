@@ -17,6 +17,9 @@ class Finding:
         Output, field or switch whose meaning and unit the values have; none for a count.
     meaning
         What the values are.
+    nan_means
+        What a missing value means where it is not that no point fits: a name in words joined by
+        underscores.
     """
 
     name: str
@@ -24,3 +27,4 @@ class Finding:
     values: np.ndarray
     quantity: str | None
     meaning: str
+    nan_means: str = ""

@@ -11,6 +11,7 @@ from jaxlimits.plot.found import needed, panel_dims
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import new_panels
+from jaxlimits.results.reasons import reasons, words_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ def breakdown(
 ) -> "Figure":
     """Draw the time of a step as bars, stacked of memory, compute beyond it, and synchronisation.
 
-    A bar that does not fit in memory is left out and labelled.
+    A bar that has no height, as one that does not fit in memory, is left out and says why.
 
     Parameters
     ----------
@@ -106,13 +107,16 @@ def _stack(
             hatch=style.HATCHES[hatch], edgecolor="white", linewidth=0.5,
         )  # fmt: skip
         bottom = bottom + height
+    first_name = next(iter(parts.values()), ("", (0, 0)))[0]
+    codes = reasons(dataset, first_name).to_numpy() if first_name else np.zeros(len(bottom))
     if np.isnan(bottom).all():
-        style.say_nothing_fits(axes, size=size)
+        style.say_nothing_is(axes, size=size, words=words_of(codes))
         return
     for first, last in scales.stretches(np.isnan(bottom)):
-        area = {"facecolor": "0.96", "edgecolor": "0.7", "hatch": "///", "linewidth": 0.0}
+        why = words_of(codes[first : last + 1])
+        area = {"facecolor": "0.96", "edgecolor": "0.7", "linewidth": 0.0, **style.hatch(why)}
         axes.axvspan(first - 0.4, last + 0.4, zorder=0.4, **area)
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.9}
         look = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": size, "bbox": box}
         transform = axes.get_xaxis_transform()
-        axes.text((first + last) / 2, 0.04, style.DOES_NOT_FIT, transform=transform, **look)
+        axes.text((first + last) / 2, 0.04, why, transform=transform, **look)

@@ -13,7 +13,8 @@ from jaxlimits.plot.kind import kind
 from jaxlimits.plot.maps import HEIGHT, draw_levels, paint
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import new_panels
-from jaxlimits.plot.regions import hatch_misfits
+from jaxlimits.plot.regions import name_what_is_missing
+from jaxlimits.results.reasons import reasons
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,8 +82,9 @@ def elasticities(
     mesh, size = None, panels.text_size
     for axes, part in panels:
         field = part["size"].transpose(y, x)
-        mesh, edges, values = paint(axes, field, norm=norm, small=panels.are_small)
-        named = hatch_misfits(axes, edges, np.isnan(values), size=size)
+        mesh, edges = paint(axes, field, norm=norm, small=panels.are_small)
+        codes = part["reason"].transpose(y, x).to_numpy()
+        named = name_what_is_missing(axes, edges, codes, size=size)
         levels = tuple(each for each in _LEVELS if each != _AT_KNEE or "knee" not in part)
         draw_levels(axes, field, levels, norm=norm, avoid=named, size=size)
         if "knee" in part:
@@ -132,7 +134,8 @@ def _stacked(dataset: xr.Dataset, metric: str, by: Sequence[str]) -> xr.Dataset:
     named = [f"by {name} ({_sign(field)})" for name, field in zip(by, fields, strict=True)]
     along = xr.DataArray(named, dims="by", name="by")
     size = xr.concat([abs(field) for field in fields], along, coords="minimal", compat="override")
-    found = {"size": size.rename("size")}
+    missing = reasons(dataset, f"{metric}{_BETWEEN}{by[0]}")  # which is that of the metric itself
+    found = {"size": size.rename("size"), "reason": missing}
     if all(f"{metric}{_BETWEEN}{name}" in dataset for name in _KNEE):
         gain, loss = (dataset[f"{metric}{_BETWEEN}{name}"] for name in _KNEE)
         found["knee"] = gain + loss

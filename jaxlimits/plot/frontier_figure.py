@@ -12,6 +12,7 @@ from jaxlimits.plot.found import free_dims, needed
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import new_panels
+from jaxlimits.results.reasons import reasons, words_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,18 +53,18 @@ def frontier(
     if by not in dims:
         raise unknown_name("dimension", by, dims, where="plot", key="by")
     panels = new_panels(dataset, **layout)
-    words = style.words_by_fit(dataset, x, by=by, missing=style.DOES_NOT_FIT)
+    words = style.words_by_fit(dataset, x, by=by)
     everything = []
     for axes, part in panels:
         fronts = list(_fronts(part, x=x, y=y, by=by))
         everything += fronts
         for name, points, look in zip(words, fronts, style.styles(), strict=False):
             axes.plot(points[:, 0], points[:, 1], label=name, markersize=4.0, **look)
-        fits = np.array([len(points) > 0 for points in fronts])
-        panels.say_what_is_missing(axes, style.names(dataset[by]), fits)
+        codes = reasons(part, x).transpose(by, ...).to_numpy().reshape(part.sizes[by], -1)
+        panels.say_what_is_missing(axes, style.names(dataset[by]), codes)
         axes.grid(which="major", color="0.9", linewidth=0.6)
-        if not fits.any():
-            style.say_nothing_fits(axes, size=panels.text_size)
+        if not any(map(len, fronts)):
+            style.say_nothing_is(axes, size=panels.text_size, words=words_of(codes))
     drawn = np.concatenate(everything)
     scales.scale_by_values(panels.axes[0], "x", drawn[:, 0], small=panels.are_small)
     scales.scale_by_values(panels.axes[0], "y", drawn[:, 1], small=panels.are_small)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Unpack
 
-import numpy as np
 import xarray as xr
 
 from jaxlimits.plot import scales, style
@@ -11,6 +10,7 @@ from jaxlimits.plot.found import needed, panel_dims
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import Panels, new_panels
+from jaxlimits.results.reasons import reasons
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def lines(
     """Draw a metric along one axis, a line for each value of another.
 
     The axis across is logarithmic where the grid is geometric, the axis up where the metric spans
-    decades. Where no line fits in memory the axis is hatched and labelled.
+    decades. Where no line has a point the axis is hatched and the reason named.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ def lines(
     marks
         Levels of the metric to mark, in the unit in which it is shown, by their names.
     missing
-        What it means that there is no value; found from the result where left out.
+        What it means that there is no value; found from the result, point by point, where left
+        out.
 
     Examples
     --------
@@ -56,7 +57,6 @@ def lines(
     of = needed(dataset, of)
     x, by = panel_dims(dataset[of], layout, x=x, by=by)
     panels = new_panels(dataset, **layout)
-    missing = missing or style.missing(dataset, of)
     named = style.words_by_fit(dataset, of, by=by, missing=missing)
     everything = style.shown(dataset[of]).ravel()
     for axes, part in panels:
@@ -86,15 +86,14 @@ def _draw(
     y: str,
     by: str,
     panels: Panels,
-    missing: str,
+    missing: str | None,
 ) -> None:
     across, values = style.shown(dataset[x]), style.shown(dataset[y].transpose(by, x))
     every = 1 if len(across) <= _MARKED else max(1, len(across) // 8)
     size = panels.text_size
     for name, row, look in zip(words, values, style.styles(), strict=False):
         axes.plot(across, row, label=name, markersize=4.5, markevery=every, **look)
-    fits = np.asarray(np.isfinite(values).any(axis=1))
-    panels.say_what_is_missing(axes, style.names(dataset[by]), fits, missing)
-    fitting = np.asarray(np.isfinite(values).any(axis=0))
-    style.hatch_where_nothing_fits(axes, across, fitting, size=size - 1, words=missing)
+    codes = reasons(dataset, y).transpose(by, x).to_numpy()
+    panels.say_what_is_missing(axes, style.names(dataset[by]), codes, missing)
+    style.hatch_where_nothing_is(axes, across, codes, size=size - 1, words=missing)
     axes.grid(which="major", color="0.9", linewidth=0.6)

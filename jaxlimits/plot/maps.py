@@ -8,7 +8,8 @@ import xarray as xr
 from jaxlimits.plot import scales, style
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import new_panels
-from jaxlimits.plot.regions import Edges, Place, hatch_misfits, is_near, part_regions
+from jaxlimits.plot.regions import Edges, Place, is_near, name_what_is_missing, part_regions
+from jaxlimits.results.reasons import reasons
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,9 +46,9 @@ def draw_map(
     mesh = None
     for axes, part in panels:
         field = part[of].transpose(y, x)
-        mesh, edges, values = paint(axes, field, norm=norm, small=panels.are_small)
-        missing = style.missing(dataset, of)
-        named = hatch_misfits(axes, edges, np.isnan(values), size=size, words=missing)
+        mesh, edges = paint(axes, field, norm=norm, small=panels.are_small)
+        codes = reasons(part, of).transpose(y, x).to_numpy()
+        named = name_what_is_missing(axes, edges, codes, size=size)
         if "limit" in part:
             named += part_regions(axes, edges, part["limit"].transpose(y, x), size=size)
         draw_levels(axes, field, levels, norm=norm, avoid=named, size=size)
@@ -66,18 +67,17 @@ def _norm(values: np.ndarray) -> "Normalize":
 
 def paint(
     axes: "Axes", field: xr.DataArray, *, norm: "Normalize", small: bool
-) -> tuple[Any, Edges, np.ndarray]:
+) -> tuple[Any, Edges]:
     """Colour the cells of a field over its two dimensions, the last one across.
 
-    Returns the mesh, the edges of its cells, and the values as they are shown.
+    Returns the mesh and the edges of its cells.
     """
     up, across = (style.shown(field[dim]) for dim in field.dims)
-    values = style.shown(field)
     edges = (scales.cell_edges(across), scales.cell_edges(up))
-    mesh = axes.pcolormesh(*edges, values, norm=norm, cmap=COLOURS, rasterized=True)
+    mesh = axes.pcolormesh(*edges, style.shown(field), norm=norm, cmap=COLOURS, rasterized=True)
     scales.scale_by_grid(axes, "x", across, small=small)
     scales.scale_by_grid(axes, "y", up, small=small)
-    return mesh, edges, values
+    return mesh, edges
 
 
 def draw_levels(

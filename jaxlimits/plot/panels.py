@@ -14,6 +14,8 @@ import xarray as xr
 
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.plot import scales, style
+from jaxlimits.results.reason_codes import Reason
+from jaxlimits.results.reasons import words_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,12 +80,26 @@ class Panels:
         return textwrap.fill(words, int(_CHARACTERS * self.figure.get_figheight()))
 
     def say_what_is_missing(
-        self, axes: "Axes", names: list[str], fits: np.ndarray, why: str = style.DOES_NOT_FIT
+        self, axes: "Axes", names: list[str], codes: np.ndarray, why: str | None = None
     ) -> None:
-        """Name what has no point in one panel of several; the legend is of all of them."""
-        missing = [name for name, fit in zip(names, fits, strict=True) if not fit]
-        if self.are_small and missing and fits.any():
-            words = textwrap.fill(f"{why}: {', '.join(missing)}", 34)
+        """Name what has no point in one panel of several; the legend is of all of them.
+
+        Parameters
+        ----------
+        names
+            Of the lines.
+        codes
+            Reasons, a row for each line.
+        why
+            Takes the place of the reason.
+        """
+        lacking = (codes != Reason.FITS).all(axis=1)
+        missing: dict[str, list[str]] = {}
+        for name, row in zip(np.array(names)[lacking], codes[lacking], strict=True):
+            missing.setdefault(why or words_of(row), []).append(str(name))
+        if self.are_small and missing and not lacking.all():
+            told = (f"{words}: {', '.join(listed)}" for words, listed in missing.items())
+            words = textwrap.fill("; ".join(told), 34)
             look = {"fontsize": 6.5, "color": "0.3", "ha": "left", "va": "bottom"}
             axes.text(0.03, 0.03, words, transform=axes.transAxes, **look)
 

@@ -1,4 +1,4 @@
-"""Regions of a map: what does not fit, and where different things bind, parted and named inside."""
+"""Regions of a map: what has no value, and where different things bind, parted and named inside."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.plot import scales, style
+from jaxlimits.results.reason_codes import WORDS, Reason
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,18 +24,29 @@ _LEAST_SHARE = 0.02
 """Share of a small panel below which a region has no room for its name."""
 
 
-def hatch_misfits(
-    axes: "Axes", edges: Edges, misfits: np.ndarray, *, size: int, words: str = style.DOES_NOT_FIT
+def name_what_is_missing(
+    axes: "Axes", edges: Edges, codes: np.ndarray, *, size: int
 ) -> list[Place]:
-    """Hatch the cells that do not fit and say so; return where it is said."""
-    if not misfits.any():
-        return []
+    """Cover the cells without a value and say why; return where it is said.
+
+    Hatched is what says something of a machine, as that it does not fit; what was not asked, as a
+    request, is plain.
+
+    Parameters
+    ----------
+    codes
+        Reasons of the cells.
+    """
     from matplotlib.colors import ListedColormap
 
-    here = np.ma.masked_where(~misfits, np.ones(misfits.shape))
-    look = {"hatch": "///", "edgecolor": "0.6", "linewidth": 0.0}
-    axes.pcolor(*edges, here, cmap=ListedColormap(["0.93"]), **look)
-    return _name_region(axes, edges, misfits, words, size=size)
+    named: list[Place] = []
+    for code in np.unique(codes[codes != Reason.FITS]):
+        lacking, words = codes == code, WORDS[int(code)]
+        here = np.ma.masked_where(~lacking, np.ones(lacking.shape))
+        look = {"edgecolor": "0.6", "linewidth": 0.0, **style.hatch(words)}
+        axes.pcolor(*edges, here, cmap=ListedColormap(["0.93"]), **look)
+        named += _name_region(axes, edges, lacking, words, size=size)
+    return named
 
 
 def part_regions(axes: "Axes", edges: Edges, limit: xr.DataArray, *, size: int) -> list[Place]:

@@ -145,7 +145,7 @@ def _name_slope(axes: "Axes", dataset: xr.Dataset, *, size: int) -> None:
 def _draw_operators(axes: "Axes", dataset: xr.Dataset) -> list[Label]:
     """Draw the points of a panel; return their labels, the longest operators first."""
     if not np.isfinite(float(dataset.t_step)):
-        style.say_nothing_fits(axes)
+        style.say_nothing_is(axes)
         return []
     intensity, rate = _places(dataset)
     time = _time(dataset).to_numpy()

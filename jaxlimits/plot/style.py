@@ -13,6 +13,8 @@ import xarray as xr
 from jaxlimits import units
 from jaxlimits.errors import InputError, ResultError
 from jaxlimits.plot import scales
+from jaxlimits.results.reason_codes import HATCHED, WORDS, Reason
+from jaxlimits.results.reasons import reasons, words_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,9 +30,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\")
 
-DOES_NOT_FIT = "does not fit"
-OUT_OF_REACH = "out of reach"
-
+DOES_NOT_FIT = WORDS[Reason.DOES_NOT_FIT]
 
 WIDE = 7.2
 """Width of a figure of one panel [inch]."""
@@ -160,17 +160,14 @@ def quantity(value: float, variable: xr.DataArray) -> str:
     return scales.plain_number(float(value)) if unit in ("1", "token") else units.show(value, unit)
 
 
-def missing(dataset: xr.Dataset, of: str) -> str:
-    """Return what it means that a variable has no value: a requirement's is out of reach."""
-    return OUT_OF_REACH if f"{of}_reason" in dataset else DOES_NOT_FIT
-
-
-def words_by_fit(dataset: xr.Dataset, of: str, *, by: str, missing: str) -> list[str]:
-    """Return the names of lines; those that have a point nowhere say so."""
-    others = [dim for dim in dataset[of].dims if dim != by]
-    fits = dataset[of].notnull().any(others).to_numpy()
-    named = zip(names(dataset[by]), fits, strict=True)
-    return [name if fit else f"{name}: {missing}" for name, fit in named]
+def words_by_fit(dataset: xr.Dataset, of: str, *, by: str, missing: str | None = None) -> list[str]:
+    """Return the names of lines; those that have a point nowhere say why, or ``missing``."""
+    codes = reasons(dataset, of).transpose(by, ...).to_numpy().reshape(dataset.sizes[by], -1)
+    named = zip(names(dataset[by]), codes, strict=True)
+    return [
+        name if (row == Reason.FITS).any() else f"{name}: {missing or words_of(row)}"
+        for name, row in named
+    ]
 
 
 def styles() -> Iterator[dict[str, Any]]:
@@ -202,29 +199,48 @@ def set_legend(axes: "Axes", *, inside: bool = False) -> None:
         axes.legend(frameon=inside, fontsize=9, handlelength=2.6, **place)
 
 
-def hatch_where_nothing_fits(
-    axes: "Axes", x: np.ndarray, fits: np.ndarray, *, size: int = 8, words: str = DOES_NOT_FIT
+def hatch(words: str) -> dict[str, Any]:
+    """Return how an area without values is drawn: hatched where that says something of a machine.
+
+    ``words`` say why there are none; those of one's own are hatched.
+    """
+    plain = {WORDS[each] for each in Reason if each not in HATCHED}
+    return {} if words in plain else {"hatch": "///"}
+
+
+def hatch_where_nothing_is(
+    axes: "Axes", x: np.ndarray, codes: np.ndarray, *, size: int = 8, words: str | None = None
 ) -> None:
-    """Hatch the stretches of the horizontal axis in which no line has a point, and say so."""
-    if not fits.any():
-        say_nothing_fits(axes, size=size, words=words)
+    """Hatch the stretches of the horizontal axis in which no line has a point, and say why.
+
+    Parameters
+    ----------
+    codes
+        Reasons, a row for each line.
+    words
+        Takes the place of the reason.
+    """
+    lacking = (codes != Reason.FITS).all(axis=0)
+    if lacking.all():
+        say_nothing_is(axes, size=size, words=words or words_of(codes))
         return
     edges = scales.cell_edges(x)
-    for first, last in scales.stretches(~fits):
+    for first, last in scales.stretches(lacking):
         left, right = edges[first], edges[last + 1]
-        axes.axvspan(left, right, facecolor="none", edgecolor="0.6", hatch="///", linewidth=0.0)
+        why = words or words_of(codes[:, first : last + 1])
+        axes.axvspan(left, right, facecolor="none", edgecolor="0.6", linewidth=0.0, **hatch(why))
         middle = np.sqrt(left * right) if scales.is_geometric(x) else (left + right) / 2
         place = axes.get_xaxis_transform()
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9}
         style = {"rotation": 90, "ha": "center", "va": "center", "fontsize": size, "bbox": box}
-        axes.text(float(middle), 0.5, words, transform=place, **style)
+        axes.text(float(middle), 0.5, why, transform=place, **style)
 
 
-def say_nothing_fits(axes: "Axes", *, size: int = 9, words: str = DOES_NOT_FIT) -> None:
-    """Hatch a whole panel in which there is nothing to draw, and say so."""
+def say_nothing_is(axes: "Axes", *, size: int = 9, words: str = DOES_NOT_FIT) -> None:
+    """Hatch a whole panel in which there is nothing to draw, and say why."""
     from matplotlib.patches import Rectangle
 
-    area = {"facecolor": "0.95", "edgecolor": "0.6", "hatch": "///", "linewidth": 0.0}
+    area = {"facecolor": "0.95", "edgecolor": "0.6", "linewidth": 0.0, **hatch(words)}
     whole = Rectangle((0.0, 0.0), 1.0, 1.0, transform=axes.transAxes, zorder=0.2, **area)
     axes.add_patch(whole)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 2.0, "alpha": 0.9}

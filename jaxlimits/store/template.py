@@ -121,7 +121,7 @@ def output_attributes(name: str, requirements: Iterable[Requirement] = ()) -> di
         if comment:
             return {**attributes, "comment": comment}
         asked = schema.sensitivity(name)
-        return {**attributes, **(_sets(*asked.by) if asked else {})}
+        return {**attributes, **(_sets(*asked.by) if asked else {}), **_meaning_of_nan(name)}
     return {
         "long_name": info.meaning,
         "flag_values": np.array(list(flags.values()), dtype=np.int8),
@@ -143,6 +143,14 @@ def _rounding(name: str, spec: GridSpec) -> dict[str, Any]:
     return {"significant_digits": np.int32(spec.digits), "quantization_nsb": np.int32(bits)}
 
 
+def _meaning_of_nan(name: str) -> dict[str, str]:
+    """What NaN may mean in an output, where it is not only that the point does not fit."""
+    asked = schema.sensitivity(name)
+    metric = name if asked is None else asked.metric
+    needed = [setting for setting, found in schema.CONDITIONAL.items() if metric in found]
+    return {"nan_means": "no_request does_not_fit"} if needed == ["input_len"] else {}
+
+
 def finding_attributes(finding: Finding, spec: GridSpec) -> dict[str, Any]:
     """Return the CF attributes of what a reduction says: those of its quantity, its own meaning."""
     name = finding.quantity
@@ -151,7 +159,8 @@ def finding_attributes(finding: Finding, spec: GridSpec) -> dict[str, Any]:
         return {"long_name": finding.meaning, **({"units": "1"} if numbers else {})}
     known = is_output(name, spec.requirements)
     attributes = output_attributes(name, spec.requirements) if known else field_attributes(name)
-    return {**attributes, "long_name": finding.meaning}
+    own = {"nan_means": finding.nan_means} if finding.nan_means else {}
+    return {**attributes, "long_name": finding.meaning, **own}
 
 
 def _is_used(dim: str, dataset: xr.Dataset) -> bool:
@@ -188,8 +197,9 @@ def global_attributes(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
         "references": "https://arxiv.org/abs/2507.14397",
         "history": f"{written} {made_by}: swept the grid {run['grid_name']}",
         "comment": (
-            "A limit study, not a prediction. NaN: the point does not fit in memory, or lacks "
-            "what the attribute absent of a variable names. _FillValue: not computed."
+            "A limit study, not a prediction. NaN: the point does not fit in memory, lacks what "
+            "the attribute absent of a variable names, or what its attribute nan_means says. "
+            "_FillValue: not computed."
         ),
         "rests_on": assumptions_in_words(scenario, {*tables.base, *spec.overrides}),
         **run,

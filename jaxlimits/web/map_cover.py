@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from jaxlimits.results.reason_codes import HATCHED, Reason
+
 NOTHING, LINE, GREY, STRIPE = range(4)
 COVER = ("#00000000", "#000000ff", "#f0f0f0ff", "#bdbdbdff")
 """Colours of the cover's codes."""
@@ -31,24 +33,26 @@ class Name:
     words: str
 
 
-def cover_of(codes: np.ndarray, striped: np.ndarray) -> np.ndarray:
+def cover_of(codes: np.ndarray, reasons: np.ndarray) -> np.ndarray:
     """Return the cover of a map.
 
     Parameters
     ----------
     codes
         What binds, (y, x).
-    striped
-        Where there is no value to show.
+    reasons
+        Why there is no value to show, (y, x): what says something of a machine is striped, what
+        was not asked is grey.
     """
+    lacking, striped = reasons != Reason.FITS, np.isin(reasons, HATCHED)
     rows, columns = codes.shape
     up, across = np.arange(rows)[:, None], np.arange(columns)
     phase = up * (_STRIPES / max(rows, 1)) + across * (_STRIPES / max(columns, 1))
-    stripes = np.where(phase % 2.0 < 0.7, STRIPE, GREY)
-    cover = np.where(striped, stripes, NOTHING).astype(np.uint8)
+    stripes = np.where((phase % 2.0 < 0.7) & striped, STRIPE, GREY)
+    cover = np.where(lacking, stripes, NOTHING).astype(np.uint8)
     if min(rows, columns) < 2 * _COARSE:  # a line would hide a cell
         return cover
-    regions = np.where(striped, -1, codes)
+    regions = np.where(lacking, -1 - reasons, codes)
     edge = np.zeros(codes.shape, bool)
     edge[:, 1:] |= regions[:, 1:] != regions[:, :-1]
     edge[1:] |= regions[1:] != regions[:-1]

@@ -1,7 +1,7 @@
 """The report of a result: one HTML file, interactive, that needs nothing beside it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import xarray as xr
 from jaxlimits import units
 from jaxlimits.plot import style
 from jaxlimits.results.listing import written
+from jaxlimits.results.reason_codes import WORDS, Reason
+from jaxlimits.results.reasons import reasons
 from jaxlimits.web.charts import frontier_chart, histogram, line_chart
 from jaxlimits.web.page import write_page
 from jaxlimits.web.parts import parts_of, thinned
@@ -49,7 +51,7 @@ def write_report(dataset: xr.Dataset, path: Path) -> None:
         body = _table(part.data) if part.kind not in ("map", "line", "histogram") else ""
         if part.kind in _FIGURES:
             figures[name] = _FIGURES[part.kind](kept.data, part.own)
-            body = f"{{{{ {name} }}}}{_note(kept.words)}{body}"
+            body = f"{{{{ {name} }}}}{_note(kept.words)}{_note(_lacking(part.data))}{body}"
         sections.append(f"<section><h2>{escape(part.title)}</h2>{body}</section>")
     title = escape(str(dataset.attrs.get("title", "A result of jaxlimits")))
     head = f"<h1>{title}</h1>{_note(str(dataset.attrs.get('summary', '')))}"
@@ -68,6 +70,18 @@ _FIGURES = {
 
 def _note(words: str) -> str:
     return f'<p class="note">{escape(words)}</p>' if words else ""
+
+
+def _lacking(data: xr.Dataset) -> str:
+    """How many points of each variable have no value, and why."""
+    told = []
+    for name in map(str, data.data_vars):
+        codes = reasons(data, name)
+        found, counts = np.unique(codes.to_numpy(), return_counts=True)
+        each = zip(found.tolist(), counts.tolist(), strict=True)
+        words = [f"{WORDS[code]} at {count:,}" for code, count in each if code != Reason.FITS]
+        told += [f"{name}: {', '.join(words)} of {codes.size:,} points"] if words else []
+    return "; ".join(told)
 
 
 def _binding(dataset: xr.Dataset) -> str:
@@ -89,7 +103,8 @@ def _table(data: xr.Dataset) -> str:
     """A table of variables along one dimension, or of single numbers."""
     if not data.sizes:
         rows = "".join(
-            f"<tr><th>{escape(style.label(data[n], width=200))}</th><td>{_cell(data[n])}</td></tr>"
+            f"<tr><th>{escape(style.label(data[n], width=200))}</th>"
+            f"<td>{_cell(data[n], reasons(data, n))}</td></tr>"
             for n in map(str, data.data_vars)
         )
         return f'<div class="scroll"><table><tbody>{rows}</tbody></table></div>'
@@ -97,12 +112,10 @@ def _table(data: xr.Dataset) -> str:
         return ""
     (dim,) = map(str, data.sizes)
     columns = [*([dim] if dim in data.coords else []), *map(str, data.data_vars)]
+    why = {name: reasons(data, name) for name in columns}
     heads = "".join(f"<th>{escape(_head(data[name]))}</th>" for name in columns)
     length = min(data.sizes[dim], _MOST_ROWS)
-    rows = "".join(
-        f"<tr>{''.join(f'<td>{_cell(data[name][place])}</td>' for name in columns)}</tr>"
-        for place in range(length)
-    )
+    rows = "".join(f"<tr>{''.join(_cells(data, why, place))}</tr>" for place in range(length))
     left = data.sizes[dim] - length
     note = _note(f"The first {length} of {data.sizes[dim]:,} rows." if left else "")
     table = f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"
@@ -114,8 +127,16 @@ def _head(variable: xr.DataArray) -> str:
     return str(variable.name) if unit == "1" else f"{variable.name} [{style.typeset(unit)}]"
 
 
-def _cell(value: xr.DataArray) -> str:
-    """One value in the unit in which it is shown; codes and names in words."""
+def _cells(data: xr.Dataset, why: Mapping[str, xr.DataArray], place: int) -> Iterator[str]:
+    """The cells of a row."""
+    for name, codes in why.items():
+        yield f"<td>{_cell(data[name][place], codes[place])}</td>"
+
+
+def _cell(value: xr.DataArray, reason: xr.DataArray) -> str:
+    """One value in the unit in which it is shown, or why there is none; codes in words."""
+    if "flag_meanings" not in value.attrs and reason.item() != Reason.FITS:
+        return escape(WORDS[reason.item()])
     if "flag_meanings" in value.attrs:
         flags = np.asarray(value.attrs["flag_values"]).tolist()
         words = dict(zip(flags, value.attrs["flag_meanings"].split(), strict=True))

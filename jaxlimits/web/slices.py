@@ -7,6 +7,8 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.plot import scales, style
+from jaxlimits.results.reason_codes import HATCHED, WORDS, Reason
+from jaxlimits.results.reasons import reasons
 from jaxlimits.web.backend import bokeh_models, new_figure
 from jaxlimits.web.browser_map import plain_look
 from jaxlimits.web.map_cover import GREY, NOTHING, STRIPE
@@ -20,13 +22,17 @@ let first = 0
 for (let i = 0; i < picks.length; i++) first += picks[i].options.indexOf(picks[i].value) * steps[i]
 const image = cells.data.image[0], plain = cells.data.plain[0], cover = cells.data.cover[0]
 const places = cells.data.limit === undefined ? null : cells.data.limit[0]
+const reasons = cells.data.reason[0], why = reason_of[name].data.why
 let low = Infinity, high = -Infinity
 for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) {
   const value = shown[first + row * row_step + column * column_step], here = row * columns + column
   plain[here] = value
   if (places !== null) places[here] = codes[first + row * row_step + column * column_step]
+  reasons[here] = why[why.length > 1 ? first + row * row_step + column * column_step : 0]
   if (Number.isFinite(value)) { low = Math.min(low, value); high = Math.max(high, value) }
-  cover[here] = Number.isNaN(value) ? ((row + column) % 4 < 2 ? stripe : grey) : nothing
+  if (!Number.isNaN(value)) reasons[here] = 0
+  const striped = hatched.includes(reasons[here]) && (row + column) % 4 < 2
+  cover[here] = Number.isNaN(value) ? (striped ? stripe : grey) : nothing
 }
 const log = low > 0 && high > 8 * low
 for (let i = 0; i < image.length; i++) image[i] = log ? Math.log10(plain[i]) : plain[i]
@@ -62,6 +68,7 @@ def sliced_map(data: xr.Dataset) -> Any:
     others = [dim for dim in dims if dim not in (up, across)]
     arrays = {name: data[name].transpose(*dims) for name in map(str, data.data_vars)}
     flat = {name: _numbers(array).ravel() for name, array in arrays.items()}
+    why = {n: models.ColumnDataSource({"why": _reasons(data, n, dims)}) for n in arrays}
     steps = dict(zip(dims, _steps([data.sizes[dim] for dim in dims]), strict=True))
     menu = models.Select(
         title="variable", options=_order(arrays), value=_order(arrays)[0], width=220
@@ -80,7 +87,8 @@ def sliced_map(data: xr.Dataset) -> Any:
             "column_step": steps[across], "rows": rows, "columns": columns, "mapper": mapper,
             "formatter": formatter, "title": figure.title,
             "labels": {name: style.label(array, width=110) for name, array in arrays.items()},
-            "stripe": STRIPE, "grey": GREY, "nothing": NOTHING,
+            "stripe": STRIPE, "grey": GREY, "nothing": NOTHING, "hatched": [*map(int, HATCHED)],
+            "reason_of": why,
         },
         code=_CHOOSE,
     )  # fmt: skip
@@ -91,16 +99,25 @@ def sliced_map(data: xr.Dataset) -> Any:
     )
 
 
+def _reasons(data: xr.Dataset, name: str, dims: list[str]) -> np.ndarray:
+    """Why a variable has no value, point by point; once, where all that lack one lack it alike."""
+    codes = reasons(data, name).transpose(*dims).to_numpy().ravel()
+    lacking = np.unique(codes[codes != Reason.FITS])
+    return codes if lacking.size > 1 else lacking if lacking.size else codes[:1]
+
+
 def _cells(begun: xr.Dataset, name: str) -> dict[str, list[np.ndarray]]:
     """What the map shows first; in the browser each choice does the same."""
     plain = _numbers(begun[name])
+    why = reasons(begun, name).to_numpy()
     rows, columns = plain.shape
     diagonal = np.arange(rows)[:, None] + np.arange(columns)
-    stripes = np.where(diagonal % 4 < 2, STRIPE, GREY)
+    stripes = np.where((diagonal % 4 < 2) & np.isin(why, HATCHED), STRIPE, GREY)
     image = np.log10(plain) if scales.spans_decades(plain.ravel()) else plain
     cells = {
         "image": [image.astype(np.float32)],
         "plain": [plain],
+        "reason": [why],
         "cover": [np.where(np.isnan(plain), stripes, NOTHING).astype(np.uint8)],
     }
     return {**cells, **({"limit": [begun["limit"].to_numpy()]} if "limit" in begun else {})}
@@ -180,7 +197,10 @@ def _map_figure(data: xr.Dataset, cells: Any, *, up: str, across: str) -> tuple[
     formatter = models.CustomJSTickFormatter(args={"log": False}, code=_TICK)
     drawn.add_layout(models.ColorBar(color_mapper=mapper, formatter=formatter, width=14), "right")
     tips = [(across, "$x{custom}"), (up, "$y{custom}"), ("value", "@plain")]
+    tips.append(("", "@reason{custom}"))
+    told = {str(int(code)): words for code, words in WORDS.items() if code != Reason.FITS}
     formatters: dict[str, Any] = {
+        "@reason": models.CustomJSHover(args={"meanings": told}, code=_HOVER_CODE),
         "$x": models.CustomJSHover(args={"labels": _labels(data[across])}, code=_HOVER_NAME),
         "$y": models.CustomJSHover(args={"labels": _labels(data[up])}, code=_HOVER_NAME),
     }

@@ -20,6 +20,7 @@ from jaxlimits.explorer.state import Span
 from jaxlimits.explorer.texts import headline, metrics_table, shown
 from jaxlimits.explorer.views import maps_data, shares_of, value_at
 from jaxlimits.model.metrics import Limit
+from jaxlimits.web.map_cover import STRIPE
 
 MOVE = 0.2
 """What a move may cost [s]."""
@@ -84,6 +85,15 @@ def test_a_request_adds_its_metrics(session):
     session.set("a", "input_len", "1,024 token")
     assert math.isfinite(session.shown().points["a"].metrics.ttft)
     assert "ttft" in metrics_table({"A": session.shown().points["a"]})
+
+
+def test_a_map_of_requests_that_are_not_stated_says_so_without_stripes(session):
+    session.show_metric("ttft")
+    found = session.shown()
+    data = maps_data(found.state, found.maps, found.points)["a"]
+    assert np.isnan(data.values).all()
+    assert {name.words for name in data.names} == {"no request stated"}
+    assert not (data.cover == STRIPE).any()
 
 
 def test_what_does_not_fit_and_what_cannot_be_is_named(session):

@@ -69,5 +69,6 @@ class Crossing(Reduction):
                 values=labels(axis, state["index"]),
                 quantity=axis.name,
                 meaning=f"first {axis.name} with {self.of[0]} {relation} {self.target:g}",
+                nan_means="target_not_reached",
             )
         ]

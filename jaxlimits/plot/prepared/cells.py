@@ -7,6 +7,8 @@ import xarray as xr
 
 from jaxlimits.plot import scales, style
 from jaxlimits.results.listing import written
+from jaxlimits.results.reason_codes import WORDS
+from jaxlimits.results.reasons import reasons
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,13 +46,14 @@ def cells(
     Returns
     -------
     Figure
-        Cells that do not fit in memory are hatched and labelled.
+        Cells without a number say why; those that do not fit in memory are hatched.
     """
     height = 1.5 + 0.33 * dataset.sizes[rows]
     figure, axes = style.one_panel(ax, height=height, title=title)
     from matplotlib.colors import LogNorm
 
     values = style.shown(dataset[of].transpose(rows, columns))
+    codes = reasons(dataset, of).transpose(rows, columns).to_numpy()
     norm = LogNorm() if scales.spans_decades(values.ravel()) else None
     image = axes.imshow(values, norm=norm, cmap="cividis", aspect="auto")
     for (row, column), value in np.ndenumerate(values):
@@ -59,7 +62,7 @@ def cells(
             colour = "white" if dark else "black"
             axes.text(column, row, written(float(value)), ha="center", va="center", color=colour)
         else:
-            _hatch(axes, row, column, style.missing(dataset, of))
+            _cover(axes, row, column, WORDS[int(codes[row, column])])
     across = style.names(dataset[columns], bare=True)
     axes.set_xticks(range(len(across)), across)
     axes.set_yticks(range(dataset.sizes[rows]), style.names(dataset[rows]))
@@ -72,11 +75,11 @@ def cells(
     return figure
 
 
-def _hatch(axes: "Axes", row: int, column: int, words: str) -> None:
-    """Hatch a cell that has no number, and say why."""
+def _cover(axes: "Axes", row: int, column: int, words: str) -> None:
+    """Cover a cell that has no number, and say why."""
     from matplotlib.patches import Rectangle
 
-    look = {"facecolor": "0.95", "edgecolor": "0.7", "hatch": "///", "linewidth": 0.0}
+    look = {"facecolor": "0.95", "edgecolor": "0.7", "linewidth": 0.0, **style.hatch(words)}
     axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **look))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
     axes.text(column, row, words, ha="center", va="center", fontsize=7, bbox=box)
