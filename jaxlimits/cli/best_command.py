@@ -84,12 +84,15 @@ def best(
             points = design.best(source, question, **asked)
     rows = list_points(points)
     bits = points.attrs.get("bits", "")
+    remarks = points.attrs.get("remarks", "").splitlines()
     if as_json:
-        print_json({"source": source, "bits": bits, "points": rows})
+        print_json({"source": source, "bits": bits, "remarks": remarks, "points": rows})
     elif rows:
         _print_table(rows)
         if bits:
             typer.echo(f"\n{bits}")
+        for remark in remarks:
+            typer.echo(f"note: {remark}")
     else:
         typer.echo("no point keeps every target")
     if not rows:

@@ -75,6 +75,7 @@ def point(
         idle_in_point,
         point_bits,
         point_scenario,
+        remarks_on_point,
     )
 
     sizes = {
@@ -94,18 +95,19 @@ def point(
         bits = point_bits(scenario, llm, values, catalog=found)
         precision = "float64" if x64 else "float32"
         idle = idle_in_point(scenario, values, catalog=found, precision=precision)
+        remarks = remarks_on_point(scenario, values, catalog=found)
     rests_on = assumptions_in_words(scenario, values)
     told = {name: scenario.why_absent(name) for name in vars(metrics)}
     absent = {name: in_flags(why, {"assume": "--assume"}) for name, why in told.items() if why}
     if as_json:
         asked = {"llm": llm, "chip": chip, **values}
         limits = {"limit": _limit(metrics), "next_limit": _limit(metrics, "next_limit")}
-        words = {"bits": bits, "rests_on": rests_on, "idle": idle}
+        words = {"bits": bits, "rests_on": rests_on, "idle": idle, "remarks": remarks}
         print_json({"point": asked, **words, **vars(metrics), **limits, "absent": absent})
         return
     settings_text = "".join(f"  {name}={value}" for name, value in values.items())
     typer.echo(f"{llm} on {chip}{settings_text}\n{bits}\n{rests_on}")
-    for sentence in idle:
+    for sentence in (*idle, *(f"note: {remark}" for remark in remarks)):
         typer.echo(sentence)
     typer.echo()
     _print_table(metrics, absent)

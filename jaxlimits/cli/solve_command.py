@@ -1,5 +1,6 @@
 """``jaxlimits solve``: what a field must be so that a metric reaches a target."""
 
+import dataclasses
 import math
 import warnings
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,7 +69,12 @@ def solve(
     """
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.grid.assumptions import assumptions_in_words
-    from jaxlimits.points.named_point import idle_in_point, point_bits, point_scenario
+    from jaxlimits.points.named_point import (
+        idle_in_point,
+        point_bits,
+        point_scenario,
+        remarks_on_point,
+    )
     from jaxlimits.questions.solve import solve as solve_point
 
     sizes = {
@@ -101,10 +107,16 @@ def solve(
     bits = point_bits(scenario, llm, values, catalog=catalog)
     rests_on = assumptions_in_words(scenario, values, sought=found.asked.field)
     idle = idle_in_point(scenario, values, catalog=catalog, moving=beside, precision="float64")
+    there = {**scenario.base, **({found.asked.field: found.value} if found.is_met else {})}
+    answered = dataclasses.replace(scenario, base=there)
+    remarks = remarks_on_point(answered, values, catalog=catalog)
     if as_json:
-        print_json({**_facts(found, point), "bits": bits, "rests_on": rests_on, "idle": idle})
+        words = {"bits": bits, "rests_on": rests_on, "idle": idle, "remarks": remarks}
+        print_json({**_facts(found, point), **words})
     else:
-        _print_table(found, point, "\n".join([bits, rests_on, *idle]))
+        _print_table(
+            found, point, "\n".join([bits, rests_on, *idle, *(f"note: {each}" for each in remarks)])
+        )
 
 
 def _facts(found: "Solution", point: Values) -> dict[str, Any]:

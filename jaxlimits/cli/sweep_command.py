@@ -244,6 +244,7 @@ def _facts(spec: "GridSpec", dataset: "xr.Dataset", target: Path, seconds: float
         "sizes": {axis.name: len(axis) for axis in spec.axes},
         "outputs": list(dataset.data_vars),
         "absent": absent_words(dataset),
+        "remarks": dataset.attrs.get("remarks", "").splitlines(),
         "shards": len(shards),
         "bytes": target.stat().st_size + sum(shards),
         "seconds": round(seconds, 3),
@@ -276,6 +277,8 @@ def _report(facts: dict[str, Any], *, verb: str, repeats: Path | None) -> None:
     typer.echo(f"{verb} {target}{shards} ({facts['bytes'] / 1e6:.1f} MB)")
     for why, names in facts["absent"].items():
         typer.echo(f"absent: {', '.join(names)}: {why}")
+    for remark in facts["remarks"]:
+        typer.echo(f"note: {remark}")
     if repeats is None:
         return
     differing, (then, now) = facts["differs"], facts["versions"]

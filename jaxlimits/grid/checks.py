@@ -1,10 +1,12 @@
 """The check of every combination of values that a grid makes."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.errors import InputError
-from jaxlimits.grid.constraints import CONSTRAINTS, Constraint, constraints_on
+from jaxlimits.grid.constraints import CONSTRAINTS, REMARKS, Constraint, constraints_on
 from jaxlimits.grid.scenario import Scenario
 
 
@@ -55,16 +57,46 @@ def _check_scaled(scenario: Scenario, name: str) -> None:
 
 
 def _check_constraint(scenario: Scenario, constraint: Constraint) -> None:
+    values = _failing(scenario, constraint)
+    if values:
+        problem = f"{constraint.says}, but {values}"
+        raise InputError(problem, where=scenario.where, remedy=constraint.remedy)
+
+
+def _failing(scenario: Scenario, constraint: Constraint) -> str:
+    """Values of the first point at which a condition does not hold; empty where it always does."""
     arrays = {name: scenario.effective(name) for name in constraint.fields}
     fails = ~np.asarray(constraint.holds(arrays))
     if not fails.any():
-        return
-    first = np.unravel_index(int(np.argmax(fails)), fails.shape)
-    whole = {name: np.broadcast_to(array, fails.shape)[first] for name, array in arrays.items()}
-    values = ", ".join(f"{name} = {value:g}" for name, value in whole.items())
-    values = values or ", ".join(
-        f"{name} = {choice!r}" for name, choice in constraint.needs.items()
-    )
-    raise InputError(
-        f"{constraint.says}, but {values}", where=scenario.where, remedy=constraint.remedy
-    )
+        return ""
+    whole = np.broadcast_shapes(fails.shape, *(array.shape for array in arrays.values()))
+    first = np.unravel_index(int(np.argmax(np.broadcast_to(fails, whole))), whole)
+    found = {name: np.broadcast_to(array, whole)[first] for name, array in arrays.items()}
+    values = ", ".join(f"{name} = {value:g}" for name, value in found.items())
+    return values or ", ".join(f"{name} = {choice!r}" for name, choice in constraint.needs.items())
+
+
+def remarks_in_words(scenario: Scenario, stated: Collection[str]) -> list[str]:
+    """Say what is evaluated though no machine would be so, one sentence each.
+
+    Parameters
+    ----------
+    scenario
+        A point or a grid, whose values do not exclude each other.
+    stated
+        Every name that is set or varied, and the fields that named interconnects state.
+    """
+    combinations = list(scenario.choices())
+    told = [
+        _first_failure(scenario, remark)
+        for remark in REMARKS
+        if not {*remark.unless} & {*stated}
+        and any(remark.needs.items() <= switches.items() for switches in combinations)
+    ]
+    return [*dict.fromkeys(sentence for sentence in told if sentence)]
+
+
+def _first_failure(scenario: Scenario, remark: Constraint) -> str:
+    """A remark with the values of the first point that it is true of; empty where it is of none."""
+    found = _failing(scenario, remark)
+    return f"{remark.says}, as at {found}; {remark.remedy}" if found else ""

@@ -30,6 +30,8 @@ class Constraint:
         Switch settings under which it applies, by name.
     ordered
         Whether the values of one field that satisfy it, the others given, lie side by side.
+    unless
+        Names of which one that somebody states makes it hold.
     """
 
     fields: tuple[str, ...]
@@ -38,6 +40,7 @@ class Constraint:
     remedy: str
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ordered: bool = True
+    unless: tuple[str, ...] = ()
 
 
 def _without_path(algorithm: str, topology: str) -> Constraint:
@@ -238,6 +241,51 @@ CONSTRAINTS = (
         remedy="state lpddr_bw, as '500 GB/s'",
     ),
 )
+
+
+def _within_a_domain(algorithm: str) -> tuple[Constraint, ...]:
+    """Chips that exchange a payload across scale-up domains."""
+    fields, moves = ("tp_size", "scale_up_size"), {"collective_algorithm": algorithm}
+    return (
+        Constraint(
+            fields=fields,
+            holds=lambda f: f["tp_size"] <= f["scale_up_size"],
+            says="tensor parallelism leaves the scale-up domain, and topology = 'switched' times"
+            " it as if one switch joined all chips",
+            remedy="for links between domains choose topology = 'rail', or lower tp_size",
+            needs={**moves, "topology": "switched"},
+        ),
+        Constraint(
+            fields=fields,
+            holds=lambda f: f["tp_size"] <= f["scale_up_size"],
+            says="tensor parallelism leaves the scale-up domain over links that nobody states, at"
+            " the default scale_out_bw",
+            remedy="state scale_out_bw, or name an interconnect that does",
+            needs={**moves, "topology": "rail"},
+            unless=("scale_out_bw",),
+        ),
+    )
+
+
+REMARKS = (
+    Constraint(
+        fields=("pp_size", "num_layers"),
+        holds=lambda f: f["pp_size"] <= f["num_layers"],
+        says="there are more pipeline stages than layers: the stages share them evenly, fractions"
+        " of a layer each",
+        remedy="lower pp_size for a machine that can be built",
+    ),
+    Constraint(
+        fields=("tp_size", "hidden_size"),
+        holds=lambda f: f["tp_size"] <= f["hidden_size"],
+        says="there are more tensor-parallel chips than columns of a matrix: each has a fraction of"
+        " one",
+        remedy="lower tp_size for a machine that can be built",
+    ),
+    *(remark for algorithm in (*ALL_REDUCES, "best") for remark in _within_a_domain(algorithm)),
+)
+"""What no machine would be, or does not say of itself, in the form of a constraint: it is evaluated
+all the same, as a limit, and said."""
 
 
 def constraints_on(field: str, switches: Mapping[str, Any]) -> list[Constraint]:

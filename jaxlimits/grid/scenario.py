@@ -180,7 +180,7 @@ def bind(spec: GridSpec) -> Scenario:
             place = {"where": _place(spec, record), "key": record}
             base |= _entry_values(spec, record, name, taken=taken, **place)
     base |= spec.base
-    overlaid = _overlaid_fields(spec)
+    overlaid = overlaid_fields(spec)
     columns = []
     for axis in spec.axes:
         constant, along = _split(_columns(axis, spec, base=base, taken=taken, overlaid=overlaid))
@@ -229,8 +229,8 @@ def own_parts(stated: Collection[str]) -> frozenset[str]:
     return frozenset(schema.STATED_BITS.keys() & set(stated))
 
 
-def _overlaid_fields(spec: GridSpec) -> set[str]:
-    """Fields that an interconnect states, wherever in the grid it is named."""
+def overlaid_fields(spec: GridSpec) -> set[str]:
+    """Return the fields that an interconnect states, wherever in the grid it is named."""
     found: set[str] = set()
     for kind in schema.OVERLAID:
         columns = [{axis.name: axis.values, **axis.linked}.get(kind, ()) for axis in spec.axes]

@@ -11,7 +11,7 @@ from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.errors import IdleSettingWarning, InputError, placed
 from jaxlimits.grid.axes import check_name, read_value
 from jaxlimits.grid.bits_in_words import bits_in_words, named_model
-from jaxlimits.grid.checks import check_scenario
+from jaxlimits.grid.checks import check_scenario, remarks_in_words
 from jaxlimits.grid.layouts import sizes_of
 from jaxlimits.grid.scenario import Scenario, own_parts
 from jaxlimits.grid.spec import refuse_two_contexts
@@ -134,6 +134,15 @@ def idle_in_point(
     outputs = _stated_metrics(scenario, calibrated="calibration" in settings)
     idle = idle_settings(scenario, fields, outputs, moving=moving, precision=precision)
     return [idle_in_words(name) for name in idle]
+
+
+def remarks_on_point(
+    scenario: Scenario, settings: Mapping[str, object], *, catalog: Catalog
+) -> list[str]:
+    """Say what no machine would be of a point; parameters as for :func:`idle_in_point`."""
+    named = [kind for kind in schema.OVERLAID if kind in settings]
+    overlaid = {name for kind in named for name in catalog.values(kind, str(settings[kind]))}
+    return remarks_in_words(scenario, overlaid | {*settings})
 
 
 def warn_of_idle(

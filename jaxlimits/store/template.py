@@ -13,9 +13,10 @@ import xarray as xr
 from jaxlimits import schema, units
 from jaxlimits.grid.assumptions import assumptions_in_words
 from jaxlimits.grid.axes import Axis
+from jaxlimits.grid.checks import remarks_in_words
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.requirements import Requirement, codes, is_output, output
-from jaxlimits.grid.scenario import Scenario
+from jaxlimits.grid.scenario import Scenario, overlaid_fields
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.model.fields import Quantity
 from jaxlimits.store.provenance import describe_run
@@ -188,6 +189,7 @@ def global_attributes(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
     tables = spec.file.tables
     run = describe_run(spec, scenario)
     written = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    remarks = remarks_in_words(scenario, spec.named | overlaid_fields(spec))
     made_by = f"jaxlimits {run['jaxlimits_version']}"
     return {
         "Conventions": "CF-1.11",
@@ -202,6 +204,7 @@ def global_attributes(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
             "_FillValue: not computed."
         ),
         "rests_on": assumptions_in_words(scenario, {*tables.base, *spec.overrides}),
+        **({"remarks": "\n".join(remarks)} if remarks else {}),
         **run,
     }
 
