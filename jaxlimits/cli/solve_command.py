@@ -120,7 +120,6 @@ def solve(
 
 
 def _facts(found: "Solution", point: Values) -> dict[str, Any]:
-    from jaxlimits.questions.solve import limit_name
     from jaxlimits.schema import FIELDS, OUTPUTS
 
     asked = found.asked
@@ -142,14 +141,15 @@ def _facts(found: "Solution", point: Values) -> dict[str, Any]:
         "needed": {
             "value": found.value,
             asked.metric: found.reached,
-            "limit": limit_name(found.metrics) if found.metrics else None,
+            "limit": found.binds,
         },
         "now": {
             "value": found.now,
             asked.metric: getattr(found.metrics_now, asked.metric),
-            "limit": limit_name(found.metrics_now),
+            "limit": found.binds_now,
         },
         "factor": found.factor,
+        "limit_of": "prefill" if found.is_of_the_prefill else "decode step",
     }
 
 
@@ -167,7 +167,7 @@ def _print_table(found: "Solution", point: Values, rests_on: str) -> None:
     for name, title in (("needed", "needed" if found.is_met else "best"), ("now", "now")):
         row = facts[name]
         value, metric = _shown(row["value"], unit), _shown(row[asked.metric], metric_unit)
-        rows.append((title, value, metric, row["limit"] or ""))
+        rows.append((title, value, metric, (row["limit"] or "").replace("_", " ")))
     if not math.isnan(found.factor):
         rows.append(("factor", f"{found.factor:.4g}", "", ""))
     columns = (label(), number(asked.field), number(asked.metric), label("binds"))
@@ -192,7 +192,8 @@ def _verdict(found: "Solution") -> str:
     if found.reason == "unreachable_excluded":
         return f"unreachable: the other fields admit no such {asked.field}"
     if not found.is_met:
-        return f"unreachable by {asked.field}: {binding} binds"
+        what = " the prefill" if found.is_of_the_prefill else ""
+        return f"unreachable by {asked.field}: {binding} binds{what}"
     return {
         "met": "reached",
         "met_everywhere": "reached by every value",

@@ -19,8 +19,8 @@ from jaxlimits.engine.requirement import Trial, answer
 from jaxlimits.grid.constraints import constraints_on
 from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.rules import NO_RULES, Rules
-from jaxlimits.model.evaluate import fits_request, metrics_of, step_terms
-from jaxlimits.model.metrics import REQUESTED
+from jaxlimits.model.evaluate import fits_request, metrics_of, prefill_limit, step_terms
+from jaxlimits.model.metrics import OF_THE_PREFILL, REQUESTED
 from jaxlimits.model.records import RECORDS
 from jaxlimits.schema import (
     FIELDS,
@@ -35,6 +35,9 @@ from jaxlimits.schema import (
 )
 
 Function = Callable[[Values], jax.Array]
+
+PREFILL_LIMIT = "prefill_limit"
+"""What binds the prefill of a request, beside the metrics of a point: codes as of ``limit``."""
 
 FITS_REQUEST = "fits_request"
 """Whether a request fits in memory at its whole length, beside the metrics of a point."""
@@ -98,7 +101,8 @@ def point_model(fields: Types, static: Static) -> Program:
 def _traced_model(types: tuple[tuple[str, np.dtype], ...], static: Static) -> Program:
     def metrics(fields: Values) -> dict[str, Any]:
         terms = step_terms(*assemble(fields, static))
-        return {**vars(metrics_of(terms)), FITS_REQUEST: fits_request(terms)}
+        beside = {FITS_REQUEST: fits_request(terms), PREFILL_LIMIT: prefill_limit(terms)}
+        return {**vars(metrics_of(terms)), **beside}
 
     return trace(metrics, {name: jax.ShapeDtypeStruct((), kind) for name, kind in types})
 
@@ -129,7 +133,8 @@ def _trial(asked: Requirement, fields: Values, general: Static, static: Mapping[
     response = sensitivity(asked.metric)
     metric = asked.metric if response is None else response.metric
     fits = FITS_REQUEST if asked.metric in REQUESTED else "feasible"
-    outcomes, fitting = model.only([metric, "limit"]), model.only([fits])
+    binds = PREFILL_LIMIT if metric in OF_THE_PREFILL else "limit"
+    outcomes, fitting = model.only([metric, binds]), model.only([fits])
 
     def at(value: jax.Array) -> Values:
         return {**fields, asked.field: value}
@@ -137,8 +142,8 @@ def _trial(asked: Requirement, fields: Values, general: Static, static: Mapping[
     def outcome(value: jax.Array) -> tuple[jax.Array, jax.Array]:
         found = outcomes(at(value))
         if response is None:
-            return found[metric], found["limit"]
-        return differentiate(response, at(value), general, models), found["limit"]
+            return found[metric], found[binds]
+        return differentiate(response, at(value), general, models), found[binds]
 
     def allowed(value: jax.Array) -> jax.Array:
         held = (holds(at(value)) for holds in rules)

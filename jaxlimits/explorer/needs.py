@@ -14,6 +14,7 @@ from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import RequirementTable
 from jaxlimits.grid.requirements import REASONS, Requirement, read_requirement
 from jaxlimits.grid.scenario import Scenario
+from jaxlimits.model.metrics import OF_THE_PREFILL
 
 ASKED = (
     *("mem_bw", "peak_flops", "mem_capacity", "sync_latency"),
@@ -147,7 +148,8 @@ def sentence(way: Way, target: str) -> str:
             "capacity": "the memory is full first",
             "excluded": "the other fields admit no such value",
         }
-        return f"no {info.meaning} reaches {target}: {why.get(binding, f'{binding} binds')}"
+        what = " the prefill" if target.split(maxsplit=1)[0] in OF_THE_PREFILL else ""
+        return f"no {info.meaning} reaches {target}: {why.get(binding, f'{binding} binds{what}')}"
     needed = units.show(way.needed, info.unit)
     if math.isclose(way.factor, 1.0, rel_tol=5e-4):
         return f"the present {info.meaning} ({needed}) just reaches {target}"

@@ -10,7 +10,7 @@ import dataclasses
 import equinox as eqx
 import jax.numpy as jnp
 
-from jaxlimits._types import Flag, Scalar
+from jaxlimits._types import Code, Flag, Scalar
 from jaxlimits.model import capacity, cost
 from jaxlimits.model.binding import binding_limit, limit_factor, next_limit
 from jaxlimits.model.calibration import Calibration
@@ -19,7 +19,7 @@ from jaxlimits.model.communication import Exchanges, exchanges
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.metrics import REQUESTED, Metrics
+from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
 from jaxlimits.model.power import system_power
 from jaxlimits.model.records import named_records, without_unused_parts
 from jaxlimits.model.request import NO_REQUEST, Request
@@ -188,7 +188,7 @@ def _request_terms(
     return request_terms(
         deployment,
         request,
-        prefill=prefill_step(chip, llm, deployment, *engine).times.t_step,
+        prefill=prefill_step(chip, llm, deployment, *engine).times,
         token=step.times.t_step / tokens,
         token_alone=alone.times.t_step / tokens,
     )
@@ -323,6 +323,13 @@ def fits_request(terms: StepTerms) -> Flag:
     if terms.request is None:
         return jnp.zeros_like(feasible)
     return feasible & terms.request.stated
+
+
+def prefill_limit(terms: StepTerms) -> Code:
+    """What sets the time of a prefill, as ``limit`` does for a step; capacity where none fits."""
+    if terms.request is None:
+        return jnp.full_like(terms.times.t_step, Limit.NOT_COMPUTED, dtype=jnp.int8)
+    return binding_limit(terms.request.prefill, feasible=fits_request(terms))
 
 
 def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:

@@ -32,6 +32,11 @@ REQUESTED += ("dollars_per_input_token", "dollars_per_output_token")
 """Metrics of a request; they say nothing where none is stated."""
 
 
+OF_THE_PREFILL = ("ttft", "dollars_per_input_token")
+"""Metrics of a request on which no decode step has any part: what binds is what binds the prefill.
+"""
+
+
 def _provisioned(meaning: str) -> str:
     """A meaning that owns up to its die areas."""
     return f"{meaning}, of die areas that are ours unless set"

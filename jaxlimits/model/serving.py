@@ -16,6 +16,7 @@ from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.prefill import num_chunks
 from jaxlimits.model.request import Request
+from jaxlimits.model.roofline import StepTimes
 from jaxlimits.model.speculation import stored_sequence_bytes
 
 
@@ -30,6 +31,8 @@ class RequestTerms(eqx.Module):
         Requests that the system completes in a second [1/s].
     input_time, output_time
         Time of the whole system that one token of a prompt, and of an answer, takes [s/token].
+    prefill
+        Times of the prefill on all stages in turn [s].
     stated
         Whether there is a request at all.
     """
@@ -39,6 +42,7 @@ class RequestTerms(eqx.Module):
     rate: Scalar
     input_time: Scalar
     output_time: Scalar
+    prefill: StepTimes
     stated: Flag
 
 
@@ -109,7 +113,7 @@ def request_terms(
     deployment: Deployment,
     request: Request,
     *,
-    prefill: Scalar,
+    prefill: StepTimes,
     token: Scalar,
     token_alone: Scalar,
 ) -> RequestTerms:
@@ -133,15 +137,15 @@ def request_terms(
     Parameters
     ----------
     prefill, token
-        Time of the prefill on all stages in turn, and of one more token of an answer [s].
+        Times of the prefill on all stages in turn, and of one more token of an answer [s].
     token_alone
         Time of one more token where no prompt is mixed with its step [s].
     """
-    ttft = first_token_time(deployment, request, prefill=prefill)
+    ttft = first_token_time(deployment, request, prefill=prefill.t_step)
     decode = (request.output_len - 1.0) * token
     lanes = deployment.dp_size * deployment.pp_size
     rounds = jnp.maximum(request.calls_per_answer / (lanes * deployment.batch_size), 1.0)
-    reading = prefill / request.prefill_batch
+    reading = prefill.t_step / request.prefill_batch
     answers = request.calls_per_answer / deployment.batch_size
     writing = answers * (request.output_len - 1.0) * token_alone
     busy = reading + writing
@@ -156,5 +160,6 @@ def request_terms(
         rate=lanes / jnp.where(busy > 0.0, busy, 1.0),
         input_time=reading / (lanes * prompt),
         output_time=writing / (lanes * request.calls_per_answer * request.output_len),
+        prefill=prefill,
         stated=is_stated(request),
     )

@@ -12,6 +12,7 @@ import numpy as np
 from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.engine.idle import depends_on
+from jaxlimits.engine.sensitivity import PREFILL_LIMIT
 from jaxlimits.engine.stream import collect, make_job
 from jaxlimits.engine.take_apart import present_value
 from jaxlimits.errors import InputError, placed
@@ -23,7 +24,7 @@ from jaxlimits.grid.scenario import Scenario, own_parts, refuse_absent
 from jaxlimits.grid.spec import refuse_unstated
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.metrics import Limit, Metrics
+from jaxlimits.model.metrics import OF_THE_PREFILL, Limit, Metrics
 from jaxlimits.points.named_point import point_scenario, scenario_metrics, warn_of_idle
 from jaxlimits.values import as_written
 
@@ -55,6 +56,9 @@ class Solution:
     metrics, metrics_now
         Everything the model says with the value, and of the point as it is; the former is ``None``
         where there is no value.
+    binds, binds_now
+        What binds with the value, and as the point is: of a metric of the prefill what binds that,
+        else what binds a decode step. The former is ``None`` where there is no value.
     depends
         Whether the metric depends on the field at all.
 
@@ -85,12 +89,20 @@ class Solution:
     now: float
     metrics: Metrics | None
     metrics_now: Metrics
+    binds: str | None
+    binds_now: str
     depends: bool = True
 
     @property
     def is_met(self) -> bool:
         """Whether a value reaches the target."""
         return self.metrics is not None
+
+    @property
+    def is_of_the_prefill(self) -> bool:
+        """Whether no decode step has a part in the metric."""
+        asked = schema.sensitivity(self.asked.metric)
+        return (asked.metric if asked else self.asked.metric) in OF_THE_PREFILL
 
     @property
     def factor(self) -> float:
@@ -234,14 +246,18 @@ def _solved(scenario: Scenario, asked: Requirement) -> Solution:
     kept = {name: number for name, number in scenario.base.items() if name != factor}
     there = dataclasses.replace(scenario, base={**kept, asked.field: value})
     there = dataclasses.replace(there, own=there.own | own_parts([asked.field]))
+    metrics = scenario_metrics(there, "float64") if reason.startswith("met") else None
+    now = scenario_metrics(scenario, "float64")
     return Solution(
         asked=asked,
         value=value,
         reason=reason,
         reached=reached,
         now=present_value(scenario, asked.field),
-        metrics=scenario_metrics(there, "float64") if reason.startswith("met") else None,
-        metrics_now=scenario_metrics(scenario, "float64"),
+        metrics=metrics,
+        metrics_now=now,
+        binds=None if metrics is None else _binding(there, metrics, asked.metric),
+        binds_now=_binding(scenario, now, asked.metric),
         depends=reason == "met"
         or depends_on(scenario, asked.metric, asked.field, precision="float64"),
     )
@@ -294,6 +310,10 @@ def _refuse_empty_bracket(found: Solution, widest: Solution) -> None:
     raise InputError(f"{bracket} {says}", key=asked.field, remedy=remedy)
 
 
-def limit_name(metrics: Metrics) -> str:
-    """Return what binds, in a word."""
-    return Limit(int(metrics.limit)).name.lower()
+def _binding(scenario: Scenario, metrics: Metrics, metric: str) -> str:
+    """What binds at a point, in a word: its prefill, where a metric is of that alone."""
+    code, asked = metrics.limit, schema.sensitivity(metric)
+    if (asked.metric if asked else metric) in OF_THE_PREFILL:
+        found, _ = collect(make_job(scenario, outputs=(PREFILL_LIMIT,), precision="float64"))
+        code = found[PREFILL_LIMIT].item()
+    return Limit(int(code)).name.lower()

@@ -59,9 +59,7 @@ def test_commands_and_results_say_the_same(tmp_path):
     assert f"note: {says}" in run("point", *point, "--pp-size", "64").out
     told = run("point", *point, "--pp-size", "64", "--json").json["remarks"]
     assert where in told[0]
-    solved = run(
-        "solve", *point, "--for", "pp_size", "--target", "stps >= 1000", "--among", "1,64"
-    )
+    solved = run("solve", *point, "--for", "pp_size", "--target", "stps >= 1000", "--among", "1,64")
     assert f"note: {says}" in solved.out
     path, out = tmp_path / "stages.toml", tmp_path / "stages.nc"
     path.write_text(

@@ -266,3 +266,45 @@ def test_a_metric_that_does_not_depend_on_the_field_is_said(field, target, says)
     found = jl.solve(**named, solve_for=field, target=target)
     assert found.depends is depends
     assert ("does not depend on it" in repr(found)) is not depends
+
+
+SERVED = {"tp_size": 8, "input_len": 4096, "output_len": 100}
+
+
+@pytest.mark.parametrize(
+    ("input_len", "field", "binds"),
+    [
+        (4096, "mem_bw", "compute"),  # 4,096 tokens use the weights that one step reads
+        (1, "peak_flops", "memory"),  # the weights are read for a single token
+    ],
+)
+def test_a_target_of_the_prefill_names_what_binds_the_prefill(input_len, field, binds):
+    served = {**SERVED, "input_len": input_len, "sync_latency": "0 s", "vector_work": "off"}
+    point = ("llama3-70b", "h100")
+    found = jl.solve(*point, solve_for=field, target="ttft <= 1 ns", **served)
+    assert found.reason == f"unreachable_{binds}"
+    assert (found.binds, found.is_of_the_prefill) == (None, True)
+
+
+def test_the_step_and_the_prefill_of_one_point_are_told_apart():
+    point = ("llama3-70b", "h100")
+    first = jl.solve(*point, solve_for="batch_size", target="ttft <= 1 s", **SERVED)
+    later = jl.solve(*point, solve_for="batch_size", target="tpot <= 1 s/token", **SERVED)
+    assert (first.binds_now, later.binds_now) == ("compute", "memory")
+    options = ("--llm", point[0], "--chip", point[1], "--tp-size", 8)
+    options += ("--set", "input_len=4096", "--set", "output_len=100", "--for", "mem_bw")
+    done = run("solve", *options, "--target", "ttft <= 1 ms")
+    assert "unreachable by mem_bw: compute binds the prefill" in done.out
+    told = run("solve", *options, "--target", "ttft <= 1 ms", "--json").json
+    assert (told["now"]["limit"], told["limit_of"]) == ("compute", "prefill")
+    told = run("solve", *options, "--target", "utps >= 1e6", "--json").json
+    assert (told["now"]["limit"], told["limit_of"]) == ("memory", "decode step")
+
+
+def test_a_grid_names_what_binds_the_prefill_too():
+    asked = {"for": "mem_bw", "of": "ttft", "at_most": "1 ns", "keep": True}
+    grid = {"llm": "llama3-70b", "chip": "h100", **SERVED, "input_len": [1, 4096]}
+    found = jl.sweep(**grid, vector_work="off", sync_latency="0 s", require={"needed": asked})
+    reason = found.needed_reason
+    place = reason.flag_values.tolist().index(int(reason[1]))
+    assert reason.flag_meanings.split()[place] == "unreachable_compute"
