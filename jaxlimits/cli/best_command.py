@@ -41,7 +41,7 @@ def best(
         list[str] | None,
         typer.Option(
             metavar="TARGET",
-            help="A target that each point must meet, as 'utps >= 50'. Repeatable.",
+            help="A target, as 'utps >= 50', or values of an axis, as 'tp_size <= 8'. Repeatable.",
         ),
     ] = None,
     count: Annotated[
@@ -49,6 +49,10 @@ def best(
     ] = 1,
     also: Annotated[
         list[str] | None, typer.Option(metavar="METRIC", help="Show this metric too. Repeatable.")
+    ] = None,
+    per: Annotated[
+        list[str] | None,
+        typer.Option(metavar="AXIS", help="Show the best of each value of this axis. Repeatable."),
     ] = None,
     frontier: Annotated[
         bool,
@@ -76,7 +80,12 @@ def best(
     asked |= {"allow_idle": allow_idle}
     with placed("best"):
         question = ask(
-            maximise=maximise, minimise=minimise, where=where or (), count=count, also=also or ()
+            maximise=maximise,
+            minimise=minimise,
+            where=where or (),
+            count=count,
+            also=also or (),
+            per=per or (),
         )
         if frontier:
             points = design.frontier_near(source, question, factor=near, **asked)
@@ -121,6 +130,7 @@ COMMAND = Command(
     panel=Panel.ASK,
     examples=(
         "jaxlimits best smoke.nc --where 'utps >= 50' --maximise stps",
+        "jaxlimits best paper --where 'tp_size <= 32' --maximise stps --per chip",
         "jaxlimits best paper --where 'utps >= 100' --maximise stps_per_watt --frontier --near 1.2",
     ),
 )

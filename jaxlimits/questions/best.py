@@ -18,7 +18,7 @@ from jaxlimits.engine.findings import find
 from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.reductions.frontier import Frontier, undominated
 from jaxlimits.engine.reductions.top import Top
-from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.stream import Job, collect, make_job
 from jaxlimits.errors import InputError, placed, unknown_name
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.rules import Budget, Rules
@@ -26,6 +26,7 @@ from jaxlimits.grid.scenario import bind, refuse_absent
 from jaxlimits.grid.spec import GridSpec, refuse_unstated
 from jaxlimits.model.metrics import Limit
 from jaxlimits.questions.labelled_points import Row, label
+from jaxlimits.questions.parts import parts_of_grid, parts_of_result
 from jaxlimits.questions.question import Question
 from jaxlimits.run.effects import check_effects
 from jaxlimits.run.pipeline import load_grid
@@ -84,11 +85,13 @@ def best(
     """
     if isinstance(source, xr.Dataset) or _is_file(source):
         with _opened(source, overrides, catalog) as dataset, placed(_named_as(source)):
-            return _labelled(_of_result(dataset, question), dataset, question)
+            _refuse_missing(dataset, question)
+            parts = parts_of_result(dataset, question)
+            rows = [row for part in parts for row in _of_result(part, question)]
+            return _labelled(rows, dataset, question)
     spec = load_grid(source, overrides=overrides, catalog=catalog)
-    op = "top" if question.maximise else "bottom"
-    kept = {"of": (question.objective,), "k": question.count, "allow_idle": allow_idle}
-    rows = _of_grid(spec, question, Top, op=op, **kept)
+    kept = {"op": "top" if question.maximise else "bottom", "of": (question.objective,)}
+    rows = _of_parts(spec, question, Top, allow_idle=allow_idle, k=question.count, **kept)
     return _labelled_of_grid(rows, spec, question)
 
 
@@ -113,6 +116,7 @@ def frontier(dataset: xr.Dataset, question: Question, *, against: str) -> xr.Dat
     if against not in schema.CONTINUOUS:
         raise unknown_name("metric", against, schema.CONTINUOUS)
     asked = dataclasses.replace(question, also=(against, *question.also))
+    _refuse_missing(dataset, asked)
     signs = np.array([1.0, 1.0 if question.maximise else -1.0])
     metrics = (against, question.objective)
     rows = _front_of_result(dataset, asked, metrics, signs)
@@ -170,13 +174,16 @@ def frontier_near(
     if isinstance(source, xr.Dataset) or _is_file(source):
         signs = np.array([-1.0 if target.most else 1.0, 1.0 if question.maximise else -1.0])
         with _opened(source, overrides, catalog) as dataset, placed(_named_as(source)):
-            rows = _front_of_result(dataset, wide, metrics, signs)
-            return _labelled(_in_order(rows, target.of), dataset, wide)
+            _refuse_missing(dataset, wide)
+            parts = parts_of_result(dataset, wide)
+            fronts = [_front_of_result(part, wide, metrics, signs) for part in parts]
+            rows = [row for front in fronts for row in _in_order(front, target.of)]
+            return _labelled(rows, dataset, wide)
     spec = load_grid(source, overrides=overrides, catalog=catalog)
     minimised = (*([target.of] if target.most else []), *_minimised(question))
-    kept = {"of": metrics, "minimise": minimised, "allow_idle": allow_idle}
-    rows = _of_grid(spec, wide, Frontier, op="frontier", **kept)
-    return _labelled_of_grid(_in_order(rows, target.of), spec, wide)
+    kept = {"op": "frontier", "of": metrics, "minimise": minimised}
+    rows = _of_parts(spec, wide, Frontier, allow_idle=allow_idle, order=target.of, **kept)
+    return _labelled_of_grid(rows, spec, wide)
 
 
 def _is_file(source: object) -> bool:
@@ -233,16 +240,28 @@ def _minimised(question: Question) -> list[str]:
     return [] if question.maximise else [question.objective]
 
 
-def _of_grid(
+def _of_parts(
     spec: GridSpec,
     question: Question,
     kind: type[Reduction],
     *,
-    of: tuple[str, ...],
     allow_idle: bool,
+    order: str = "",
     **own: Any,
 ) -> list[Row]:
-    """Reduce a grid to points, within the targets."""
+    """Reduce each part of a grid to points; ``order`` is the metric by which each is sorted."""
+    check_effects(spec, _job_of(spec, question, kind, **own), allow_idle=allow_idle)
+    found = []
+    for part in parts_of_grid(spec, question):
+        rows = _of_grid(part, _job_of(part, question, kind, **own), question)
+        found += _in_order(rows, order) if order else rows
+    return found
+
+
+def _job_of(
+    spec: GridSpec, question: Question, kind: type[Reduction], *, of: tuple[str, ...], **own: Any
+) -> Job:
+    """Plan the reduction of a grid to points, within the targets."""
     refuse_unstated(question.metrics, spec.named, where=spec.file.where, key="best")
     names = [axis.name for axis in spec.axes]
     rules = Rules(budgets=question.targets)
@@ -252,9 +271,13 @@ def _of_grid(
     also = tuple(name for name in question.metrics if name not in of)
     everywhere = tuple(range(len(names)))
     reduction = kind(name="best", of=of, over=everywhere, also=also, **own)
-    job = make_job(scenario, outputs=(), reductions=(reduction,), precision=spec.precision)
-    check_effects(spec, job, allow_idle=allow_idle)
+    return make_job(scenario, outputs=(), reductions=(reduction,), precision=spec.precision)
+
+
+def _of_grid(spec: GridSpec, job: Job, question: Question) -> list[Row]:
+    """Reduce a grid to points."""
     _, states = collect(job)
+    (reduction,), names = job.reductions, [axis.name for axis in spec.axes]
     found = {f.name: f.values for f in find(job, reduction, states["best"])}
     if "best" in found:  # a frontier has a name for each metric
         found[f"best_{question.objective}"] = found.pop("best")
@@ -303,13 +326,17 @@ def _front_of_result(
     return rows
 
 
-def _slices(dataset: xr.Dataset, question: Question) -> Iterator[tuple[xr.Dataset, np.ndarray]]:
-    """Yield slices along the first axis, and which of their points count."""
-    needed = set(question.metrics)
-    missing = sorted(needed - set(map(str, dataset.data_vars)))
+def _refuse_missing(dataset: xr.Dataset, question: Question) -> None:
+    """Raise where a result lacks a metric of the question."""
+    missing = sorted(set(question.metrics) - set(map(str, dataset.data_vars)))
     if missing:
         remedy = "sweep the grid again with it among the outputs, or ask the grid itself"
         raise InputError(f"has no {', '.join(missing)}", remedy=remedy)
+
+
+def _slices(dataset: xr.Dataset, question: Question) -> Iterator[tuple[xr.Dataset, np.ndarray]]:
+    """Yield slices along the first axis, and which of their points count."""
+    needed = set(question.metrics)
     whole = dataset[question.objective].dims
     if not whole:
         raise InputError("is a single point", remedy="leave some axis whole")

@@ -1,5 +1,6 @@
 """The best points under targets: of a grid, of a result, and of brute force on the result."""
 
+import itertools
 import json
 
 import numpy as np
@@ -195,3 +196,83 @@ def test_the_command_prints_points_and_json(made):
 def test_a_metric_that_says_nothing_is_refused_with_what_it_needs(made, metric, needs):
     with pytest.raises(InputError, match=f"{metric}': needs {needs}"):
         jl.best(made / "grid.toml", jl.ask(maximise=metric))
+
+
+PARTS = {
+    "base": {"weight_bits": 8, "kv_bits": 8},
+    "outputs": ["utps", "stps", "feasible"],
+    "axes": {
+        "chip": ["h100", "h200"],
+        "llm": ["llama3-8b", "llama3-70b"],
+        "tp_size": [2, 4, 8, 16],
+        "batch_size": [1, 8, 64],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def parted():
+    return jl.sweep(PARTS)
+
+
+@pytest.mark.parametrize("per", [(), ("chip",), ("llm", "chip")])
+@pytest.mark.parametrize(
+    "where", [(), ("tp_size <= 8",), ("tp_size = 4, 16", "llm = llama3-70b"), ("utps >= 30",)]
+)
+def test_parts_of_a_grid_are_those_of_its_result_and_of_a_search(parted, per, where):
+    question = jl.ask(maximise="stps", where=where, count=2, per=per)
+    swept, asked = jl.best(parted, question), jl.best(PARTS, question)
+    expected = []
+    kept = parted
+    if "tp_size <= 8" in where:
+        kept = kept.sel(tp_size=[2, 4, 8])
+    if "llm = llama3-70b" in where:
+        kept = kept.sel(tp_size=[4, 16], llm=["llama3-70b"])
+    kept = kept.where(kept.utps >= 30) if "utps >= 30" in where else kept
+    groups = itertools.product(*(kept[name].values for name in per))
+    for group in groups:
+        part = kept.sel(dict(zip(per, ([value] for value in group), strict=True)))
+        values = np.sort(part.stps.values.ravel())[::-1]
+        expected += [value for value in values if value == value][:2]
+    for found in (swept, asked):
+        assert found.stps.values.tolist() == pytest.approx(expected, rel=1e-6)
+    assert swept.tp_size.values.tolist() == asked.tp_size.values.tolist()
+
+
+def test_the_frontier_can_be_that_of_each_chip(parted):
+    question = jl.ask(maximise="stps", where=("utps >= 30", "batch_size >= 8"), per="chip")
+    whole = jl.frontier_near(parted, question, factor=3.0)
+    assert set(whole.chip.values.tolist()) == {"h100", "h200"}
+    assert whole.batch_size.min() >= 8
+    asked = jl.frontier_near(PARTS, question, factor=3.0)
+    assert asked.stps.values.tolist() == pytest.approx(whole.stps.values.tolist(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"where": "tp_size <= 1"}, "no value of tp_size keeps"),
+        ({"where": "pp_size <= 1"}, "pp_size"),
+        ({"where": "chip <= h100"}, "names have no order"),
+        ({"where": "chip = h300"}, "no value of chip keeps"),
+        ({"per": "pp_size"}, "pp_size"),
+        ({"where": "utsp >= 5"}, "utsp"),
+    ],
+)
+def test_what_is_no_part_is_named_with_what_there_is(parted, asked, says):
+    for source in (parted, PARTS):
+        with pytest.raises(jl.InputError, match=says):
+            jl.best(source, jl.ask(maximise="stps", **asked))
+
+
+def test_the_command_shows_the_best_of_each_context():
+    done = run(
+        "best", "smoke", "--maximise", "stps", "--per", "seq_len", "--where", "batch_size <= 64"
+    )
+    assert done.code == 0
+    rows = run(
+        *("best", "smoke", "--maximise", "stps", "--per", "seq_len"),
+        *("--where", "batch_size <= 64", "--json"),
+    ).json["points"]
+    assert len({row["seq_len"] for row in rows}) == len(rows) > 1
+    assert all(row["batch_size"] <= 64 for row in rows)
