@@ -27,6 +27,7 @@ from scipy.ndimage import gaussian_filter
 
 import jaxlimits as jl
 from jaxlimits import plot
+from tests.helpers import PAPER_SHARING
 
 FOLDER = Path(__file__).parent / "pictures"
 
@@ -107,7 +108,7 @@ def _elasticities() -> Figure:
 
 
 def _roofline() -> Figure:
-    stated = {"weight_bits": 8, "kv_bits": 8, "compute_bits": 8, "kv_sharding": "split"}
+    stated = {"weight_bits": 8, "kv_bits": 8, "compute_bits": 8, **PAPER_SHARING}
     point = jl.operators("deepseek-v3", "h200", tp_size=16, batch_size=64, **stated)
     return jl.plot.roofline(point)
 
