@@ -177,7 +177,7 @@ def show(value: SupportsFloat, unit: str, *, digits: int = 3) -> str:
     shown_in = _SHOWN_IN.get(unit) or _prefix(number, unit, digits) + unit
     if not math.isfinite(number):
         return str(number)
-    text = _written(convert(number, unit, shown_in), digits, grouped=_counts_tokens(unit))
+    text = _written(convert(number, unit, shown_in), digits, unit)
     return text if unit == "1" else f"{text} {_typeset(shown_in)}"
 
 
@@ -384,11 +384,13 @@ def _prefix(value: float, unit: str, digits: int) -> str:
     return below[-1] if below else usable[0]
 
 
-def _written(value: float, digits: int, *, grouped: bool) -> str:
+def _written(value: float, digits: int, unit: str) -> str:
     short = f"{value:.{digits}g}"
     if abs(float(short)) < 10**digits or abs(value) >= 1e15:
         return short
-    return f"{round(value):,d}" if grouped else f"{round(value):.6g}"
+    if _counts_tokens(unit):
+        return f"{round(value):,d}"
+    return f"{round(value)}" if unit == "USD" else f"{round(value):.6g}"
 
 
 def _typeset(unit: str) -> str:

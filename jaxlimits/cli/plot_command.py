@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _TYPES: dict[str, Any] = {
     "str": str | None,
     "str | None": str | None,
+    "bool": bool | None,
     "float | None": float | None,
     "int": int | None,
     "int | None": int | None,
@@ -37,11 +38,17 @@ def _kinds(incomplete: str) -> list[str]:
 
 
 def plot(
-    result: Annotated[Path, typer.Argument(help="A result of `jaxlimits sweep`.")],
+    result: Annotated[
+        Path, typer.Argument(help="A result, as sweep, uncertainty and optimise write them.")
+    ],
     kind: Annotated[
-        str,
-        typer.Argument(help=f"The kind of figure: {', '.join(kinds())}.", autocompletion=_kinds),
-    ] = "heat-map",
+        str | None,
+        typer.Argument(
+            help=f"The kind of figure: {', '.join(kinds())}. By default a heat map, or the first "
+            "that fits the result.",
+            autocompletion=_kinds,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="The file to write: .svg, .png or .pdf."),
@@ -58,7 +65,7 @@ def plot(
     """Draw a result as a figure; what has no value says why, and is hatched if it does not fit."""
     from jaxlimits.cli.selection import selection
     from jaxlimits.errors import placed
-    from jaxlimits.plot.registry import draw
+    from jaxlimits.plot.registry import draw, usual
     from jaxlimits.plot.style import save
     from jaxlimits.store.results import open_result
 
@@ -66,7 +73,8 @@ def plot(
     check_picture(target, force=force, where="--output")
     asked = {name: value for name, value in options.items() if value is not None}
     with open_result(result) as dataset, placed(str(result)):
-        figure = draw(selection(dataset, select or [], ()), kind, **asked)
+        chosen = selection(dataset, select or [], ())
+        figure = draw(chosen, kind or usual(chosen), **asked)
         save(figure, target)
     typer.echo(f"wrote {target}")
 

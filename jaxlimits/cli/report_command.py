@@ -11,7 +11,9 @@ from jaxlimits.errors import InputError
 
 
 def report(
-    result: Annotated[Path, typer.Argument(help="A result of `jaxlimits sweep`.")],
+    result: Annotated[
+        Path, typer.Argument(help="A result, as sweep, uncertainty and optimise write them.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option(

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.plot import scales, style
-from jaxlimits.plot.found import needed, panel_dims
+from jaxlimits.plot.found import free_dims, lacking, needed, panel_dims
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import new_panels
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 _LOOKS = ((2, 0), (5, 2), (4, 1), (3, 3))  # colour and hatch of each part
 
 
-@kind
+_STEP = ("t_mem", "t_compute", "t_sync")
+
+
+def _lacks(dataset: xr.Dataset, asked: Mapping[str, Any]) -> str:
+    return "" if asked.get("parts") else lacking(dataset, *_STEP, axes=0, asked=asked)
+
+
+@kind(lacks=_lacks)
 def breakdown(
     dataset: xr.Dataset,
     *,
@@ -55,6 +62,8 @@ def breakdown(
     if parts is None:
         dataset, parts = _step(dataset)
     first, *_ = (needed(dataset, name) for name in parts.values())
+    if x is None and not free_dims(dataset[first], layout):  # one step alone: one bar
+        x, dataset = "step", dataset.expand_dims(step=[""])
     (x,) = panel_dims(dataset[first], layout, x=x)
     panels = new_panels(dataset, **layout)
     shown = {
@@ -74,6 +83,8 @@ def breakdown(
         scales.plain_numbers(axes.yaxis)
         axes.grid(axis="y", color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
+        if len(names) == 1:
+            axes.set_xlim(-1.2, 1.2)
     unit = dataset[next(iter(parts.values()))].attrs.get("display_unit", "1")
     across = style.label(dataset[x]) if style.is_numeric(dataset[x]) else ""
     panels.label(across, whole if unit == "1" else f"{whole} [{style.typeset(unit)}]")

@@ -1,11 +1,11 @@
 """How full the memory is."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, SupportsFloat, Unpack
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, SupportsFloat, Unpack
 
 import xarray as xr
 
-from jaxlimits.plot.found import needed, panel_dims
+from jaxlimits.plot.found import lacking, needed, panel_dims
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.maps import draw_map
 from jaxlimits.plot.options import Layout
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 _LEVELS = (0.25, 0.5, 0.75, 0.9)
 
 
-@kind
+def _lacks(dataset: xr.Dataset, asked: Mapping[str, Any]) -> str:
+    return lacking(dataset, "capacity_utilisation", axes=2, asked=asked)
+
+
+@kind(lacks=_lacks)
 def capacity(
     dataset: xr.Dataset,
     *,

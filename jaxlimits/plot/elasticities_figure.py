@@ -1,14 +1,14 @@
 """How a metric answers to fields, over two axes, with the knee between bandwidth and latency."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits.errors import InputError, suggestion
 from jaxlimits.plot import style
-from jaxlimits.plot.found import needed, panel_dims
+from jaxlimits.plot.found import lacking, needed, panel_dims
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.maps import HEIGHT, draw_levels, paint
 from jaxlimits.plot.options import Layout
@@ -32,7 +32,14 @@ _AT_KNEE = 0.5
 _LEVELS = (0.1, 0.25, _AT_KNEE, 0.75, 0.9)
 
 
-@kind
+def _lacks(dataset: xr.Dataset, asked: Mapping[str, Any]) -> str:
+    found = [str(name) for name in dataset.data_vars if _BETWEEN in str(name)]
+    if found:
+        return lacking(dataset, found[0], axes=2, asked={**asked, "of": None})
+    return 'the result has no elasticities, as a grid asks for by elasticities = ["mem_bw"]'
+
+
+@kind(lacks=_lacks)
 def elasticities(
     dataset: xr.Dataset,
     *,

@@ -1,5 +1,8 @@
 """What a figure finds in a result: the variables that it needs, the axes that are not named."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import xarray as xr
 
 from jaxlimits.errors import InputError, unknown_name
@@ -17,6 +20,44 @@ def needed(dataset: xr.Dataset, name: str) -> str:
     if name not in dataset.data_vars:
         raise unknown_name("variable", name, map(str, dataset.data_vars), where="plot")
     return name
+
+
+def lacking(dataset: xr.Dataset, *names: str, axes: int, asked: Mapping[str, Any]) -> str:
+    """Return what a result lacks for a figure, in words; nothing where it can be drawn.
+
+    Parameters
+    ----------
+    dataset
+        A result.
+    *names
+        Variables that the figure needs, along the same axes.
+    axes
+        How many axes of more than one value it needs, beside those of panels. One of a single value
+        counts where an option names it.
+    asked
+        The options.
+    """
+    missing = [name for name in names if name not in dataset.data_vars]
+    if missing:
+        return f"the result has no {' and no '.join(missing)}"
+    first = dataset[names[0]]
+    panels = (asked.get("rows"), asked.get("columns"))
+    named = {each for each in asked.values() if isinstance(each, str)}
+    free = [d for d in first.dims if d not in panels and (first.sizes[d] > 1 or d in named)]
+    if len(free) >= axes:
+        return ""
+    return f"{first.name} has {len(free)} dimensions of more than one value; it needs {axes}"
+
+
+def lacking_of(dataset: xr.Dataset, *, axes: int, asked: Mapping[str, Any]) -> str:
+    """Return what a result lacks for a figure of the metric ``of``, as :func:`lacking` does.
+
+    A metric that is named and is not there is for the figure itself to refuse, with near names.
+    """
+    of = asked.get("of", "utps")
+    if of in dataset.data_vars or "of" not in asked:
+        return lacking(dataset, of, axes=axes, asked=asked)
+    return ""
 
 
 def free_dims(variable: xr.DataArray, layout: Layout) -> list[str]:

@@ -1,14 +1,14 @@
 """What can be had of two metrics at once, a line for each machine."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits.errors import unknown_name
 from jaxlimits.plot import scales, style
-from jaxlimits.plot.found import free_dims, needed
+from jaxlimits.plot.found import free_dims, lacking, needed
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import new_panels
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@kind
+def _lacks(dataset: xr.Dataset, asked: Mapping[str, Any]) -> str:
+    if "uncertain" in dataset.attrs:
+        return "the result is of samples, which are no points to choose from"
+    usual = [name for name in ("utps", "stps") if name not in dataset.data_vars]
+    named = "x" in asked or "y" in asked
+    return "" if named and usual else lacking(dataset, "utps", "stps", axes=1, asked=asked)
+
+
+@kind(lacks=_lacks)
 def frontier(
     dataset: xr.Dataset,
     *,

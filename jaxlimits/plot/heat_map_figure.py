@@ -1,12 +1,12 @@
 """A metric over two axes, with iso-lines and the regions in which different things bind."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, SupportsFloat, Unpack
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, SupportsFloat, Unpack
 
 import xarray as xr
 
 from jaxlimits.plot import scales, style
-from jaxlimits.plot.found import needed, panel_dims
+from jaxlimits.plot.found import lacking_of, needed, panel_dims
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.maps import draw_map
 from jaxlimits.plot.options import Layout
@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@kind
+def _lacks(dataset: xr.Dataset, asked: Mapping[str, Any]) -> str:
+    words = lacking_of(dataset, axes=2, asked=asked)
+    of = asked.get("of", "utps")
+    if words or of not in dataset or "quantile" not in dataset[of].dims:
+        return words
+    named = "quantile" in (asked.get(option) for option in ("x", "y", "rows", "columns"))
+    return "" if named else f"{of} lies along quantiles, which are drawn as lines"
+
+
+@kind(lacks=_lacks)
 def heat_map(
     dataset: xr.Dataset,
     *,

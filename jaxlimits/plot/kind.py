@@ -2,13 +2,13 @@
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 import xarray as xr
 
-from jaxlimits.errors import unknown_name
-from jaxlimits.plot import style
+from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.plot import registry, style
 from jaxlimits.plot.options import completed, layout_types
 
 if TYPE_CHECKING:
@@ -16,9 +16,21 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+Lacks = Callable[[xr.Dataset, Mapping[str, Any]], str]
+"""From a dataset and the options that are asked for to what the dataset lacks for a figure, in
+words; none where it can be drawn."""
 
-def kind(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
-    """Make a function that draws a result a kind of figure.
+
+def _lacks_nothing(_dataset: xr.Dataset, _asked: Mapping[str, Any]) -> str:
+    return ""
+
+
+@overload
+def kind(function: "Callable[P, Figure]", /) -> "Callable[P, Figure]": ...
+@overload
+def kind(*, lacks: Lacks) -> "Callable[[Callable[P, Figure]], Callable[P, Figure]]": ...
+def kind(function: Any = None, /, *, lacks: Lacks = _lacks_nothing) -> Any:
+    """Make a function that draws a result a kind of figure; a decorator, with options or without.
 
     The function is given the dataset without the dimensions of one value that no option names, and
     a title: the fixed values, unless the caller has one. Its docstring and its signature get the
@@ -28,7 +40,14 @@ def kind(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
     ----------
     function
         From a dataset and options to a figure; ``**layout`` are those of :class:`Layout`.
+    lacks
+        What a result lacks for it. A result that lacks something is refused, with the kinds that
+        do fit it.
     """
+    return functools.partial(_kind, lacks) if function is None else _kind(lacks, function)
+
+
+def _kind(lacks: Lacks, function: "Callable[P, Figure]") -> "Callable[P, Figure]":
 
     @functools.wraps(function)
     def drawn(dataset: xr.Dataset, **options: Any) -> "Figure":
@@ -36,6 +55,10 @@ def kind(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
         style.require_backend()
         named = {each for each in options.values() if isinstance(each, str)}
         _check_panels(dataset, options)
+        lacking = lacks(dataset, options)
+        if lacking:
+            remedy = registry.fitting_words(dataset)
+            raise InputError(lacking, where="plot", key=drawn.__name__, remedy=remedy)
         fixed = [dim for dim, size in dataset.sizes.items() if size == 1 and dim not in named]
         if not options.get("title"):
             words = (name for dim in fixed for name in style.names(dataset[dim]))
@@ -44,6 +67,7 @@ def kind(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
 
     signature = _with_layout(inspect.signature(function))
     drawn.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
+    drawn.lacks = lacks  # pyright: ignore[reportAttributeAccessIssue]
     drawn.__doc__ = completed(function.__doc__ or "", signature.parameters)
     return drawn  # pyright: ignore[reportReturnType]  it takes what the function takes
 

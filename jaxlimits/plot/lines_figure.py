@@ -1,12 +1,12 @@
 """A metric along one axis, a line for each value of another."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import xarray as xr
 
 from jaxlimits.plot import scales, style
-from jaxlimits.plot.found import needed, panel_dims
+from jaxlimits.plot.found import free_dims, lacking_of, needed, panel_dims
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import Panels, new_panels
@@ -20,7 +20,11 @@ _MARKED = 12
 """Points of a line up to which each has its marker."""
 
 
-@kind
+def _lacks(dataset: xr.Dataset, asked: Mapping[str, Any]) -> str:
+    return lacking_of(dataset, axes=1, asked=asked)
+
+
+@kind(lacks=_lacks)
 def lines(
     dataset: xr.Dataset,
     *,
@@ -33,8 +37,9 @@ def lines(
 ) -> "Figure":
     """Draw a metric along one axis, a line for each value of another.
 
-    The axis across is logarithmic where the grid is geometric, the axis up where the metric spans
-    decades. Where no line has a point the axis is hatched and the reason named.
+    Where there is no other, there is one line. The axis across is logarithmic where the grid is
+    geometric, the axis up where the metric spans decades. Where no line has a point the axis is
+    hatched and the reason named.
 
     Parameters
     ----------
@@ -55,9 +60,11 @@ def lines(
     10
     """
     of = needed(dataset, of)
+    if alone := by is None and len(free_dims(dataset[of], layout)) == 1:
+        by, dataset = "line", dataset.expand_dims(line=[""])
     x, by = panel_dims(dataset[of], layout, x=x, by=by)
     panels = new_panels(dataset, **layout)
-    named = style.words_by_fit(dataset, of, by=by, missing=missing)
+    named = [""] if alone else style.words_by_fit(dataset, of, by=by, missing=missing)
     everything = style.shown(dataset[of]).ravel()
     for axes, part in panels:
         _draw(axes, part, named, x=x, y=of, by=by, panels=panels, missing=missing)

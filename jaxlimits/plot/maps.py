@@ -49,7 +49,7 @@ def draw_map(
         mesh, edges = paint(axes, field, norm=norm, small=panels.are_small)
         codes = reasons(part, of).transpose(y, x).to_numpy()
         named = name_what_is_missing(axes, edges, codes, size=size)
-        if "limit" in part:
+        if "limit" in part.data_vars:
             named += part_regions(axes, edges, part["limit"].transpose(y, x), size=size)
         draw_levels(axes, field, levels, norm=norm, avoid=named, size=size)
     panels.label(style.label(dataset[x]), style.label(dataset[y]))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent
 _SUFFIX = "_figure"
+_USUAL = "heat-map"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +79,29 @@ def kinds() -> Mapping[str, Kind]:
 def load(name: str) -> "Callable[..., Figure]":
     """Return the function of a kind, by its own name."""
     return getattr(importlib.import_module(f"{__package__}.{name}{_SUFFIX}"), name)
+
+
+def fitting(dataset: "xr.Dataset") -> list[str]:
+    """Return the names of the kinds that draw a result as it is, without further options."""
+    return [
+        name
+        for name, function in zip(kinds(), functions(), strict=True)
+        if not load(function).lacks(dataset, {})
+    ]
+
+
+def fitting_words(dataset: "xr.Dataset") -> str:
+    """Return which kinds draw a result, as a remedy for one that does not."""
+    names = fitting(dataset)
+    if names:
+        return f"kinds that fit this result: {', '.join(names)}"
+    return "no kind of figure fits this result; `jaxlimits report` shows what it holds"
+
+
+def usual(dataset: "xr.Dataset") -> str:
+    """Return the kind that draws a result where none is named: a map, or else the first fitting."""
+    names = fitting(dataset)
+    return names[0] if names and _USUAL not in names else _USUAL
 
 
 def draw(dataset: "xr.Dataset", kind: str, **options: Any) -> "Figure":

@@ -1,6 +1,7 @@
 """The operators of a step under the roofs of one chip."""
 
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import xarray as xr
@@ -31,7 +32,13 @@ _SAME = 0.02
 """Decades within which points lie on each other and share a label."""
 
 
-@kind
+def _lacks(dataset: xr.Dataset, _asked: Mapping[str, Any]) -> str:
+    if "operator" in dataset.dims or ("grid" in dataset.attrs and "uncertain" not in dataset.attrs):
+        return ""
+    return "the result has no operators, and is no sweep whose points could be taken apart"
+
+
+@kind(lacks=_lacks)
 def roofline(dataset: xr.Dataset, **layout: Unpack[Layout]) -> "Figure":
     """Draw the operators of a step under one chip's roofs, and what synchronisation leaves.
 

@@ -43,8 +43,11 @@ def line_chart(data: xr.Dataset) -> Any:
     drawn = _figure(title=labels[first])
     if style.is_numeric(data[dim]):
         drawn.line("place", "drawn", source=source, color=style.COLOURS[0], line_width=2)
+        points = drawn.scatter("place", "drawn", source=source, color=style.COLOURS[0], size=6)
+    else:  # of names there is no order to follow
+        look = {"color": style.COLOURS[0], "width": 0.6}
+        points = drawn.vbar("place", top="drawn", source=source, **look)
     drawn.yaxis[0].formatter = _plain_numbers()
-    points = drawn.scatter("place", "drawn", source=source, color=style.COLOURS[0], size=6)
     drawn.add_tools(models.HoverTool(renderers=[points], tooltips=[("value", "@drawn{0.[0000]}")]))
     label_places(drawn.xaxis[0], data[dim])
     plain_look(drawn)

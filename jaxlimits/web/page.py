@@ -26,12 +26,13 @@ _PAGE = Template(
   .note { color: #444; font-size: .9rem; }
   .scroll { overflow-x: auto; }
   table { border-collapse: collapse; font-size: .88rem; margin: .6rem 0; }
-  caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
+  caption { text-align: left; font-weight: 600; padding-bottom: .3rem; white-space: nowrap; }
   th, td { padding: .25rem .6rem; border-bottom: 1px solid #e4e4e4; text-align: right; }
   th, td { font-variant-numeric: tabular-nums; vertical-align: top; }
   th { border-bottom: 2px solid #bbb; font-weight: 600; }
   tbody th { border-bottom: 1px solid #e4e4e4; font-weight: 400; text-align: left; }
-  .word { text-align: left; }
+  td { white-space: nowrap; }
+  .word { text-align: left; white-space: normal; }
   pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: .82rem; }
   summary { cursor: pointer; color: #0055aa; }
 </style>

@@ -6,8 +6,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import xarray as xr
 
+from jaxlimits.results.indices import measured_metrics
+
 _CHARTS = {"_point": "frontier", "_bin": "histogram"}
 """How what lies along a reduction's own dimension is drawn, by its ending; else it is a table."""
+
+_TITLES = {"bars": "what each uncertain input does", "design": "the best design"}
+"""What is shown, where that is not said by axes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,7 +22,8 @@ class Part:
     Parameters
     ----------
     kind
-        ``map``, ``line``, ``table``, ``frontier``, ``histogram`` or ``numbers``.
+        ``map``, ``line``, ``bands``, ``bars``, ``table``, ``frontier``, ``histogram``, ``design``
+        or ``numbers``.
     data
         The variables, along the same dimensions.
     own
@@ -32,14 +38,25 @@ class Part:
     def title(self) -> str:
         """What is shown, in words."""
         dims = [str(dim) for dim in self.data.sizes]
+        if self.kind in _TITLES:
+            return _TITLES[self.kind]
         if self.own:
             return self.own.rpartition("_")[0]
         return f"over {' × '.join(dims)}" if dims else "single numbers"
 
 
 def parts_of(dataset: xr.Dataset) -> Iterator[Part]:
-    """Yield the parts of a result: those over its axes first."""
+    """Yield the parts of a result: its answer first, then those over its axes."""
     squeezed = dataset.squeeze()
+    if measured_metrics(squeezed):
+        yield Part(kind="bars", data=squeezed)
+        along = {"input", "other_input"}
+        told = [name for name, each in squeezed.data_vars.items() if along & {*each.dims}]
+        squeezed = squeezed.drop_vars(told)
+    elif "objective" in dataset.attrs:
+        yield Part(kind="design", data=squeezed)
+        if not squeezed.sizes:
+            return
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, variable in squeezed.data_vars.items():
         groups.setdefault(tuple(map(str, variable.dims)), []).append(str(name))
@@ -58,7 +75,10 @@ def _parts(dataset: xr.Dataset, dims: tuple[str, ...], names: list[str]) -> Iter
     elif not dims:
         yield Part(kind="numbers", data=dataset[names])
     elif len(dims) == 1:
-        yield Part(kind="line" if numeric else "table", data=dataset[names])
+        is_drawn = numeric and "metric" not in dims  # metrics have no values to compare
+        yield Part(kind="line" if is_drawn else "table", data=dataset[names])
+    elif len(dims) == 2 and "quantile" in dims:
+        yield Part(kind="bands", data=dataset[numeric])
     elif numeric:
         yield Part(kind="map", data=dataset[numeric])
 

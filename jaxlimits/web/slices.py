@@ -120,7 +120,10 @@ def _cells(begun: xr.Dataset, name: str) -> dict[str, list[np.ndarray]]:
         "reason": [why],
         "cover": [np.where(np.isnan(plain), stripes, NOTHING).astype(np.uint8)],
     }
-    return {**cells, **({"limit": [begun["limit"].to_numpy()]} if "limit" in begun else {})}
+    return {
+        **cells,
+        **({"limit": [begun["limit"].to_numpy()]} if "limit" in begun.data_vars else {}),
+    }
 
 
 def _colour(mapper: Any, formatter: Any, plain: np.ndarray) -> None:
@@ -204,7 +207,7 @@ def _map_figure(data: xr.Dataset, cells: Any, *, up: str, across: str) -> tuple[
         "$x": models.CustomJSHover(args={"labels": _labels(data[across])}, code=_HOVER_NAME),
         "$y": models.CustomJSHover(args={"labels": _labels(data[up])}, code=_HOVER_NAME),
     }
-    if "limit" in data:
+    if "limit" in data.data_vars:
         flags, words = (data["limit"].attrs[k] for k in ("flag_values", "flag_meanings"))
         meanings = dict(zip(map(str, np.asarray(flags).tolist()), words.split(), strict=True))
         tips.append(("binds", "@limit{custom}"))

@@ -96,7 +96,12 @@ def test_a_figure_is_the_same_each_time_and_never_replaced_silently(result, fold
         (("heat-map", "--of", "utsp", *ONE), "unknown variable 'utsp'; did you mean"),
         (("heat-map", "--x", "seqlen", *ONE), "unknown dimension 'seqlen'; did you mean seq_len"),
         (("heat-map",), "utps also lies along llm; keep one value, as --select llm=…"),
-        (("lines", "--select", "seq_len=1024", *ONE), "this figure needs 2"),
+        (
+            ("heat-map", "--select", "seq_len=1024", *ONE),
+            "heat_map: utps has 1 dimensions of more than one value; it needs 2; "
+            "kinds that fit this result: breakdown, frontier, lines, roofline",
+        ),
+        (("indices", *ONE), "indices: the result has no indices of uncertain inputs; kinds that"),
         (("capacity", *ONE, "-o", "figure.gif"), "end its name in .svg, .png or .pdf"),
         (("heat-map", "--columns", "lm"), "panels: unknown dimension 'lm'; did you mean llm"),
         (

@@ -113,6 +113,36 @@ def _roofline() -> Figure:
     return jl.plot.roofline(point)
 
 
+@functools.cache
+def indices_of_inputs() -> xr.Dataset:
+    """Sobol indices by hand, in the form of ``jaxlimits uncertainty``."""
+    inputs = ["mem_bw", "sync_latency", "batch_size", "seq_len", "weight_bits"]
+    total = np.array([[0.2, 0.12, 0.7, 0.0001, np.nan], [0.3, 0.02, 0.6, 0.1, np.nan]])
+    pair = np.full((2, 5, 5), np.nan)
+    pair[:, *np.triu_indices(5, k=1)] = np.linspace(-0.02, 0.1, 20).reshape(2, 10)
+    dims = ("metric", "input")
+    return xr.Dataset(
+        {
+            "total_order": (dims, total),
+            "total_order_conf": (dims, 0.2 * total),
+            "first_order": (dims, 0.8 * total),
+            "first_order_conf": (dims, 0.3 * total),
+            "second_order": ((*dims, "other_input"), pair),
+            "second_order_conf": ((*dims, "other_input"), abs(pair)),
+        },
+        {
+            "metric": ["utps", "stps"],
+            "input": inputs,
+            "other_input": inputs,
+            "distribution": ("input", [f"uniform [{place}, 9]" for place in range(5)]),
+        },
+    )
+
+
+def _indices() -> Figure:
+    return jl.plot.indices(indices_of_inputs(), of="utps", most=3)
+
+
 def _strip() -> Figure:
     places = np.array([0.2, 0.31, 0.35, 0.55, 0.6, np.nan])
     table = xr.Dataset(
@@ -136,6 +166,7 @@ DRAWINGS: dict[str, Callable[[], Figure]] = {
     "capacity": _capacity,
     "elasticities": _elasticities,
     "roofline": _roofline,
+    "indices": _indices,
     "strip": _strip,
 }
 

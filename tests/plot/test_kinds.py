@@ -19,7 +19,7 @@ import jaxlimits as jl
 from jaxlimits.plot import registry
 from jaxlimits.plot.options import SHARED, completed, described, layout_types
 from tests.cli.test_startup import HEAVY
-from tests.plot.drawings import DRAWINGS, FOLDER, drawn, result
+from tests.plot.drawings import DRAWINGS, FOLDER, drawn, indices_of_inputs, result
 
 PACKAGE = Path(jl.__file__).parent
 TITLE = "What is shown"
@@ -36,6 +36,7 @@ def _on_one_panel():
         "elasticities": (chosen, {"of": "utps_elasticity_sync_latency"}),
         "frontier": (everything, {"by": "seq_len"}),
         "heat_map": (chosen, {"levels": (20, 50)}),
+        "indices": (indices_of_inputs(), {"of": "utps"}),
         "lines": (chosen, {"x": "batch_size", "by": "sync_latency"}),
         "roofline": (parts, {}),
     }
