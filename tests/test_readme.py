@@ -87,7 +87,7 @@ def inputs_of(line):
 
 def test_the_lines_leave_files_for_those_after_them():
     assert {name for line in command_lines() for name in inputs_of(line)} == {
-        *("smoke.nc", "h200.nc", "sobol.nc")
+        *("smoke.nc", "h200.nc", "sobol.nc", "my_chip.toml")
     }
 
 

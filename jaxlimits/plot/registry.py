@@ -86,7 +86,7 @@ def fitting(dataset: "xr.Dataset") -> list[str]:
     return [
         name
         for name, function in zip(kinds(), functions(), strict=True)
-        if not load(function).lacks(dataset, {})
+        if not vars(load(function))["lacks"](dataset, {})
     ]
 
 
