@@ -33,6 +33,8 @@ from .points.service import best_of as best_of
 from .points.service import disaggregated as disaggregated
 from .questions.best import best as best
 from .questions.best import frontier_near as frontier_near
+from .questions.difference import Difference as Difference
+from .questions.difference import diff as diff
 from .questions.question import ask as ask
 from .questions.solve import Solution as Solution
 from .questions.solve import solve as solve

@@ -34,7 +34,13 @@ def modules_after(*args):
     [
         *(["--help"], ["sweep", "--help"], ["point", "--help"], ["validate", "--help"]),
         *(["uncertainty", "--help"], ["optimise", "--help"], ["solve", "--help"]),
-        *(["calibrate", "--help"], ["plot", "--help"], ["compare", "--help"], ["init", "--help"]),
+        *(
+            ["calibrate", "--help"],
+            ["plot", "--help"],
+            ["compare", "--help"],
+            ["init", "--help"],
+            ["diff", "--help"],
+        ),
         *(["catalog"], ["catalog", "--json"], ["catalog", "llms"], ["catalog", "chips", "h100"]),
     ],
     ids=" ".join,
