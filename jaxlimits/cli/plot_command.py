@@ -56,7 +56,9 @@ def plot(
     select: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUE", help="Keep one value of an axis, or several by repeating it."
+            metavar="NAME=VALUE",
+            help="Keep the nearest value of an axis, or several by repeating it; the name alone "
+            "lists its values.",
         ),
     ] = None,
     force: Force = False,
