@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 
 def export(
-    result: Annotated[Path, typer.Argument(help="A result of `jaxlimits sweep`.")],
-    csv: Annotated[bool, typer.Option("--csv", help="Write comma-separated values.")] = False,
+    result: Annotated[
+        Path, typer.Argument(help="A result, as sweep, uncertainty and optimise write them.")
+    ],
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Write comma-separated values, codes as words.")
+    ] = False,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write Parquet.")] = False,
     zarr: Annotated[
         bool, typer.Option("--zarr", help="Write a Zarr store that keeps every attribute.")
@@ -37,9 +41,12 @@ def export(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Write a result or a part of it as a table, with one row for each point, or as Zarr."""
+    """Write a result or a part of it as a table, with one row for each point, or as Zarr.
+
+    Numbers are in SI units, which the heads of CSV columns name; codes are words there.
+    """
     from jaxlimits.cli.selection import selection
-    from jaxlimits.results.tables import table, write_csv, write_parquet
+    from jaxlimits.results.tables import worded_table, write_csv, write_parquet
     from jaxlimits.store.netcdf import check_target, renamed_when_whole
     from jaxlimits.store.results import open_result
     from jaxlimits.store.zarr import check_store, write_zarr
@@ -62,7 +69,7 @@ def export(
     with open_result(result, stored=zarr) as dataset:
         chosen = selection(dataset, select or [], variables or [])
         if to_stdout:
-            typer.echo(table(chosen).to_csv(), nl=False)
+            typer.echo(worded_table(chosen).to_csv(), nl=False)
             return
         if zarr:
             write_zarr(chosen, target, force=force)

@@ -1,7 +1,10 @@
 """Results as tables: one row a point, axes as columns, SI units."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -13,9 +16,41 @@ def table(dataset: xr.Dataset) -> pd.DataFrame:
     return dataset.to_dataframe() if dataset.sizes else dataset.expand_dims("row").to_dataframe()
 
 
+def worded_table(dataset: xr.Dataset) -> pd.DataFrame:
+    """Return a result as rows for people: units in the heads of columns, codes as their names."""
+    frame = table(dataset)
+    for name in map(str, dataset.data_vars):
+        words = _words(dataset[name])
+        if words:
+            frame[name] = frame[name].map(words.get)
+    heads = {str(name): _head(str(name), dataset[name].attrs) for name in dataset.variables}
+    along = [heads.get(str(name), str(name)) for name in frame.index.names]
+    return frame.rename(columns=heads).rename_axis(index=along)
+
+
+def _words(variable: xr.DataArray) -> dict[Any, str]:
+    """The names of codes; nothing where values are no codes."""
+    meanings = str(variable.attrs.get("flag_meanings", "")).split()
+    if "flag_masks" in variable.attrs:  # several may hold at once
+        masks = np.atleast_1d(variable.attrs["flag_masks"]).tolist()
+        pairs = list(zip(masks, meanings, strict=True))
+        found = np.unique(variable.to_numpy()).tolist()
+        return {code: " ".join(word for mask, word in pairs if code & mask) for code in found}
+    if "flag_values" in variable.attrs:
+        flags = np.atleast_1d(variable.attrs["flag_values"]).tolist()
+        return dict(zip(flags, meanings, strict=True))
+    return {}
+
+
+def _head(name: str, attributes: Mapping[str, Any]) -> str:
+    """A name with the unit of the numbers below it, which are in SI units."""
+    unit = attributes.get("si_unit", "1")
+    return name if unit == "1" else f"{name} [{unit}]"
+
+
 def write_csv(dataset: xr.Dataset, path: Path) -> int:
     """Write comma-separated text; return the number of rows."""
-    frame = table(dataset)
+    frame = worded_table(dataset)
     frame.to_csv(path)
     return len(frame)
 

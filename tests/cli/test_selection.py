@@ -94,5 +94,8 @@ def test_a_command_says_what_it_took_beside_its_output(made):
     selected = ("--select", "mem_bw=3 TB/s", "--var", "utps")
     done = run("export", made, "--csv", "-o", "-", *selected)
     assert done.code == 0
-    assert done.err == "jaxlimits: --select: mem_bw = 3 TB/s: 4 TB/s is the nearest value and is taken\n"
+    assert (
+        done.err
+        == "jaxlimits: --select: mem_bw = 3 TB/s: 4 TB/s is the nearest value and is taken\n"
+    )
     assert len(done.out.splitlines()) == 5

@@ -2,9 +2,12 @@
 
 import csv
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from jaxlimits.results.listing import Column, Table, markdown, write_csv, written
+from jaxlimits.results.tables import worded_table
 
 TABLE = Table(
     title="Knees",
@@ -48,3 +51,21 @@ def test_a_table_in_dollars_is_priced():
 )
 def test_numbers_are_written_for_people(cell, expected):
     assert written(cell) == expected
+
+
+def test_a_table_for_people_has_units_in_its_heads_and_codes_as_words():
+    codes = {"flag_values": np.array([-1, 0], np.int8), "flag_meanings": "not_computed memory"}
+    masks = {"flag_masks": np.array([1, 2], np.int32), "flag_meanings": "power die_area"}
+    result = xr.Dataset(
+        {
+            "utps": ("llm", [2.5, np.nan], {"si_unit": "token/s"}),
+            "limit": ("llm", np.array([0, -1], np.int8), codes),
+            "unmet": ("llm", np.array([3, 0], np.int32), masks),
+        },
+        {"llm": ["a", "b"]},
+    )
+    assert worded_table(result).to_csv() == (
+        "llm,utps [token/s],limit,unmet\na,2.5,memory,power die_area\nb,,not_computed,\n"
+    )
+    single = worded_table(result.isel(llm=0, drop=True))
+    assert single.to_csv().splitlines()[0] == "row,utps [token/s],limit,unmet"
