@@ -42,7 +42,7 @@ class Within:
         )
         return f"{self.name} {self.relation} {', '.join(shown)}"
 
-    def holds(self, value: float | str) -> bool:
+    def holds(self, value: float | int | str) -> bool:
         """Whether a value of the axis counts."""
         if self.relation == "=" or isinstance(value, str):
             return value in self.values

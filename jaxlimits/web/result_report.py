@@ -1,7 +1,7 @@
 """The report of a result: one HTML file, interactive, that needs nothing beside it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
