@@ -182,6 +182,9 @@ RESTS_ON: Mapping[str, tuple[str, ...]] = {
 }
 """Metrics that are absent where an input of a chip is not stated, by the input."""
 
+RENTED: Mapping[str, tuple[str, ...]] = {"chip_hour_price": _COST}
+"""Metrics that rest on none of these inputs where a rent is stated, by the field that states it."""
+
 FLAGS: Mapping[str, Mapping[str, int]] = {
     "limit": _LIMITS,
     "next_limit": _LIMITS,

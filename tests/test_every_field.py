@@ -299,6 +299,7 @@ APART = ("weight_bits", "kv_bits", "compute_bits")
 # Where twice and half the value are not values of the field.
 VALUES = {"ep_size": (2.0, 4.0), "tied_embeddings": (0.0, 1.0), "utilisation": (0.5, 1.0)}
 VALUES |= {"mesh_rows": (1.0, 2.0)}
+VALUES |= {"chip_hour_price": (0.0, 1e-3)}  # what is rented rests on no other price
 VALUES |= {"weight_bits": (8.0, 16.0), "compute_bits": (8.0, 16.0), "kv_bits": (8.0, 16.0)}
 VALUES |= {"draft_tied_embeddings": (0.0, 1.0), "acceptance": (0.4, 0.8)}
 VALUES |= {"input_len": (64.0, 128.0), "output_len": (8.0, 16.0), "prefill_chunk": (16.0, 32.0)}

@@ -106,7 +106,7 @@ class Scenario:
         lacking = {
             field: self.unstated[field]
             for field in schema.inputs_of(name)
-            if field in self.unstated
+            if field in self.unstated and self._lacks(field, name).any()
         }
         groups: dict[tuple[str, ...], list[str]] = {}
         for field, chips in lacking.items():
@@ -115,7 +115,17 @@ class Scenario:
 
     def is_absent(self, name: str) -> bool:
         """Whether a metric, or a sensitivity of one, is NaN for every chip, as none states why."""
-        return any(np.isnan(self.effective(field)).all() for field in schema.inputs_of(name))
+        return any(self._lacks(field, name).all() for field in schema.inputs_of(name))
+
+    def _lacks(self, field: str, name: str) -> np.ndarray:
+        """Where a metric is NaN for lack of a field; one in dollars needs none of a rented chip."""
+        asked = schema.sensitivity(name)
+        metric = name if asked is None else asked.metric
+        lacking = np.isnan(self.effective(field))
+        for rent, metrics in schema.RENTED.items():
+            if metric in metrics:
+                lacking = lacking & ~(self.effective(rent) > 0.0)
+        return np.asarray(lacking)  # numpy makes a scalar of a single one
 
     def _uses(self, part: str) -> bool:
         info = schema.OPTIONAL_PARTS[part]

@@ -35,7 +35,8 @@ class Chip(eqx.Module):
     stated; where it is not, a payload moves at :data:`UNSTATED_LINK_BW`. ``router_latency`` counts
     in a mesh or a torus alone, and the ``scale_*`` fields under ``topology`` ``rail`` alone; their
     defaults are ours: eight chips, each with a port of 400 Gb/s. Prices are illustrative, here and
-    in the catalog (ours).
+    in the catalog (ours). A chip is owned unless ``chip_hour_price`` states what renting it costs:
+    a cloud's dollars per chip-hour.
 
     Examples
     --------
@@ -145,6 +146,14 @@ class Chip(eqx.Module):
     )
     network_price: Scalar = quantity(
         "USD", "price of the network by chip (illustrative)", default=4_000.0
+    )
+    chip_hour_price: Scalar = quantity(
+        "USD/s",
+        "rent of one chip by time, in place of owning and powering it; 0 where it is owned",
+        display="USD/h",
+        default=0.0,
+        positive=True,
+        unset=0.0,
     )
 
     def __check_init__(self) -> None:

@@ -1,8 +1,10 @@
-r"""Cost: what a system costs to own and to power, whatever it does.
+r"""Cost: what a system costs to own and to power, or to rent, whatever it does.
 
 The formulas are ours. Prices are inputs whose defaults are illustrative: every output that rests on
 them says so.
 """
+
+import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip
@@ -33,15 +35,18 @@ def capital_cost(chip: Chip, deployment: Deployment) -> Scalar:
 def cost_rate(chip: Chip, deployment: Deployment, site: Site) -> Scalar:
     r"""Cost of the system by time [USD/s].
 
-    .. math:: K/T + \pi\,\mathrm{PUE}\,P
+    .. math:: K/T + \pi\,\mathrm{PUE}\,P \quad\text{or, where a rent is stated,}\quad n\,r
 
     Capital cost :math:`K` spread evenly over the depreciation time :math:`T`, and the electricity
     of the provisioned power :math:`P` at the price :math:`\pi`. Interest, staff and space are left
-    out.
+    out. A rent :math:`r` of each of :math:`n` chips takes the place of both: whoever lets the chip
+    pays for it and for its electricity.
     """
     owning = capital_cost(chip, deployment) / site.depreciation_time
     powering = site.electricity_price * site.pue * system_power(chip, deployment)
-    return owning + powering
+    chips = deployment.tp_size * deployment.pp_size * deployment.dp_size
+    rent = chip.chip_hour_price
+    return jnp.where(rent > 0.0, chips * rent, owning + powering)
 
 
 def serving_cost(chip: Chip, deployment: Deployment, site: Site) -> Scalar:

@@ -184,7 +184,7 @@ def test_a_grid_states_its_assumption_and_is_made_again_with_it(own, tmp_path):
     grid = {
         "base": {"llm": "llama3-8b", "chip": "bare", "assume": "card"},
         "axes": {"batch_size": [1, 8]},
-        "outputs": ["power", "capital_cost"],
+        "outputs": ["power", "capital_cost", "utps"],
     }
     first = jl.sweep(grid, tmp_path / "x.nc", catalog=(own,))
     assert first.power.values.tolist() == [387.5, 387.5]
@@ -202,7 +202,7 @@ def test_an_axis_over_an_input_states_it(own, field, value):
     grid = {
         "base": {"llm": "llama3-8b", "chip": "bare"},
         "axes": {field: [f"{value!r} {schema.FIELDS[field].unit}"], "batch_size": [1, 2]},
-        "outputs": ["power", "capital_cost"],
+        "outputs": ["power", "capital_cost", "utps"],
     }
     told = {"chip_price": "capital_cost", "die_area": "power"}[field]
     dataset = jl.sweep(grid, catalog=(own,))

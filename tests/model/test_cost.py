@@ -1,7 +1,9 @@
 """Dollars by hand: what a node of eight H100 costs an hour, and a million tokens of it."""
 
+import jax
 import pytest
 
+import jaxlimits as jl
 from jaxlimits.model.cost import capital_cost, chip_capital, cost_rate, serving_cost
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Metrics
@@ -24,7 +26,13 @@ def node(**values):
 
 
 def dollars_an_hour(scenario):
-    return HOUR * cost_rate(scenario.chip, scenario.deployment, scenario.site)
+    with jax.enable_x64(True):
+        return HOUR * float(cost_rate(scenario.chip, scenario.deployment, scenario.site))
+
+
+def served_for(scenario):
+    with jax.enable_x64(True):
+        return float(serving_cost(scenario.chip, scenario.deployment, scenario.site))
 
 
 def test_a_chip_bears_its_share_of_server_and_network():
@@ -53,9 +61,7 @@ def test_a_node_costs_10_dollars_61_an_hour():
 def test_idle_time_is_paid_for_by_the_tokens():
     full, half = node(), node(utilisation=0.5)
     assert dollars_an_hour(half) == dollars_an_hour(full)
-    assert serving_cost(half.chip, half.deployment, half.site) == pytest.approx(
-        2 * serving_cost(full.chip, full.deployment, full.site), rel=1e-15
-    )
+    assert served_for(half) == pytest.approx(2 * served_for(full), rel=1e-15)
 
 
 def test_a_million_tokens_cost_2_dollars_95():
@@ -98,3 +104,68 @@ def test_every_other_output_is_free_of_prices():
     of_requests = {f"dollars_per_{one}" for one in ("request", "input_token", "output_token")}
     of_systems = {"capital_cost", "cost_rate", "dollars_per_token", "stps_per_dollar"}
     assert priced == of_systems | of_requests
+
+
+def test_a_rented_node_costs_20_dollars_an_hour_whatever_it_draws():
+    # 8 chips * 2.50 USD/h; what they would cost to buy and to power has no part in it
+    rented = node(chip_hour_price=2.5 / HOUR)
+    assert dollars_an_hour(rented) == pytest.approx(20.0, rel=1e-15)
+    dear = node(chip_hour_price=2.5 / HOUR, electricity_price=1.0, depreciation_time=1.0)
+    assert dollars_an_hour(dear) == dollars_an_hour(rented)
+    assert capital_cost(rented.chip, rented.deployment) == 8 * 44_000.0
+    half = node(chip_hour_price=2.5 / HOUR, utilisation=0.5)
+    assert served_for(half) * HOUR == pytest.approx(40.0)
+    replicas = node(chip_hour_price=2.5 / HOUR, dp_size=3.0, pp_size=2.0)
+    assert dollars_an_hour(replicas) == pytest.approx(120.0)
+
+
+def test_a_rent_reaches_every_dollar_and_its_slope_is_the_number_of_chips():
+    point = {"llm": "llama3-70b", "chip": "h100", "tp_size": 8, "x64": True}
+    request = {"input_len": 1000, "output_len": 100, "chip_hour_price": "2.50 USD/h"}
+    found = jl.evaluate(**point, **request)
+    assert found.dollars_per_token == pytest.approx(20.0 / HOUR / found.stps, rel=1e-12)
+    assert found.dollars_per_request == pytest.approx(20.0 / HOUR / found.request_rate, rel=1e-12)
+    outputs = ["cost_rate_derivative_chip_hour_price", "dollars_per_token_elasticity_pue"]
+    rents = ["0 USD/h", "2.50 USD/h"]
+    owned = jl.evaluate(**point).cost_rate * HOUR
+    swept = jl.sweep(**point, chip_hour_price=rents, outputs=["cost_rate", *outputs])
+    assert swept.cost_rate.values * HOUR == pytest.approx([owned, 20.0], rel=1e-12)
+    assert swept[outputs[0]].values.tolist() == [0.0, 8.0]
+    assert swept[outputs[1]].values[1] == 0.0 < swept[outputs[1]].values[0]
+
+
+def test_the_rent_that_a_price_of_tokens_allows_is_found():
+    point = ("llama3-70b", "h100")
+    found = jl.solve(*point, solve_for="chip_hour_price", target="cost_rate <= 16 USD/h", tp_size=8)
+    assert (found.reason, found.value * HOUR) == ("met", pytest.approx(2.0, rel=1e-9))
+
+
+def test_a_rented_chip_needs_no_price_and_no_power_of_its_own():
+    chip = {"peak_flops": "1 PFLOP/s", "mem_bw": "4 TB/s", "mem_capacity": "80 GB"}
+    grid = {
+        "chips": {"bare": chip},
+        "base": {"llm": "llama3-8b", "chip": "bare"},
+        "axes": {"batch_size": [1, 2]},
+        "outputs": ["cost_rate", "dollars_per_token", "power", "batch_capacity"],
+    }
+    bare = jl.sweep(grid)
+    assert bare.cost_rate.isnull().all()
+    assert "no power and no price stated" in bare.cost_rate.attrs["absent"]
+    rented = jl.sweep(grid, overrides={"chip_hour_price": "3 USD/h"})
+    assert rented.cost_rate.values * HOUR == pytest.approx([3.0, 3.0])
+    assert "absent" not in rented.cost_rate.attrs
+    assert "absent" in rented.power.attrs
+
+
+@pytest.mark.parametrize(
+    ("rent", "says"),
+    [
+        ("2.5", "chip_hour_price: '2.5': bare number; write it with its unit, as '2 USD/h'"),
+        ("-1 USD/h", "chip_hour_price = '-1 USD/h': must be a number, above 0, or 0 for none"),
+        ("2.5 USD", "chip_hour_price: '2.5 USD': USD is a price [USD]; a price by time such as"),
+    ],
+)
+def test_a_rent_that_is_none_is_refused(rent, says):
+    with pytest.raises(jl.InputError) as error:
+        jl.evaluate("llama3-8b", "h100", chip_hour_price=rent)
+    assert says in str(error.value)

@@ -123,7 +123,7 @@ NOT_WHOLE = {
 POSITIVE_FIELDS = {
     Chip: {"peak_flops", "peak_vector_flops", "mem_bw", "mem_capacity", "usable_fraction"}
     | {"flops_ratio_16bit", "flops_ratio_4bit", "link_bw", "scale_out_bw"}
-    | {"scale_up_size", "chips_per_server"},
+    | {"scale_up_size", "chips_per_server", "chip_hour_price"},
     LLM: {"num_layers", "hidden_size", "vocab_size", "num_heads", "num_kv_heads"}
     | {*PARTS, "cache_bits", "state_bits", "state_chunk"}
     | {"compression_ratio", "sparse_compression_ratio"},
