@@ -42,11 +42,13 @@ def info(
 def _facts(dataset: "xr.Dataset") -> dict[str, Any]:
     made_by = {name: str(dataset.attrs.get(name, "")) for name in _MADE_BY}
     overrides = json.loads(dataset.attrs.get("overrides", "{}"))
-    axes = {str(name): _axis(dataset[name]) for name in dataset.coords}
+    axes = {str(name): _axis(each) for name, each in dataset.coords.items() if each.ndim}
+    fixed = {str(name): each.item() for name, each in dataset.coords.items() if not each.ndim}
     variables = {str(name): _variable(dataset[name]) for name in dataset.data_vars}
     return {
         "sizes": {str(name): length for name, length in dataset.sizes.items()},
         "axes": axes,
+        "fixed": fixed,
         "variables": variables,
         "made_by": {**made_by, "overrides": overrides},
     }
@@ -74,6 +76,10 @@ def _print_facts(facts: dict[str, Any], incomplete: str) -> None:
     typer.echo("axes")
     axes = facts["axes"].items()
     print_table((label(), text()), [_axis_row(name, axis) for name, axis in axes], indent=2)
+    if facts["fixed"]:
+        typer.echo("\nfixed")
+        fixed = [(name, _fixed(name, value)) for name, value in facts["fixed"].items()]
+        print_table((label(), text()), fixed, indent=2)
     typer.echo("\nvariables")
     variables = facts["variables"].items()
     rows = [(name, variable["unit"], variable["meaning"]) for name, variable in variables]
@@ -85,6 +91,14 @@ def _print_facts(facts: dict[str, Any], incomplete: str) -> None:
     typer.echo("\nmade by")
     made_by = facts["made_by"].items()
     print_table((label(), text()), [(name, str(said)) for name, said in made_by if said], indent=2)
+
+
+def _fixed(name: str, value: float | str) -> str:
+    """A value that does not vary, with its unit."""
+    from jaxlimits.schema import describe, is_numeric
+    from jaxlimits.units import show
+
+    return show(float(value), describe(name).unit) if is_numeric(name) else str(value)
 
 
 def _axis_row(name: str, axis: dict[str, Any]) -> tuple[str, str]:

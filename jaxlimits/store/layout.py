@@ -63,7 +63,7 @@ def make_layout(
         What reductions say; none before the sweep has ended.
     """
     arrays = {name: _stand_in(name, spec) for name in spec.outputs}
-    template = build_dataset(spec, scenario, arrays, findings)
+    template = build_dataset(spec, scenario, arrays, findings, whole=False)
     return Layout(template=template, outputs=spec.outputs, plan=plan)
 
 

@@ -14,6 +14,7 @@ from jaxlimits import schema, units
 from jaxlimits.grid.assumptions import assumptions_in_words
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.checks import remarks_in_words
+from jaxlimits.grid.file import shipped_grids
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.requirements import Requirement, codes, is_output, output
 from jaxlimits.grid.scenario import Scenario, overlaid_fields
@@ -38,6 +39,8 @@ def build_dataset(
     scenario: Scenario,
     arrays: Mapping[str, np.ndarray],
     findings: Iterable[Finding] = (),
+    *,
+    whole: bool = True,
 ) -> xr.Dataset:
     """Label the outputs of a sweep.
 
@@ -49,6 +52,8 @@ def build_dataset(
         Outputs by name, of the grid's shape.
     findings
         What reductions say.
+    whole
+        Whether it is one file: what does not vary is then a coordinate without a dimension.
 
     Returns
     -------
@@ -77,9 +82,47 @@ def build_dataset(
         entry = (finding.dims, finding.values, attributes)
         own = finding.dims == (finding.name,)
         (coordinates if own else variables)[finding.name] = entry
-    dataset = xr.Dataset(variables, coordinates, attrs=global_attributes(spec, scenario))
+    fixed = fixed_values(spec, scenario)
+    attributes = global_attributes(spec, scenario)
+    if whole and not is_shipped(spec):
+        coordinates |= {
+            name: ((), _coordinate_array(name, (value,))[0], field_attributes(name))
+            for name, value in fixed.items()
+            if name not in {*variables, *coordinates}
+        }
+    else:
+        attributes |= fixed
+    dataset = xr.Dataset(variables, coordinates, attrs=attributes)
     unused = [axis.name for axis in spec.axes if not _is_used(axis.name, dataset)]
     return dataset.drop_dims(unused)
+
+
+_WHO = ("tp_size", "pp_size", "dp_size", "batch_size", "seq_len")
+"""Fields that say which point a result is of, also where they stand at their defaults."""
+
+
+def fixed_values(spec: GridSpec, scenario: Scenario) -> dict[str, str | float]:
+    """Return what does not vary and was set, and the sizes: who a result is, once it is joined.
+
+    Numbers are in SI units. The context of a request takes the place of ``seq_len``.
+    """
+    requested = scenario.reaches("input_len", above=0.0)
+    sizes = {
+        name: scenario.base[name]
+        for name in _WHO
+        if name in scenario.base and not (name == "seq_len" and requested)
+    }
+    named = {**spec.file.tables.base, **spec.overrides}
+    switches = {name: choice for name, choice in spec.switches.items() if name in named}
+    return {**spec.names, **switches, **sizes, **spec.base}
+
+
+def is_shipped(spec: GridSpec) -> bool:
+    """Whether a grid is one of the package's as it is, whose results keep their coordinates."""
+    path = shipped_grids().get(spec.file.stem)
+    if path is None or spec.overrides:
+        return False
+    return path.read_text(encoding="utf-8") == spec.file.text
 
 
 def axis_coordinates(axis: Axis) -> dict[str, Entry]:

@@ -34,7 +34,7 @@ def bits(dataset):
 
 
 def names(variable):
-    return [str(value) for value in variable.values]
+    return [str(value) for value in variable.values.ravel()]
 
 
 @pytest.fixture
