@@ -15,7 +15,7 @@ from jaxlimits.cli.options import (
     print_json,
 )
 from jaxlimits.cli.registry import Command, Panel
-from jaxlimits.cli.tables import number, print_table, unit_in_title
+from jaxlimits.cli.tables import number, print_filled, print_table, unit_in_title
 
 if TYPE_CHECKING:
     from jaxlimits.questions.labelled_points import Row
@@ -99,9 +99,9 @@ def best(
     elif rows:
         _print_table(rows)
         if bits:
-            typer.echo(f"\n{bits}")
+            print_filled(f"\n{bits}")
         for remark in remarks:
-            typer.echo(f"note: {remark}")
+            print_filled(f"note: {remark}")
     else:
         typer.echo("no point keeps every target")
     if not rows:
@@ -112,7 +112,7 @@ def _print_table(rows: "list[Row]") -> None:
     shown = {name: [_shown(name, row[name]) for row in rows] for name in rows[0]}
     titled = [unit_in_title(name, cells) for name, cells in shown.items()]
     columns = [number(title) for title, _ in titled]
-    print_table(columns, zip(*(cells for _, cells in titled), strict=True))
+    print_table(columns, zip(*(cells for _, cells in titled), strict=True), may_turn=True)
 
 
 def _shown(name: str, value: float | int | str) -> str:

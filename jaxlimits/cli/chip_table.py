@@ -4,16 +4,14 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import typer
-
 from jaxlimits.catalog.entries import Entry
-from jaxlimits.cli.tables import Column, label, number, print_table, text
+from jaxlimits.cli.tables import Column, label, number, print_filled, print_table, text
 
-_HEADING = """\
-TB/s and GB of memory; dense TFLOP/s at 16, 8 and 4 bits; chips of a scale-up
-domain; watts of a chip with its memory, and with its share of a rated server.
-What an entry does not state is –.
-"""
+_HEADING = (
+    "TB/s and GB of memory; dense TFLOP/s at 16, 8 and 4 bits; chips of a scale-up domain; watts "
+    "of a chip with its memory, and with its share of a rated server. What an entry does not "
+    "state is –.\n"
+)
 
 _COLUMNS: tuple[Column, ...] = (
     label("chip"),
@@ -26,7 +24,7 @@ _COLUMNS: tuple[Column, ...] = (
 
 def show_chips(entries: Iterable[Entry]) -> None:
     """Print a table of chips."""
-    typer.echo(_HEADING)
+    print_filled(_HEADING)
     print_table(_COLUMNS, [_row(entry) for entry in entries])
 
 

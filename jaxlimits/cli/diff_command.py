@@ -11,7 +11,7 @@ import typer
 
 from jaxlimits.cli.options import AsJson, print_json
 from jaxlimits.cli.registry import Command, Panel
-from jaxlimits.cli.tables import Row, label, number, print_table, text
+from jaxlimits.cli.tables import Row, glued, label, number, print_filled, print_table, text
 from jaxlimits.errors import InputError, ResultError
 
 if TYPE_CHECKING:
@@ -196,18 +196,7 @@ def _print_variables(found: "Difference", first: str, second: str) -> None:
             unlike.setdefault(each.unlike, []).append(name)
     for words, names in {**({"the same": equal} if equal else {}), **unlike}.items():
         shown = names if len(names) <= _SHOWN_LINES else [*names[:_SHOWN_LINES], "…"]
-        typer.echo(_filled(f"  {words} ({len(names)}): {', '.join(shown)}"))
-
-
-def _filled(line: str) -> str:
-    """A line within the terminal; as long as it is in a pipe."""
-    import shutil
-    import sys
-
-    if not sys.stdout.isatty():
-        return line
-    width = shutil.get_terminal_size().columns
-    return textwrap.fill(line, width, subsequent_indent="    ")
+        print_filled(f"  {words} ({len(names)}): {', '.join(shown)}")
 
 
 def _differ(found: "Difference") -> bool:
@@ -249,7 +238,7 @@ def _changes(each: "VariableDifference") -> str:
 
 
 def _place(place: "Place") -> str:
-    return ", ".join(f"{name} {_coordinate(name, value)}" for name, value in place.items())
+    return ", ".join(glued(f"{name} {_coordinate(name, value)}") for name, value in place.items())
 
 
 def _quantity(name: str, value: float) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from jaxlimits.cli.options import AsJson, print_json
 from jaxlimits.cli.registry import Command, Panel
-from jaxlimits.cli.tables import label, print_table, text
+from jaxlimits.cli.tables import glued, label, print_table, room_at_terminal, text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -107,13 +107,20 @@ def _axis_row(name: str, axis: dict[str, Any]) -> tuple[str, str]:
 
 
 def _ends(axis: dict[str, Any]) -> str:
+    """The values of an axis; of many the ends, unless the terminal has room for all."""
     from jaxlimits.units import show
 
     unit = axis["unit"]
-    texts = [show(value, unit) if unit else str(value) for value in axis["values"]]
-    if len(texts) > 12:
+    texts = [glued(show(value, unit)) if unit else str(value) for value in axis["values"]]
+    room = room_at_terminal() or 0
+    if len(texts) > _FEW and len(", ".join(texts)) > room - _BESIDE:
         texts = [*texts[:3], "…", *texts[-3:]]
     return ", ".join(texts)
+
+
+_FEW = 12
+_BESIDE = 40
+"""Characters beside the values of an axis."""
 
 
 def _next_step(_: "xr.Dataset", file: str) -> str:

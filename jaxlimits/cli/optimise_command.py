@@ -221,7 +221,7 @@ def _print_frontier(dataset: "xr.Dataset", places: list["xr.Dataset"]) -> None:
     titled = [unit_in_title(name, cells) for name, cells in shown.items()]
     typer.echo("")
     columns = [number(title) for title, _ in titled]
-    print_table(columns, zip(*(cells for _, cells in titled), strict=True))
+    print_table(columns, zip(*(cells for _, cells in titled), strict=True), may_turn=True)
     for place in places:
         if int(place.status) != 0:
             typer.echo(f"{dim} {_shown(place[dim])}: {_unmet(place)}")

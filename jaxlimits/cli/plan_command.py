@@ -20,7 +20,7 @@ from jaxlimits.cli.options import (
 )
 from jaxlimits.cli.pairs import pairs
 from jaxlimits.cli.registry import Command, Panel
-from jaxlimits.cli.tables import Row, label, number, print_table, text
+from jaxlimits.cli.tables import Row, label, number, print_filled, print_table, text
 
 if TYPE_CHECKING:
     from jaxlimits.planning.choice import Choice, Group
@@ -244,7 +244,7 @@ def _print(found: "Plan", rests_on: list[str]) -> None:
     lengths = f"{work.mean_input_len:,.0f} tokens in and {work.mean_output_len:,.0f} out{mean}"
     typer.echo(f"{found.llm}: {rate_in_words(work.rate)} of {lengths} ({work.source})")
     for line in rests_on:
-        typer.echo(line)
+        print_filled(line)
     targets = "; ".join(target.words for target in found.targets) or "none but the rate"
     typer.echo(f"targets: {targets}")
     tried = f"{found.layouts:,} layouts of {', '.join(found.machines_of)}"

@@ -25,7 +25,7 @@ from jaxlimits.cli.options import (
     print_json,
 )
 from jaxlimits.cli.registry import Command, Panel
-from jaxlimits.cli.tables import Row, label, number, print_table, text
+from jaxlimits.cli.tables import Row, label, number, print_filled, print_table, text
 
 if TYPE_CHECKING:
     from jaxlimits.model.metrics import Metrics
@@ -106,9 +106,9 @@ def point(
         print_json({"point": asked, **words, **vars(metrics), **limits, "absent": absent})
         return
     settings_text = "".join(f"  {name}={value}" for name, value in values.items())
-    typer.echo(f"{llm} on {chip}{settings_text}\n{bits}\n{rests_on}")
+    print_filled(f"{llm} on {chip}{settings_text}\n{bits}\n{rests_on}")
     for sentence in (*idle, *(f"note: {remark}" for remark in remarks)):
-        typer.echo(sentence)
+        print_filled(sentence)
     typer.echo()
     _print_table(metrics, absent)
 
@@ -119,11 +119,11 @@ def _print_table(metrics: "Metrics", absent: Mapping[str, str]) -> None:
     from jaxlimits.schema import CALIBRATED
 
     if metrics.feasible:
-        typer.echo(f"binds: {_limit(metrics)}{_next(metrics)}\n")
+        print_filled(f"binds: {_limit(metrics)}{_next(metrics)}\n")
     else:
         over = metrics.capacity_utilisation
         needed = f"needs {over:.2f}× the usable memory; times are not defined"
-        typer.echo(f"{WORDS[Reason.DOES_NOT_FIT]}: {needed}\n")
+        print_filled(f"{WORDS[Reason.DOES_NOT_FIT]}: {needed}\n")
     told = {"calibrated: a prediction of an engine, not the limit": CALIBRATED}
     told |= {"a request": REQUESTED}
     rows = [

@@ -25,7 +25,7 @@ from jaxlimits.cli.options import (
     print_json,
 )
 from jaxlimits.cli.registry import Command, Panel
-from jaxlimits.cli.tables import label, number, print_table
+from jaxlimits.cli.tables import label, number, print_filled, print_table
 from jaxlimits.errors import IdleSettingWarning
 
 if TYPE_CHECKING:
@@ -160,9 +160,11 @@ def _print_table(found: "Solution", point: Values, rests_on: str) -> None:
     facts, asked = _facts(found, point), found.asked
     unit, metric_unit = FIELDS[asked.field].unit, OUTPUTS[asked.metric].unit
     given = "".join(f"  {name}={value}" for name, value in list(point.items())[2:])
-    typer.echo(f"{point['llm']} on {point['chip']}{given}\n{rests_on}\n")
+    print_filled(f"{point['llm']} on {point['chip']}{given}\n{rests_on}\n")
     relation = "at least" if asked.at_least else "at most"
-    typer.echo(f"{asked.metric} {relation} {show(asked.target, metric_unit)}: {_verdict(found)}\n")
+    print_filled(
+        f"{asked.metric} {relation} {show(asked.target, metric_unit)}: {_verdict(found)}\n"
+    )
     rows = []
     for name, title in (("needed", "needed" if found.is_met else "best"), ("now", "now")):
         row = facts[name]
@@ -172,7 +174,7 @@ def _print_table(found: "Solution", point: Values, rests_on: str) -> None:
         rows.append(("factor", f"{found.factor:.4g}", "", ""))
     columns = (label(), number(asked.field), number(asked.metric), label("binds"))
     print_table(columns, rows, indent=2)
-    typer.echo(f"\n  {asked.field}: {FIELDS[asked.field].meaning}; {_searched(found)}")
+    print_filled(f"\n  {asked.field}: {FIELDS[asked.field].meaning}; {_searched(found)}")
 
 
 def _shown(value: float, unit: str) -> str:

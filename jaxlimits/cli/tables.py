@@ -1,9 +1,10 @@
 """Tables as every command prints them.
 
-At a terminal a table keeps to its width: texts wrap inside their column, and columns that still do
-not fit follow below, the first column beside them again. Into a pipe or a file go plain lines as
-wide as their content, the same wherever they are made. There are no rules and no boxes, so that
-``awk`` and ``sort`` read what people read.
+At a terminal a table keeps to its width: texts wrap inside their column. Where there is no room for
+that, the text of a narrow table stands below each of its rows; a few rows may be turned into
+columns; and columns that still do not fit follow below, the first column beside them again. Into a
+pipe or a file go plain lines as wide as their content, the same wherever they are made. There are
+no rules and no boxes, so that ``awk`` and ``sort`` read what people read.
 """
 
 import dataclasses
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 _GAP = 2
 _NARROWEST_TEXT = 24
 """Where a text is narrower than this, columns are better printed one below the other."""
+
+_MOST_WITH_TEXT_BELOW = 4
+"""Columns of a table up to which its last text may stand below each row; others are compared."""
+
+_DEEPER = 4
+"""By how much such a text is indented."""
+
+_GLUE = "\ue000"
+"""Stands for a space at which no line ends: rich breaks lines at every kind of space."""
 
 _NOT_NUMBERS = ("", "–", "nan", "inf", "-inf")
 
@@ -55,7 +65,24 @@ def text(title: str = "") -> Column:
     return Column(title, wraps=True)
 
 
-def print_table(columns: Sequence[Column], rows: Iterable[Row], *, indent: int = 0) -> None:
+def glued(words: str) -> str:
+    """Return words that stay on one line of a cell, as a number and its unit do."""
+    return words.replace(" ", _GLUE)
+
+
+def room_at_terminal() -> int | None:
+    """Return the width of the terminal; none where output goes elsewhere, which has no width."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def print_filled(words: str) -> None:
+    """Print lines, each filled into the width of the terminal."""
+    typer.echo(_filled(words, room_at_terminal()))
+
+
+def print_table(
+    columns: Sequence[Column], rows: Iterable[Row], *, indent: int = 0, may_turn: bool = False
+) -> None:
     """Print a table on standard output.
 
     Parameters
@@ -66,13 +93,24 @@ def print_table(columns: Sequence[Column], rows: Iterable[Row], *, indent: int =
         Cells, or headings.
     indent
         Spaces before each line but those of headings.
+    may_turn
+        Whether rows may become columns, beside the titles, where only that fits.
     """
     rows = list(rows)
-    at_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if at_terminal else None
+    width = room_at_terminal()
+    at_terminal = width is not None
     room = None if width is None else width - indent
     natural = _natural_widths(columns, rows)
-    for place, block in enumerate(_blocks(columns, natural, room)):
+    blocks = _blocks(columns, natural, room)
+    if room is not None and len(blocks) > 1:
+        turned = _turned(columns, rows)
+        if may_turn and len(_blocks(*turned[:2], room)) == 1:
+            columns, natural, rows = turned
+            blocks = _blocks(columns, natural, room)
+        elif _fits_without_text(columns, natural, room):
+            _print_text_below(columns, natural, rows, room, indent=indent)
+            return
+    for place, block in enumerate(blocks):
         if place:
             typer.echo()
         chosen = [columns[i] for i in block]
@@ -80,6 +118,51 @@ def print_table(columns: Sequence[Column], rows: Iterable[Row], *, indent: int =
         widths = _shrunk(chosen, readable, room, least=1)  # where nothing but this fits
         for line, is_heading in _rendered(chosen, widths, _kept(rows, block), styled=at_terminal):
             typer.echo(_filled(line, width) if is_heading else " " * indent + line)
+
+
+def _turned(
+    columns: Sequence[Column], rows: Sequence[Row]
+) -> tuple[list[Column], list[int], list[Row]]:
+    """A table whose rows are columns, beside the titles: its columns, their widths, its rows."""
+    cells = [row for row in rows if not isinstance(row, str)]
+    turned: list[Row] = [
+        [column.title, *(row[place] for row in cells)] for place, column in enumerate(columns)
+    ]
+    heads = [label(), *(number() for _ in cells)]
+    return heads, _natural_widths(heads, turned), turned
+
+
+def _fits_without_text(columns: Sequence[Column], natural: Sequence[int], room: int) -> bool:
+    """Whether a table fits but for its last column, which is text."""
+    if len(columns) > _MOST_WITH_TEXT_BELOW or not columns[-1].wraps:
+        return False
+    return len(_blocks(columns[:-1], natural[:-1], room)) == 1
+
+
+def _print_text_below(
+    columns: Sequence[Column],
+    natural: Sequence[int],
+    rows: Sequence[Row],
+    room: int,
+    *,
+    indent: int,
+) -> None:
+    """Print a table with the text of its last column below each row."""
+    beside, last = columns[:-1], columns[-1]
+    widths = _shrunk(beside, natural[:-1], room, least=_NARROWEST_TEXT)
+    titled: list[Row | None] = [None] if any(column.title for column in columns) else []
+    for row in [*titled, *rows]:
+        if isinstance(row, str):
+            typer.echo(_filled(row, room + indent))
+            continue
+        cells = None if row is None else [row[:-1]]
+        for line in _lines(beside, widths, cells, styled=True):
+            if line.strip():
+                typer.echo(" " * indent + line)
+        words = last.title if row is None else row[-1]
+        margin = " " * (indent + _DEEPER)
+        for line in textwrap.wrap(words, max(room - _DEEPER, 1), break_on_hyphens=False):
+            typer.echo(margin + line.replace(_GLUE, " "))
 
 
 def _filled(heading: str, room: int | None) -> str:
@@ -191,7 +274,7 @@ def _lines(
     )
     with console.capture() as captured:
         console.print(_table(columns, widths, rows))
-    return [line.rstrip() for line in captured.get().splitlines()]
+    return [line.rstrip().replace(_GLUE, " ") for line in captured.get().splitlines()]
 
 
 def _table(columns: Sequence[Column], widths: Sequence[int], rows: Iterable[Row] | None) -> "Table":

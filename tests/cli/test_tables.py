@@ -8,7 +8,15 @@ import pytest
 from rich.cells import cell_len
 
 from jaxlimits.cli import tables
-from jaxlimits.cli.tables import label, number, print_table, text, unit_in_title
+from jaxlimits.cli.tables import (
+    glued,
+    label,
+    number,
+    print_filled,
+    print_table,
+    text,
+    unit_in_title,
+)
 
 COLUMNS = (label("name"), number("mem_bw [TB/s]"), number("count"), text("meaning"))
 ROWS = [
@@ -112,3 +120,56 @@ def test_a_heading_that_is_too_long_keeps_its_margin(at_width):
 )
 def test_a_unit_that_all_cells_share_moves_into_the_title(cells, title, bare):
     assert unit_in_title("x", cells) == (title, bare)
+
+
+def test_a_text_that_has_no_room_beside_stands_below_its_row(at_width):
+    columns = (label("name"), number("value"), text("meaning"))
+    rows = [("t_step", "22.8 ms/token", "time of one decode step"), "memory", ("kv", "1 GB", "")]
+    assert at_width(40, columns, rows, indent=2) == [
+        "  name            value",
+        "      meaning",
+        "  t_step  22.8 ms/token",
+        "      time of one decode step",
+        "memory",
+        "  kv               1 GB",
+    ]
+    assert at_width(60, columns, rows)[1] == "t_step  22.8 ms/token  time of one decode step"
+
+
+def test_a_table_of_many_numbers_keeps_its_rows_together(at_width):
+    columns = (label("chip"), *(number(f"n{i}") for i in range(5)), text("title"))
+    lines = at_width(40, columns, [("h100", *"12345", "a chip of rather many words, which wrap")])
+    assert lines[1].split() == ["h100", *"12345"]
+    assert lines[3].startswith("chip")
+
+
+def test_few_rows_become_columns_where_only_that_fits(at_width):
+    columns = (number("mem_bw [TB/s]"), number("batch_size"), number("stps [token/s]"))
+    rows = [("1", "128", "18,713"), ("2", "64", "9,000")]
+    assert at_width(34, columns, rows, may_turn=True) == [
+        "mem_bw [TB/s]        1      2",
+        "batch_size         128     64",
+        "stps [token/s]  18,713  9,000",
+    ]
+    assert at_width(60, columns, rows, may_turn=True)[0].split("  ")[0] == "mem_bw [TB/s]"
+    many = at_width(34, columns, rows * 9, may_turn=True)
+    assert len(many) > 20  # no more room for eighteen columns than for three
+
+
+def test_a_number_stays_with_its_unit(at_width, capsys):
+    words = ", ".join(glued(f"{place},000 token") for place in range(1, 8))
+    lines = at_width(44, (label(), text()), [("seq_len", words)])
+    assert all("token" in line.split(",")[-1] or line.endswith("token,") for line in lines)
+    assert not any(line.strip().startswith("token") for line in lines)
+    assert "1,000 token, " in lines[0]
+
+
+def test_sentences_are_filled_by_words_at_a_terminal_only(at_width, monkeypatch, capsys):
+    print_filled("one sentence of several words\nand another")
+    assert capsys.readouterr().out == "one sentence of several words\nand another\n"
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setattr(tables.shutil, "get_terminal_size", lambda *_: os.terminal_size((16, 24)))
+    print_filled("one sentence of several words\nand another")
+    assert terminal.getvalue() == "one sentence of\nseveral words\nand another\n"
