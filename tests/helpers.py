@@ -106,6 +106,23 @@ def slow_but(values: Iterable[Any], *kept: Any) -> list[Any]:
     return [pytest.param(value, marks=marks[value in kept]) for value in values]
 
 
+def one_in(number: int, values: Iterable[Any], ids: Iterable[str] | None = None) -> list[Any]:
+    """Parameters of a test of which the gate runs every so manyth, and ``-m slow`` the others.
+
+    A tuple is the values of several parameters.
+    """
+    listed = list(values)
+    names = [None] * len(listed) if ids is None else list(ids)
+    return [
+        pytest.param(
+            *(value if type(value) is tuple else (value,)),  # a scenario is one value
+            marks=[] if place % number == 0 else [pytest.mark.slow],
+            id=name,
+        )
+        for place, (value, name) in enumerate(zip(listed, names, strict=True))
+    ]
+
+
 LINK_LATENCIES = tuple(name for name in LINK_FIELDS if name.endswith("_latency"))
 """Fields that say how long a message is exposed, whatever its payload."""
 

@@ -18,6 +18,7 @@ from tests.helpers import (
     evaluate_x64,
     make_scenario,
     named_scenario,
+    one_in,
 )
 from tests.laws import Law, hold, law
 from tests.reference import Point, reference, sync_parts
@@ -56,7 +57,9 @@ def test_the_model_equals_an_independent_one(name, scenario):
 
 @pytest.mark.parametrize(
     "name",
-    ["default", "engine", "draft", "mtp", "mtp, nominal", "sharded", "sharded on a torus"],
+    one_in(
+        3, ["default", "engine", "mtp", "draft", "mtp, nominal", "sharded", "sharded on a torus"]
+    ),
 )
 @law(
     max_examples=50,
@@ -66,7 +69,7 @@ def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, scen
     return equals_the_reference(scenario)
 
 
-@pytest.mark.parametrize("mode", ["even", "bound", "stalls"])
+@pytest.mark.parametrize("mode", one_in(2, ["even", "bound", "stalls"]))
 @law(
     max_examples=40,
     scenario=scenarios(combinations=("default",), requested=True, feasible=None),
@@ -81,7 +84,7 @@ def test_the_model_equals_an_independent_one_with_several_tiers(name, scenario):
     return equals_the_reference(scenario, rel=1e-6)  # as far as the linear program goes
 
 
-@pytest.mark.parametrize("combination", COMBINATIONS.values(), ids=COMBINATIONS)
+@pytest.mark.parametrize("combination", one_in(3, COMBINATIONS.values(), COMBINATIONS))
 def test_the_model_equals_an_independent_one_on_every_llm_of_the_catalog(combination):
     sizes = {"tp_size": 8.0, "dp_size": 4.0, "pp_size": 2.0, "batch_size": 3.0}
     points = [named_scenario(llm, "h200", **sizes, **combination) for llm in load_catalog().llms]
@@ -89,13 +92,13 @@ def test_the_model_equals_an_independent_one_on_every_llm_of_the_catalog(combina
     hold(equals_the_reference(point) for point in spread)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", one_in(3, ALGORITHMS))
 @law(scenario=scenarios(combinations=("default",)))
 def test_the_model_equals_an_independent_one_under_every_algorithm(algorithm, scenario):
     return equals_the_reference(scenario.but(collective_algorithm=algorithm))
 
 
-@pytest.mark.parametrize(("topology", "algorithm"), ON_TOPOLOGIES)
+@pytest.mark.parametrize(("topology", "algorithm"), one_in(4, ON_TOPOLOGIES))
 @law(scenario=scenarios(combinations=("default",)))
 def test_synchronisation_equals_an_independent_one_on_every_topology(topology, algorithm, scenario):
     scenario = scenario.but(topology=topology, collective_algorithm=algorithm)

@@ -12,6 +12,7 @@ import jaxlimits as jl
 from jaxlimits.grid.layouts import Layout, all_layouts
 from jaxlimits.planning.engine_flags import engine_flags
 from tests.command_line import run
+from tests.helpers import slow_but
 
 CATALOG = jl.load_catalog()
 SMALL = {"kv_sharding": "heads", "collective_algorithm": "constant"}
@@ -82,7 +83,7 @@ def _sizes(case: dict) -> dict[str, list[float]]:
     return {name: list(map(float, values)) for name, values in case.get("only", {}).items()}
 
 
-@pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.parametrize("name", slow_but(WORKLOADS, "mean", "many"))
 def test_a_plan_is_the_fewest_of_all_layouts_and_batches_one_by_one(name):
     case = WORKLOADS[name]
     found = planned(case)

@@ -12,6 +12,7 @@ from jaxlimits.engine.reductions.frontier import Frontier, undominated
 from jaxlimits.engine.stream import collect, stream
 from jaxlimits.grid.plan import Plan
 from tests.engine.reductions.brute_force import MEMORIES, dense, job_of, reduce
+from tests.helpers import one_in
 
 
 def brute_force_frontier(points):
@@ -24,7 +25,7 @@ def brute_force_frontier(points):
     return kept
 
 
-@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("memory", one_in(2, MEMORIES))
 @pytest.mark.parametrize(
     ("metrics", "minimise"),
     [

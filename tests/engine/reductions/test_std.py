@@ -12,13 +12,14 @@ from jaxlimits.engine.reductions.std import Std
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.plan import Plan
 from tests.engine.reductions.brute_force import AXES, dense, reduce
+from tests.helpers import one_in
 
 MEMORIES = (None, 3e4, 4e3, 1e3)
 METRICS = ("utps", "t_sync", "kv_bytes")
 OVERS = (("chip", "batch_size"), ("mem_bw_scale", "llm"), AXES)
 
 
-@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("memory", one_in(3, MEMORIES))
 def test_a_standard_deviation_is_that_of_the_points_that_fit(memory):
     tables = [
         f"[reduce.{name_of(metric, over)}]\nop = 'std'\nof = '{metric}'\nover = {list(over)}\n"
