@@ -4,14 +4,24 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jaxlimits.catalog.entries import Entry
-from jaxlimits.cli.tables import Column, label, number, print_filled, print_table, text
+import typer
 
-_HEADING = (
-    "TB/s and GB of memory; dense TFLOP/s at 16, 8 and 4 bits; chips of a scale-up domain; watts "
-    "of a chip with its memory, and with its share of a rated server. What an entry does not "
-    "state is –.\n"
+from jaxlimits.catalog.entries import Entry
+from jaxlimits.cli.tables import (
+    Column,
+    label,
+    number,
+    print_filled,
+    print_table,
+    room_at_terminal,
+    text,
 )
+
+_HEADING = """\
+TB/s and GB of memory; dense TFLOP/s at 16, 8 and 4 bits; chips of a scale-up
+domain; watts of a chip with its memory, and with its share of a rated server.
+What an entry does not state is –.
+"""
 
 _COLUMNS: tuple[Column, ...] = (
     label("chip"),
@@ -24,7 +34,10 @@ _COLUMNS: tuple[Column, ...] = (
 
 def show_chips(entries: Iterable[Entry]) -> None:
     """Print a table of chips."""
-    print_filled(_HEADING)
+    if room_at_terminal() is None:
+        typer.echo(_HEADING)
+    else:
+        print_filled(" ".join(_HEADING.splitlines()) + "\n")
     print_table(_COLUMNS, [_row(entry) for entry in entries])
 
 
