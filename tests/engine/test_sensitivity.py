@@ -117,6 +117,8 @@ def test_elasticities_by_every_field_are_those_of_central_differences(first):
         # tensor rate has steps.
         usual = {"ep_size": 0.25, "compute_bits": 0.25, "tp_size": 0.75}
         assert smooth.mean() > usual.get(name, 0.85), name
+        if name == "tp_size":  # one chip sends nothing, and its slope is 0 however slight the kink
+            smooth &= fields[name] > 1.0
         expected = (above - below) / (np.log1p(STEP) - np.log1p(-STEP))
         np.testing.assert_allclose(
             found[elasticity(name)][smooth], expected[smooth], rtol=0.0, atol=1e-4, err_msg=name
