@@ -338,7 +338,7 @@ def test_a_full_disk_is_an_error_of_one_line_that_leaves_nothing(
     [
         ("missing.nc", ["no such file"]),
         ("folder", ["is a folder"]),
-        ("grid.toml", ["not a readable NetCDF"]),
+        ("grid.toml", ["is a TOML file and no result"]),
         ("cut.nc", ["not a readable NetCDF"]),
         ("other.nc", ["not a result"]),
         ("newer.nc", ["newer", "upgrade"]),

@@ -137,6 +137,17 @@ def test_a_report_shows_what_there_is(results, folder, name, words):
         assert each in page
 
 
+@pytest.mark.parametrize("command", ["plot", "report", "info"])
+def test_a_file_of_a_calibration_is_no_result(command, folder):
+    (folder / "mine.toml").write_text("[calibrations.mine]\n")
+    done = run(command, "mine.toml")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        "jaxlimits: mine.toml: is a TOML file and no result; sweep a grid, or one that names what "
+        "this file holds, and give its result\n"
+    )
+
+
 def test_what_cannot_be_drawn_at_all_is_said():
     rows = xr.Dataset({"achieved": ("row", [0.4, 0.5])})
     with pytest.raises(jl.InputError, match="no kind of figure fits this result"):
