@@ -8,7 +8,7 @@ import pytest
 import jaxlimits as jl
 from jaxlimits.model.sharded import gather_time
 from jaxlimits.studies.prices import at_stated_prices
-from tests.helpers import evaluate_x64, named_scenario
+from tests.helpers import PAPER_SHARING, evaluate_x64, named_scenario
 
 LENGTHS = {"input_len": 8192, "output_len": 1025}
 
@@ -225,7 +225,7 @@ def test_requests_by_grid_are_those_of_single_points(swept):
     where = {"llm": "llama3-70b", "chip": "h200", "input_len": 8192, "output_len": 128}
     where |= {"prefill_chunk": 512, "calls_per_answer": 4}
     names = {name: where[name] for name in ("llm", "chip")}
-    rest = {name: value for name, value in where.items() if name not in names}
+    rest = {name: value for name, value in where.items() if name not in names} | PAPER_SHARING
     point = jl.evaluate(**names, tp_size=8, weight_bits=8.25, batch_size=16, **rest)
     for metric in grid.data_vars:
         assert grid[metric].sel(where).item() == pytest.approx(getattr(point, metric), rel=1e-6)
