@@ -15,6 +15,7 @@ from jaxlimits.engine import kernel, sensitivity
 from jaxlimits.grid.file import parse_grid
 from jaxlimits.grid.spec import build_spec, grid_catalog
 from jaxlimits.run.pipeline import run_spec
+from tests.helpers import PAPER_SHARING
 
 BASE = {"llm": "qwen3-30b", "chip": "h200", "tp_size": 4}
 OUTPUTS = ("t_step", "utps", "stps", "kv_traffic", "max_batch_size", "feasible", "limit")
@@ -23,6 +24,7 @@ OUTPUTS = ("t_step", "utps", "stps", "kv_traffic", "max_batch_size", "feasible",
 UTPS = {(8, 4096): 86, (8, 131072): 80, (32, 4096): 290, (32, 131072): 271}
 UTPS |= {(128, 4096): 776, (128, 131072): 743}
 PAPER = {
+    **PAPER_SHARING,
     "accounting": "layers",
     "mla_weights": "absorbed",
     "attention_span": "full",
@@ -125,6 +127,7 @@ def traces(monkeypatch):
         return entry(*records)
 
     monkeypatch.setattr(sensitivity, "step_terms", counting)
+    sensitivity._traced_model.cache_clear()  # of other tests
     programs = (kernel._chunks, kernel._few_points)
     for program in programs:
         program.clear_cache()
