@@ -120,17 +120,15 @@ def idle_in_point(
     precision
         That of the point's metrics, whose program then serves both.
     """
-    catalog = catalog or load_catalog()
     fields: dict[str, Collection[str]] = {
         name: (name,)
         for name in settings
         if schema.is_numeric(name) and not {name, schema.scaled_field(name)} & {*_USUAL, *moving}
     }
-    fields |= {
-        name: catalog.values(name, str(settings[name])).keys()
-        for name in ("interconnect", "draft")
-        if name in settings
-    }
+    named = [name for name in ("interconnect", "draft") if name in settings]
+    if named:  # to load the shipped catalog takes longer than all else here
+        catalog = catalog or load_catalog()
+        fields |= {name: catalog.values(name, str(settings[name])).keys() for name in named}
     outputs = _stated_metrics(scenario, calibrated="calibration" in settings)
     idle = idle_settings(scenario, fields, outputs, moving=moving, precision=precision)
     return [idle_in_words(name) for name in idle]

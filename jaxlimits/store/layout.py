@@ -40,9 +40,13 @@ class Layout:
         return tuple(map(str, self.template[self.outputs[0]].dims))
 
     def block(self, key: Key) -> xr.Dataset:
-        """Return the layout of one block: its part of the coordinates and of the outputs."""
+        """Return the layout of one block: its part of the coordinates and of the outputs.
+
+        What does not vary stands in the index alone.
+        """
         places = dict(zip(self.dims, self.plan.slices(key), strict=True))
-        return self.template[list(self.outputs)].isel(places)
+        block = self.template[list(self.outputs)].isel(places)
+        return block.drop_vars([name for name, value in block.coords.items() if not value.ndim])
 
     def chunk(self, name: str) -> tuple[int, ...]:
         """Return the shape of an output's chunks, one for all blocks; see :func:`chunk_shape`."""
@@ -63,7 +67,7 @@ def make_layout(
         What reductions say; none before the sweep has ended.
     """
     arrays = {name: _stand_in(name, spec) for name in spec.outputs}
-    template = build_dataset(spec, scenario, arrays, findings, whole=False)
+    template = build_dataset(spec, scenario, arrays, findings)
     return Layout(template=template, outputs=spec.outputs, plan=plan)
 
 

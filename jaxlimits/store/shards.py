@@ -227,6 +227,7 @@ def _stored_columns(layout: Layout, path: Path) -> dict[str, tuple[int, np.ndarr
                 read_stored(variable(file, str(name))),
             )
             for name, column in whole.coords.items()
+            if column.ndim
         }
 
 

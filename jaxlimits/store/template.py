@@ -39,8 +39,6 @@ def build_dataset(
     scenario: Scenario,
     arrays: Mapping[str, np.ndarray],
     findings: Iterable[Finding] = (),
-    *,
-    whole: bool = True,
 ) -> xr.Dataset:
     """Label the outputs of a sweep.
 
@@ -52,8 +50,6 @@ def build_dataset(
         Outputs by name, of the grid's shape.
     findings
         What reductions say.
-    whole
-        Whether it is one file: what does not vary is then a coordinate without a dimension.
 
     Returns
     -------
@@ -84,7 +80,7 @@ def build_dataset(
         (coordinates if own else variables)[finding.name] = entry
     fixed = fixed_values(spec, scenario)
     attributes = global_attributes(spec, scenario)
-    if whole and not is_shipped(spec):
+    if not is_shipped(spec):
         coordinates |= {
             name: ((), _coordinate_array(name, (value,))[0], field_attributes(name))
             for name, value in fixed.items()

@@ -80,6 +80,8 @@ def _in_chunks(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _cut(variable: xr.Variable) -> xr.Variable:
+    if not variable.ndim:  # a single word is read as an object, which has no type in a store
+        return variable.astype(str) if variable.dtype.kind == "O" else variable
     sizes = chunk_shape(variable.shape, variable.dtype.itemsize)
     return variable.chunk(dict(zip(variable.dims, sizes, strict=True)))
 

@@ -233,12 +233,18 @@ def test_a_layout_of_many_points_takes_no_memory(tmp_path):
 # Shards.
 
 
+def fixed(dataset):
+    """Names of what does not vary, which the index alone has."""
+    return [str(name) for name, value in dataset.coords.items() if not value.ndim]
+
+
 def test_a_shard_is_an_ordinary_file_of_its_block(whole):
     for shard in whole.shards:
         assert shard.name == shard_name(whole.layout.plan, shard.key)
         block = whole.expected[list(whole.arrays)].isel(
             dict(zip(whole.layout.dims, whole.layout.plan.slices(shard.key), strict=True))
         )
+        block = block.drop_vars(fixed(block))
         with open_dataset(whole.folder / shard.name) as found:
             assert found.load().drop_attrs(deep=False).identical(block.drop_attrs(deep=False))
             assert found.attrs["content_hash"] == whole.expected.attrs["content_hash"]
@@ -252,10 +258,17 @@ def test_a_shard_has_the_form_of_a_single_file(whole, tmp_path):
         netCDF4.Dataset(whole.folder / "000000.nc") as shard,
         netCDF4.Dataset(whole.index) as index,
     ):
-        assert set(single.variables) == set(shard.variables) == set(index.variables)
-        for name, variable in single.variables.items():
+        alone = set(fixed(whole.expected))
+        assert set(single.variables) == set(index.variables) == {*shard.variables, *alone}
+        for name in shard.variables:
+            variable = single.variables[name]
+            assert attributes(index[name]) == attributes(variable)
+            beside = [n for n in attributes(variable).get("coordinates", "").split() if n in alone]
+            told = {
+                k: v for k, v in attributes(variable).items() if not (beside and k == "coordinates")
+            }
+            assert told.items() <= attributes(shard[name]).items()
             for other in (shard[name], index[name]):
-                assert attributes(other) == attributes(variable)
                 assert (other.dtype, other.dimensions) == (variable.dtype, variable.dimensions)
             assert shard[name].filters() == variable.filters()
         assert not any(dim.isunlimited() for dim in shard.dimensions.values())
