@@ -28,6 +28,7 @@ chip = "h100"
 tp_size = 8
 batch_size = 4
 vector_work = "off"
+collective_algorithm = "constant"
 """
 UNCERTAIN = """
 [uncertain]
@@ -88,6 +89,7 @@ def test_samples_evaluate_as_single_points_do(study):
             tp_size=8,
             batch_size=4,
             vector_work="off",
+            collective_algorithm="constant",
             x64=True,
             mem_bw_scale=columns["mem_bw_scale"][place],
             sync_latency=f"{columns['sync_latency'][place]:.17g} s",
