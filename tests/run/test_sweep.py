@@ -17,6 +17,9 @@ from jaxlimits.grid.spec import build_spec, grid_catalog
 from jaxlimits.run.pipeline import run_spec
 from tests.helpers import PAPER_SHARING
 
+# What counts for one model of a grid is idle for another, at its point.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxlimits.IdleSettingWarning")
+
 BASE = {"llm": "qwen3-30b", "chip": "h200", "tp_size": 4}
 OUTPUTS = ("t_step", "utps", "stps", "kv_traffic", "max_batch_size", "feasible", "limit")
 
