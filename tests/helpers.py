@@ -126,6 +126,9 @@ def one_in(number: int, values: Iterable[Any], ids: Iterable[str] | None = None)
 LINK_LATENCIES = tuple(name for name in LINK_FIELDS if name.endswith("_latency"))
 """Fields that say how long a message is exposed, whatever its payload."""
 
+MIXED_STEPS = ("even", "stalls", "bound")
+"""Every way in which prompts come with decode steps."""
+
 ALGORITHMS = switches(Deployment)["collective_algorithm"].choices
 """Every way to time a collective, for tests that go through all of them."""
 

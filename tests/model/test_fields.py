@@ -20,6 +20,7 @@ from tests.helpers import (
     COMBINATIONS,
     DEFAULT,
     EXTENDED,
+    MIXED_STEPS,
     NUMBERS,
     ON_TOPOLOGIES,
     named_scenario,
@@ -213,6 +214,8 @@ def test_the_tests_use_every_choice_of_every_switch():
         used = {combination[name] for combination in combinations}
         if name == "collective_algorithm":
             used |= set(ALGORITHMS)
+        if name == "mixed_steps":
+            used |= set(MIXED_STEPS)
         if name == "topology":
             used |= {topology for topology, _ in ON_TOPOLOGIES}
         assert used == set(info.choices), name

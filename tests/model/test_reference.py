@@ -12,6 +12,7 @@ from tests.batches import Single, Sync
 from tests.helpers import (
     ALGORITHMS,
     COMBINATIONS,
+    MIXED_STEPS,
     ON_TOPOLOGIES,
     Scenario,
     evaluate_x32,
@@ -69,7 +70,7 @@ def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, scen
     return equals_the_reference(scenario)
 
 
-@pytest.mark.parametrize("mode", one_in(2, ["even", "bound", "stalls"]))
+@pytest.mark.parametrize("mode", one_in(2, MIXED_STEPS))
 @law(
     max_examples=40,
     scenario=scenarios(combinations=("default",), requested=True, feasible=None),
