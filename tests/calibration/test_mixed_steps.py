@@ -1,0 +1,65 @@
+"""Continuous batching on measured rows: prompts in decode steps explain what decode alone misses.
+
+Rows of vLLM at 8,192 and 1,024 tokens in and 1,024 out, of an Apache-2.0 sample of InferenceX runs
+(aiconfigurator-core 0.12.0). The calibration was fitted to static batches; nothing is fitted here.
+"""
+
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+import jaxlimits as jl
+from jaxlimits.calibration.cases import choose_fabrics
+from jaxlimits.calibration.comparison import _not_plain
+from jaxlimits.calibration.measurements import read_what_can_be
+from jaxlimits.errors import InputError
+
+ROWS = Path(__file__).parents[1] / "golden" / "serving_vllm.csv"
+MODES = ("off", "even", "stalls")
+
+
+def contradicts_itself(measured):
+    """gpt-oss on H100 at 512 requests at once: faster than at 64, since fewer of them run."""
+    crowded = measured.settings["batch_size"] >= 512
+    return measured.chip == "h100" and measured.llm == "gpt-oss-120b" and crowded
+
+
+@pytest.fixture(scope="module")
+def errors():
+    """Errors of the predicted time a token, by input length and by how prompts are mixed in."""
+    catalog = jl.load_catalog()
+    found = {(length, mode): [] for length in (8192, 1024) for mode in MODES}
+    for row, measured in read_what_can_be(ROWS, catalog):
+        if isinstance(measured, InputError) or _not_plain(row) or contradicts_itself(measured):
+            continue
+        named = choose_fabrics([measured.chip], catalog, stack="vllm", named={}, where="")
+        settings = {name: value for name, value in measured.settings.items() if name != "seq_len"}
+        lengths = {"input_len": int(row.cells["ctx_in"]), "output_len": int(row.cells["ctx_out"])}
+        for mode in MODES:
+            point = jl.evaluate(
+                *(measured.llm, measured.chip),
+                catalog=catalog,
+                calibration="vllm",
+                fabric=named[measured.chip],
+                mixed_steps=mode,
+                collective_algorithm="constant",
+                **settings,
+                **lengths,
+            )
+            if point.feasible:
+                error = point.calibrated_t_step * measured.utps - 1.0
+                found[lengths["input_len"], mode].append(error)
+    return found
+
+
+@pytest.mark.slow
+def test_prompts_between_decode_steps_take_away_most_of_the_bias(errors):
+    bias = {key: mean(values) for key, values in errors.items()}
+    assert len(errors[8192, "off"]) > 80
+    assert len(errors[1024, "off"]) > 90
+    assert bias[8192, "off"] < -0.2  # decode alone is too fast by a quarter
+    assert bias[1024, "off"] < -0.08
+    for length in (8192, 1024):
+        assert abs(bias[length, "even"]) <= 0.08
+        assert abs(bias[length, "stalls"]) <= 0.08
