@@ -106,7 +106,7 @@ def make_machines(
         raise InputError("names no chip", key="chip", remedy="name one or more, as h200")
     for name in (*_OF_THE_REQUEST, *_OF_THE_LAYOUT):
         if name in settings:
-            remedy = "leave it out; --only limits sizes, --input-len and --output-len the request"
+            remedy = "leave it out: `only` limits the sizes, and the workload states the request"
             raise InputError("is what a plan chooses or is told", key=name, remedy=remedy)
     for name in only:
         if name not in schema.LAYOUT_SIZES:

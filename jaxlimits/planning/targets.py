@@ -78,7 +78,7 @@ def _target(text: str) -> Target:
     metric, side, value = parse_target(parts["rest"] if parts else text)
     known = (*SEEN, *OF_THE_FLEET)
     if metric not in known:
-        remedy = f"choose one of {', '.join(known)}; the rate is --rate"
+        remedy = f"choose one of {', '.join(known)}; the workload states the rate"
         raise InputError("is no target of a plan", key="target", value=metric, remedy=remedy)
     if side != "at_most":
         remedy = f"write '{metric} <= {value}'"

@@ -66,7 +66,7 @@ def read_trace(path: str | Path, *, rate: object = None) -> Workload:
     if rate is None:
         span = 0.0 if first is None or last is None else last - first
         if count < 2 or span <= 0.0:
-            remedy = "state --rate '10 request/s'"
+            remedy = "state `rate=10 request/s`"
             raise InputError("does not say how often requests come", where=str(path), remedy=remedy)
         rate = (count - 1) / span
     weighted = ((*pair, float(number)) for pair, number in lengths.items())

@@ -43,6 +43,7 @@ def test_a_parameter_has_the_same_option_in_every_command():
 
 def test_the_layers_below_name_no_option():
     below = [path for path in PACKAGE.rglob("*.py") if path.parent.name not in ("cli", "examples")]
+    below.remove(PACKAGE / "planning" / "engine_flags.py")  # options of other programs
     assert len(below) > 100
     for path in below:
         tree = ast.parse(path.read_text(encoding="utf-8"))
