@@ -109,6 +109,7 @@ def test_what_cannot_be_an_axis_of_layouts_is_named(grid, says):
 
 
 def test_a_layout_overrides_the_sizes_of_a_grid():
-    grid = {"base": {**BASE, "tp_size": 2}, "outputs": ["num_chips"], "axes": {"batch_size": [1]}}
+    outputs = ["num_chips", "utps"]
+    grid = {"base": {**BASE, "tp_size": 2}, "outputs": outputs, "axes": {"batch_size": [1]}}
     swept = jl.sweep(grid, overrides={"layout": "tp4 pp2"})
     assert float(swept.num_chips[0]) == 8.0
