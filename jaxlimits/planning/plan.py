@@ -62,6 +62,14 @@ class Plan:
         Where there is no choice: each target that nothing keeps, with the nearest.
     layouts
         How many layouts of each chip were tried.
+
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> work = jl.Workload.of_lengths([(2000, 200)], rate="20 request/s")
+    >>> found = jl.plan("llama3-8b", "h100", work, targets="tpot <= 10 ms/token", most=2)
+    >>> found.is_met, found.choices[0].kind
+    (True, 'aggregated')
     """
 
     llm: str

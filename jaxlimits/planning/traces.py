@@ -32,7 +32,7 @@ _TO_SECONDS: Mapping[str, float] = {"input_length": 1e-3}
 
 
 def read_trace(path: str | Path, *, rate: object = None) -> Workload:
-    """Read a trace of requests, a row at a time.
+    r"""Read a trace of requests, a row at a time.
 
     Parameters
     ----------
@@ -47,6 +47,15 @@ def read_trace(path: str | Path, *, rate: object = None) -> Workload:
     InputError
         With file and line: no such file, a column that is missing, a length that is no whole number
         above 0, a time before the one above it, no rate to be had.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import jaxlimits as jl
+    >>> rows = ["input_len,output_len", "100,10", "300,30"]
+    >>> _ = pathlib.Path("trace.csv").write_text("\\n".join(rows))
+    >>> jl.read_trace("trace.csv", rate="5 request/s").mean_input_len
+    200.0
     """
     source = Path(path)
     lengths: collections.Counter[tuple[float, float]] = collections.Counter()

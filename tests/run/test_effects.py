@@ -16,12 +16,15 @@ from jaxlimits.run.pipeline import load_grid, spec_job
 from tests.command_line import run
 
 POINT = {"llm": "llama3-70b", "chip": "h100", "tp_size": 8}
+CONSTANT = {"collective_algorithm": "constant"}
 LINKS = {"link_bw": ["100 GB/s", "200 GB/s"]}
 
 
 def grid(axes, *, outputs=("utps", "limit"), base=(), **tables):
     tables = {"outputs": list(outputs), **tables} if outputs else tables
-    return {**tables, "base": {**POINT, **dict(base)}, "axes": {**axes, "batch_size": [1, 2]}}
+    fixed = {name: value for name, value in CONSTANT.items() if name not in axes}
+    base = {**POINT, **fixed, **dict(base)}
+    return {**tables, "base": base, "axes": {**axes, "batch_size": [1, 2]}}
 
 
 def check(mapping, **options):
@@ -47,7 +50,7 @@ def test_an_axis_that_changes_nothing_is_refused_with_what_would_give_it_effect(
     says = refusal(grid(LINKS))
     assert says.endswith(
         "axes.link_bw: no output of this grid depends on it; for it to count, set"
-        " collective_algorithm=best; else take it out, or keep it with `allow_idle=True`"
+        " collective_algorithm=auto or best; else take it out, or keep it with `allow_idle=True`"
     )
     check(grid(LINKS), allow_idle=True)
     check(grid(LINKS, base={"collective_algorithm": "best"}))
@@ -152,7 +155,8 @@ def test_settings_that_change_nothing_are_said_and_no_others():
     says = warned(grid({}, base=base))
     assert [words.split(": ")[-1] for words in says] == [
         "acceptance is set and changes nothing here; for it to count, set speculation=draft or mtp",
-        "link_bw is set and changes nothing here; for it to count, set collective_algorithm=best",
+        "link_bw is set and changes nothing here; for it to count, set"
+        " collective_algorithm=auto or best",
     ]
 
 
@@ -193,6 +197,7 @@ def test_commands_refuse_an_idle_axis_and_say_an_idle_setting(tmp_path):
     path, out = tmp_path / "idle.toml", tmp_path / "idle.nc"
     path.write_text(
         'outputs = ["utps"]\n[base]\nllm = "llama3-8b"\nchip = "h100"\nacceptance = 0.5\n'
+        'collective_algorithm = "constant"\n'
         '[axes]\nlink_bw = ["100 GB/s", "200 GB/s"]\n'
     )
     for command in (("sweep", path, "-o", out), ("best", path, "--maximise", "utps")):
