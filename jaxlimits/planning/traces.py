@@ -53,7 +53,7 @@ def read_trace(path: str | Path, *, rate: object = None) -> Workload:
     >>> import pathlib
     >>> import jaxlimits as jl
     >>> rows = ["input_len,output_len", "100,10", "300,30"]
-    >>> _ = pathlib.Path("trace.csv").write_text("\\n".join(rows))
+    >>> _ = pathlib.Path("trace.csv").write_text("\n".join(rows))
     >>> jl.read_trace("trace.csv", rate="5 request/s").mean_input_len
     200.0
     """
