@@ -83,7 +83,7 @@ def _sizes(case: dict) -> dict[str, list[float]]:
     return {name: list(map(float, values)) for name, values in case.get("only", {}).items()}
 
 
-@pytest.mark.parametrize("name", slow_but(WORKLOADS, "mean", "many"))
+@pytest.mark.parametrize("name", slow_but(WORKLOADS, "mean"))
 def test_a_plan_is_the_fewest_of_all_layouts_and_batches_one_by_one(name):
     case = WORKLOADS[name]
     found = planned(case)
