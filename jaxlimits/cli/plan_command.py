@@ -1,6 +1,5 @@
 """``jaxlimits plan``: the fewest chips that serve a workload within its targets."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -152,11 +151,7 @@ def _rests_on(found: "Plan", settings: dict[str, Any], catalogs: list[Path]) -> 
     group = found.choices[0].groups[-1] if found.choices else None
     chip = group.chip if group else found.machines_of[0]
     layout = {"layout": group.layout.name} if group else {}
-    lengths = {
-        "input_len": max(round(found.workload.mean_input_len), 1),
-        "output_len": max(round(found.workload.mean_output_len), 1),
-    }
-    values = {**settings, **layout, **lengths}
+    values = {**settings, **layout, **found.workload.mean_request}
     scenario = point_scenario(found.llm, chip, values, catalog=catalog)
     return [
         point_bits(scenario, found.llm, values, catalog=catalog),
@@ -317,7 +312,7 @@ def _print_margins(found: "Plan") -> None:
     """What each target costs, and how much room there is."""
     best = found.choices[0]
     load = found.workload.rate / best.rate
-    typer.echo(f"\n  loaded to {load:.0%}; {_next(best.groups, found.workload.rate)}")
+    typer.echo(f"\n  loaded to {load:.0%}; {_next(best.groups)}")
     for target in found.targets:
         price = found.prices.get(target.metric)
         if price is None:
@@ -329,7 +324,7 @@ def _print_margins(found: "Plan") -> None:
         )
 
 
-def _next(groups: "tuple[Group, ...]", rate: float) -> str:
+def _next(groups: "tuple[Group, ...]") -> str:
     """What one more group would change."""
     tightest = min(groups, key=lambda group: group.count * group.rate)
     more = (tightest.count + 1) * tightest.rate
@@ -337,7 +332,6 @@ def _next(groups: "tuple[Group, ...]", rate: float) -> str:
     carried = min([more, *rest])
     chips = tightest.layout.num_chips
     word = "chip" if chips == 1 else "chips"
-    del rate
     return f"one more group of {chips} {word} carries {carried:.4g} request/s"
 
 
@@ -357,16 +351,13 @@ def _print_misses(found: "Plan") -> None:
 
     typer.echo("no layout reaches the targets")
     for miss in found.misses:
-        unit = output(miss.target.metric).unit
-        if math.isfinite(miss.value):
-            typer.echo(
-                f"  {miss.target.words}: the nearest is {miss.chip} {miss.layout.name} with"
-                f" {show(miss.value, unit)}; {miss.limit} binds, {miss.factor:.3g}× better is due"
-            )
-    if not found.misses:
+        nearest = show(miss.value, output(miss.target.metric).unit)
         typer.echo(
-            "  each can be kept alone, or the model fits on no group: allow more with --most"
+            f"  {miss.target.words}: the nearest is {miss.chip} {miss.layout.name} with {nearest};"
+            f" {miss.limit} binds, {miss.factor:.3g}× better is due"
         )
+        if miss.target.metric == "capacity_utilisation":
+            typer.echo("  no group holds the model with one request: allow more chips with --most")
 
 
 COMMAND = Command(

@@ -8,12 +8,10 @@ import xarray as xr
 from jaxlimits._version import __version__
 from jaxlimits.planning.choice import Choice
 from jaxlimits.planning.plan import Plan
+from jaxlimits.planning.targets import OF_THE_FLEET, SEEN
 from jaxlimits.results.strict import strict
 from jaxlimits.schema import output
 from jaxlimits.store.template import output_attributes
-
-_SEEN = ("tpot", "ttft")
-_TOTALS = ("num_chips", "power", "cost_rate", "capital_cost")
 
 
 def label(plan: Plan) -> xr.Dataset:
@@ -23,8 +21,8 @@ def label(plan: Plan) -> xr.Dataset:
     a choice: ``2 x h200 tp4 (serve), batch 112``.
     """
     columns = {
-        **{name: [choice.totals[name] for choice in plan.choices] for name in _TOTALS},
-        **{name: [getattr(choice, name) for choice in plan.choices] for name in _SEEN},
+        **{name: [choice.totals[name] for choice in plan.choices] for name in OF_THE_FLEET},
+        **{name: [getattr(choice, name) for choice in plan.choices] for name in SEEN},
         "request_rate": [choice.rate for choice in plan.choices],
     }
     kinds = [choice.kind for choice in plan.choices]

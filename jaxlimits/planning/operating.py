@@ -140,4 +140,5 @@ class _Chunk:
         given = {"answers": nothing, "prompts": nothing, "users": nothing, "tpot": nothing}
         own = {"cost": self.cost, "ttft": self.ttft, "places": self.number}
         whole = {**given, **own, **values}
-        return Points(**{name: np.asarray(array)[chosen] for name, array in whole.items()})
+        priced = chosen & np.isfinite(self.cost)  # a chip may state no power, or no price
+        return Points(**{name: np.asarray(array)[priced] for name, array in whole.items()})

@@ -11,8 +11,8 @@ import numpy as np
 from jaxlimits.model.metrics import Limit
 from jaxlimits.planning.choice import Choice, Group, Miss
 from jaxlimits.planning.served import Served, served_blocks
-from jaxlimits.planning.systems import Machines, Prompts
-from jaxlimits.planning.targets import Target
+from jaxlimits.planning.systems import Machines, Prompts, shares_filled
+from jaxlimits.planning.targets import FITS, Target
 from jaxlimits.planning.workload import Workload
 
 _SLACK = 1e-9
@@ -63,16 +63,31 @@ class Search:
         return tuple(choices), least[0] if least else None
 
     def misses(self) -> tuple[Miss, ...]:
-        """Each target of a request that no machine keeps, with the nearest."""
+        """Each target of a request that no machine keeps, with the nearest.
+
+        Where no group holds the model with one whole request, that alone.
+        """
         found = []
         columns = zip(*self._blocks("even", calibrated=False), strict=True)
         base = Served(*(np.concatenate(column) for column in columns))
+        if not len(base.tpot):
+            filled = shares_filled(self.machines, self.workload)
+            chip, layout = np.unravel_index(int(np.argmin(filled)), filled.shape)
+            return (
+                Miss(
+                    target=FITS,
+                    chip=self.machines.chips[chip],
+                    layout=self.machines.layouts[layout],
+                    value=float(filled[chip, layout]),
+                    limit=Limit.CAPACITY.name.lower(),
+                ),
+            )
         for target in self.targets:
             if target.metric == "ttft":
                 times = self._ttft()
                 place = np.unravel_index(int(np.nanargmin(times)), times.shape)
                 value, limit = float(times[place]), self._prefill_limit(place)
-            elif target.metric == "tpot" and len(base.tpot):
+            elif target.metric == "tpot":
                 nearest = int(np.argmin(base.tpot_alone))
                 place = (base.chip[nearest], base.layout[nearest])
                 value = float(base.tpot_alone[nearest])

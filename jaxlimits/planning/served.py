@@ -58,10 +58,7 @@ def served_blocks(
     calibrated
         Whether the settings name a calibration, whose prediction is then there too.
     """
-    base = {
-        "input_len": max(round(workload.mean_input_len), 1),
-        "output_len": max(round(workload.mean_output_len), 1),
-    }
+    base = workload.mean_request
     names = ["tpot", "stps", "request_rate", "users", "limit", "t_step"]
     job = machines.job(
         [*names, *(["calibrated_t_step"] if calibrated else [])],

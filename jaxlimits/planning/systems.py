@@ -18,6 +18,7 @@ from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.layouts import Layout, all_layouts
 from jaxlimits.grid.scenario import bind
+from jaxlimits.planning.targets import OF_THE_FLEET
 from jaxlimits.planning.workload import Workload
 from jaxlimits.run.pipeline import load_grid
 
@@ -25,9 +26,6 @@ EVERY_BATCH = 256
 """Batches up to which every whole number is tried; above, two percent lie between two."""
 
 _STEP = 1.02
-TOTALS = ("num_chips", "power", "cost_rate", "capital_cost")
-"""What all machines together have so much of."""
-
 _OF_THE_REQUEST = ("input_len", "output_len", "seq_len", "batch_size", "mixed_steps")
 _OF_THE_LAYOUT = (*schema.LAYOUT_SIZES, schema.LAYOUT)
 
@@ -208,13 +206,20 @@ class Sizes(NamedTuple):
 def sizes_of_groups(machines: Machines, workload: Workload) -> Sizes:
     """Evaluate what each group costs, and how many sequences the largest holds."""
     base = {"seq_len": math.floor(workload.mean_context), "batch_size": 1}
-    outputs = (*TOTALS, "max_batch_size")
+    outputs = (*OF_THE_FLEET, "max_batch_size")
     found, _ = collect(machines.job(outputs, axes={}, base=base))
     whole = found["max_batch_size"]
     return Sizes(
-        totals={name: found[name] for name in TOTALS},
+        totals={name: found[name] for name in OF_THE_FLEET},
         largest_batch=float(np.max(np.where(np.isfinite(whole), whole, 65_536.0))),
     )
+
+
+def shares_filled(machines: Machines, workload: Workload) -> np.ndarray:
+    """Memory that the model and one whole request take over what each group has [1]."""
+    base = {**workload.mean_request, "batch_size": 1}
+    found, _ = collect(machines.job(("capacity_utilisation",), axes={}, base=base))
+    return found["capacity_utilisation"]
 
 
 def decode_job(machines: Machines, workload: Workload, *, tried: np.ndarray, objective: str) -> Job:

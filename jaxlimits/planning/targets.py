@@ -46,11 +46,15 @@ class Target:
         """The target as a user writes it."""
         unit = schema.output(self.metric).unit
         bound = f"{self.metric} <= {units.show(self.limit, unit)}"
-        if self.metric in OF_THE_FLEET:
+        if self.metric not in SEEN:
             return bound
         if self.percent is None:
             return f"mean {bound}"
         return f"every {bound}" if self.percent == 100.0 else f"p{self.percent:g} {bound}"
+
+
+FITS = Target(metric="capacity_utilisation", limit=1.0)
+"""What every group must keep, whatever is asked."""
 
 
 def read_targets(texts: str | Sequence[str]) -> tuple[Target, ...]:

@@ -93,6 +93,14 @@ class Workload:
         return float(np.dot(self.shares, self.output_lens))
 
     @property
+    def mean_request(self) -> dict[str, int]:
+        """The fields of a request of the mean lengths, in whole tokens."""
+        return {
+            "input_len": max(round(self.mean_input_len), 1),
+            "output_len": max(round(self.mean_output_len), 1),
+        }
+
+    @property
     def mean_context(self) -> float:
         r"""Context of a decode step in the mean over all tokens of answers.
 

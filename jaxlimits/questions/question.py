@@ -148,11 +148,12 @@ def ask(
         problem = "where and targets are two names of the same"
         raise InputError(problem, key="targets", value=targets, remedy="give where alone")
     texts = _listed(where or targets)
-    within = tuple(filter(None, map(_within, texts)))
+    read = {text: _within(text) for text in texts}
+    within = tuple(condition for condition in read.values() if condition is not None)
     return Question(
         objective=objective,
         maximise=maximise is not None,
-        targets=read_targets([text for text in texts if _within(text) is None]),
+        targets=read_targets([text for text, condition in read.items() if condition is None]),
         within=within,
         per=_listed(per),
         count=count,

@@ -238,3 +238,32 @@ def test_a_workload_that_is_not_stated_is_asked_for(options, says):
     done = run("plan", "--llm", "llama3-8b", "--chip", "l40s", *options)
     assert done.code == 2
     assert says in done.err
+
+
+def test_a_model_that_fits_on_no_group_says_what_it_takes():
+    case = {**WORKLOADS["mean"], "llm": "llama3-70b", "most": 1}
+    found = planned(case)
+    assert not found.is_met
+    assert math.isinf(found.least)
+    (miss,) = found.misses
+    point = {"llm": "llama3-70b", "chip": "l40s", **SMALL, "x64": True}
+    input_len, output_len = case["lengths"]
+    alone = jl.evaluate(**point, input_len=input_len, output_len=output_len)
+    assert miss.value == pytest.approx(alone.capacity_utilisation)
+    done = run(*(word if word != "llama3-8b" else "llama3-70b" for word in COMMAND))
+    assert done.code == 1
+    assert "capacity_utilisation <= 1: the nearest is l40s tp2 with" in done.out
+    assert "allow more chips with --most" in done.out
+
+
+def test_a_chip_that_states_no_power_is_no_choice_where_power_is_least(tmp_path):
+    own = tmp_path / "own.toml"
+    numbers = 'peak_flops = "1 PFLOP/s"\nmem_bw = "1 TB/s"\nmem_capacity = "80 GB"\n'
+    own.write_text(f'[chips.bare]\ntitle = "own"\nsource = "own"\n{numbers}')
+    work, _ = of(WORKLOADS["mean"])
+    asked = {"minimise": "power", "most": 1, "catalog": (own,)}
+    both = jl.plan("llama3-8b", ["l40s", "bare"], work, **asked)
+    assert math.isfinite(both.least)
+    assert {group.chip for choice in both.choices for group in choice.groups} == {"l40s"}
+    with pytest.raises(jl.InputError, match="power is not known of bare"):
+        jl.plan("llama3-8b", "bare", work, **asked)
