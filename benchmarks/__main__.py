@@ -3,6 +3,7 @@
     python -m benchmarks                      everything that takes seconds
     python -m benchmarks kernel reductions    some of it
     python -m benchmarks --full               also whole grids of a billion points
+    python -m benchmarks lowered              compile for an H200, which need not be there
 
 Each ``bench_*.py`` is a pytest file. First the baselines are compared with the model, point by
 point (``test_baselines.py``); where one differs nothing is measured. pytest-benchmark then times
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.facts import commit, cpu_seconds, machine, machine_name
+from benchmarks.lowered.__main__ import main as compile_for_a_target
 
 HERE = Path(__file__).parent
 MOST_BY_OTHERS = 0.1
@@ -39,6 +41,8 @@ NAMES = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.p
 
 def main() -> int:
     """Run what is asked for; return the exit code."""
+    if sys.argv[1:2] == ["lowered"]:
+        return compile_for_a_target(sys.argv[2:])
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,

@@ -6,9 +6,11 @@ walks through the memory traffic once a model and batch, whatever the latencies 
 numbers of the whole grid lie on the devices; a chunk is a place in them, so that starting one costs
 next to nothing and all share one program.
 
-Reductions are a program of their own, which reads a chunk's metrics as they lie in memory. In one
-program with the model XLA would compute the metrics again for each of them, and in the order in
-which a reduction walks through the points, which on a CPU costs its vector units.
+On a CPU reductions are a program of their own, which reads a chunk's metrics as they lie in memory.
+In one program with the model XLA would compute the metrics again for each of them, and in the order
+in which a reduction walks through the points, which costs the vector units. An accelerator has more
+arithmetic than memory: there model and reductions are one program, and no metric is ever written
+but those that are asked for whole.
 """
 
 import functools
@@ -23,7 +25,7 @@ from jax.extend.core import Jaxpr, Var, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlimits.engine.counted import NO_CODE, USABLE, Counted, Traced, inside
-from jaxlimits.engine.program import FEW, UNFUSED, trace
+from jaxlimits.engine.program import FEW, UNFUSED, Numbers, trace
 from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
@@ -143,31 +145,17 @@ def run_chunks(
     """
     idle = mesh.size - len(keys)
     places = np.array([*keys, *[keys[-1]] * idle], dtype=np.int32).reshape(mesh.size, -1)
-    is_small = math.prod(plan.shape) <= FEW and mesh.devices.flat[0].platform == "cpu"
+    common: dict[str, Any] = {
+        "static": tuple(sorted(static.items())),
+        "requirements": tuple(asked.without_target() for asked in requirements),
+        "plan": plan,
+        "bits": bits,
+        "mesh": mesh,
+        "rules": rules,
+    }
+    run = _in_one_program if in_one_program(mesh) else _one_after_another
     with jax.enable_x64(precision == "float64"):
-        metrics = (_few_points if is_small else _chunks)(
-            inputs,
-            places,
-            static=tuple(sorted(static.items())),
-            outputs=outputs,
-            requirements=tuple(asked.without_target() for asked in requirements),
-            counted=tuple(dict.fromkeys(name for r in reductions for name in r.of)),
-            plan=plan,
-            bits=bits,
-            mesh=mesh,
-            rules=rules,
-        )
-        arrays, counted, lengths = metrics
-        parts: dict[str, Traced] = {}
-        for together in _programs(reductions):
-            names = dict.fromkeys([USABLE, *(name for r in together for name in r.of)])
-            parts |= _reduced(
-                {name: counted[name] for name in names},
-                lengths,
-                reductions=together,
-                block=plan.block,
-                mesh=mesh,
-            )
+        arrays, parts = run(inputs, places, outputs, reductions, common)
     if mesh.size == 1:
         return [(arrays, parts)]
     # A device's share is taken as it is: indexing would start a program for it.
@@ -175,6 +163,92 @@ def run_chunks(
         jax.tree.map(lambda array, n=number: array.addressable_shards[n].data, (arrays, parts))
         for number in range(len(keys))
     ]
+
+
+def in_one_program(mesh: Mesh) -> bool:
+    """Whether the devices of a mesh run model and reductions as one program."""
+    return mesh.devices.flat[0].platform != "cpu"
+
+
+def _one_after_another(
+    inputs: Inputs,
+    places: np.ndarray,
+    outputs: tuple[str, ...],
+    reductions: tuple[Reduction, ...],
+    common: Mapping[str, Any],
+) -> Results:
+    """Metrics by one program, and reductions that read them by others."""
+    plan, mesh = common["plan"], common["mesh"]
+    is_small = math.prod(plan.shape) <= FEW
+    arrays, counted, lengths = (_few_points if is_small else _chunks)(
+        inputs, places, outputs=outputs, counted=_metrics_of(reductions), **common
+    )
+    parts: dict[str, Traced] = {}
+    for together in programs(reductions):
+        parts |= _reduced(
+            {name: counted[name] for name in (USABLE, *_metrics_of(together))},
+            lengths,
+            reductions=together,
+            block=plan.block,
+            mesh=mesh,
+        )
+    return arrays, parts
+
+
+def _in_one_program(
+    inputs: Inputs,
+    places: np.ndarray,
+    outputs: tuple[str, ...],
+    reductions: tuple[Reduction, ...],
+    common: Mapping[str, Any],
+) -> Results:
+    """Metrics and reductions by one program; one more for each reduction that may grow."""
+    arrays: Traced = {}
+    parts: dict[str, Traced] = {}
+    for place, together in enumerate(programs(reductions) or [()]):
+        whole = () if place else outputs
+        found = chunks_reduced(inputs, places, outputs=whole, reductions=together, **common)
+        arrays, parts = arrays | found[0], parts | found[1]
+    return arrays, parts
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=(
+        *("static", "outputs", "requirements", "reductions"),
+        *("plan", "bits", "mesh", "rules"),
+    ),
+)
+def chunks_reduced(
+    inputs: Inputs,
+    places: Numbers,
+    *,
+    outputs: tuple[str, ...],
+    reductions: tuple[Reduction, ...],
+    **common: Any,
+) -> Results:
+    """One chunk on each device: outputs, and what reductions keep, in one program.
+
+    Parameters
+    ----------
+    inputs, outputs, reductions
+        As for :func:`run_chunks`.
+    places
+        The chunk of each device.
+    **common
+        The arguments that all programs of chunks share.
+    """
+    arrays, counted, lengths = _chunk_on_each(
+        inputs, places, outputs=outputs, counted=_metrics_of(reductions), **common
+    )
+    if not reductions:
+        return arrays, {}
+    block, mesh = common["plan"].block, common["mesh"]
+    return arrays, _reduced(counted, lengths, reductions=reductions, block=block, mesh=mesh)
+
+
+def _metrics_of(reductions: Iterable[Reduction]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for reduction in reductions for name in reduction.of))
 
 
 def _chunk_on_each(
@@ -228,7 +302,7 @@ _chunks, _few_points = (
 )
 
 
-def _programs(reductions: Iterable[Reduction]) -> list[tuple[Reduction, ...]]:
+def programs(reductions: Iterable[Reduction]) -> list[tuple[Reduction, ...]]:
     """Reductions to compile together: all but those that may be compiled again with more room."""
     growing = [reduction for reduction in reductions if reduction.grows]
     others = tuple(reduction for reduction in reductions if not reduction.grows)

@@ -30,7 +30,15 @@ _POINTS_ON_CPU = 1 << 20
 _BYTES_ON_CPU = 64 << 20
 """Memory of a chunk that is only stored: larger ones start programs and files less often."""
 
-_SHARE_ON_ACCELERATOR = 0.05
+_SHARE_ON_ACCELERATOR = 0.2
+"""Share of an accelerator's memory for one chunk: what is reduced is seldom written there at all,
+but some reductions look at their metrics twice."""
+
+_POINTS_ON_ACCELERATOR = 1 << 30
+"""Points of a chunk that an index of 32 bits can tell apart."""
+
+_STORED_ON_ACCELERATOR = 512 << 20
+"""Bytes of a chunk's outputs, of which as many chunks wait on the host as are in flight."""
 
 Progress = Callable[[str, float], None]
 """Receives the name of a stage and the share of it that is done."""
@@ -91,16 +99,39 @@ def point_bytes(
     reductions: Iterable[Reduction],
     precision: str,
     requirements: Sequence[Requirement] = (),
+    *,
+    on_cpu: bool | None = None,
 ) -> int:
-    """Return the memory that one point takes on the device while its chunk is computed [B]."""
+    """Return the memory that one point takes on the device while its chunk is computed [B].
+
+    On a CPU every metric that is reduced lies there. In the one program of an accelerator hardly
+    any does, and no more than one reduction's at a time: ``benchmarks/results/lowered`` has the
+    temporaries of every shipped grid.
+
+    Parameters
+    ----------
+    outputs, reductions, precision, requirements
+        As in a :class:`Job`.
+    on_cpu
+        Whether the device is one; as the default device of JAX is where left out.
+    """
     size = np.dtype(precision).itemsize
-    dense = sum(1 if schema.is_code(name) else size for name in outputs)
-    reduced = sum(3 * size for reduction in reductions for _ in reduction.of)
+    each = [3 * size for reduction in reductions for _ in reduction.of]
     searched = 4 * size * len(requirements)  # both ends of a bracket, before and after a step
-    return dense + reduced + searched + 4 * size
+    if jax.default_backend() == "cpu" if on_cpu is None else on_cpu:
+        return stored_bytes(outputs, precision) + sum(each) + searched + 4 * size
+    return stored_bytes(outputs, precision) + max(each, default=size) + searched
 
 
-def chunk_points(bytes_a_point: int, *, reduced: bool, memory: float | None = None) -> int:
+def stored_bytes(outputs: Iterable[str], precision: str) -> int:
+    """Return what the outputs of one point take where they are stored [B]."""
+    size = np.dtype(precision).itemsize
+    return sum(1 if schema.is_code(name) else size for name in outputs)
+
+
+def chunk_points(
+    bytes_a_point: int, *, reduced: bool, stored: int = 0, memory: float | None = None
+) -> int:
     """Return how many points a chunk should have.
 
     On a CPU a chunk stays near the caches, which is where fresh memory stops being the cost; an
@@ -112,6 +143,8 @@ def chunk_points(bytes_a_point: int, *, reduced: bool, memory: float | None = No
         As :func:`point_bytes`.
     reduced
         Whether anything reads the metrics of a chunk again.
+    stored
+        Bytes of a point that go to the host [B].
     memory
         Bytes that a chunk may take; found from the device where left out.
     """
@@ -121,7 +154,21 @@ def chunk_points(bytes_a_point: int, *, reduced: bool, memory: float | None = No
     if device.platform == "cpu":
         return _POINTS_ON_CPU if reduced else max(_POINTS_ON_CPU, _BYTES_ON_CPU // bytes_a_point)
     limit = (device.memory_stats() or {}).get("bytes_limit", 8 << 30)
-    return max(1, int(_SHARE_ON_ACCELERATOR * limit / bytes_a_point))
+    return points_on_accelerator(bytes_a_point, stored=stored, limit=limit)
+
+
+def points_on_accelerator(bytes_a_point: int, *, stored: int, limit: float) -> int:
+    """Return how many points a chunk should have on an accelerator with so much memory.
+
+    Parameters
+    ----------
+    bytes_a_point, stored
+        As for :func:`chunk_points`.
+    limit
+        Memory of the device [B].
+    """
+    points = min(_POINTS_ON_ACCELERATOR, int(_SHARE_ON_ACCELERATOR * limit / bytes_a_point))
+    return max(1, min(points, _STORED_ON_ACCELERATOR // stored) if stored else points)
 
 
 def make_job(
@@ -136,10 +183,11 @@ def make_job(
 ) -> Job:
     """Plan a sweep."""
     bytes_a_point = point_bytes(outputs, reductions, precision, requirements)
-    points = chunk_points(bytes_a_point, reduced=bool(reductions), memory=memory)
+    stored = stored_bytes(outputs, precision)
+    points = chunk_points(bytes_a_point, reduced=bool(reductions), stored=stored, memory=memory)
     return Job(
         scenario=scenario,
-        plan=make_plan(scenario, points=points, kept=_kept_axes(scenario, reductions)),
+        plan=make_plan(scenario, points=points, kept=kept_axes(scenario, reductions)),
         outputs=outputs,
         requirements=requirements,
         reductions=reductions,
@@ -148,7 +196,7 @@ def make_job(
     )
 
 
-def _kept_axes(scenario: Scenario, reductions: Iterable[Reduction]) -> set[int]:
+def kept_axes(scenario: Scenario, reductions: Iterable[Reduction]) -> set[int]:
     """Positions of the axes that every reduction keeps, of those that keep any."""
     rank = len(scenario.axes)
     kept = [set(axes) for reduction in reductions if (axes := reduction.kept(rank))]

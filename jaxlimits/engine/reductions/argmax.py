@@ -37,8 +37,11 @@ class Best(Reduction):
 
     def local(self, chunk: Counted) -> Traced:
         metric = self._signed(chunk.thin(self.of[0], self.over))
-        rows = self.rows(metric)
-        value, index = _first_of_many(rows) if rows.shape[0] < _LANES else _running_best(rows)
+        value, index = jax.lax.platform_dependent(
+            metric,
+            cpu=lambda metric: _best_of_rows(self.rows(metric)),
+            default=lambda metric: _best_along(metric, self.over),
+        )
         return {"value": value, "index": self._spread(index, metric.shape, chunk.block)}
 
     def _spread(self, index: jax.Array, shape: tuple[int, ...], block: tuple[int, ...]):
@@ -71,6 +74,33 @@ class Best(Reduction):
         values = np.where(state["index"] >= 0, self._signed(state["value"]), np.nan)
         value = self.summary(self.op.removeprefix("arg"), values, swept)
         return [value, *winners(self, state["index"], swept, value.dims)]
+
+
+def _best_along(metric: jax.Array, over: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+    """Largest value along some axes and the first place where it is, as one reduction over pairs.
+
+    An accelerator computes the metric inside it, so that no point is ever written.
+    """
+    strides = np.cumprod([1, *(metric.shape[axis] for axis in reversed(over[1:]))])[::-1]
+    places = sum(
+        int(stride) * jax.lax.broadcasted_iota(jnp.int32, metric.shape, axis)
+        for axis, stride in zip(over, strides, strict=True)
+    )
+
+    def better(one: tuple, other: tuple) -> tuple:
+        (value, place), (candidate, its) = one, other
+        wins = (candidate > value) | ((candidate == value) & (its < place))
+        return jnp.where(wins, candidate, value), jnp.where(wins, its, place)
+
+    filled = jnp.where(jnp.isnan(metric), -jnp.inf, metric)
+    nothing = (np.array(-np.inf, metric.dtype), np.int32(_NOWHERE))
+    value, index = jax.lax.reduce((filled, places), nothing, better, over)
+    return value.ravel(), index.ravel()
+
+
+def _best_of_rows(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Largest value of every row and the first place where it is, as a CPU finds them soonest."""
+    return _first_of_many(rows) if rows.shape[0] < _LANES else _running_best(rows)
 
 
 def _running_best(rows: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -186,7 +186,15 @@ def _spread(chosen: jax.Array, number: int) -> jax.Array:
     """Positions of a number of the chosen, evenly spread, some of them twice if these are fewer."""
     rank = jnp.cumsum(chosen, dtype=jnp.int32)
     wanted = 1 + (rank[-1] - 1) * jnp.arange(number, dtype=jnp.int32) // (number - 1)
-    return jnp.searchsorted(rank, wanted).astype(jnp.int32)
+    return jax.lax.platform_dependent(
+        rank,
+        wanted,
+        cpu=lambda rank, wanted: jnp.searchsorted(rank, wanted).astype(jnp.int32),
+        # A search in steps is a line of small kernels there.
+        default=lambda rank, wanted: jnp.sum(
+            rank[None, :] < wanted[:, None], axis=1, dtype=jnp.int32
+        ),
+    )
 
 
 def _first_few(chosen: jax.Array, number: int) -> jax.Array:
@@ -197,16 +205,37 @@ def _first_few(chosen: jax.Array, number: int) -> jax.Array:
 
 def _undominated(points: _Points, leaders: _Points) -> jax.Array:
     """Whether points count and no leader beats them, or equals them and comes before."""
+    beaten = jax.lax.platform_dependent(
+        points, leaders, cpu=_beaten_by_each, default=_beaten_by_any
+    )
+    return ~beaten & (points.metrics[0] > -jnp.inf)
+
+
+def _beats(leader: _Points, points: _Points) -> jax.Array:
+    """Whether leaders beat points, or equal them and come before; both broadcast."""
+    as_good = jnp.all(leader.metrics >= points.metrics, axis=0)
+    better = jnp.any(leader.metrics > points.metrics, axis=0)
+    return as_good & (better | (leader.places < points.places))
+
+
+def _beaten_by_each(points: _Points, leaders: _Points) -> jax.Array:
+    """Whether any leader beats each point: one leader after another, as a CPU does it soonest."""
 
     def against(beaten: jax.Array, leader: _Points) -> tuple[jax.Array, None]:
-        as_good = jnp.all(leader.metrics[:, None] >= points.metrics, axis=0)
-        better = jnp.any(leader.metrics[:, None] > points.metrics, axis=0)
-        return beaten | (as_good & (better | (leader.places < points.places))), None
+        one = _Points(leader.metrics[:, None], leader.places)
+        return beaten | _beats(one, points), None
 
     none = jnp.zeros(points.places.shape, bool)
     each = _Points(leaders.metrics.T, leaders.places)
     beaten, _ = jax.lax.scan(against, none, each, unroll=8)
-    return ~beaten & (points.metrics[0] > -jnp.inf)
+    return beaten
+
+
+def _beaten_by_any(points: _Points, leaders: _Points) -> jax.Array:
+    """As :func:`_beaten_by_each`, all leaders in one kernel of an accelerator."""
+    every = _Points(leaders.metrics[:, :, None], leaders.places[:, None])
+    each = _Points(points.metrics[:, None, :], points.places[None, :])
+    return jnp.any(_beats(every, each), axis=0)
 
 
 def _larger(room: int, needed: np.ndarray) -> int:

@@ -1,7 +1,7 @@
 """The k largest or smallest values of a metric, and where in the grid they are."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,8 @@ class Top(Reduction):
     def local(self, chunk: Counted) -> Traced:
         rows = self.rows(chunk.whole(self.of[0]))
         filled = jnp.where(jnp.isnan(rows), -jnp.inf, self._signed(rows))
-        value, index = _top_of_groups(filled, k=self.k, length=chunk.block[-1])
+        lengths = np.cumprod(chunk.block[::-1]).tolist()
+        value, index = _top_of_groups(filled, k=self.k, lengths=lengths)
         return {"value": value, "index": index}
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
@@ -74,19 +75,38 @@ class Top(Reduction):
         return [value, *winners(self, state["index"], swept, dims)]
 
 
-def _top_of_groups(rows: jax.Array, *, k: int, length: int) -> tuple[jax.Array, jax.Array]:
+_SORTED = 1 << 16
+"""Values of a row that are sorted at once, at most: compilers for accelerators split longer rows in
+ways of their own, one of which does not end for rows between 2^20 and 2^21."""
+
+
+def _top_of_groups(
+    rows: jax.Array, *, k: int, lengths: Sequence[int]
+) -> tuple[jax.Array, jax.Array]:
     """The k largest of each row, and where: the lowest positions among equals.
 
-    They lie in the k groups with the largest maxima, so that only these are sorted.
+    They lie in the k groups with the largest maxima, so that only these are looked at more closely.
+
+    Parameters
+    ----------
+    rows
+        Values, minus infinity where a point does not count.
+    k
+        How many.
+    lengths
+        Lengths that a group may have, the shortest first; each divides the next one.
     """
     number, size = rows.shape
-    if size % length or size // length <= k:
-        value, index = jax.lax.top_k(rows, min(k, size))
-        return value, index
+    useful = [length for length in lengths if size % length == 0 and size // length > k]
+    if not useful:
+        value, place = jax.lax.top_k(rows, min(k, size))
+        return value, place
+    length = next((each for each in useful if size // each <= _SORTED), useful[-1])
     groups = rows.reshape(number, size // length, length)
     _, best = jax.lax.top_k(jnp.max(groups, axis=2), k)
     best = jnp.sort(best, axis=1)  # equals are found in the order of their positions
-    chosen = jnp.take_along_axis(groups, best[:, :, None], axis=1)
-    value, place = jax.lax.top_k(chosen.reshape(number, k * length), k)
+    chosen = jnp.take_along_axis(groups, best[:, :, None], axis=1).reshape(number, k * length)
+    shorter = [each for each in lengths if each < length]
+    value, place = _top_of_groups(chosen, k=k, lengths=shorter)
     group = jnp.take_along_axis(best, place // length, axis=1)
     return value, group * length + place % length

@@ -1,0 +1,1 @@
+"""Programs of sweeps, compiled for accelerators that are not there."""
