@@ -111,7 +111,7 @@ def _inputs(job: Job, mesh: Mesh) -> Inputs:
     scenario, plan = job.scenario, job.plan
     everywhere = NamedSharding(mesh, PartitionSpec())
 
-    def shape(*sizes: int) -> jax.ShapeDtypeStruct:
+    def shape(*sizes: int) -> Any:
         return jax.ShapeDtypeStruct(sizes, np.dtype(job.precision), sharding=everywhere)
 
     names = [*scenario.base, *(asked.aim for asked in job.requirements)]

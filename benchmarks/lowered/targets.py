@@ -1,11 +1,11 @@
 """Devices that are not there, described well enough for XLA to compile for them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
-import numpy as np
 from jax.experimental import topologies
 from jax.sharding import Mesh
 
@@ -60,7 +60,7 @@ class Target:
         """
         return make_mesh(self._devices(devices)[:devices])
 
-    def _devices(self, number: int) -> np.ndarray:
+    def _devices(self, number: int) -> Sequence[Any]:
         options = {}
         if self.description:
             options["target_config"] = (HERE / self.description).read_text(encoding="utf-8")
@@ -76,7 +76,7 @@ class Target:
             remedy = f"pip install --no-deps {' '.join(self.wheels)}"
             message = f"no plug-in compiles for {self.topology}: {error}; {remedy}"
             raise ModuleNotFoundError(message) from None
-        return np.asarray(found.devices)
+        return found.devices
 
 
 _JAX = jax.__version__

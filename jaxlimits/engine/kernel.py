@@ -253,7 +253,7 @@ def _metrics_of(reductions: Iterable[Reduction]) -> tuple[str, ...]:
 
 def _chunk_on_each(
     inputs: Inputs,
-    places: jax.Array,
+    places: Numbers,
     *,
     static: Static,
     outputs: tuple[str, ...],
