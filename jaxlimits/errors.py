@@ -6,6 +6,8 @@ Messages name parameters of Python in backquotes, as `force=True`, and a selecti
 
 import contextlib
 import difflib
+import errno
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 
@@ -117,6 +119,34 @@ class UnfinishedSweepError(ResultError):
 
     def __str__(self) -> str:
         return f"{super().__str__()}; what is done is kept, continue with `resume=True`"
+
+
+_REMEDIES = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room within the quota",
+    errno.ENOENT: "make the folder again",
+    errno.ENOTDIR: "make the folder again",
+    errno.EACCES: "make the folder writable, or write elsewhere",
+    errno.EPERM: "make the folder writable, or write elsewhere",
+    errno.EROFS: "the disk is mounted read-only; write elsewhere",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close files of other processes",
+    errno.EFBIG: "the file system takes no file so large; write elsewhere",
+    errno.EIO: "the disk fails; write elsewhere",
+}
+"""What helps, by what the system says."""
+
+
+def cannot_be_written(path: object, error: Exception) -> str:
+    """Return in words that a file cannot be written, with the remedy that fits the cause.
+
+    HDF5 and netCDF say in their own words what the system said; its number is in them.
+    """
+    number = getattr(error, "errno", None)
+    if number is None and (found := re.search(r"errno = (\d+)", str(error))):
+        number = int(found[1])
+    remedy = _REMEDIES.get(number) if number is not None else None
+    return f"{path}: cannot be written: {error}" + (f"; {remedy}" if remedy else "")
 
 
 class ResultWarning(UserWarning):

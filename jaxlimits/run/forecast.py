@@ -24,8 +24,9 @@ from jaxlimits.errors import ResultError
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.plan import Key
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.run.streamed import dense_bytes, is_long, is_sharded, shards_folder, worked_off
+from jaxlimits.run.streamed import dense_bytes, is_long, is_sharded, worked_off
 from jaxlimits.store.chunks import chunk_places, filtered_chunk
+from jaxlimits.store.folders import unfinished_folders
 from jaxlimits.store.hdf5 import chunk_of, opened_image, variable
 from jaxlimits.store.layout import make_layout
 from jaxlimits.store.netcdf import lay_out
@@ -129,7 +130,8 @@ def _ledger_bytes(job: Job) -> int:
 
 def _room(output: Path) -> int:
     """Free space, and what an unfinished sweep into the same output has taken of it [B]."""
-    taken = sum(path.stat().st_size for path in shards_folder(output).glob("*"))
+    folders = unfinished_folders(output)
+    taken = sum(path.stat().st_size for folder in folders for path in folder.glob("*"))
     return shutil.disk_usage(output.parent).free + taken
 
 

@@ -41,9 +41,11 @@ from jaxlimits.run.streamed import (
     dense_bytes,
     is_finished,
     is_long,
+    replace_result,
     run_streamed,
 )
-from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
+from jaxlimits.store.netcdf import check_target, open_dataset
+from jaxlimits.store.owner import Ownership, owned
 from jaxlimits.store.provenance import recorded_spec, warn_of_other_version
 from jaxlimits.store.results import open_result
 from jaxlimits.store.template import build_dataset
@@ -215,31 +217,64 @@ def run_spec(
         Called with each stage and the share of the work that is done.
     """
     target = None if output is None else Path(output)
-    if target is not None:
-        check_target(target, force=force or resume)
+    if target is None:
+        return _run(spec, None, client=client, progress=progress, allow_idle=allow_idle)
+    check_target(target, force=force or resume)
+    with owned(target) as owner:
+        writing = _Writing(target=target, owner=owner, resume=resume, force=force)
+        return _run(spec, writing, client=client, progress=progress, allow_idle=allow_idle)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Writing:
+    """Where a result is written, by whom, and in the place of what."""
+
+    target: Path
+    owner: Ownership
+    resume: bool
+    force: bool
+
+    def is_done(self, spec: GridSpec, job: Job) -> bool:
+        """Whether the sweep that is to be gone on with has its result already."""
+        return self.resume and not self.force and is_finished(spec, job, self.target)
+
+
+def _run(
+    spec: GridSpec,
+    writing: _Writing | None,
+    *,
+    client: "Client | None",
+    progress: Progress,
+    allow_idle: bool,
+) -> xr.Dataset:
     scenario = bind(spec)
     check_scenario(scenario)
     job = spec_job(spec, scenario)
     _check_budget(spec, job, here=client is None)
-    if target is not None and resume and not force:
-        if is_finished(spec, job, target):
-            return open_result(target)
-        force = target.exists()  # the index of this very sweep, whose shards may be damaged
+    if writing is not None and writing.is_done(spec, job):
+        return open_result(writing.target)
     check_effects(spec, job, allow_idle=allow_idle)
-    if target is not None:
-        refuse_without_space(spec, job, target)
-    if target is not None and (client is not None or is_long(spec, job)):
+    if writing is not None:
+        refuse_without_space(spec, job, writing.target)
+    if writing is not None and (client is not None or is_long(spec, job)):
         compute = compute_here if client is None else functools.partial(compute_on, client)
         run_streamed(
-            spec, job, target, compute=compute, resume=resume, force=force, progress=progress
+            spec,
+            job,
+            writing.target,
+            compute=compute,
+            owner=writing.owner,
+            resume=writing.resume,
+            force=writing.force,
+            progress=progress,
         )
-        return open_result(target)
+        return open_result(writing.target)
     _check_memory(spec)
     arrays, states = collect(job, progress=progress)
     dataset = build_dataset(spec, scenario, arrays, findings_of(job, states))
-    if target is not None:
+    if writing is not None:
         progress("writing", 1.0)
-        write_dataset(dataset, target, force=force)
+        replace_result(dataset, writing.target, force=writing.force or writing.resume)
     return dataset
 
 

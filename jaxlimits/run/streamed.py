@@ -16,18 +16,26 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import xarray as xr
 
 from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
 from jaxlimits.engine.reduction import Arrays
 from jaxlimits.engine.stream import Chunk, Job, Progress, merge_parts, stream
-from jaxlimits.errors import DamagedResultWarning, ResultError, UnfinishedSweepError
+from jaxlimits.errors import (
+    DamagedResultWarning,
+    ResultError,
+    UnfinishedSweepError,
+    cannot_be_written,
+)
 from jaxlimits.grid.plan import Key
 from jaxlimits.grid.spec import GridSpec
+from jaxlimits.store.folders import kept_folder, unfinished_folders, working_folder
 from jaxlimits.store.index import read_listing, write_index
 from jaxlimits.store.layout import make_layout
 from jaxlimits.store.ledger import Ledger, States, close_ledger, drop_ledger, open_ledger
 from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
+from jaxlimits.store.owner import Ownership
 from jaxlimits.store.pack import pack
 from jaxlimits.store.provenance import describe_run
 from jaxlimits.store.shards import Blanks, Shard, check_shard, lay_out_shards, write_shard
@@ -57,11 +65,6 @@ def is_sharded(spec: GridSpec) -> bool:
     return dense_bytes(spec) > SINGLE_FILE_BYTES
 
 
-def shards_folder(output: Path) -> Path:
-    """Return the folder beside a result in which its shards and its ledger lie."""
-    return output.with_name(f"{output.stem}.shards")
-
-
 def dense_bytes(spec: GridSpec) -> int:
     """Return the size of the dense outputs before compression [B]."""
     size = np.dtype(spec.precision).itemsize
@@ -74,11 +77,14 @@ def run_streamed(
     output: Path,
     *,
     compute: "Compute",
+    owner: Ownership,
     resume: bool,
     force: bool,
     progress: Progress,
 ) -> None:
     """Compute a sweep chunk by chunk into a file, or into shards with an index.
+
+    A result that it replaces is there until the new one is whole.
 
     Parameters
     ----------
@@ -88,6 +94,8 @@ def run_streamed(
         The result, or the index of a sharded one.
     compute
         Who computes the chunks: :func:`compute_here`, or a cluster.
+    owner
+        That the output is this process's.
     resume
         Go on with an unfinished sweep into the same output.
     force
@@ -104,28 +112,37 @@ def run_streamed(
     InputError
         The unfinished sweep is another one.
     """
-    folder = shards_folder(output)
     run = describe_run(spec, job.scenario)
-    ledger = open_ledger(folder, _identity(run, job), resume=resume, force=force)
-    sweep = _Sweep(spec=spec, job=job, ledger=ledger, content_hash=run["content_hash"])
+    identity = _identity(run, job)
+    folder = working_folder(output, identity, resume=resume, force=force)
+    replace = force or output.exists()
+    ledger = open_ledger(folder, identity, resume=resume, force=force)
+    hash_ = run["content_hash"]
+    sweep = _Sweep(spec=spec, job=job, ledger=ledger, content_hash=hash_, owner=owner)
     told = _Told(progress)
     try:
         shards, states = sweep.run(compute, told)
         told("writing", 1.0)
-        _finish(sweep, shards, states, output, force=force)
-    except UnfinishedSweepError:
-        raise
-    except ResultError as error:
-        raise UnfinishedSweepError(str(error)) from None
+        _finish(sweep, shards, states, output, replace=replace)
     except OSError as error:
-        problem = f"{output}: cannot be written: {error}; make room"
-        raise UnfinishedSweepError(problem) from None
+        raise _stopped(error, output, folder) from None
     except (KeyboardInterrupt, SystemExit) as stop:
         stop.add_note(
             f"{told.share:.0%} of the sweep are kept in {folder}; "
             "the same command with `resume=True` goes on"
         )
         raise
+
+
+def _stopped(error: OSError, output: Path, folder: Path) -> ResultError:
+    """What is said where a sweep cannot go on, and whether what it did is kept."""
+    if not folder.is_dir():
+        problem = f"its folder {folder} was removed while the sweep wrote into it"
+        return ResultError(f"{output}: {problem}; start again")
+    if isinstance(error, UnfinishedSweepError):
+        return error
+    problem = str(error) if isinstance(error, ResultError) else cannot_be_written(output, error)
+    return UnfinishedSweepError(problem)
 
 
 def is_finished(spec: GridSpec, job: Job, output: Path) -> bool:
@@ -146,7 +163,8 @@ def is_finished(spec: GridSpec, job: Job, output: Path) -> bool:
         remedy = "choose another name, or replace it with `force=True`"
         raise ResultError(f"{output}: is the result of another sweep; {remedy}")
     if not sharded:  # a kill may have come between the result and the end of its ledger
-        drop_ledger(shards_folder(output), _identity(run, job))
+        for folder in unfinished_folders(output):
+            drop_ledger(folder, _identity(run, job))
     return not sharded
 
 
@@ -203,6 +221,7 @@ class _Sweep:
     job: Job
     ledger: Ledger
     content_hash: str
+    owner: Ownership
 
     def run(self, compute: Compute, progress: Progress) -> tuple[list[Shard], States]:
         """Compute what is missing; return every shard and the states of the reductions."""
@@ -226,6 +245,7 @@ class _Sweep:
                     self.ledger.record_shard(done.shard)
                     shards[done.key] = done.shard
                 progress("computing", 1.0 - left / plan.num_chunks)
+                self.owner.check()
         return [shards[key] for key in plan.chunks()] if job.outputs else [], states
 
     def _states(self) -> tuple[int, States]:
@@ -303,24 +323,43 @@ def worked_off(
 
 
 def _finish(
-    sweep: _Sweep, shards: list[Shard], states: States, output: Path, *, force: bool
+    sweep: _Sweep, shards: list[Shard], states: States, output: Path, *, replace: bool
 ) -> None:
-    """Turn shards and states into the result."""
-    spec, job, folder = sweep.spec, sweep.job, sweep.ledger.folder
-    findings = findings_of(job, states)
+    """Turn shards and states into the result, in the place of an earlier one."""
+    folder, sharded = sweep.ledger.folder, bool(sweep.job.outputs) and is_sharded(sweep.spec)
+    before = kept_folder(output)
     # Made in the folder, where a kill leaves nothing that is not cleared away.
     whole = folder / ".result.nc.partial"
+    _write_result(sweep, shards, states, output, whole, sharded=sharded)
+    sweep.owner.look()
+    check_target(output, force=replace)
+    os.replace(whole, output)
+    close_ledger(folder, keep_shards=sharded)
+    if before is not None and before != folder:
+        close_ledger(before, keep_shards=False)
+
+
+def replace_result(dataset: xr.Dataset, output: Path, *, force: bool) -> None:
+    """Write a result that lies in memory; the shards of one that it replaces go with that."""
+    before = kept_folder(output)
+    write_dataset(dataset, output, force=force)
+    if before is not None:
+        close_ledger(before, keep_shards=False)
+
+
+def _write_result(
+    sweep: _Sweep, shards: list[Shard], states: States, output: Path, whole: Path, *, sharded: bool
+) -> None:
+    """Write what will be the result, under another name."""
+    spec, job, folder = sweep.spec, sweep.job, sweep.ledger.folder
+    findings = findings_of(job, states)
     if not job.outputs:
         write_dataset(build_dataset(spec, job.scenario, {}, findings), whole, force=True)
-    else:
-        layout = make_layout(spec, job.scenario, job.plan, findings)
-        if is_sharded(spec):
-            write_index(output, folder, shards, layout=layout)
-            close_ledger(folder, keep_shards=True)
-            return
-        index = folder / ".index.nc.partial"
-        write_index(index, folder, shards, layout=layout)
-        pack(index, whole, force=True)
-    check_target(output, force=force)
-    os.replace(whole, output)
-    close_ledger(folder, keep_shards=False)
+        return
+    layout = make_layout(spec, job.scenario, job.plan, findings)
+    if sharded:
+        write_index(whole, folder, shards, layout=layout, beside=output.parent)
+        return
+    index = folder / ".index.nc.partial"
+    write_index(index, folder, shards, layout=layout)
+    pack(index, whole, force=True)

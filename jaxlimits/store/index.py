@@ -53,7 +53,14 @@ class Listing:
         return [f"{number:06d}.nc" for number in range(self.num_shards)]
 
 
-def write_index(path: Path, folder: Path, shards: Sequence[Shard], *, layout: Layout) -> None:
+def write_index(
+    path: Path,
+    folder: Path,
+    shards: Sequence[Shard],
+    *,
+    layout: Layout,
+    beside: Path | None = None,
+) -> None:
     """Write the index of a sharded result, complete or not. Uses netCDF: for one thread.
 
     Parameters
@@ -64,13 +71,15 @@ def write_index(path: Path, folder: Path, shards: Sequence[Shard], *, layout: La
         Those that were written, in any order.
     layout
         The result, with the findings of reductions where there are any.
+    beside
+        The folder in which it will be read, where that is not the one in which it is written.
 
     Raises
     ------
     ResultError
         As :func:`~jaxlimits.store.netcdf.write_dataset`.
     """
-    place = os.path.relpath(folder, path.parent)
+    place = os.path.relpath(folder, beside or path.parent)
     template = layout.template.assign_attrs(_listed(shards, layout, place))
     # Made among the shards, where a kill leaves nothing that is not cleared away.
     with renamed_when_whole(path, force=True, within=folder) as partial:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxlimits.errors import DamagedResultWarning, InputError, ResultError
+from jaxlimits.errors import DamagedResultWarning, InputError, ResultError, cannot_be_written
 from jaxlimits.grid.plan import Key
 from jaxlimits.store.journal import Arrays, cut_to_whole, entries, packed
 from jaxlimits.store.netcdf import renamed_when_whole
@@ -165,7 +165,7 @@ def open_ledger(
         with renamed_when_whole(folder / _IDENTITY, force=True) as partial:
             partial.write_text(json.dumps(identity, indent=1, sort_keys=True), encoding="utf-8")
     except OSError as error:
-        raise ResultError(f"{folder}: cannot be written: {error}") from None
+        raise ResultError(cannot_be_written(folder, error)) from None
     return Ledger(folder=folder)
 
 
@@ -179,13 +179,24 @@ def close_ledger(folder: Path, *, keep_shards: bool) -> None:
         _sweep_out(folder)
     else:
         _clear(folder)
-        folder.rmdir()
+        if not any(folder.iterdir()):  # what a user has put there stays
+            folder.rmdir()
 
 
 def drop_ledger(folder: Path, identity: Mapping[str, Any]) -> None:
     """Remove the ledger of a sweep whose result is there, if it is the sweep's."""
-    if _recorded(folder) == json.loads(json.dumps(identity)):
+    if is_ledger_of(folder, identity):
         close_ledger(folder, keep_shards=False)
+
+
+def has_ledger(folder: Path) -> bool:
+    """Whether a sweep was begun in a folder."""
+    return (folder / _IDENTITY).exists()
+
+
+def is_ledger_of(folder: Path, identity: Mapping[str, Any]) -> bool:
+    """Whether the sweep that was begun in a folder is the one of an identity."""
+    return _recorded(folder) == json.loads(json.dumps(identity))
 
 
 def _recorded(folder: Path) -> dict[str, Any] | None:

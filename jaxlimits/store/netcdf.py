@@ -12,7 +12,7 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
-from jaxlimits.errors import ResultError
+from jaxlimits.errors import ResultError, cannot_be_written
 from jaxlimits.store.chunks import DEFLATE_LEVEL, chunk_shape
 from jaxlimits.store.hdf5 import variable, write_chunks
 from jaxlimits.store.provenance import FORMAT_VERSION
@@ -162,7 +162,7 @@ def renamed_when_whole(path: Path, *, force: bool, within: Path | None = None) -
     except ResultError:
         raise
     except (OSError, RuntimeError) as error:
-        raise ResultError(f"{path}: cannot be written: {error}") from None
+        raise ResultError(cannot_be_written(path, error)) from None
     finally:
         partial.unlink(missing_ok=True)
 

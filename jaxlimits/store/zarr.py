@@ -5,7 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from jaxlimits.errors import InputError, ResultError
+from jaxlimits.errors import InputError, ResultError, cannot_be_written
 from jaxlimits.store.chunks import chunk_shape
 from jaxlimits.store.index import INDEX_ATTRIBUTES
 from jaxlimits.store.netcdf import check_folder, temporary
@@ -66,7 +66,7 @@ def write_zarr(dataset: xr.Dataset, path: Path, *, force: bool = False) -> None:
         lazy.to_zarr(partial, mode="w-", zarr_format=2, consolidated=True, encoding=stored)
         _take_place(partial, path)
     except OSError as error:
-        raise ResultError(f"{path}: cannot be written: {error}") from None
+        raise ResultError(cannot_be_written(path, error)) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -21,7 +21,7 @@ from jaxlimits.run import streamed
 from jaxlimits.run.pipeline import load_grid, spec_job
 from jaxlimits.store.index import missing_shards
 from jaxlimits.store.ledger import Ledger
-from tests.run.test_streamed import DENSE, GRID, REDUCED, assert_same_bits
+from tests.run.test_streamed import DENSE, GRID, REDUCED, assert_same_bits, shards_folder
 
 # What is killed while it writes to the cache of compiled programs leaves half an entry, which only
 # the cache of the package removes.
@@ -104,7 +104,7 @@ class Killable:
 
     def finished(self):
         """Numbers of the chunks that the ledger has as finished."""
-        ledger = Ledger(folder=streamed.shards_folder(self.output))
+        ledger = Ledger(folder=shards_folder(self.output))
         merged, _ = ledger.load_state({})
         merged += sum(1 for _ in ledger.parts_after(merged))
         shards = ledger.shards()
@@ -223,7 +223,7 @@ def test_a_sweep_that_is_ended_says_how_to_go_on_and_leaves_nothing_half_written
         before, begin = sweep.finished(), len(sweep.started())
         returned, out, err = sweep.end(0.4, 0.005, how)
         assert (returned, out) == (code, "")
-        folder = streamed.shards_folder(sweep.output)
+        folder = shards_folder(sweep.output)
         assert err.startswith(f"jaxlimits: {word}; ")
         assert err.endswith(f" kept in {folder}; the same command with --resume goes on\n")
         assert err.count("\n") == 1

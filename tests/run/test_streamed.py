@@ -14,6 +14,7 @@ from jaxlimits import schema
 from jaxlimits.errors import UnfinishedSweepError
 from jaxlimits.run import streamed
 from jaxlimits.store import ledger
+from jaxlimits.store.folders import shards_folders
 from jaxlimits.store.index import missing_shards
 
 GRID = """
@@ -37,6 +38,11 @@ op = "frontier"
 of = ["utps", "stps"]
 """
 MEMORY = 2e5  # a few dozen chunks
+
+
+def shards_folder(output):
+    """Where a first sweep into an output has its shards and its ledger."""
+    return shards_folders(output)[0]
 
 
 class StopError(Exception):
@@ -151,7 +157,7 @@ def test_a_journal_that_grows_long_becomes_a_state(grid, tmp_path, whole, counte
     counted.stop_after = 12
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
-    assert (streamed.shards_folder(output) / "state.npz").exists()
+    assert (shards_folder(output) / "state.npz").exists()
     counted.stop_after = None
     jl.sweep(grid, output, memory=MEMORY, resume=True).close()
     assert_same_bits(output, whole)
@@ -169,7 +175,7 @@ def test_a_ledger_that_was_cut_short_goes_on_twice(grid, tmp_path, whole, counte
         counted.computed, counted.stop_after = 0, stop_after
         with pytest.raises(StopError):
             jl.sweep(grid, output, memory=MEMORY, resume=True)
-        cut(streamed.shards_folder(output) / name, share)
+        cut(shards_folder(output) / name, share)
     counted.stop_after = None
     jl.sweep(grid, output, memory=MEMORY, resume=True).close()
     assert_same_bits(output, whole)
@@ -177,7 +183,7 @@ def test_a_ledger_that_was_cut_short_goes_on_twice(grid, tmp_path, whole, counte
 
 def test_what_follows_a_ledger_that_was_cut_short_is_not_lost(grid, tmp_path, counted):
     output = tmp_path / "out.nc"
-    folder = streamed.shards_folder(output)
+    folder = shards_folder(output)
     counted.stop_after = 12
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
@@ -199,7 +205,7 @@ def test_a_damaged_state_is_said_and_computed_again(
     counted.stop_after = 12
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
-    (streamed.shards_folder(output) / "state.npz").write_bytes(damage)
+    (shards_folder(output) / "state.npz").write_bytes(damage)
     counted.stop_after = None
     with pytest.warns(jl.DamagedResultWarning, match=r"state\.npz: is damaged.*again"):
         jl.sweep(grid, output, memory=MEMORY, resume=True).close()
@@ -211,7 +217,7 @@ def test_a_damaged_identity_is_said(grid, tmp_path, counted):
     counted.stop_after = 5
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
-    (streamed.shards_folder(output) / "sweep.json").write_text("{", encoding="utf-8")
+    (shards_folder(output) / "sweep.json").write_text("{", encoding="utf-8")
     with pytest.raises(jl.ResultError, match=r"sweep\.json is damaged.*`force=True`"):
         jl.sweep(grid, output, memory=MEMORY, resume=True)
 
@@ -291,7 +297,7 @@ def test_a_damaged_shard_is_said_and_computed_again(grid, tmp_path, whole, count
     counted.stop_after = 12
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
-    first, second = sorted(streamed.shards_folder(output).glob("0*.nc"))[:2]
+    first, second = sorted(shards_folder(output).glob("0*.nc"))[:2]
     content = first.read_bytes()
     match damage:
         case "cut":
@@ -312,7 +318,7 @@ def test_a_large_result_stays_in_shards_behind_an_index(grid, tmp_path, whole, m
     monkeypatch.setattr(streamed, "SINGLE_FILE_BYTES", 0)
     output = tmp_path / "out.nc"
     jl.sweep(grid, output, memory=MEMORY).close()
-    assert streamed.shards_folder(output).is_dir()
+    assert shards_folder(output).is_dir()
     assert_same_bits(output, whole)
 
 
@@ -335,10 +341,10 @@ def test_a_ledger_that_outlived_its_result_is_cleared_away(grid, tmp_path, whole
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
     assert output.exists()
-    assert streamed.shards_folder(output).is_dir()
+    assert shards_folder(output).is_dir()
     jl.sweep(grid, output, memory=MEMORY, resume=True)
     assert_same_bits(output, whole)
-    assert not streamed.shards_folder(output).exists()
+    assert not shards_folder(output).exists()
 
 
 def stop(*_arguments, **_options):
@@ -352,7 +358,7 @@ def test_a_shard_lost_from_a_finished_result_is_computed_again_alone(
     monkeypatch.setattr(streamed, "SINGLE_FILE_BYTES", 0)
     output = tmp_path / "out.nc"
     jl.sweep(grid, output, memory=MEMORY).close()
-    shard = streamed.shards_folder(output) / "000004.nc"
+    shard = shards_folder(output) / "000004.nc"
     if damage == "gone":
         shard.unlink()
     else:
@@ -369,7 +375,7 @@ def test_an_index_without_its_shards_is_made_again(grid, tmp_path, whole, monkey
     monkeypatch.setattr(streamed, "SINGLE_FILE_BYTES", 0)
     output = tmp_path / "out.nc"
     jl.sweep(grid, output, memory=MEMORY).close()
-    shutil.rmtree(streamed.shards_folder(output))
+    shutil.rmtree(shards_folder(output))
     jl.sweep(grid, output, memory=MEMORY, resume=True).close()
     assert_same_bits(output, whole)
 
@@ -392,7 +398,7 @@ def test_what_was_half_written_is_swept_out(grid, tmp_path, whole, counted):
     counted.stop_after = 8
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=MEMORY)
-    folder = streamed.shards_folder(output)
+    folder = shards_folder(output)
     for name in (".000009.nc.1a2b.partial", ".state.npz.3c4d.partial"):
         (folder / name).write_bytes(b"half")
     counted.computed = 0
@@ -403,7 +409,7 @@ def test_what_was_half_written_is_swept_out(grid, tmp_path, whole, counted):
 
 def test_a_beginning_that_was_cut_short_is_no_obstacle(grid, tmp_path, whole):
     output = tmp_path / "out.nc"
-    folder = streamed.shards_folder(output)
+    folder = shards_folder(output)
     folder.mkdir()
     (folder / ".sweep.json.1a2b.partial").write_text("{", encoding="utf-8")
     jl.sweep(grid, output, memory=MEMORY).close()
@@ -412,7 +418,7 @@ def test_a_beginning_that_was_cut_short_is_no_obstacle(grid, tmp_path, whole):
 
 def test_a_folder_of_someone_else_is_not_touched(grid, tmp_path):
     output = tmp_path / "out.nc"
-    folder = streamed.shards_folder(output)
+    folder = shards_folder(output)
     folder.mkdir()
     (folder / "thesis.nc").write_text("do not delete", encoding="utf-8")
     with pytest.raises(jl.ResultError, match="in the way"):
