@@ -121,6 +121,14 @@ class UnfinishedSweepError(ResultError):
         return f"{super().__str__()}; what is done is kept, continue with `resume=True`"
 
 
+class DeviceError(ResultError):
+    """A device has failed, or has no memory left."""
+
+
+class DeviceMemoryError(DeviceError):
+    """A chunk does not fit into a device's memory, also with nothing else on it."""
+
+
 _REMEDIES = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room within the quota",

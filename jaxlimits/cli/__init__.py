@@ -79,11 +79,8 @@ def main() -> None:
         _fail(error, EXIT_INPUT)
     except ResultError as error:
         _fail(error, EXIT_OUTPUT)
-    except RuntimeError as error:
-        if not str(error).startswith("NetCDF:"):
-            raise
-        # The library meets damage only where it reads the values.
-        _fail(f"the result is damaged: its values cannot be read ({error})", EXIT_OUTPUT)
+    except (AssertionError, RuntimeError) as error:
+        _fail_of_a_library(error)
     except BrokenPipeError:  # the reader of a pipe has gone, as `| head` does
         _forget_output()
         sys.exit(EXIT_OUTPUT)
@@ -134,6 +131,19 @@ def _forget_output() -> None:
     """Keep Python from flushing, at its end, into an output that takes no more."""
     with contextlib.suppress(OSError):  # not a file of the system
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail_of_a_library(error: Exception) -> None:
+    """End with what netCDF or JAX says, in our words; raise where it says something else."""
+    if str(error).startswith("NetCDF:"):  # the library meets damage only where it reads the values
+        _fail(f"the result is damaged: its values cannot be read ({error})", EXIT_OUTPUT)
+    if "jax" in sys.modules:
+        from jaxlimits.engine.failures import explained
+
+        told = explained(error)
+        if told is not None:
+            _fail(told, EXIT_INPUT if isinstance(told, InputError) else EXIT_OUTPUT)
+    raise error
 
 
 def _fail(message: object, code: int) -> None:

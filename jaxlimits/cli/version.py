@@ -27,7 +27,6 @@ def _facts() -> Iterator[tuple[str, str]]:
     import netCDF4
 
     from jaxlimits._version import __version__
-    from jaxlimits.engine.hardware import device_lines
     from jaxlimits.engine.program_cache import keep_programs
 
     yield "jaxlimits", __version__
@@ -37,5 +36,19 @@ def _facts() -> Iterator[tuple[str, str]]:
     libraries = f"netCDF-C {netCDF4.__netcdf4libversion__}, HDF5 {netCDF4.__hdf5libversion__}"
     yield "netCDF4", f"{version('netCDF4')} ({libraries})"
     yield "h5py", f"{version('h5py')} (HDF5 {h5py.version.hdf5_version})"
-    yield "devices", "; ".join(device_lines())
+    yield "devices", _devices()
     yield "cache", f"{keep_programs()}"
+
+
+def _devices() -> str:
+    """The devices in words, or why there are none: that is what a report may be about."""
+    from jaxlimits.engine.failures import explained
+    from jaxlimits.engine.hardware import device_lines
+
+    try:
+        return "; ".join(device_lines())
+    except (AssertionError, RuntimeError) as error:
+        told = explained(error)
+        if told is None:
+            raise
+        return str(told)

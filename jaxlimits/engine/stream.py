@@ -14,9 +14,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxlimits import schema
-from jaxlimits.engine.kernel import Results, make_mesh, place_inputs, run_chunks
+from jaxlimits.engine.failures import explained_failures, unless_full
+from jaxlimits.engine.kernel import Inputs, Results, make_mesh, place_inputs, run_chunks
 from jaxlimits.engine.pages import keep_pages
 from jaxlimits.engine.reduction import Arrays, Reduction
+from jaxlimits.errors import DeviceMemoryError, InputError
 from jaxlimits.grid.plan import Key, Plan, make_plan
 from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.scenario import Scenario
@@ -39,6 +41,9 @@ _POINTS_ON_ACCELERATOR = 1 << 30
 
 _STORED_ON_ACCELERATOR = 512 << 20
 """Bytes of a chunk's outputs, of which as many chunks wait on the host as are in flight."""
+
+_FEWEST_POINTS = 1 << 12
+"""Points of a chunk that is not halved any more: below, it is not the chunk that fills memory."""
 
 Progress = Callable[[str, float], None]
 """Receives the name of a stage and the share of it that is done."""
@@ -196,6 +201,24 @@ def make_job(
     )
 
 
+def halved(job: Job) -> Job:
+    """Return a sweep in chunks of half as many points, as it would have been planned with those.
+
+    Raises
+    ------
+    InputError
+        They are as small as is of use.
+    """
+    points = job.plan.points_per_chunk // 2
+    if points < _FEWEST_POINTS:
+        problem = f"the device's memory has no room for {2 * points:,} points at once"
+        held = "another process may hold it (`nvidia-smi` lists them); end that"
+        remedy = f"{held}, keep fewer outputs or reductions, or set JAX_PLATFORMS=cpu"
+        raise InputError(problem, remedy=remedy)
+    kept = kept_axes(job.scenario, job.reductions)
+    return dataclasses.replace(job, plan=make_plan(job.scenario, points=points, kept=kept))
+
+
 def kept_axes(scenario: Scenario, reductions: Iterable[Reduction]) -> set[int]:
     """Positions of the axes that every reduction keeps, of those that keep any."""
     rank = len(scenario.axes)
@@ -218,14 +241,15 @@ def stream(
         Where to compute, a chunk on each; every device of this process where left out.
     """
     wanted = job.plan.chunks() if keys is None else keys
-    line = _Line(job, make_mesh(devices or jax.local_devices()))
-    waiting: collections.deque[_UnderWay] = collections.deque()
-    for together in _alike(job, wanted, line.mesh.size):
-        waiting.append(line.start(together))
-        if len(waiting) > IN_FLIGHT:
-            yield from line.take(waiting.popleft())
-    while waiting:
-        yield from line.take(waiting.popleft())
+    with explained_failures():
+        line = _Line(job, make_mesh(devices or jax.local_devices()))
+        waiting: collections.deque[_UnderWay] = collections.deque()
+        for together in _alike(job, wanted, line.mesh.size):
+            waiting.append(line.start(together))
+            if len(waiting) > line.ahead:
+                yield from line.take(waiting)
+        while waiting:
+            yield from line.take(waiting)
 
 
 def _alike(job: Job, keys: Iterable[Key], number: int) -> Iterator[list[Key]]:
@@ -235,36 +259,69 @@ def _alike(job: Job, keys: Iterable[Key], number: int) -> Iterator[list[Key]]:
             yield together
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+@dataclasses.dataclass(kw_only=True, slots=True)
 class _UnderWay:
-    """Chunks that the devices compute, one on each, and with which reductions."""
+    """Chunks that the devices compute, one on each, and with which reductions.
+
+    Without results they wait for their turn: the devices had no memory for them.
+    """
 
     keys: Sequence[Key]
     reductions: tuple[Reduction, ...]
-    results: list[Results]
+    results: list[Results] | None
 
 
 class _Line:
-    """The devices at work on a sweep."""
+    """The devices at work on a sweep.
+
+    Where a device's memory is full, the chunks ahead are given up and computed later, each with
+    nothing else on the device: the same program on the same chunk, and so the same bits.
+    """
 
     def __init__(self, job: Job, mesh: Mesh):
         if mesh.devices.flat[0].platform == "cpu":
             keep_pages()
         self.job = job
         self.mesh = mesh
-        self.inputs = place_inputs(
-            job.scenario,
-            job.plan,
-            requirements=job.requirements,
-            precision=job.precision,
-            mesh=mesh,
-        )
+        self.ahead = IN_FLIGHT
+        self.inputs = unless_full(self._inputs)
         self.static = job.scenario.fixed_static()
         self.reductions = job.reductions
 
+    def _inputs(self) -> Inputs:
+        return place_inputs(
+            self.job.scenario,
+            self.job.plan,
+            requirements=self.job.requirements,
+            precision=self.job.precision,
+            mesh=self.mesh,
+        )
+
     def start(self, keys: Sequence[Key]) -> _UnderWay:
         """Start a chunk on each device."""
-        results = run_chunks(
+        results = unless_full(lambda: self._run(keys))
+        return _UnderWay(keys=keys, reductions=self.reductions, results=results)
+
+    def take(self, waiting: collections.deque[_UnderWay]) -> Iterator[Chunk]:
+        """Wait for the chunks that were started first.
+
+        One is computed again where a reduction had too little room for it, or the device none. A
+        reduction keeps what room it once needed: chunks are alike.
+        """
+        under_way = waiting.popleft()
+        for place, key in enumerate(under_way.keys):
+            reductions, chunk = under_way.reductions, None
+            if under_way.results is not None:
+                chunk = self._arrived(key, under_way.results[place])
+            while chunk is None or self._enlarged(reductions, chunk):
+                reductions = self.reductions
+                chunk = self._again(key, [under_way, *waiting])
+            yield chunk
+
+    def _run(self, keys: Sequence[Key]) -> list[Results]:
+        if self.inputs is None:
+            raise self._full()
+        return run_chunks(
             self.inputs,
             self.job.plan,
             keys,
@@ -277,21 +334,38 @@ class _Line:
             mesh=self.mesh,
             rules=self.job.scenario.rules,
         )
-        return _UnderWay(keys=keys, reductions=self.reductions, results=results)
 
-    def take(self, under_way: _UnderWay) -> Iterator[Chunk]:
-        """Wait for chunks; compute one again where a reduction had too little room for it.
+    def _again(self, key: Key, others: Sequence[_UnderWay]) -> Chunk:
+        """Compute one chunk; where there is no memory for it, with nothing else on the devices."""
+        chunk = self._computed(key)
+        if chunk is None:
+            self.ahead = 0
+            for other in others:
+                other.results = None
+            chunk = self._computed(key)
+        if chunk is None:
+            raise self._full()
+        return chunk
 
-        A reduction keeps what room it once needed: chunks are alike.
-        """
-        for key, results in zip(under_way.keys, under_way.results, strict=True):
-            chunk = _arrived(self.job, key, results)
-            pairs = [(r, r.enlarged(chunk.parts[r.name])) for r in under_way.reductions]
-            if any(larger for _, larger in pairs):
-                self.reductions = tuple(larger or reduction for reduction, larger in pairs)
-                yield from self.take(self.start([key]))
-            else:
-                yield chunk
+    def _computed(self, key: Key) -> Chunk | None:
+        results = unless_full(lambda: self._run([key]))
+        return None if results is None else self._arrived(key, results[0])
+
+    def _arrived(self, key: Key, results: Results) -> Chunk | None:
+        return unless_full(lambda: _arrived(self.job, key, results))
+
+    def _enlarged(self, reductions: tuple[Reduction, ...], chunk: Chunk) -> bool:
+        """Whether a reduction needed more room for a chunk, which it has from now on."""
+        pairs = [(r, r.enlarged(chunk.parts[r.name])) for r in reductions]
+        if not any(larger for _, larger in pairs):
+            return False
+        self.reductions = tuple(larger or reduction for reduction, larger in pairs)
+        return True
+
+    def _full(self) -> DeviceMemoryError:
+        kind = self.mesh.devices.flat[0].device_kind
+        points = self.job.plan.points_per_chunk
+        return DeviceMemoryError(f"{kind}: its memory has no room for {points:,} points at once")
 
 
 def _arrived(job: Job, key: Key, results: Results) -> Chunk:
@@ -316,11 +390,22 @@ def _on_host(array: jax.Array) -> np.ndarray:
 def collect(job: Job, *, progress: Progress = silent) -> tuple[Arrays, dict[str, Arrays]]:
     """Compute a whole grid in memory.
 
+    Where a chunk does not fit into the device's memory, the grid is computed in chunks of half the
+    size, from the beginning: results have the bits of one plan.
+
     Returns
     -------
     tuple
         Outputs of the grid's shape by name, and the state of each reduction by its name.
     """
+    while True:
+        try:
+            return _collected(job, progress)
+        except DeviceMemoryError:
+            job = halved(job)
+
+
+def _collected(job: Job, progress: Progress) -> tuple[Arrays, dict[str, Arrays]]:
     states = {reduction.name: reduction.start(job.plan.shape) for reduction in job.reductions}
     arrays: Arrays = {}
     for done, chunk in enumerate(stream(job)):

@@ -21,11 +21,12 @@ from jaxlimits.engine.stream import (
     Job,
     Progress,
     collect,
+    halved,
     make_job,
     point_bytes,
     silent,
 )
-from jaxlimits.errors import InputError, ResultError, placed
+from jaxlimits.errors import DeviceMemoryError, InputError, ResultError, placed
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Precision, read_grid
 from jaxlimits.grid.mapping import grid_of_mapping
@@ -37,6 +38,8 @@ from jaxlimits.run.forecast import foresee, refuse, refuse_without_space
 from jaxlimits.run.given import check_output, chosen_grid, memory_bytes
 from jaxlimits.run.streamed import (
     SINGLE_FILE_BYTES,
+    Compute,
+    as_begun,
     compute_here,
     dense_bytes,
     is_finished,
@@ -234,10 +237,6 @@ class _Writing:
     resume: bool
     force: bool
 
-    def is_done(self, spec: GridSpec, job: Job) -> bool:
-        """Whether the sweep that is to be gone on with has its result already."""
-        return self.resume and not self.force and is_finished(spec, job, self.target)
-
 
 def _run(
     spec: GridSpec,
@@ -251,24 +250,20 @@ def _run(
     check_scenario(scenario)
     job = spec_job(spec, scenario)
     _check_budget(spec, job, here=client is None)
-    if writing is not None and writing.is_done(spec, job):
-        return open_result(writing.target)
+    if writing is not None and writing.resume:
+        job = as_begun(spec, job, writing.target)
+        if not writing.force and is_finished(spec, job, writing.target):
+            return open_result(writing.target)
     check_effects(spec, job, allow_idle=allow_idle)
-    if writing is not None:
-        refuse_without_space(spec, job, writing.target)
     if writing is not None and (client is not None or is_long(spec, job)):
         compute = compute_here if client is None else functools.partial(compute_on, client)
-        run_streamed(
-            spec,
-            job,
-            writing.target,
-            compute=compute,
-            owner=writing.owner,
-            resume=writing.resume,
-            force=writing.force,
-            progress=progress,
-        )
-        return open_result(writing.target)
+        while True:
+            try:
+                return _streamed(spec, job, writing, compute, progress)
+            except DeviceMemoryError:  # at the first chunk, so that nothing is lost
+                job = halved(job)
+    if writing is not None:
+        refuse_without_space(spec, job, writing.target)
     _check_memory(spec)
     arrays, states = collect(job, progress=progress)
     dataset = build_dataset(spec, scenario, arrays, findings_of(job, states))
@@ -276,6 +271,23 @@ def _run(
         progress("writing", 1.0)
         replace_result(dataset, writing.target, force=writing.force or writing.resume)
     return dataset
+
+
+def _streamed(
+    spec: GridSpec, job: Job, writing: _Writing, compute: Compute, progress: Progress
+) -> xr.Dataset:
+    refuse_without_space(spec, job, writing.target)
+    run_streamed(
+        spec,
+        job,
+        writing.target,
+        compute=compute,
+        owner=writing.owner,
+        resume=writing.resume,
+        force=writing.force,
+        progress=progress,
+    )
+    return open_result(writing.target)
 
 
 def spec_job(spec: GridSpec, scenario: Scenario) -> Job:

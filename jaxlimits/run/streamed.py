@@ -21,19 +21,29 @@ import xarray as xr
 from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
 from jaxlimits.engine.reduction import Arrays
-from jaxlimits.engine.stream import Chunk, Job, Progress, merge_parts, stream
+from jaxlimits.engine.stream import Chunk, Job, Progress, halved, merge_parts, stream
 from jaxlimits.errors import (
     DamagedResultWarning,
+    DeviceError,
+    DeviceMemoryError,
+    InputError,
     ResultError,
     UnfinishedSweepError,
     cannot_be_written,
 )
 from jaxlimits.grid.plan import Key
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.store.folders import kept_folder, unfinished_folders, working_folder
+from jaxlimits.store.folders import kept_folder, shards_folders, unfinished_folders, working_folder
 from jaxlimits.store.index import read_listing, write_index
 from jaxlimits.store.layout import make_layout
-from jaxlimits.store.ledger import Ledger, States, close_ledger, drop_ledger, open_ledger
+from jaxlimits.store.ledger import (
+    Ledger,
+    States,
+    close_ledger,
+    drop_ledger,
+    is_ledger_of,
+    open_ledger,
+)
 from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
 from jaxlimits.store.owner import Ownership
 from jaxlimits.store.pack import pack
@@ -105,8 +115,10 @@ def run_streamed(
 
     Raises
     ------
+    DeviceMemoryError
+        A chunk does not fit into the device's memory, and none was computed before.
     UnfinishedSweepError
-        No space, workers that die: what is done is kept.
+        No space, a device that fails, workers that die: what is done is kept.
     ResultError
         An unwritable folder, an unfinished sweep in the way.
     InputError
@@ -124,6 +136,12 @@ def run_streamed(
         shards, states = sweep.run(compute, told)
         told("writing", 1.0)
         _finish(sweep, shards, states, output, replace=replace)
+    except DeviceMemoryError as error:
+        if ledger.is_empty():
+            close_ledger(folder, keep_shards=False)
+            raise
+        remedy = "another process may hold what it had before; end that"
+        raise UnfinishedSweepError(f"{error}; {remedy}") from None
     except OSError as error:
         raise _stopped(error, output, folder) from None
     except (KeyboardInterrupt, SystemExit) as stop:
@@ -132,6 +150,22 @@ def run_streamed(
             "the same command with `resume=True` goes on"
         )
         raise
+
+
+def as_begun(spec: GridSpec, job: Job, output: Path) -> Job:
+    """Return a sweep in the chunks of the one that is to be gone on with.
+
+    That may have halved them, where the device's memory was too small for them.
+    """
+    run = describe_run(spec, job.scenario)
+    tried = job
+    with contextlib.suppress(InputError):  # they are as small as can be
+        while True:
+            identity = _identity(run, tried)
+            if any(is_ledger_of(folder, identity) for folder in shards_folders(output)):
+                return tried
+            tried = halved(tried)
+    return job
 
 
 def _stopped(error: OSError, output: Path, folder: Path) -> ResultError:
@@ -304,6 +338,8 @@ def worked_off(
 ) -> Generator[tuple[Chunk, Made]]:
     """Compute chunks and work on earlier ones meanwhile; yield both in the order of their keys.
 
+    Where a device fails, what was computed before comes first.
+
     Parameters
     ----------
     job, keys
@@ -312,14 +348,20 @@ def worked_off(
         What is done with a chunk, given threads that help with it.
     """
     waiting: deque[tuple[Chunk, Future[Made]]] = deque()
+    failure: DeviceError | None = None
     with ThreadPoolExecutor(os.cpu_count()) as workers, ThreadPoolExecutor(2) as writers:
-        for chunk in stream(job, keys):
-            waiting.append((chunk, writers.submit(work, chunk, workers)))
-            if len(waiting) > _SHARDS_IN_FLIGHT:
-                earlier, made = waiting.popleft()
-                yield earlier, made.result()
+        try:
+            for chunk in stream(job, keys):
+                waiting.append((chunk, writers.submit(work, chunk, workers)))
+                if len(waiting) > _SHARDS_IN_FLIGHT:
+                    earlier, made = waiting.popleft()
+                    yield earlier, made.result()
+        except DeviceError as error:
+            failure = error
         for earlier, made in waiting:
             yield earlier, made.result()
+    if failure is not None:
+        raise failure
 
 
 def _finish(

@@ -117,6 +117,10 @@ class Ledger:
                 yield number, parts
                 merged += 1
 
+    def is_empty(self) -> bool:
+        """Whether nothing is recorded yet."""
+        return not any((self.folder / name).exists() for name in (_SHARDS, _STATE, _PARTS))
+
     def _append(self, name: str, data: bytes) -> None:
         with (self.folder / name).open("ab") as file:
             file.write(data)
