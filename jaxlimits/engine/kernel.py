@@ -25,7 +25,7 @@ from jax.extend.core import Jaxpr, Var, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlimits.engine.counted import NO_CODE, USABLE, Counted, Traced, inside
-from jaxlimits.engine.program import FEW, UNFUSED, Numbers, trace
+from jaxlimits.engine.program import FEW, UNFUSED, trace
 from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
@@ -155,7 +155,9 @@ def run_chunks(
     }
     run = _in_one_program if in_one_program(mesh) else _one_after_another
     with jax.enable_x64(precision == "float64"):
-        arrays, parts = run(inputs, places, outputs, reductions, common)
+        # Sent by name: under a guard of transfers, whatever else crosses is an error.
+        sent = jax.device_put(places, NamedSharding(mesh, PartitionSpec(_DEVICES)))
+        arrays, parts = run(inputs, sent, outputs, reductions, common)
     if mesh.size == 1:
         return [(arrays, parts)]
     # A device's share is taken as it is: indexing would start a program for it.
@@ -172,7 +174,7 @@ def in_one_program(mesh: Mesh) -> bool:
 
 def _one_after_another(
     inputs: Inputs,
-    places: np.ndarray,
+    places: jax.Array,
     outputs: tuple[str, ...],
     reductions: tuple[Reduction, ...],
     common: Mapping[str, Any],
@@ -197,7 +199,7 @@ def _one_after_another(
 
 def _in_one_program(
     inputs: Inputs,
-    places: np.ndarray,
+    places: jax.Array,
     outputs: tuple[str, ...],
     reductions: tuple[Reduction, ...],
     common: Mapping[str, Any],
@@ -221,7 +223,7 @@ def _in_one_program(
 )
 def chunks_reduced(
     inputs: Inputs,
-    places: Numbers,
+    places: jax.Array,
     *,
     outputs: tuple[str, ...],
     reductions: tuple[Reduction, ...],
@@ -253,7 +255,7 @@ def _metrics_of(reductions: Iterable[Reduction]) -> tuple[str, ...]:
 
 def _chunk_on_each(
     inputs: Inputs,
-    places: Numbers,
+    places: jax.Array,
     *,
     static: Static,
     outputs: tuple[str, ...],

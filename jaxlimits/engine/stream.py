@@ -383,7 +383,7 @@ def _arrived(job: Job, key: Key, results: Results) -> Chunk:
 
 
 def _on_host(array: jax.Array) -> np.ndarray:
-    host = np.asarray(array).reshape(array.shape[1:])  # the share of one device
+    host = np.asarray(jax.device_get(array)).reshape(array.shape[1:])  # the share of one device
     return host.astype(np.int8) if host.dtype == np.bool_ else host
 
 

@@ -24,6 +24,7 @@ from jaxlimits.model.alpha_beta import Group
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.links import link_rate
+from jaxlimits.model.whole import ceil_quotient, divides, quotient
 
 DIMENSIONS = {"mesh-2d": 2, "torus-2d": 2, "torus-3d": 3, "wafer-mesh": 2}
 """Topologies with sides, and how many. A chip has two links in each dimension, among which its
@@ -87,8 +88,8 @@ def group_levels(
     if deployment.topology == "switched":
         return (Group(size=size, latency=latency, link_bw=rate),)
     if deployment.topology == "rail":
-        domains = jnp.minimum(jnp.ceil(chips / chip.scale_up_size), size)
-        inside = Group(size=size / domains, latency=latency, link_bw=rate)
+        domains = jnp.minimum(ceil_quotient(chips, chip.scale_up_size), size)
+        inside = Group(size=quotient(size, domains), latency=latency, link_bw=rate)
         rails = Group(size=domains, latency=chip.scale_out_latency, link_bw=chip.scale_out_bw)
         return inside, rails
     sides = mesh_sides(deployment, size=size)
@@ -104,18 +105,19 @@ def mesh_sides(deployment: Deployment, *, size: Scalar) -> tuple[Scalar, ...]:
     """
     dimensions = DIMENSIONS[deployment.topology]
     asked = jnp.maximum(deployment.mesh_rows, 1.0)
-    given = (deployment.mesh_rows > 0.0) & (jnp.mod(size, asked) == 0.0)
+    given = (deployment.mesh_rows > 0.0) & divides(asked, size)
     rows = jnp.where(given, asked, _even_side(size, dimensions))
-    rest = size / rows
+    rest = quotient(size, rows)
     if dimensions == 2:
         return rest, rows
     planes = _even_side(rest, 2)
-    return rest / planes, rows, planes
+    return quotient(rest, planes), rows, planes
 
 
 def _even_side(size: Scalar, dimensions: int) -> Scalar:
     """The largest power of two that divides a size and is at most its root of that order [1]."""
     sides = jnp.array(_SIDES)
+    # A power of two has an exact reciprocal, so that this remainder is right on any device.
     fits = (jnp.mod(size, sides) == 0.0) & (sides**dimensions <= size)
     return jnp.max(jnp.where(fits, sides, 1.0))
 
@@ -134,7 +136,7 @@ def hops_between_stages(chip: Chip, deployment: Deployment, payload: Scalar) -> 
         return inside.times(hops)
     if deployment.topology == "rail":
         chips = deployment.tp_size * deployment.pp_size
-        across = jnp.minimum(hops, jnp.ceil(chips / chip.scale_up_size) - 1.0)
+        across = jnp.minimum(hops, ceil_quotient(chips, chip.scale_up_size) - 1.0)
         ports = Group(size=2.0, latency=chip.scale_out_latency, link_bw=chip.scale_out_bw)
         outside = exposed(alpha_beta.point_to_point, ports, payload)
         return inside.times(hops - across) + outside.times(across)

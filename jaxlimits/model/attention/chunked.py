@@ -6,6 +6,7 @@ from jaxlimits._types import Scalar
 from jaxlimits.model.attention.kind import Kind, Span
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.whole import floor_quotient
 
 
 def stored(llm: LLM, deployment: Deployment) -> Scalar:
@@ -31,7 +32,7 @@ def causal_pairs(llm: LLM, deployment: Deployment) -> Scalar:
     """
     length, chunk = deployment.seq_len, llm.attention_chunk_size
     size = jnp.where(chunk > 0.0, chunk, 1.0)  # a model without such layers states no size
-    whole = jnp.floor(length / size)
+    whole = floor_quotient(length, size)
     return 0.5 * (whole * size**2 + (length - whole * size) ** 2)
 
 

@@ -12,6 +12,7 @@ from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.attention.kind import Kind, OwnHeads, Span
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.whole import floor_quotient
 
 
 def with_own_heads(llm: LLM) -> LLM:
@@ -53,7 +54,7 @@ def prefill_read(llm: LLM, deployment: Deployment) -> Scalar:
     """
     chunk, window = deployment.query_tokens, llm.sliding_window
     chunks = deployment.seq_len / chunk
-    growing = jnp.minimum(chunks, jnp.floor(1.0 + window / chunk))
+    growing = jnp.minimum(chunks, 1.0 + floor_quotient(window, chunk))
     return 0.5 * chunk * growing * (growing + 1.0) + (chunks - growing) * (window + chunk)
 
 
