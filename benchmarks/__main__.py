@@ -4,6 +4,7 @@
     python -m benchmarks kernel reductions    some of it
     python -m benchmarks --full               also whole grids of a billion points
     python -m benchmarks lowered              compile for an H200, which need not be there
+    python -m benchmarks gpu --out DIR        an accelerator, in five minutes (see benchmarks/gpu)
 
 Each ``bench_*.py`` is a pytest file. First the baselines are compared with the model, point by
 point (``test_baselines.py``); where one differs nothing is measured. pytest-benchmark then times
@@ -30,7 +31,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.facts import commit, cpu_seconds, machine, machine_name
-from benchmarks.lowered.__main__ import main as compile_for_a_target
 
 HERE = Path(__file__).parent
 MOST_BY_OTHERS = 0.1
@@ -42,7 +42,13 @@ NAMES = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.p
 def main() -> int:
     """Run what is asked for; return the exit code."""
     if sys.argv[1:2] == ["lowered"]:
-        return compile_for_a_target(sys.argv[2:])
+        from benchmarks.lowered.__main__ import main as lowered  # noqa: PLC0415  (needs no pytest)
+
+        return lowered(sys.argv[2:])
+    if sys.argv[1:2] == ["gpu"]:
+        from benchmarks.gpu.command import main as on_device  # noqa: PLC0415  (needs no pytest)
+
+        return on_device(sys.argv[2:])
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,

@@ -4,7 +4,7 @@ import os
 import platform
 import re
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import jax
@@ -33,8 +33,16 @@ def machine() -> dict[str, object]:
         "cores": cores(),
         "system": platform.system(),
         "python": platform.python_version(),
-        **{name: version(name) for name in VERSIONS},
+        **{name: version_of(name) for name in VERSIONS},
     }
+
+
+def version_of(package: str) -> str:
+    """Version of a package, or that it is not installed; a copy without metadata has none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def machine_name(facts: dict[str, object]) -> str:

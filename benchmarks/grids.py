@@ -9,7 +9,7 @@ from pathlib import Path
 from jaxlimits.engine.stream import Job
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.run.pipeline import load_grid, spec_job
+from jaxlimits.run.job import load_grid, spec_job
 
 LLMS = ("llama3-70b", "llama3-405b", "deepseek-v3", "qwen3-235b", "gpt-oss-120b")
 

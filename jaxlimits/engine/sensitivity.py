@@ -94,11 +94,15 @@ def point_model(fields: Types, static: Static) -> Program:
         Every static field of the deployment.
     """
     types = tuple(sorted((name, np.dtype(value.dtype)) for name, value in fields.items()))
-    return _traced_model(types, static)
+    mesh = jax.sharding.get_abstract_mesh()
+    return _traced_model(types, static, mesh if mesh.size > 1 else None)
 
 
 @functools.lru_cache(maxsize=64)
-def _traced_model(types: tuple[tuple[str, np.dtype], ...], static: Static) -> Program:
+def _traced_model(
+    types: tuple[tuple[str, np.dtype], ...], static: Static, _mesh: object
+) -> Program:
+    # What is traced on several devices bears their mesh, and cannot be used on another.
     def metrics(fields: Values) -> dict[str, Any]:
         terms = step_terms(*assemble(fields, static))
         beside = {FITS_REQUEST: fits_request(terms), PREFILL_LIMIT: prefill_limit(terms)}

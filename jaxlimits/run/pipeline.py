@@ -15,27 +15,25 @@ import xarray as xr
 
 from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
-from jaxlimits.engine.read_reductions import read_reductions
 from jaxlimits.engine.stream import (
     IN_FLIGHT,
     Job,
     Progress,
     collect,
     halved,
-    make_job,
     point_bytes,
     silent,
 )
 from jaxlimits.errors import DeviceMemoryError, InputError, ResultError, placed
 from jaxlimits.grid.checks import check_scenario
-from jaxlimits.grid.file import Precision, read_grid
-from jaxlimits.grid.mapping import grid_of_mapping
-from jaxlimits.grid.scenario import Scenario, bind
-from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
+from jaxlimits.grid.file import Precision
+from jaxlimits.grid.scenario import bind
+from jaxlimits.grid.spec import GridSpec
 from jaxlimits.run.cluster import compute_on
 from jaxlimits.run.effects import check_effects
 from jaxlimits.run.forecast import foresee, refuse, refuse_without_space
 from jaxlimits.run.given import check_output, chosen_grid, memory_bytes
+from jaxlimits.run.job import load_grid, spec_job
 from jaxlimits.run.streamed import (
     SINGLE_FILE_BYTES,
     Compute,
@@ -53,7 +51,6 @@ from jaxlimits.store.provenance import recorded_spec, warn_of_other_version
 from jaxlimits.store.results import open_result
 from jaxlimits.store.template import build_dataset
 from jaxlimits.units import show
-from jaxlimits.values import override_texts
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -63,21 +60,6 @@ _MOST_CHUNKS = 1_000_000
 
 _MEMORY_SHARE = 0.5
 """Share of the machine's memory that outputs may take; computing needs about as much again."""
-
-
-def load_grid(
-    grid: str | Path | Mapping[str, object],
-    *,
-    overrides: Mapping[str, object] | None = None,
-    catalog: tuple[str | Path, ...] = (),
-    precision: Precision | None = None,
-) -> GridSpec:
-    """Read and resolve a grid: a file, or a mapping in its form."""
-    file = grid_of_mapping(grid) if isinstance(grid, Mapping) else read_grid(grid)
-    found = grid_catalog(file, *catalog)
-    spec = build_spec(file, found, overrides=override_texts(overrides), precision=precision)
-    read_reductions(spec)  # what they cannot be is said now, also where nothing will be swept
-    return spec
 
 
 @placed("sweep")
@@ -288,19 +270,6 @@ def _streamed(
         progress=progress,
     )
     return open_result(writing.target)
-
-
-def spec_job(spec: GridSpec, scenario: Scenario) -> Job:
-    """Plan a grid."""
-    return make_job(
-        scenario,
-        outputs=spec.outputs,
-        requirements=spec.requirements,
-        reductions=read_reductions(spec),
-        precision=spec.precision,
-        memory=spec.memory,
-        digits=spec.digits,
-    )
 
 
 def _loaded(dataset: xr.Dataset) -> xr.Dataset:

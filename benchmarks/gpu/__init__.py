@@ -1,0 +1,1 @@
+"""The first ten minutes on an accelerator: one command, one process a hang can cost."""
