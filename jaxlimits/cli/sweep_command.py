@@ -74,6 +74,13 @@ def sweep(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an unfinished sweep.")] = False,
+    portable: Annotated[
+        bool,
+        typer.Option(
+            "--portable",
+            help="Use the same chunks on every machine, so that --resume works on another one.",
+        ),
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Compute in this many processes.")
     ] = None,
@@ -105,6 +112,7 @@ def sweep(
         spec = _resolved(str(grid), overrides_of(overrides, assume), catalogs or [], x64=x64)
         target = output or Path(f"{Path(str(grid)).stem}.nc")
     spec = _kept_to(spec, memory, digits)
+    spec = dataclasses.replace(spec, portable=spec.portable or portable)
     allow_idle = allow_idle or again is not None  # what was swept before is swept again
     if plan:
         _show_plan(spec, target, allow_idle=allow_idle, as_json=as_json)

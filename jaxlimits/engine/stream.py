@@ -42,6 +42,9 @@ _POINTS_ON_ACCELERATOR = 1 << 30
 _STORED_ON_ACCELERATOR = 512 << 20
 """Bytes of a chunk's outputs, of which as many chunks wait on the host as are in flight."""
 
+_BYTES_UNSAID = 8 << 30
+"""Memory of a device that does not say how much it has."""
+
 _FEWEST_POINTS = 1 << 12
 """Points of a chunk that is not halved any more: below, it is not the chunk that fills memory."""
 
@@ -88,6 +91,10 @@ class Job:
         ``"float32"`` or ``"float64"``.
     bits
         Bits of the mantissa that outputs keep; all where it is ``None``.
+    ahead
+        Chunks that are started on each device before the results of another are taken.
+    portable
+        Whether the plan is the same on every machine, so that chunks must not be halved on one.
     """
 
     scenario: Scenario
@@ -97,6 +104,35 @@ class Job:
     precision: str
     requirements: tuple[Requirement, ...] = ()
     bits: int | None = None
+    ahead: int = IN_FLIGHT
+    portable: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """What a device has for chunks.
+
+    Parameters
+    ----------
+    platform
+        As JAX names it: ``"cpu"``, ``"cuda"``.
+    bytes
+        Memory that it lets a process have [B]; of a CPU it does not matter.
+    """
+
+    platform: str
+    bytes: int = 0
+
+
+EVERYWHERE = Room(platform="cpu")
+"""Of chunks that are the same on every machine: those of a CPU fit on all."""
+
+
+def device_room() -> Room:
+    """Return the room on the first device of this process."""
+    device = jax.devices()[0]
+    limit = (device.memory_stats() or {}).get("bytes_limit", _BYTES_UNSAID)
+    return Room(platform=device.platform, bytes=int(limit))
 
 
 def point_bytes(
@@ -135,7 +171,12 @@ def stored_bytes(outputs: Iterable[str], precision: str) -> int:
 
 
 def chunk_points(
-    bytes_a_point: int, *, reduced: bool, stored: int = 0, memory: float | None = None
+    bytes_a_point: int,
+    *,
+    reduced: bool,
+    stored: int = 0,
+    memory: float | None = None,
+    room: Room | None = None,
 ) -> int:
     """Return how many points a chunk should have.
 
@@ -152,14 +193,15 @@ def chunk_points(
         Bytes of a point that go to the host [B].
     memory
         Bytes that a chunk may take; found from the device where left out.
+    room
+        The device's; asked of the first of this process where left out.
     """
     if memory is not None:
         return max(1, int(memory / (IN_FLIGHT * bytes_a_point)))
-    device = jax.devices()[0]
-    if device.platform == "cpu":
+    room = room or device_room()
+    if room.platform == "cpu":
         return _POINTS_ON_CPU if reduced else max(_POINTS_ON_CPU, _BYTES_ON_CPU // bytes_a_point)
-    limit = (device.memory_stats() or {}).get("bytes_limit", 8 << 30)
-    return points_on_accelerator(bytes_a_point, stored=stored, limit=limit)
+    return points_on_accelerator(bytes_a_point, stored=stored, limit=room.bytes)
 
 
 def points_on_accelerator(bytes_a_point: int, *, stored: int, limit: float) -> int:
@@ -185,11 +227,32 @@ def make_job(
     precision: str = "float32",
     memory: float | None = None,
     digits: int | None = None,
+    room: Room | None = None,
+    portable: bool = False,
 ) -> Job:
-    """Plan a sweep."""
-    bytes_a_point = point_bytes(outputs, reductions, precision, requirements)
+    """Plan a sweep.
+
+    Parameters
+    ----------
+    scenario, outputs, requirements, reductions, precision
+        As of :class:`Job`.
+    memory
+        What chunks under way may take together [B]; found from the device where left out.
+    digits
+        Significant digits that outputs keep; all where left out.
+    room
+        Of the devices that will compute; those of this process where left out.
+    portable
+        Whether chunks are the same on every machine; ``memory`` then says how many are under way.
+    """
+    size = (None, EVERYWHERE) if portable else (memory, room or device_room())
     stored = stored_bytes(outputs, precision)
-    points = chunk_points(bytes_a_point, reduced=bool(reductions), stored=stored, memory=memory)
+    on_cpu = size[1].platform == "cpu"
+    bytes_a_point = point_bytes(outputs, reductions, precision, requirements, on_cpu=on_cpu)
+    points = chunk_points(
+        bytes_a_point, reduced=bool(reductions), stored=stored, memory=size[0], room=size[1]
+    )
+    fits = memory is None or not portable or memory >= IN_FLIGHT * points * bytes_a_point
     return Job(
         scenario=scenario,
         plan=make_plan(scenario, points=points, kept=kept_axes(scenario, reductions)),
@@ -198,6 +261,8 @@ def make_job(
         reductions=reductions,
         precision=precision,
         bits=None if digits is None else schema.mantissa_bits(digits, precision),
+        ahead=IN_FLIGHT if fits else 0,
+        portable=portable,
     )
 
 
@@ -210,6 +275,10 @@ def halved(job: Job) -> Job:
         They are as small as is of use.
     """
     points = job.plan.points_per_chunk // 2
+    if job.portable:
+        problem = f"the device's memory has no room for {2 * points:,} points at once"
+        remedy = "free its memory, or sweep without `portable=True`: only then are chunks halved"
+        raise InputError(problem, remedy=remedy)
     if points < _FEWEST_POINTS:
         problem = f"the device's memory has no room for {2 * points:,} points at once"
         held = "another process may hold it (`nvidia-smi` lists them); end that"
@@ -283,7 +352,7 @@ class _Line:
             keep_pages()
         self.job = job
         self.mesh = mesh
-        self.ahead = IN_FLIGHT
+        self.ahead = job.ahead
         self.inputs = unless_full(self._inputs)
         self.static = job.scenario.fixed_static()
         self.reductions = job.reductions

@@ -52,6 +52,8 @@ class GridSpec:
         The catalog with the grid's own entries.
     memory
         Bytes that the chunks under way may take; found from the device where it is ``None``.
+    portable
+        Whether chunks are the same on every machine, whatever the memory.
     digits
         Significant digits to which dense outputs are rounded; all of them where it is ``None``.
     """
@@ -67,6 +69,7 @@ class GridSpec:
     precision: Precision
     catalog: Catalog
     memory: float | None = None
+    portable: bool = False
     digits: int | None = None
 
     def __repr__(self) -> str:

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxlimits.engine.stream import Job, stream
+from jaxlimits.engine.stream import Job, Room, device_room, stream
 from jaxlimits.errors import InputError, ResultError
 from jaxlimits.grid.plan import Key
 from jaxlimits.run.devices import own_devices, share_devices
@@ -84,6 +84,27 @@ def connected(*, workers: int | None = None, scheduler: str | None = None) -> It
             ) from None
         _refuse_other_versions(client, str(scheduler))
         yield client
+
+
+def workers_room(client: "Client") -> Room:
+    """Return the least room on the workers' devices, each of which it has taken for itself.
+
+    Raises
+    ------
+    ResultError
+        No worker has joined.
+    """
+    found: dict[str, Room] = client.run(_own_room)  # pyright: ignore[reportAssignmentType]
+    if not found:
+        raise ResultError("no worker has joined the scheduler; start some: dask worker ADDRESS")
+    of_cpus = [room for room in found.values() if room.platform == "cpu"]
+    return min(of_cpus or found.values(), key=lambda room: room.bytes)
+
+
+def _own_room() -> Room:
+    """Run on a worker: the room on its own device."""
+    own_devices()  # chosen before JAX looks at any
+    return device_room()
 
 
 def compute_on(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jaxlimits.engine.read_reductions import read_reductions
-from jaxlimits.engine.stream import Job, make_job
+from jaxlimits.engine.stream import Job, Room, make_job
 from jaxlimits.grid.file import Precision, read_grid
 from jaxlimits.grid.mapping import grid_of_mapping
 from jaxlimits.grid.scenario import Scenario
@@ -27,8 +27,8 @@ def load_grid(
     return spec
 
 
-def spec_job(spec: GridSpec, scenario: Scenario) -> Job:
-    """Plan a grid."""
+def spec_job(spec: GridSpec, scenario: Scenario, *, room: Room | None = None) -> Job:
+    """Plan a grid, for this process's devices where no room on others is given."""
     return make_job(
         scenario,
         outputs=spec.outputs,
@@ -37,4 +37,6 @@ def spec_job(spec: GridSpec, scenario: Scenario) -> Job:
         precision=spec.precision,
         memory=spec.memory,
         digits=spec.digits,
+        room=room,
+        portable=spec.portable,
     )

@@ -29,7 +29,7 @@ from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Precision
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.run.cluster import compute_on
+from jaxlimits.run.cluster import compute_on, workers_room
 from jaxlimits.run.effects import check_effects
 from jaxlimits.run.forecast import foresee, refuse, refuse_without_space
 from jaxlimits.run.given import check_output, chosen_grid, memory_bytes
@@ -75,6 +75,7 @@ def sweep(
     resume: bool = False,
     force: bool = False,
     allow_idle: bool = False,
+    portable: bool = False,
     **described: object,
 ) -> xr.Dataset:
     """Evaluate every point of a grid.
@@ -104,6 +105,9 @@ def sweep(
         Replace an existing file.
     allow_idle
         Sweep axes too on which no output depends.
+    portable
+        Cut the grid into the same chunks on every machine and within every memory budget, so that
+        a sweep goes on elsewhere; ``memory`` then says how many are under way.
     **described
         The grid itself. A field, switch or name is an axis where it holds several values, in the
         order of the keywords, and of the base where it holds one. The values of an array are in SI
@@ -143,7 +147,9 @@ def sweep(
     precision: Precision | None = "float64" if x64 else None
     chosen = chosen_grid(grid, described, beside=inspect.signature(sweep).parameters)
     spec = load_grid(chosen, overrides=overrides, catalog=catalog, precision=precision)
-    spec = dataclasses.replace(spec, memory=memory_bytes(memory), digits=digits or spec.digits)
+    spec = dataclasses.replace(
+        spec, memory=memory_bytes(memory), digits=digits or spec.digits, portable=portable
+    )
     dataset = run_spec(spec, output, resume=resume, force=force, allow_idle=allow_idle)
     return _loaded(dataset)
 
@@ -230,7 +236,7 @@ def _run(
 ) -> xr.Dataset:
     scenario = bind(spec)
     check_scenario(scenario)
-    job = spec_job(spec, scenario)
+    job = spec_job(spec, scenario, room=None if client is None else workers_room(client))
     _check_budget(spec, job, here=client is None)
     if writing is not None and writing.resume:
         job = as_begun(spec, job, writing.target)
@@ -328,6 +334,13 @@ def _check_budget(spec: GridSpec, job: Job, *, here: bool = True) -> None:
             problem, where=spec.file.where, key="memory", value=value, remedy="give less"
         )
     point = IN_FLIGHT * point_bytes(job.outputs, job.reductions, spec.precision)
+    if spec.portable:
+        chunk = point * job.plan.points_per_chunk // IN_FLIGHT
+        if spec.memory >= chunk:
+            return
+        problem = f"is too small for one portable chunk, which takes {show(chunk, 'B')}"
+        remedy = f"give at least {show(1.01 * chunk, 'B')}, or leave it out"
+        raise InputError(problem, where=spec.file.where, key="memory", value=value, remedy=remedy)
     if spec.memory >= point and job.plan.num_chunks <= _MOST_CHUNKS:
         return
     if spec.memory < point:

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -262,14 +262,19 @@ class _Sweep:
         job, plan = self.job, self.job.plan
         merged, states = self._states()
         shards = self._whole_shards() if job.outputs else {}
-        keys = [key for key in plan.chunks() if self._is_wanted(key, merged, shards)]
+        before, begun = merged, frozenset(shards)
+
+        def wanted() -> Iterator[Key]:  # one by one: a grid may have millions of chunks
+            return (key for key in plan.chunks() if self._is_wanted(key, before, begun))
+
+        number_wanted = sum(1 for _ in wanted())
         blanks = None
         if job.outputs:
             blanks = lay_out_shards(make_layout(self.spec, job.scenario, plan))
-        if len(keys) < plan.num_chunks:
-            progress("resuming", 1.0 - len(keys) / plan.num_chunks)
-        with contextlib.closing(compute(job, keys, self.ledger.folder, blanks)) as chunks:
-            for left, done in zip(reversed(range(len(keys))), chunks, strict=True):
+        if number_wanted < plan.num_chunks:
+            progress("resuming", 1.0 - number_wanted / plan.num_chunks)
+        with contextlib.closing(compute(job, wanted(), self.ledger.folder, blanks)) as chunks:
+            for left, done in zip(reversed(range(number_wanted)), chunks, strict=True):
                 number = plan.number(done.key)
                 if job.reductions and number >= merged:
                     merge_parts(job, states, done.parts, done.key)
@@ -293,7 +298,7 @@ class _Sweep:
             merged = number + 1
         return merged, states
 
-    def _is_wanted(self, key: Key, merged: int, shards: dict[Key, Shard]) -> bool:
+    def _is_wanted(self, key: Key, merged: int, shards: Collection[Key]) -> bool:
         unmerged = bool(self.job.reductions) and self.job.plan.number(key) >= merged
         return unmerged or (bool(self.job.outputs) and key not in shards)
 

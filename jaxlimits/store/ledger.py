@@ -23,6 +23,7 @@ from jaxlimits.errors import DamagedResultWarning, InputError, ResultError, cann
 from jaxlimits.grid.plan import Key
 from jaxlimits.store.journal import Arrays, cut_to_whole, entries, packed
 from jaxlimits.store.netcdf import renamed_when_whole
+from jaxlimits.store.provenance import PORTABLE
 from jaxlimits.store.shards import Shard
 
 _IDENTITY, _SHARDS, _STATE, _PARTS = "sweep.json", "shards.jsonl", "state.npz", "parts.bin"
@@ -268,6 +269,7 @@ def _refuse_other(kept: Mapping[str, Any], identity: Mapping[str, Any], folder: 
         problem = f"its {_IDENTITY} is damaged, so that nobody knows which sweep it is"
         raise ResultError(f"{folder}: {problem}; start again with `force=True`")
     identity = json.loads(json.dumps(identity))
+    _refuse_mixed(kept, identity, folder)
     different = [name for name in identity if kept.get(name) != identity[name]]
     if not different:
         return
@@ -280,6 +282,24 @@ def _refuse_other(kept: Mapping[str, Any], identity: Mapping[str, Any], folder: 
         f"the unfinished sweep is another one: {', '.join(told)} differ\n  {shown}\n",
         where=str(folder),
         remedy="ask for the same (- above), name another output, or start again with `force=True`",
+    )
+
+
+def _refuse_mixed(kept: Mapping[str, Any], identity: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to go on with chunks of one machine in those that are the same everywhere."""
+    begun, asked = (made.get("memory") == PORTABLE for made in (kept, identity))
+    if begun == asked:
+        return
+    if asked:
+        problem = "was begun without `portable=True`, in chunks of the machine that began it"
+        remedy = "leave `portable=True` out there"
+    else:
+        problem = "was begun with `portable=True`"
+        remedy = "continue it with `portable=True`"
+    raise InputError(
+        f"the unfinished sweep {problem}",
+        where=str(folder),
+        remedy=f"{remedy}, name another output, or start again with `force=True`",
     )
 
 

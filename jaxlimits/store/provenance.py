@@ -21,6 +21,9 @@ from jaxlimits.grid.spec import GridSpec, build_spec
 FORMAT_VERSION = 1
 """Version of the file's layout; a reader refuses a newer one."""
 
+PORTABLE = "portable"
+"""Stands for a memory budget where chunks are the same on every machine."""
+
 _HASHED = (
     *("format_version", "jaxlimits_version"),
     *("grid", "overrides", "catalog", "precision", "memory", "digits"),
@@ -42,7 +45,8 @@ def describe_run(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
         "overrides": _json(spec.overrides),
         "catalog": _json(_used_entries(spec)),
         "precision": spec.precision,
-        "memory": spec.memory or 0.0,
+        # Chunks that are the same everywhere do not depend on a budget.
+        "memory": PORTABLE if spec.portable else spec.memory or 0.0,
         "digits": spec.digits or 0,
         "scenario": _json({**spec.names, **spec.switches, **scenario.base}),
         BITS: grid_bits(spec, scenario),
@@ -82,8 +86,10 @@ def recorded_spec(attributes: Mapping[str, Any], *, where: str) -> GridSpec:
         overrides=json.loads(attributes["overrides"]),
         precision=attributes["precision"],
     )
-    memory, digits = float(attributes["memory"]), int(attributes["digits"])
-    return dataclasses.replace(spec, memory=memory or None, digits=digits or None)
+    spec = dataclasses.replace(spec, digits=int(attributes["digits"]) or None)
+    if str(attributes["memory"]) == PORTABLE:
+        return dataclasses.replace(spec, portable=True)
+    return dataclasses.replace(spec, memory=float(attributes["memory"]) or None)
 
 
 def warn_of_other_version(attributes: Mapping[str, Any], *, where: str) -> None:
