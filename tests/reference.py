@@ -33,7 +33,7 @@ VOID_IF_INFEASIBLE = (
 SCORED = {"entries": "compressor", "some entries": "compressed_indexer"}
 COMPRESSED = {"entries": "compression_ratio", "some entries": "sparse_compression_ratio"}
 REQUESTED = ("ttft", "request_latency", "prefill_share", "request_rate", "dollars_per_request")
-REQUESTED += ("dollars_per_input_token", "dollars_per_output_token")
+REQUESTED += ("dollars_per_input_token", "dollars_per_output_token", "worst_tpot")
 
 
 @dataclass
@@ -82,6 +82,22 @@ class Point:
         self.tokens = self.batch_size * self.query_tokens
         self.sharing = self.dp_size if self.is_ep else 1.0
         self.cached_bits = self.kv_bits or self.cache_bits
+
+    @property
+    def reused(self) -> float:
+        """Tokens of a prompt that a cache holds; the last one is always computed."""
+        return min(self.prefix_share * self.input_len, max(self.input_len - 1, 0.0))
+
+    @property
+    def chunk(self) -> float:
+        """Tokens of one chunk of the rest."""
+        rest = self.input_len - self.reused
+        return min(self.prefill_chunk, rest) or rest
+
+    @property
+    def chunks(self) -> float:
+        """How many there are."""
+        return (self.input_len - self.reused) / self.chunk
 
     def byte(self, part: str) -> float:
         """Bytes of one weight of a part."""
@@ -349,13 +365,14 @@ def kv_bytes_per_token(p: Point, heads: Heads) -> float:
     latent = p.kv_lora_rank + p.qk_rope_head_dim
     elements = latent if p.is_mla else heads.cached * (heads.key + heads.value)
     elements = p.shared_kv_head_dim or elements
-    copies = p.tp_size / min(p.tp_size, heads.cached) if p.kv_sharding == "heads" else 1.0
+    chips = p.tp_size / p.cp_size  # each of them has its heads' share of every token
+    copies = chips / min(chips, heads.cached) if p.kv_sharding == "heads" else 1.0
     return elements * p.cached_bits / 8 * copies
 
 
 def index_bytes_per_token(p: Point) -> float:
     """Bytes of one token's key in one sparse layer, all copies that the TP chips hold."""
-    copies = p.tp_size if p.kv_sharding == "heads" else 1.0
+    copies = p.tp_size / p.cp_size if p.kv_sharding == "heads" else 1.0
     return p.index_head_dim * p.index_bits / 8 * copies
 
 
@@ -369,7 +386,7 @@ def state_bytes(p: Point) -> float:
 
 def kept_by_compressors(p: Point, mixer: str) -> tuple[float, float]:
     """Bytes of states that one sequence keeps in one layer, and of what one token gives to them."""
-    copies = p.tp_size if p.kv_sharding == "heads" else 1.0
+    copies = p.tp_size / p.cp_size if p.kv_sharding == "heads" else 1.0
     kept = given = 0.0
     for width, vectors, tokens in p.compressors(mixer):
         row = 2 * vectors * width * copies * p.state_bits / 8
@@ -641,7 +658,9 @@ def collectives_of(p: Point, mixer: str, ffn: str, heads: Heads) -> float:
         split = p.kv_sharding == "split" and p.tp_size > heads.cached
         if mixer not in {"state", "none"} and split:
             each += 1
-    return max(each - 1, 0.0) if ffn == "moe" and p.is_ep else each
+    each = max(each - 1, 0.0) if ffn == "moe" and p.is_ep else each
+    in_parts = p.kv_sharding == "heads" and p.cp_size > 1  # of the sequence
+    return each + 1 if in_parts and mixer not in {"state", "none"} else each
 
 
 def exchanged(p: Point) -> dict[str, float]:
@@ -688,7 +707,9 @@ def factor(function, p: Point) -> float:
         return 1.0
     four = (p.tokens * p.dp_size, p.num_experts, p.experts_per_token, p.ep_size)
     with jax.enable_x64(True):
-        return float(_compiled(function)(*map(np.float64, four)))
+        bound = float(_compiled(function)(*map(np.float64, four)))
+    copied = min(p.redundant_experts, p.num_experts) / p.num_experts if p.num_experts else 0.0
+    return max(1.0, bound - bound * copied)
 
 
 def paces(p: Point, name: str, work: Work) -> tuple[float, float]:
@@ -721,11 +742,16 @@ def stage_times(p: Point, work: dict[str, Work], mem_bw: float) -> tuple[float, 
     return max(tensor, vector), memory, max(tensor, vector, memory)
 
 
+def kept_experts(p: Point) -> float:
+    """Experts in one MoE layer that a replica has room for, copies on ranks with them."""
+    return (p.num_experts + (p.redundant_experts if p.is_ep else 0.0)) / p.sharing
+
+
 def stored_bytes(p: Point, *, tables: bool = True) -> tuple[float, float]:
     """Weights that one replica stores, and what one sequence does."""
     counts, beside = counted_matrices(p)
     dense = sum(counts[name] * p.byte(part) for name, part in PARTS.items())
-    experts = expert_bytes(p, counts["expert"]) * p.num_experts / p.sharing
+    experts = expert_bytes(p, counts["expert"]) * kept_experts(p)
     own = beside["norms"] * p.byte("head")
     if tables:
         own += beside["head"] * p.byte("head") + beside["embedding"] * p.byte("embedding")
@@ -799,19 +825,30 @@ def tokens_of_a_step(p: Point) -> float:
     return sum(p.acceptance**j for j in range(int(p.draft_length) + 1))
 
 
+def all_sequences(p: Point, sequence: float) -> float:
+    """Bytes of all sequences of a replica, each of which takes so many: a common prefix once."""
+    alone = pass_stored(without_prefix(p))[1]
+    return p.pp_size * p.batch_size * alone + sequence - alone
+
+
+def without_prefix(p: Point) -> Point:
+    """The point at the context that is left beside the prefix, as is its request."""
+    return type(p)({**p.given[0], "seq_len": p.seq_len - p.reused}, p.given[1])
+
+
 def kinds_of_data(p: Point, work: dict[str, Work], times: float) -> list[tuple[float, float]]:
     """Bytes stored and read of each kind of data that streams with its own frequency."""
     weights, sequence = pass_stored(p)
     counts, beside = counted_matrices(p)
     share = p.num_layers if isinstance(p, MeanLayer) else 1.0
-    experts = expert_bytes(p, counts["expert"]) * p.num_experts / p.sharing / share
+    experts = expert_bytes(p, counts["expert"]) * kept_experts(p) / share
     embedding = 0.0 if isinstance(p, MeanLayer) else beside["embedding"] * p.byte("embedding")
     _, pace = paces(p, "experts", work["experts"])
     read = sum(w.weights + w.beside for name, w in work.items() if name != "experts")
     return [
         (weights - experts - embedding, times * read),
         (experts, times * work["experts"].weights * pace),
-        (p.pp_size * p.batch_size * sequence, times * sum(w.kv for w in work.values())),
+        (all_sequences(p, sequence), times * sum(w.kv for w in work.values())),
         (embedding, 0.0),
     ]
 
@@ -900,15 +937,20 @@ def all_gather_seconds(p: Point, algorithm: str, payload: float) -> float:
     return seconds
 
 
-def whole_step(p: Point) -> dict[str, float]:
-    """Times and volumes of one decode step: the model's pass, then those of the draft."""
+def whole_step(p: Point, *, worst: bool = False) -> dict[str, float]:
+    """Times and volumes of one decode step: the model's pass, then those of the draft.
+
+    The worst one carries the last chunk of a prompt, whatever the others carry in the mean.
+    """
     passes = [(p, 1.0)]
     if drafted(p):
         verifying = p.but(query_tokens=p.query_tokens + p.draft_length)
         passes = [(verifying, 1.0), (proposing(p), p.draft_length)]
     work = [pass_work(q) for q, _ in passes]
     exchanging = [q for q, _ in passes]
-    if p.input_len and p.mixed_steps in {"even", "bound"}:
+    if worst:
+        work[0], exchanging[0] = with_last_chunk(passes[0][0], work[0])
+    elif p.input_len and p.mixed_steps in {"even", "bound"}:
         work[0], exchanging[0] = mixed_work(passes[0][0], work[0])
     data = []
     for (q, times), one in zip(passes, work, strict=True):
@@ -921,13 +963,15 @@ def whole_step(p: Point) -> dict[str, float]:
         rate = bandwidth if q is not passes[0][0] else gathered_bandwidth(q, one, bandwidth)
         parts = step_parts(seen, one, rate)
         total = {name: value + times * parts[name] for name, value in total.items()}
-    if p.input_len and p.mixed_steps == "stalls":
+    if not worst and p.input_len and p.mixed_steps == "stalls":
         parts, times = prefill_parts(p), prompts_of_a_step(p) / p.prefill_batch
         total = {name: value + times * parts[name] for name, value in total.items()}
     return total
 
 
-def step_parts(q: Point, work: dict[str, Work], mem_bw: float, chunks: int = 1) -> dict[str, float]:
+def step_parts(
+    q: Point, work: dict[str, Work], mem_bw: float, chunks: float = 1
+) -> dict[str, float]:
     """Times and volumes of one pass, which waits so often for its collectives."""
     compute, memory, overlap = stage_times(q, work, mem_bw)
     sync, latency, payload = (chunks * each for each in pass_sync(q))
@@ -953,18 +997,7 @@ def prompts_of_a_step(p: Point) -> float:
 def mixed_work(q: Point, decoded: dict[str, Work]) -> tuple[dict[str, Work], Point]:
     """Volumes of a step with its share of prompts, and the point that exchanges so much."""
     prompts = prompts_of_a_step(q)
-    even = q.but(batch_size=q.batch_size + prompts * q.input_len / q.query_tokens)
-    work = step_work(even)
-    chunk = q.prefill_chunk or q.input_len
-    one = {name: Work() for name in OPERATORS}
-    add_prompts(q.but(batch_size=1.0, query_tokens=chunk, seq_len=q.input_len), one)
-    for name in ("attention", "indexer", "compressor", "compressed_indexer", "state"):
-        for volume in ("tensor", "slow", "vector", "kv"):
-            own = getattr(decoded[name], volume) + prompts * getattr(one[name], volume)
-            setattr(work[name], volume, own)
-    scored = (q.tokens + prompts) / even.tokens
-    for volume in ("tensor", "slow", "vector"):
-        setattr(work["lm_head"], volume, scored * getattr(work["lm_head"], volume))
+    work, even = with_prompts(q, decoded, prompts, prompts * (q.input_len - q.reused))
     if q.mixed_steps == "even":
         return work, even
     alone, whole = decoded["experts"], work["experts"]
@@ -973,6 +1006,33 @@ def mixed_work(q: Point, decoded: dict[str, Work]) -> tuple[dict[str, Work], Poi
     pace, whole.slow_memory = paces(q, "experts", alone)
     whole.slow_compute = pace * share + 1.0 - share
     return work, q
+
+
+def with_last_chunk(q: Point, decoded: dict[str, Work]) -> tuple[dict[str, Work], Point]:
+    """Those of a step with the last chunk of each prompt that is prefilled together."""
+    size = q.chunk
+    last = q.but(prefix_share=(q.input_len - size) / q.input_len)
+    return with_prompts(last, decoded, q.prefill_batch, q.prefill_batch * size)
+
+
+def with_prompts(
+    q: Point, decoded: dict[str, Work], prompts: float, tokens: float
+) -> tuple[dict[str, Work], Point]:
+    """Those of a step that computes so many tokens of so many prompts beside what it decodes."""
+    even = q.but(batch_size=q.batch_size + tokens / q.query_tokens)
+    work = step_work(even)
+    one = {name: Work() for name in OPERATORS}
+    add_prompts(q.but(batch_size=1.0, query_tokens=q.chunk, seq_len=q.input_len), one)
+    for name in ("attention", "indexer", "compressor", "compressed_indexer", "state"):
+        for volume in ("tensor", "slow", "vector", "kv"):
+            own = getattr(decoded[name], volume) + prompts * getattr(one[name], volume)
+            setattr(work[name], volume, own)
+    scored = (q.tokens + prompts) / even.tokens
+    for volume in ("tensor", "slow", "vector"):
+        setattr(work["lm_head"], volume, scored * getattr(work["lm_head"], volume))
+    experts = work["experts"]
+    experts.slow_compute, experts.slow_memory = paces(even, "experts", experts)
+    return work, even
 
 
 def whole_stored(p: Point) -> tuple[float, float]:
@@ -988,11 +1048,10 @@ def whole_stored(p: Point) -> tuple[float, float]:
 
 def prefill_parts(p: Point) -> dict[str, float]:
     """The whole prefill on all stages in turn, chunk by chunk and layer by layer."""
-    chunk = p.prefill_chunk or p.input_len
-    chunks = round(p.input_len / chunk)
+    chunk, chunks = p.chunk, p.chunks
     q = p.but(batch_size=p.prefill_batch, query_tokens=chunk, seq_len=p.input_len)
     work = step_work(q)
-    tokens = q.batch_size * p.input_len
+    tokens = q.batch_size * (p.input_len - p.reused)
     for name, one in work.items():
         one.kv = 0.0
         if name == "lm_head":
@@ -1026,39 +1085,40 @@ def add_prompts(q: Point, work: dict[str, Work]) -> None:
 
 def add_causal_attention(q: Point, work: Work, kind: str, heads: Heads) -> None:
     """Scores and values of the prompts in one layer, each chunk's reads one by one."""
-    prompts, chunk = q.batch_size, q.query_tokens
-    pairs = prompts * causal_pairs(q, kind)
+    prompts = q.batch_size
+    pairs = prompts * (causal_pairs(q, kind, q.input_len) - causal_pairs(q, kind, q.reused))
     each = 2 * heads.queries * (heads.key + heads.value)
     if q.is_mla:
         each = 2 * heads.queries * (q.qk_nope_head_dim + q.qk_rope_head_dim + q.v_head_dim)
         if q.mla_weights == "absorbed":
             width = heads.queries * (q.qk_nope_head_dim + q.v_head_dim)
-            decompressed = prompts * q.input_len * 2 * q.kv_lora_rank * width
+            decompressed = prompts * (q.input_len - q.reused) * 2 * q.kv_lora_rank * width
             work.multiply(decompressed, q.ratio_of("attention"))
     work.multiply(pairs * each, q.ratio(q.cached_bits, 8))
     if q.vector_work == "on":
         work.vector += pairs * 5 * heads.queries
-    ends = range(1, round(q.input_len / chunk) + 1)
-    cached = sum(chunk_span(q, kind, j * chunk) for j in ends)
+    if kind == "chunk":  # a mean over all chunks from the first one on
+        cached = mean_spans(q, q.input_len) - mean_spans(q, q.reused)
+    else:
+        cached = sum(chunk_span(q, kind, end) for end in chunk_ends(q))
     work.kv += prompts * cached * kv_bytes_per_token(q, heads)
 
 
 def add_compression(q: Point, work: Work, mixer: str) -> None:
     """States of one layer's compressors, in and out once a chunk, and scores of its entries."""
     kept, _ = kept_by_compressors(q, mixer)
-    work.kv += round(q.input_len / q.query_tokens) * 2 * q.batch_size * kept
+    work.kv += len(chunk_ends(q)) * 2 * q.batch_size * kept
     if mixer == "some entries":
         add_index_scores(q, work, ratio=q.sparse_compression_ratio)
 
 
 def add_index_scores(q: Point, work: Work, *, ratio: float) -> None:
     """Scores of the prompts in one layer against the keys so far, one for so many tokens."""
-    square = q.batch_size * q.input_len**2 / 2 / ratio
+    square = q.batch_size * (q.input_len**2 - q.reused**2) / 2 / ratio
     work.multiply(square * 2 * q.index_n_heads * q.index_head_dim, q.ratio(q.index_bits, 8))
     if q.vector_work == "on":
         work.vector += square * selecting(q)
-    ends = range(1, round(q.input_len / q.query_tokens) + 1)
-    keys = sum(j * q.query_tokens / ratio for j in ends)
+    keys = sum(end / ratio for end in chunk_ends(q))
     work.kv += q.batch_size * keys * index_bytes_per_token(q)
 
 
@@ -1067,13 +1127,24 @@ def add_scan(q: Point, work: Work) -> None:
     heads, rows, columns = q.num_state_heads, q.state_key_dim, q.state_value_dim
     within = min(q.state_chunk, q.query_tokens)
     each = q.state_flops * heads * rows * columns + 2 * within * heads * (rows + columns)
-    work.multiply(q.batch_size * q.input_len * each, q.ratio(16, 16))
-    work.kv += round(q.input_len / q.query_tokens) * 2 * q.batch_size * state_bytes(q)
+    work.multiply(q.batch_size * (q.input_len - q.reused) * each, q.ratio(16, 16))
+    work.kv += len(chunk_ends(q)) * 2 * q.batch_size * state_bytes(q)
 
 
-def causal_pairs(p: Point, kind: str) -> float:
-    """Area under what each position of the prompt attends to."""
-    length = p.input_len
+def chunk_ends(q: Point) -> list[float]:
+    """Where the chunks end that are computed; those before are whole ones too."""
+    before, all_ = (round(tokens / q.query_tokens) for tokens in (q.reused, q.input_len))
+    return [place * q.query_tokens for place in range(before + 1, all_ + 1)]
+
+
+def mean_spans(q: Point, length: float) -> float:
+    """Cached tokens that chunks up to a length read within their chunk of attention."""
+    inside = max(min(q.attention_chunk_size, length), q.query_tokens)
+    return length / q.query_tokens * (inside + q.query_tokens) / 2
+
+
+def causal_pairs(p: Point, kind: str, length: float) -> float:
+    """Area under what each position so far attends to."""
     if kind == "chunk":
         size = p.attention_chunk_size
         return (length // size) * size**2 / 2 + (length % size) ** 2 / 2
@@ -1100,8 +1171,6 @@ def chunk_span(p: Point, kind: str, so_far: float) -> float:
         return window
     if kind in COMPRESSED:
         return window + so_far / getattr(p, COMPRESSED[kind])
-    if kind == "chunk":
-        return (max(min(p.attention_chunk_size, p.input_len), p.query_tokens) + p.query_tokens) / 2
     return so_far
 
 
@@ -1109,8 +1178,7 @@ def request_metrics(p: Point, step: float, dollars_per_second: float) -> dict[st
     """Metrics of a request that fits, by the time of a step at its mean context."""
     decode = (p.output_len - 1) * step / tokens_of_a_step(p)
     prefill = prefill_parts(p)["step"]
-    chunks = round(p.input_len / (p.prefill_chunk or p.input_len))
-    ttft = prefill / p.pp_size / chunks * (chunks + p.pp_size - 1)
+    ttft = prefill / p.pp_size / p.chunks * (p.chunks + p.pp_size - 1)
     users = p.dp_size * p.pp_size * p.batch_size
     latency = ttft + decode * max(1.0, p.calls_per_answer / users)
     first = prefill / p.prefill_batch
@@ -1140,7 +1208,14 @@ def request_metrics(p: Point, step: float, dollars_per_second: float) -> dict[st
         "dollars_per_output_token": dollars_per_second
         / p.utilisation
         * by_token(each - first, p.calls_per_answer * p.output_len),
+        "worst_tpot": whole_step(p, worst=True)["step"] / tokens_of_a_step(p),
     }
+
+
+def in_memory(p: Point, sequences: float) -> float:
+    """Bytes of so many sequences whose prompts begin with the same tokens."""
+    whole, rest = whole_stored(p)[1], whole_stored(without_prefix(p))[1]
+    return whole - rest + sequences * rest
 
 
 def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict[str, float]:
@@ -1148,18 +1223,20 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     p = Point(numbers, switches)
     prompts = 0.0  # of a request, as many as are prefilled together
     if p.input_len:
-        prompts = p.pp_size * p.prefill_batch * whole_stored(p.but(seq_len=p.input_len))[1]
+        held = p.but(seq_len=p.input_len)
+        prompts = in_memory(held, p.pp_size * p.prefill_batch)
         p = p.but(seq_len=p.input_len + p.output_len)
-    stored, sequence = whole_stored(p)
-    stored_kv = max(p.pp_size * p.batch_size * sequence, prompts)
+    stored, _ = whole_stored(p)
+    stored_kv = max(in_memory(p, p.pp_size * p.batch_size), prompts)
     chip_room = p.mem_capacity * p.usable_fraction + p.sram_capacity + p.lpddr_capacity
     room = p.tp_size * p.pp_size * chip_room
     feasible = stored + stored_kv <= room
+    common, sequence = in_memory(p, 0.0), in_memory(p, 1.0) - in_memory(p, 0.0)
     if sequence > 0:
-        filled = max(0.0, (room - stored) / (p.pp_size * sequence))
+        filled = max(0.0, (room - stored - common) / (p.pp_size * sequence))
         largest = math.floor(filled)
     else:
-        filled = largest = math.inf if stored <= room else 0.0
+        filled = largest = math.inf if stored + common <= room else 0.0
     if stored + prompts > room:
         filled = largest = 0.0
 

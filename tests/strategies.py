@@ -234,7 +234,9 @@ def deployment_numbers(draw, experts: float) -> dict[str, float]:
         "tp_size": tp,
         "dp_size": dp,
         "pp_size": draw(counts(1, 4)),
-        "ep_size": draw(st.sampled_from(ranks)),
+        "ep_size": (ep := draw(st.sampled_from(ranks))),
+        "cp_size": draw(st.sampled_from([1.0, *[n for n in (2.0, 4.0, 8.0) if tp % n == 0.0]])),
+        "redundant_experts": ep * draw(counts(0, 2)) if experts else 0.0,
         "batch_size": draw(st.one_of(counts(1, 8), counts(1, 1024))),
         "seq_len": draw(st.one_of(st.just(0.0), counts(1, 8192), counts(1, 1_000_000))),
         "query_tokens": draw(st.one_of(st.just(1.0), counts(1, 8))),
@@ -292,10 +294,12 @@ def site_numbers(draw) -> dict[str, float]:
 
 @st.composite
 def request_numbers(draw) -> dict[str, float]:
-    """Fields of a request whose prompt is a whole number of chunks."""
+    """Fields of a request whose prompt is a whole number of chunks, and so is its prefix."""
     chunk, chunks = draw(counts(1, 5000)), draw(counts(1, 40))
+    before = draw(st.one_of(st.just(0.0), counts(0, 40)))
     return {
-        "input_len": chunk * chunks,
+        "input_len": chunk * (chunks + before),
+        "prefix_share": before / (chunks + before),
         "output_len": draw(counts(1, 5000)),
         "prefill_chunk": 0.0 if chunks == 1.0 else chunk,
         "prefill_batch": draw(counts(1, 8)),

@@ -35,10 +35,13 @@ GIVES_EFFECT: Mapping[str, str] = {
     ),
     **dict.fromkeys(("acceptance", "draft_length"), "set speculation=draft or mtp"),
     **dict.fromkeys(
-        ("output_len", "prefill_chunk", "prefill_batch", "calls_per_answer"), "set input_len"
+        ("output_len", "prefill_chunk", "prefix_share", "prefill_batch", "calls_per_answer"),
+        "set input_len",
     ),
     "draft": "set speculation=draft",
     "ep_size": "name a model with experts",
+    "cp_size": "set kv_sharding=heads",
+    "redundant_experts": "set ep_size above 1, of a model with experts",
     "collectives_per_layer": "set collectives=fixed",
     "sram_bw": "set sram_capacity",
     "lpddr_bw": "set lpddr_capacity",

@@ -13,7 +13,7 @@ from jaxlimits.grid.scenario import Scenario
 from jaxlimits.model.anatomy import Anatomy, step_anatomy
 from jaxlimits.model.capacity import weight_bytes
 from jaxlimits.model.evaluate import evaluate
-from jaxlimits.model.experts import expert_replicas
+from jaxlimits.model.experts import stored_experts
 from jaxlimits.model.metrics import Metrics
 from jaxlimits.model.serving import decoding
 from jaxlimits.model.weights import count_weights, stored_weights
@@ -57,7 +57,7 @@ def present_value(scenario: Scenario, name: str) -> float:
         values = {field: jnp.asarray(number) for field, number in scenario.base.items()}
         _, llm, deployment, *_ = assemble(*effective_fields(values, static))
         counted = count_weights(llm, deployment)
-        elements = stored_weights(counted, experts=llm.num_experts / expert_replicas(deployment))
+        elements = stored_weights(counted, experts=stored_experts(llm, deployment))
         return float(8.0 * weight_bytes(llm, deployment) / elements)
 
 

@@ -138,10 +138,17 @@ CONSTRAINTS = (
         ordered=False,
     ),
     Constraint(
-        fields=("ep_size", "num_experts"),
-        holds=lambda f: f["num_experts"] % f["ep_size"] == 0.0,
-        says="ep_size must divide num_experts",
-        remedy="choose another ep_size, or link the axes",
+        fields=("ep_size", "num_experts", "redundant_experts"),
+        holds=lambda f: (f["num_experts"] + f["redundant_experts"]) % f["ep_size"] == 0.0,
+        says="ep_size must divide num_experts + redundant_experts",
+        remedy="choose another ep_size or redundant_experts, or link the axes",
+        ordered=False,
+    ),
+    Constraint(
+        fields=("cp_size", "tp_size"),
+        holds=lambda f: f["tp_size"] % f["cp_size"] == 0.0,
+        says="cp_size must divide tp_size",
+        remedy="choose another cp_size, or link the axes",
         ordered=False,
     ),
     Constraint(

@@ -208,7 +208,11 @@ def _axes(
     }
     catalog = with_models(catalog, _llms(read.values(), settings), where=where, folder=file.folder)
     if schema.LAYOUT in file.tables.axes:
-        stated = {name: value for name, value in settings.items() if schema.is_numeric(name)}
+        stated = {
+            name: value
+            for name, value in settings.items()
+            if schema.is_numeric(name) or name in schema.SWITCHES
+        }
         llms = [
             {**catalog.values("llm", str(name), where=where, key="llm"), **stated}
             for name in _given("llm", read.values(), settings)

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
-from jaxlimits.model.experts import expert_replicas
+from jaxlimits.model.experts import stored_experts
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.precision import in_bytes, part_bits
+from jaxlimits.model.prefix import Stored
 from jaxlimits.model.tiers import beside_capacity
 from jaxlimits.model.weights import common_terms, count_weights, expert_terms
 
@@ -15,10 +16,11 @@ from jaxlimits.model.weights import common_terms, count_weights, expert_terms
 def weight_bytes(llm: LLM, deployment: Deployment, *, tables: bool = True) -> Scalar:
     """Weights of one model that one replica stores [B].
 
-    All experts are stored, touched or not; under expert parallelism the replicas share one copy,
-    and this is one replica's part of it. Without ``tables``, embedding and LM head are another's.
+    All experts are stored, touched or not; under expert parallelism the replicas share one copy of
+    each, and further ones of some, and this is one replica's part of them. Without ``tables``,
+    embedding and LM head are another's.
     """
-    experts = llm.num_experts / expert_replicas(deployment)
+    experts = stored_experts(llm, deployment)
     weights = count_weights(llm, deployment)
     bits = part_bits(llm, deployment)
     table = [(weights.embedding, bits.embedding)] if tables else []
@@ -26,18 +28,17 @@ def weight_bytes(llm: LLM, deployment: Deployment, *, tables: bool = True) -> Sc
     return in_bytes([*common, *table, *expert_terms(weights, bits, experts=experts)])
 
 
-def kv_bytes(deployment: Deployment, *, sequence: Scalar) -> Scalar:
+def kv_bytes(deployment: Deployment, stored: Stored) -> Scalar:
     r"""KV cache that one replica stores: :math:`\mathrm{pp} \cdot B` sequences [B].
 
     A pipeline of ``pp_size`` stages keeps as many micro-batches in flight (ours).
 
     Parameters
     ----------
-    sequence
-        Bytes that one sequence stores [B].
+    stored
+        What one sequence stores of its own, and what all share.
     """
-    resident = deployment.pp_size * deployment.batch_size
-    return resident * sequence
+    return stored.of(deployment.pp_size * deployment.batch_size)
 
 
 def replica_capacity(chip: Chip, deployment: Deployment) -> Scalar:
@@ -47,21 +48,24 @@ def replica_capacity(chip: Chip, deployment: Deployment) -> Scalar:
 
 
 def batch_capacity(
-    deployment: Deployment, *, capacity: Scalar, weights: Scalar, sequence: Scalar
+    deployment: Deployment, *, capacity: Scalar, weights: Scalar, stored: Stored
 ) -> Scalar:
     r"""Micro-batch that fills the memory, a real number so that it has derivatives [1].
 
     .. math:: \max(0, (\mathrm{tp}\,\mathrm{pp}\,C - W)/(\mathrm{pp}\,S\,k))
 
-    Infinite where a sequence stores nothing and the weights fit. Ours, from the published capacity.
+    What all sequences share takes its place beside the weights. Infinite where a sequence stores
+    nothing and the weights fit. Ours, from the published capacity.
 
     Parameters
     ----------
-    capacity, weights, sequence
-        Memory of one replica, and what its weights and one sequence take of it [B].
+    capacity, weights
+        Memory of one replica, and what its weights take of it [B].
+    stored
+        What one sequence stores of its own, and what all share.
     """
-    free = capacity - weights
-    sequence = deployment.pp_size * sequence
+    free = capacity - stored.beside(weights)
+    sequence = deployment.pp_size * stored.own
     empty = sequence <= 0.0
     batch = free / jnp.where(empty, 1.0, sequence)
     return jnp.maximum(jnp.where(empty & (free >= 0.0), jnp.inf, batch), 0.0)

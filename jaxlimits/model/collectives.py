@@ -11,6 +11,7 @@ from jaxlimits._types import Scalar
 from jaxlimits.model import residual
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON
 from jaxlimits.model.chip import Chip
+from jaxlimits.model.context_parallel import splits_sequences
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel
 from jaxlimits.model.ffn import expert_width
@@ -56,19 +57,32 @@ def layer_collectives(llm: LLM, deployment: Deployment) -> Scalar:
 
     ``fixed``: the field ``collectives_per_layer`` in each, 3 in every paper convention (inferred).
     ``derived`` (ours): one after each mixer and one after each feed-forward part, and a third to
-    combine partial attention where the KV cache is split over more chips than it has heads. A
-    recurrent state divides by its columns too, and no chip needs another's.
+    combine partial attention where the KV cache is split over more chips than it has heads. Under
+    context parallelism each layer with heads has that one more by either count. A recurrent state
+    divides by its columns too, and no chip needs another's.
     """
     if deployment.collectives == "fixed":
-        return llm.num_layers * deployment.collectives_per_layer
+        usual = llm.num_layers * deployment.collectives_per_layer
+        return with_combines(usual, llm, deployment)
     usual = mixing_layers(llm, deployment) + ffn_layers(llm, deployment)
     if deployment.kv_sharding == "heads":
-        return usual
+        return with_combines(usual, llm, deployment)
 
     def combined(group: Group) -> Scalar:
         return group.count * jnp.where(deployment.tp_size > group.llm.num_kv_heads, 1.0, 0.0)
 
     return usual + over_groups(llm, deployment, combined)
+
+
+def with_combines(usual: Scalar, llm: LLM, deployment: Deployment) -> Scalar:
+    """Collectives with those that combine attention over parts of the sequence [1].
+
+    Where KV is ``split`` there are no parts of the sequence beside those of the heads.
+    """
+    if deployment.kv_sharding == "split" or not deployment.context_parallel:
+        return usual
+    layers = over_groups(llm, deployment, lambda group: group.count)
+    return usual + jnp.where(splits_sequences(deployment), layers, 0.0)
 
 
 def replaced_collectives(deployment: Deployment) -> Scalar:

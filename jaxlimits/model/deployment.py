@@ -42,6 +42,17 @@ class Deployment(eqx.Module):
     pp_size: Scalar = _size("stages that split the layers (pipeline parallel)")
     ep_size: Scalar = _size("ranks that place the experts (expert parallel); 1 splits each over TP")
     dp_size: Scalar = _size("replicas (data parallel)")
+    cp_size: Scalar = _size(
+        "of the TP chips, those among which one head's KV cache is split along the sequence"
+        " (context parallel)"
+    )
+    redundant_experts: Scalar = quantity(
+        "1",
+        "copies of experts beside one of each, on all ranks of expert parallelism together",
+        default=0.0,
+        whole=True,
+        upper=65536.0,
+    )
     batch_size: Scalar = quantity(
         "1",
         "sequences in one micro-batch of one replica",
@@ -141,6 +152,12 @@ class Deployment(eqx.Module):
     expert_parallel: bool = optional_part(
         "experts placed whole on ranks", deployment=("ep_size",), above=1.0
     )
+    copied_experts: bool = optional_part(
+        "copies of experts on other ranks", deployment=("redundant_experts",)
+    )
+    context_parallel: bool = optional_part(
+        "a KV cache split along the sequence", deployment=("cp_size",), above=1.0
+    )
     sparse_attention: bool = optional_part(
         "layers that attend to the tokens an indexer selects",
         llm=("num_sparse_layers",),
@@ -208,6 +225,9 @@ class Deployment(eqx.Module):
     stated_cache: bool = optional_part("bits of the KV cache", deployment=("kv_bits",))
     stated_width: bool = optional_part("one width of all products", deployment=("compute_bits",))
     requests: bool = optional_part("a request, with its prefill", request=("input_len",))
+    reused_prefixes: bool = optional_part(
+        "prompts of which a share is reused", request=("prefix_share",)
+    )
 
     own_bits: tuple[tuple[str, str], ...] = eqx.field(static=True, default=())
 

@@ -21,6 +21,7 @@ from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
 from jaxlimits.model.power import system_power
+from jaxlimits.model.prefix import stored
 from jaxlimits.model.records import named_records, without_unused_parts
 from jaxlimits.model.request import NO_REQUEST, Request
 from jaxlimits.model.roofline import StepTimes, tensor_rate
@@ -37,7 +38,7 @@ from jaxlimits.model.speculation import (
     stored_weight_bytes,
     tokens_per_step,
 )
-from jaxlimits.model.step import Step, decode_step, prefill_step
+from jaxlimits.model.step import Step, decode_step, prefill_step, worst_step
 from jaxlimits.model.tiers import peak_bandwidth
 
 INTERVAL = 1.96
@@ -120,12 +121,13 @@ def step_terms(
     engine = (request, calibration, fabric)
     step = decode_step(chip, llm, draft, decoding(deployment, request), *engine)
     weights = stored_weight_bytes(llm, draft, deployment)
-    sequence = stored_sequence_bytes(llm, draft, at_full_length(deployment, request))
+    longest = at_full_length(deployment, request)
+    kept = stored(lambda at: stored_sequence_bytes(llm, draft, at), longest, request)
     room = capacity.replica_capacity(chip, deployment)
-    filled = capacity.batch_capacity(deployment, capacity=room, weights=weights, sequence=sequence)
+    filled = capacity.batch_capacity(deployment, capacity=room, weights=weights, stored=kept)
     tokens = tokens_per_step(deployment)
     sequences = deployment.dp_size * deployment.pp_size * deployment.batch_size
-    cache = capacity.kv_bytes(deployment, sequence=sequence)
+    cache = capacity.kv_bytes(deployment, kept)
     if deployment.requests:
         prompts = prompts_kv_bytes(llm, draft, deployment, request)
         cache = jnp.maximum(cache, prompts)
@@ -191,6 +193,10 @@ def _request_terms(
         prefill=prefill_step(chip, llm, deployment, *engine).times,
         token=step.times.t_step / tokens,
         token_alone=alone.times.t_step / tokens,
+        worst_token=worst_step(
+            chip, llm, draft, decoding(deployment, request), *engine
+        ).times.t_step
+        / tokens,
     )
 
 
@@ -204,8 +210,8 @@ def metrics_of(terms: StepTerms) -> Metrics:
 
     Utilisations are means over a step with every stage of the pipeline busy.
     """
-    stored = terms.weight_bytes + terms.kv_bytes
-    feasible = stored <= terms.capacity
+    held = terms.weight_bytes + terms.kv_bytes
+    feasible = held <= terms.capacity
     possible = _nan_unless(feasible, terms.times)
     stps = terms.step_tokens / possible.t_step
     traffic = terms.weight_traffic + terms.kv_traffic
@@ -223,7 +229,7 @@ def metrics_of(terms: StepTerms) -> Metrics:
         tpot=possible.t_step / terms.user_tokens,
         weight_bytes=terms.weight_bytes,
         kv_bytes=terms.kv_bytes,
-        bytes_per_chip=stored / terms.replica_chips,
+        bytes_per_chip=held / terms.replica_chips,
         weight_traffic=terms.weight_traffic,
         kv_traffic=terms.kv_traffic,
         flops=terms.flops,
@@ -238,10 +244,10 @@ def metrics_of(terms: StepTerms) -> Metrics:
         feasible=feasible,
         limit=binding_limit(terms.times, feasible=feasible),
         next_limit=next_limit(terms.times, feasible=feasible),
-        limit_factor=limit_factor(terms.times, stored=stored, capacity=terms.capacity),
+        limit_factor=limit_factor(terms.times, stored=held, capacity=terms.capacity),
         compute_to_memory=possible.t_compute / possible.t_mem,
         sync_to_work=possible.t_sync / jnp.maximum(possible.t_compute, possible.t_mem),
-        capacity_utilisation=stored / terms.capacity,
+        capacity_utilisation=held / terms.capacity,
         bandwidth_utilisation=traffic / (terms.stage_bw * possible.t_step),
         flops_utilisation=terms.flops / (terms.stage_flops * possible.t_step),
         num_chips=terms.num_chips,
@@ -340,8 +346,8 @@ def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:
         return dict.fromkeys(REQUESTED, nothing)
     served = fits_request(terms)
     times = (request.ttft, request.latency, request.rate, request.input_time, request.output_time)
-    ttft, latency, rate, of_input, of_output = (
-        jnp.where(served, value, jnp.nan) for value in times
+    ttft, latency, rate, of_input, of_output, worst = (
+        jnp.where(served, value, jnp.nan) for value in (*times, request.worst_token)
     )
     return {
         "ttft": ttft,
@@ -351,6 +357,7 @@ def _request_metrics(terms: StepTerms) -> dict[str, Scalar]:
         "dollars_per_request": terms.serving_cost / rate,
         "dollars_per_input_token": terms.serving_cost * of_input,
         "dollars_per_output_token": terms.serving_cost * of_output,
+        "worst_tpot": worst,
     }
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.attention import forms
 from jaxlimits.model.attention.query import query_latent
+from jaxlimits.model.context_parallel import head_chips
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.head_groups import Group
 from jaxlimits.model.llm import LLM
@@ -76,11 +77,13 @@ def kv_copies(llm: LLM, deployment: Deployment) -> Scalar:
 
     Where KV is ``split`` it divides by all chips, also beyond the KV heads: 1 (the paper; inferred
     firmly). By ``heads``, as engines do, chips beyond the KV heads hold copies:
-    :math:`\mathrm{tp}/\min(\mathrm{tp}, n_\mathrm{kv})`.
+    :math:`a/\min(a, n_\mathrm{kv})`, with :math:`a` the TP chips that share the heads: all of them
+    without context parallelism.
     """
     if deployment.kv_sharding == "split":
         return 1.0
-    return deployment.tp_size / jnp.minimum(deployment.tp_size, llm.num_kv_heads)
+    chips = head_chips(deployment)
+    return chips / jnp.minimum(chips, llm.num_kv_heads)
 
 
 def pair_flops(llm: LLM, deployment: Deployment) -> Scalar:

@@ -28,7 +28,7 @@ class Limit(enum.IntEnum):
 
 
 REQUESTED = ("ttft", "request_latency", "prefill_share", "request_rate", "dollars_per_request")
-REQUESTED += ("dollars_per_input_token", "dollars_per_output_token")
+REQUESTED += ("dollars_per_input_token", "dollars_per_output_token", "worst_tpot")
 """Metrics of a request; they say nothing where none is stated."""
 
 
@@ -152,6 +152,11 @@ class Metrics(eqx.Module):
         "USD/token",
         _priced("cost of a request's decode steps by token of its answers"),
         display="USD/Mtoken",
+    )
+    worst_tpot: Scalar = metric(
+        "s/token",
+        "time of one output token of a step that carries a whole chunk of a prompt",
+        display="ms/token",
     )
     calibrated_t_step: Scalar = metric(
         "s", "time of one decode step that a calibration predicts", display="ms"

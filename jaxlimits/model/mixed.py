@@ -4,9 +4,10 @@ In the steady state a replica prefills as many requests as it finishes. With :ma
 that decode, :math:`k` tokens a step and user, prompts of :math:`I` and :math:`N` answers of
 :math:`O` tokens each step carries in the mean
 
-.. math:: m = \frac{B\,k}{N\,O} \text{ prompts}, \qquad p = m\,I \text{ tokens of them}
+.. math:: m = \frac{B\,k}{N\,O} \text{ prompts}, \qquad p = m\,(1 - h)\,I \text{ tokens of them}
 
-Three forms, by ``mixed_steps``, none with a constant that is fitted:
+with a share :math:`h` of each prompt reused. Three forms, by ``mixed_steps``, none with a constant
+that is fitted:
 
 ``even``
     Every step carries its :math:`p` tokens. Weights are read once for all tokens of the step, and
@@ -20,7 +21,9 @@ Three forms, by ``mixed_steps``, none with a constant that is fitted:
 ``stalls``
     Decode steps wait for each prefill: :math:`t_\mathrm{decode} + m\,t_\mathrm{prefill}`.
 
-Engines lie between ``bound`` and ``stalls``. All of it is ours.
+Engines lie between ``bound`` and ``stalls``. Beside the mean stands the worst step of a chunked
+prefill: the one that carries a whole chunk, the last of its prompt, which attends to all of it.
+All of it is ours.
 """
 
 import equinox as eqx
@@ -28,6 +31,7 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.attention import parts
+from jaxlimits.model.attention.kind import Work
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import (
@@ -36,7 +40,8 @@ from jaxlimits.model.operators import (
     step_operators,
     weight_operators,
 )
-from jaxlimits.model.prefill import causal_attention, chunk_deployment
+from jaxlimits.model.prefill import causal_attention, chunk_deployment, new_tokens
+from jaxlimits.model.prefix import computed_tokens, reused_tokens
 from jaxlimits.model.request import Request
 from jaxlimits.model.speculation import tokens_per_step
 from jaxlimits.model.volumes import Operator, repeated
@@ -60,47 +65,90 @@ def prompts_per_step(deployment: Deployment, request: Request) -> Scalar:
     return jnp.where(request.input_len > 0.0, finished, 0.0)
 
 
-def with_prompt_tokens(deployment: Deployment, request: Request) -> Deployment:
+class Carried(eqx.Module):
+    """What one step carries of prompts, beside the tokens that it decodes.
+
+    Parameters
+    ----------
+    prompts
+        How many of them, perhaps in the mean; each gives its first token [1].
+    tokens
+        Tokens of them all that the step computes [token].
+    chunk
+        The deployment while it computes one chunk of one prompt.
+    reused
+        Tokens of each prompt that are there before; ``None`` where none are for certain [token].
+    """
+
+    prompts: Scalar
+    tokens: Scalar
+    chunk: Deployment
+    reused: Scalar | None
+
+
+def mean_share(deployment: Deployment, request: Request) -> Carried:
+    """What a step carries in the mean of many, the prompts in whole."""
+    prompts = prompts_per_step(deployment, request)
+    return Carried(
+        prompts=prompts,
+        tokens=prompts * computed_tokens(deployment, request),
+        chunk=_of_one_prompt(deployment, request),
+        reused=reused_tokens(deployment, request),
+    )
+
+
+def last_chunk(deployment: Deployment, request: Request) -> Carried:
+    """The last chunk of every prompt that is prefilled together: what a step carries at worst."""
+    chunk, prompts = _of_one_prompt(deployment, request), request.prefill_batch
+    before = jnp.maximum(chunk.seq_len - chunk.query_tokens, 0.0)
+    return Carried(prompts=prompts, tokens=prompts * chunk.query_tokens, chunk=chunk, reused=before)
+
+
+def _of_one_prompt(deployment: Deployment, request: Request) -> Deployment:
+    return eqx.tree_at(lambda d: d.batch_size, chunk_deployment(deployment, request), 1.0)
+
+
+def with_prompt_tokens(deployment: Deployment, carried: Carried) -> Deployment:
     """The deployment with the tokens of a whole even step, the prompts' beside those decoded."""
-    tokens = prompts_per_step(deployment, request) * request.input_len
-    batch = deployment.batch_size + tokens / deployment.query_tokens
+    batch = deployment.batch_size + carried.tokens / deployment.query_tokens
     return eqx.tree_at(lambda d: d.batch_size, deployment, batch)
 
 
-def mixed_operators(llm: LLM, deployment: Deployment, request: Request) -> Operators:
-    """Volumes of every operator in one step, with its share of the prompts.
+def mixed_operators(llm: LLM, deployment: Deployment, carried: Carried) -> Operators:
+    """Volumes of every operator in one step, with what it carries of prompts.
 
     Parameters
     ----------
     deployment
         That of the decode step, at its mean context.
-    request
-        Whose prompts the step carries; what their caches are read for is by their chunks.
+    carried
+        Of the prompts; what their caches are read for is by their chunks.
     """
     alone = step_operators(llm, deployment)
-    whole = with_prompt_tokens(deployment, request)
+    whole = with_prompt_tokens(deployment, carried)
     weights = count_weights(llm, deployment)
-    prompts = prompts_per_step(deployment, request)
-    one = eqx.tree_at(lambda d: d.batch_size, chunk_deployment(deployment, request), 1.0)
+    prompts = carried.prompts
     dense = weight_operators(llm, whole, weights)
     if deployment.mixed_steps == "bound":
         dense["experts"] = _bunched(alone.experts, dense["experts"], deployment)
     decoded = deployment.batch_size * deployment.query_tokens
+
+    def beside(own: Operator, work: Work) -> Operator:
+        of_one = new_tokens(work, llm, carried.chunk, carried.reused)
+        return _beside(own, repeated(of_one, prompts))
+
     kinds = parts(deployment)
     return Operators(
         **dense,
-        own=tuple(
-            _beside(own, repeated(part.prefill(llm, one), prompts))
-            for own, part in zip(alone.own, kinds, strict=True)
-        ),
+        own=tuple(beside(own, part.prefill) for own, part in zip(alone.own, kinds, strict=True)),
         own_names=alone.own_names,
-        attention=_beside(alone.attention, repeated(causal_attention(llm, one), prompts)),
+        attention=beside(alone.attention, causal_attention),
         lm_head=head_operator(
             llm,
             deployment,
             weights,
             scored=decoded + prompts,
-            embedded=decoded + prompts * request.input_len,
+            embedded=decoded + carried.tokens,
         ),
     )
 

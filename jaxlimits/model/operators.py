@@ -15,6 +15,7 @@ from jaxlimits.model.experts import (
     expert_replicas,
     is_expert_parallel,
     routed_tokens,
+    spread_pace,
     touched_experts,
 )
 from jaxlimits.model.head_groups import head_groups, over_groups
@@ -177,7 +178,8 @@ def _pace(imbalance, llm: LLM, deployment: Deployment, tokens: Scalar) -> Scalar
         experts_per_token=llm.experts_per_token,
         ep_size=deployment.ep_size,
     )
-    return jnp.where(is_expert_parallel(deployment), factor, 1.0)
+    spread = spread_pace(factor, llm, deployment)
+    return jnp.where(is_expert_parallel(deployment), spread, 1.0)
 
 
 def head_operator(

@@ -19,7 +19,7 @@ from jaxlimits._types import Scalar
 from jaxlimits.model.attention import forms, layers_with_heads, other_kinds
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip, memory_rate
-from jaxlimits.model.collectives import Waits, waits
+from jaxlimits.model.collectives import Waits, waits, with_combines
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel, routed_tokens, touched_experts
 from jaxlimits.model.fabric import Fabric, measured_all_reduce_time
@@ -207,8 +207,9 @@ def kernels_per_step(llm: LLM, deployment: Deployment) -> Scalar:
 def collective_time(llm: LLM, deployment: Deployment, fabric: Fabric, *, waiting: Waits) -> Scalar:
     """Collectives of one step: measured all-reduces where there are, otherwise the limit's [s].
 
-    An all-reduce after each mixer and each feed-forward part, none where an all-to-all replaces it.
-    All-to-alls and hops are the limit's in either case.
+    An all-reduce after each mixer and each feed-forward part, none where an all-to-all replaces it,
+    and under context parallelism one more for each layer with heads. All-to-alls and hops are the
+    limit's in either case.
 
     Parameters
     ----------
@@ -219,7 +220,8 @@ def collective_time(llm: LLM, deployment: Deployment, fabric: Fabric, *, waiting
     payload = ACTIVATION_BYTES * tokens * llm.hidden_size
     each = measured_all_reduce_time(fabric, payload=payload, chips=deployment.tp_size)
     replaced = jnp.where(is_expert_parallel(deployment), llm.num_moe_layers, 0.0)
-    count = mixing_layers(llm, deployment) + ffn_layers(llm, deployment) - replaced
+    usual = mixing_layers(llm, deployment) + ffn_layers(llm, deployment) - replaced
+    count = with_combines(usual, llm, deployment)
     limit = waiting.whole.total
     measured = limit - waiting.tensor.total + count * each
     return jnp.where(fabric.one_shot_latency > 0.0, measured, limit)

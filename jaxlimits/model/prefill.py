@@ -1,9 +1,9 @@
 r"""Prefill: the work and the time of a prompt before its first token.
 
-The prompt's :math:`I` tokens are computed in chunks of :math:`c`. Every chunk reads the weights
-again, and the keys and values of all tokens so far, its own included. A prompt that is no whole
-number of chunks has a fractional number of them (a limit). All of it is ours, on the published
-roofline.
+The prompt's :math:`I` tokens, but for a prefix that is reused (:mod:`jaxlimits.model.prefix`), are
+computed in chunks of :math:`c`. Every chunk reads the weights again, and the keys and values of all
+tokens so far, its own included. A prompt that is no whole number of chunks has a fractional number
+of them (a limit). All of it is ours, on the published roofline.
 """
 
 import equinox as eqx
@@ -12,26 +12,28 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar
 from jaxlimits.model import heads
 from jaxlimits.model.attention import parts
+from jaxlimits.model.attention.kind import Work
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.head_groups import Group, head_groups, over_groups
 from jaxlimits.model.kv_cache import kv_bytes_per_span, over_layers
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operators, head_operator, weight_operators
 from jaxlimits.model.precision import cache_bits, cache_width, part_bits, product_width, tensor_work
+from jaxlimits.model.prefix import beyond_prefix, computed_tokens, without_prefix
 from jaxlimits.model.request import Request
 from jaxlimits.model.volumes import Operator, added, counted_vector_flops, repeated
 from jaxlimits.model.weights import count_weights
 
 
-def chunk_tokens(request: Request) -> Scalar:
-    """Tokens of one chunk of the prompt; 1 where there is no prompt [token]."""
-    whole = jnp.maximum(request.input_len, 1.0)
+def chunk_tokens(deployment: Deployment, request: Request) -> Scalar:
+    """Tokens of one chunk of what is computed; 1 where there is no prompt [token]."""
+    whole = jnp.maximum(computed_tokens(deployment, request), 1.0)
     return jnp.where(request.prefill_chunk > 0.0, jnp.minimum(request.prefill_chunk, whole), whole)
 
 
-def num_chunks(request: Request) -> Scalar:
-    r"""Chunks of one prompt: :math:`n = I/c`, at least 1 where there is a prompt [1]."""
-    return request.input_len / chunk_tokens(request)
+def num_chunks(deployment: Deployment, request: Request) -> Scalar:
+    r"""Chunks of one prompt: :math:`n = (1 - h) I/c`, at least 1 where there is a prompt [1]."""
+    return computed_tokens(deployment, request) / chunk_tokens(deployment, request)
 
 
 def chunk_deployment(deployment: Deployment, request: Request) -> Deployment:
@@ -39,7 +41,7 @@ def chunk_deployment(deployment: Deployment, request: Request) -> Deployment:
     return eqx.tree_at(
         lambda d: (d.batch_size, d.seq_len, d.query_tokens),
         deployment,
-        (request.prefill_batch, request.input_len, chunk_tokens(request)),
+        (request.prefill_batch, request.input_len, chunk_tokens(deployment, request)),
     )
 
 
@@ -53,7 +55,9 @@ def cached_span(group: Group, deployment: Deployment) -> Scalar:
     return over_layers(group, deployment, lambda span: span.prefill_read)
 
 
-def prefill_operators(llm: LLM, deployment: Deployment) -> Operators:
+def prefill_operators(
+    llm: LLM, deployment: Deployment, *, reused: Scalar | None = None
+) -> Operators:
     """Volumes of every operator over all chunks of the prompts that are prefilled together.
 
     Weights are read once a chunk, and of experts those that its tokens touch. The LM head works on
@@ -63,19 +67,27 @@ def prefill_operators(llm: LLM, deployment: Deployment) -> Operators:
     ----------
     deployment
         That of one chunk: see :func:`chunk_deployment`.
+    reused
+        First tokens of each prompt, which are not computed; ``None`` for none [token].
     """
-    chunks = deployment.seq_len / deployment.query_tokens
-    prompts, tokens = deployment.batch_size, deployment.batch_size * deployment.seq_len
+    computed = without_prefix(deployment.seq_len, reused)
+    chunks = computed / deployment.query_tokens
+    prompts, tokens = deployment.batch_size, deployment.batch_size * computed
     weights = count_weights(llm, deployment)
     once = weight_operators(llm, deployment, weights)
     kinds = parts(deployment)
     return Operators(
         **{name: repeated(each, chunks) for name, each in once.items()},
-        own=tuple(part.prefill(llm, deployment) for part in kinds),
+        own=tuple(new_tokens(part.prefill, llm, deployment, reused) for part in kinds),
         own_names=tuple(part.operator for part in kinds),
-        attention=causal_attention(llm, deployment),
+        attention=new_tokens(causal_attention, llm, deployment, reused),
         lm_head=head_operator(llm, deployment, weights, scored=prompts, embedded=tokens),
     )
+
+
+def new_tokens(work: Work, llm: LLM, deployment: Deployment, reused: Scalar | None) -> Operator:
+    """What is computed and read of prompts beyond their prefix; parameters as above."""
+    return beyond_prefix(lambda prompt: work(llm, prompt), deployment, reused)
 
 
 def causal_attention(llm: LLM, deployment: Deployment) -> Operator:

@@ -32,6 +32,9 @@ class Request(eqx.Module):
         default=0.0,
         whole=True,
     )
+    prefix_share: Scalar = quantity(
+        "1", "share of a prompt that is reused from a cache", default=0.0, upper=1.0
+    )
     prefill_batch: Scalar = quantity(
         "1", "prompts that are prefilled together", default=1.0, positive=True, whole=True
     )

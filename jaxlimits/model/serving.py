@@ -15,6 +15,7 @@ from jaxlimits.model import capacity
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.prefill import num_chunks
+from jaxlimits.model.prefix import at_context, stored
 from jaxlimits.model.request import Request
 from jaxlimits.model.roofline import StepTimes
 from jaxlimits.model.speculation import stored_sequence_bytes
@@ -31,6 +32,8 @@ class RequestTerms(eqx.Module):
         Requests that the system completes in a second [1/s].
     input_time, output_time
         Time of the whole system that one token of a prompt, and of an answer, takes [s/token].
+    worst_token
+        Time of one token of a step that carries a whole chunk of a prompt [s].
     prefill
         Times of the prefill on all stages in turn [s].
     stated
@@ -42,13 +45,9 @@ class RequestTerms(eqx.Module):
     rate: Scalar
     input_time: Scalar
     output_time: Scalar
+    worst_token: Scalar
     prefill: StepTimes
     stated: Flag
-
-
-def at_context(deployment: Deployment, seq_len: Scalar) -> Deployment:
-    """The deployment at another context, which may be a fraction of a token."""
-    return eqx.tree_at(lambda d: d.seq_len, deployment, seq_len)
 
 
 def decoding(deployment: Deployment, request: Request) -> Deployment:
@@ -82,13 +81,16 @@ def prompts_kv_bytes(
     r"""KV cache of the prompts that a replica prefills together [B].
 
     .. math:: \mathrm{pp}\,b\,K_I
+
+    or, of prompts with a common prefix, what each keeps of its own and the prefix once.
     """
     held = eqx.tree_at(
         lambda d: (d.batch_size, d.seq_len),
         deployment,
         (request.prefill_batch, request.input_len),
     )
-    cache = capacity.kv_bytes(held, sequence=stored_sequence_bytes(llm, draft, held))
+    kept = stored(lambda at: stored_sequence_bytes(llm, draft, at), held, request)
+    cache = capacity.kv_bytes(held, kept)
     return jnp.where(is_stated(request), cache, 0.0)
 
 
@@ -105,7 +107,7 @@ def first_token_time(deployment: Deployment, request: Request, *, prefill: Scala
     prefill
         Time for all stages in turn [s].
     """
-    chunks, stages = jnp.maximum(num_chunks(request), 1.0), deployment.pp_size
+    chunks, stages = jnp.maximum(num_chunks(deployment, request), 1.0), deployment.pp_size
     return prefill * (chunks + stages - 1.0) / (chunks * stages)
 
 
@@ -116,6 +118,7 @@ def request_terms(
     prefill: StepTimes,
     token: Scalar,
     token_alone: Scalar,
+    worst_token: Scalar,
 ) -> RequestTerms:
     r"""Latency and rate of requests on machines that prefill and decode in turn, or in one step.
 
@@ -140,6 +143,8 @@ def request_terms(
         Times of the prefill on all stages in turn, and of one more token of an answer [s].
     token_alone
         Time of one more token where no prompt is mixed with its step [s].
+    worst_token
+        Time of one more token whose step carries a whole chunk of a prompt [s].
     """
     ttft = first_token_time(deployment, request, prefill=prefill.t_step)
     decode = (request.output_len - 1.0) * token
@@ -160,6 +165,7 @@ def request_terms(
         rate=lanes / jnp.where(busy > 0.0, busy, 1.0),
         input_time=reading / (lanes * prompt),
         output_time=writing / (lanes * request.calls_per_answer * request.output_len),
+        worst_token=worst_token,
         prefill=prefill,
         stated=is_stated(request),
     )

@@ -1,5 +1,7 @@
 """Steps: one decode step of a model and its draft, and the whole prefill of prompts."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,9 +13,13 @@ from jaxlimits.model.chip import Chip, memory_rate, streaming_at
 from jaxlimits.model.collectives import waits
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
+from jaxlimits.model.kv_cache import sequence_bytes
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.mixed import (
+    Carried,
     carries_prompts,
+    last_chunk,
+    mean_share,
     mixed_operators,
     prompts_per_step,
     stalls,
@@ -22,6 +28,7 @@ from jaxlimits.model.mixed import (
 from jaxlimits.model.operators import Operators, step_operators
 from jaxlimits.model.overlay import overlay_times
 from jaxlimits.model.prefill import chunk_deployment, num_chunks, prefill_operators
+from jaxlimits.model.prefix import reused_tokens, stored
 from jaxlimits.model.request import Request
 from jaxlimits.model.roofline import StepTimes, mem_time, merged, step_times, tensor_time
 from jaxlimits.model.sharded import gather_time, is_sharded
@@ -78,20 +85,33 @@ def decode_passes(
 
     In mixed steps the model's pass carries a share of the prompts; a draft's prefill is left out.
     """
+    carried = mean_share(verifying(deployment), request) if carries_prompts(deployment) else None
+    return _passes(chip, llm, draft, deployment, request, carried)
+
+
+def _passes(
+    chip: Chip,
+    llm: LLM,
+    draft: LLM | None,
+    deployment: Deployment,
+    request: Request,
+    carried: Carried | None,
+) -> tuple[Pass, ...]:
+    """The passes of a step that carries something of prompts, or nothing."""
     verified = step = verifying(deployment)
-    if carries_prompts(deployment):
-        operators = mixed_operators(llm, verified, request)
+    if carried is not None:
+        operators = mixed_operators(llm, verified, carried)
         if deployment.mixed_steps == "even":
-            step = with_prompt_tokens(verified, request)
+            step = with_prompt_tokens(verified, carried)
     else:
         operators = step_operators(llm, verified)
     if not is_speculative(deployment):
-        chip = _gathering(_placed(chip, llm, deployment, operators), llm, deployment, operators)
-        return (Pass(operators, chip, llm, step),)
+        placed = _placed(chip, llm, deployment, operators, request)
+        return (Pass(operators, _gathering(placed, llm, deployment, operators), llm, step),)
     small = draft_model(llm, draft, deployment)
     proposed = proposing(deployment)
     proposals = step_operators(small, proposed)
-    chip = _placed(chip, llm, deployment, operators, draft=(small, proposals))
+    chip = _placed(chip, llm, deployment, operators, request, draft=(small, proposals))
     gathering = _gathering(chip, llm, deployment, operators)
     own = Pass(operators, gathering, llm, step)
     return own, Pass(proposals, chip, small, proposed)
@@ -116,15 +136,41 @@ def decode_step(
         Whose prompts come with the step, or between two, as ``mixed_steps`` says.
     """
     passes = decode_passes(chip, llm, draft, deployment, request)
-    own, *proposals = (_pass(each, calibration, fabric) for each in passes)
-    step = own
-    if proposals:
-        step = jax.tree.map(lambda v, d: v + deployment.draft_length * d, own, *proposals)
+    step = _in_turn(passes, deployment, calibration, fabric)
     if not stalls(deployment):
         return step
     prefill = prefill_step(chip, llm, deployment, request, calibration, fabric)
     times = prompts_per_step(deployment, request) / request.prefill_batch
     return jax.tree.map(lambda own, waits: own + times * waits, step, prefill)
+
+
+def _in_turn(
+    passes: tuple[Pass, ...], deployment: Deployment, calibration: Calibration, fabric: Fabric
+) -> Step:
+    """The step of a model's pass, and of as many of its draft's as there are tokens proposed."""
+    own, *proposals = (_pass(each, calibration, fabric) for each in passes)
+    if not proposals:
+        return own
+    return jax.tree.map(lambda v, d: v + deployment.draft_length * d, own, *proposals)
+
+
+def worst_step(
+    chip: Chip,
+    llm: LLM,
+    draft: LLM | None,
+    deployment: Deployment,
+    request: Request,
+    calibration: Calibration,
+    fabric: Fabric,
+) -> Step:
+    """The decode step that carries a whole chunk, the last of its prompt; parameters as above.
+
+    Whatever ``mixed_steps`` is: it says how prompts come in the mean, and this is one step.
+    """
+    evenly = dataclasses.replace(deployment, mixed_steps="even")
+    carried = last_chunk(verifying(evenly), request)
+    passes = _passes(chip, llm, draft, evenly, request, carried)
+    return _in_turn(passes, evenly, calibration, fabric)
 
 
 def prefill_step(
@@ -142,12 +188,12 @@ def prefill_step(
     over the volumes of all :math:`n` chunks, as for a decode step: a mean chunk stands for all.
     Tiers of memory hold the weights and the prompts' cache as suits the prefill best (a bound).
     """
-    chunk = chunk_deployment(deployment, request)
-    operators = prefill_operators(llm, chunk)
-    chip = _placed(chip, llm, chunk, operators)
-    chip = _gathering(chip, llm, chunk, operators, times=num_chunks(request))
+    chunk, chunks = chunk_deployment(deployment, request), num_chunks(deployment, request)
+    operators = prefill_operators(llm, chunk, reused=reused_tokens(deployment, request))
+    chip = _placed(chip, llm, chunk, operators, request)
+    chip = _gathering(chip, llm, chunk, operators, times=chunks)
     each = Pass(operators, chip, llm, chunk)
-    return _pass(each, calibration, fabric, chunks=num_chunks(request))
+    return _pass(each, calibration, fabric, chunks=chunks)
 
 
 def _pass(each: Pass, calibration: Calibration, fabric: Fabric, *, chunks: Scalar = 1.0) -> Step:
@@ -211,6 +257,7 @@ def _placed(
     llm: LLM,
     deployment: Deployment,
     operators: Operators,
+    request: Request,
     *,
     draft: tuple[LLM, Operators] | None = None,
 ) -> Chip:
@@ -220,15 +267,20 @@ def _placed(
     """
     if not has_tiers(deployment):
         return chip
-    sequences = deployment.pp_size * deployment.batch_size
-    data = model_data(llm, deployment, operators, sequences=sequences)
+
+    def cache(model: LLM, running: Deployment) -> Scalar:
+        kept = stored(lambda at: sequence_bytes(model, at), running, request)
+        return capacity.kv_bytes(running, kept)
+
+    data = model_data(llm, deployment, operators, cache=cache(llm, deployment))
     if draft is not None:
         small, proposals = draft
+        proposed = proposing(deployment)
         data += model_data(
             small,
-            proposing(deployment),
+            proposed,
             proposals,
-            sequences=sequences,
+            cache=cache(small, proposed),
             times=deployment.draft_length,
             tables=deployment.speculation == "draft",
         )

@@ -33,8 +33,7 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.chip import Chip, memory_rate, streaming_at
 from jaxlimits.model.deployment import Deployment
-from jaxlimits.model.experts import expert_replicas
-from jaxlimits.model.kv_cache import sequence_bytes
+from jaxlimits.model.experts import stored_experts
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operators
 from jaxlimits.model.precision import in_bytes, part_bits
@@ -94,7 +93,7 @@ def model_data(
     deployment: Deployment,
     operators: Operators,
     *,
-    sequences: Scalar,
+    cache: Scalar,
     times: Scalar = 1.0,
     tables: bool = True,
 ) -> tuple[Data, ...]:
@@ -107,8 +106,8 @@ def model_data(
     ----------
     operators
         What one pass of the model reads.
-    sequences
-        Sequences that a replica holds [1].
+    cache
+        What the sequences of a replica keep [B].
     times
         Passes in one step [1].
     tables
@@ -119,10 +118,10 @@ def model_data(
     dense = operators.total("weight_traffic") - experts
     data = [
         (in_bytes(common_terms(weights, bits, tables=tables)), dense),
-        (sequences * sequence_bytes(llm, deployment), operators.total("kv_traffic")),
+        (cache, operators.total("kv_traffic")),
     ]
     if deployment.routed_experts:
-        kept = llm.num_experts / expert_replicas(deployment)
+        kept = stored_experts(llm, deployment)
         stored = in_bytes(expert_terms(weights, bits, experts=kept))
         data.insert(1, (stored, experts * operators.experts.traffic_pace))
     found = tuple(Data(stored=stored, traffic=times * traffic) for stored, traffic in data)

@@ -54,6 +54,20 @@ def repeated(one: Operator, times: Scalar) -> Operator:
     )
 
 
+def less(one: Operator, other: Operator) -> Operator:
+    """An operator without the volumes of another one, its pace unchanged."""
+    return Operator(
+        tensor_flops=one.tensor_flops - other.tensor_flops,
+        vector_flops=one.vector_flops - other.vector_flops,
+        weight_traffic=one.weight_traffic - other.weight_traffic,
+        kv_traffic=one.kv_traffic - other.kv_traffic,
+        compute_pace=one.compute_pace,
+        traffic_pace=one.traffic_pace,
+        wide_flops=one.wide_flops - other.wide_flops,
+        narrow_flops=one.narrow_flops - other.narrow_flops,
+    )
+
+
 def added(terms: Iterable[Scalar]) -> Scalar:
     """Sum at least one term, from the left; a single term costs no addition."""
     total, *others = terms

@@ -18,6 +18,8 @@ def _vllm(layout: Layout, sequences: int) -> list[str]:
         flags.append(f"--data-parallel-size {layout.dp_size}")
     if layout.ep_size > 1:
         flags.append("--enable-expert-parallel")
+    if layout.cp_size > 1:
+        flags.append(f"--decode-context-parallel-size {layout.cp_size}")
     return [*flags, f"--max-num-seqs {sequences}"]
 
 
@@ -30,16 +32,21 @@ def _sglang(layout: Layout, sequences: int) -> list[str]:
         flags.append(f"--dp-size {layout.dp_size} --enable-dp-attention")
     if layout.ep_size > 1:
         flags.append(f"--ep-size {layout.ep_size}")
+    if layout.cp_size > 1:
+        flags.append(f"--dcp-size {layout.cp_size}")
     return [*flags, f"--max-running-requests {sequences * layout.dp_size}"]
 
 
 def _tensorrt_llm(layout: Layout, sequences: int) -> list[str]:
-    # Attention of the ranks apart, as TensorRT-LLM does it: TP counts all of them.
-    flags = [f"--tp_size {layout.tp_size * layout.dp_size}"]
+    # Attention of the ranks apart, as TensorRT-LLM does it: TP counts all of them, but for the
+    # chips that divide the sequence (Helix), which it counts beside TP.
+    flags = [f"--tp_size {layout.tp_size * layout.dp_size // layout.cp_size}"]
     if layout.pp_size > 1:
         flags.append(f"--pp_size {layout.pp_size}")
     if layout.ep_size > 1:
         flags.append(f"--ep_size {layout.ep_size}")
+    if layout.cp_size > 1:
+        flags.append(f"--cp_size {layout.cp_size}")
     return [*flags, f"--max_batch_size {sequences}"]
 
 

@@ -111,8 +111,8 @@ def make_machines(
             raise unknown_name("size", name, schema.LAYOUT_SIZES, key="only")
     sizes = {name: [float(size) for size in values] for name, values in only.items()}
     point = {"base": {"llm": llm, "chip": chips[0], **settings}, "axes": {"batch_size": [1]}}
-    model = bind(load_grid(point, catalog=catalog)).base
-    found = all_layouts(most, [model], only=sizes)
+    scenario = bind(load_grid(point, catalog=catalog))
+    found = all_layouts(most, [{**scenario.base, **scenario.switches}], only=sizes)
     layouts = tuple(each for each in found if each.dp_size == 1 or each.ep_size > 1)
     if not layouts:
         problem = f"no layout of at most {most} chips is valid for {llm}"

@@ -85,3 +85,48 @@ def test_every_expert_is_stored_touched_or_not():
     many = evaluate_x64(*named_scenario("deepseek-v3", "h200", tp_size=8.0, batch_size=64.0))
     assert few.weight_bytes == many.weight_bytes == 671_026_404_352
     assert few.weight_traffic < many.weight_traffic < many.weight_bytes
+
+
+def test_copies_are_stored_by_the_ranks_together():
+    # As above, with 32 more on all ranks: a replica's quarter of 288 experts. Without ranks none.
+    sizes = {"tp_size": 8.0, "dp_size": 4.0, "batch_size": 3.0, "accounting": "layers"}
+    copied = named_scenario("deepseek-v3", "h200", redundant_experts=32.0, **sizes)
+    alone, placed = evaluate_x64(*copied), evaluate_x64(*copied.but(ep_size=32.0))
+    assert alone.weight_bytes == 15_263_268_864 + 256 * 2_554_331_136
+    assert placed.weight_bytes == 15_263_268_864 + 72 * 2_554_331_136
+    share = 256 * (1 - (31 / 32) ** 12) * 2_554_331_136 / 4
+    assert placed.weight_traffic == pytest.approx(15_263_268_864 + share, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("copies", "pace"),
+    [
+        (0.0, 2.0),
+        (64.0, 1.5),  # a quarter has copies: three quarters of twice the mean are bound
+        (128.0, 1.0),
+        (200.0, 1.0),  # no less than the mean
+        (512.0, 1.0),  # more than one copy each
+    ],
+)
+@pytest.mark.usefixtures("x64")
+def test_what_has_copies_goes_where_there_is_room(copies, pace):
+    deployment = Deployment(tp_size=8.0, ep_size=8.0, redundant_experts=copies)
+    assert experts.spread_pace(2.0, DEEPSEEK, deployment) == pace
+
+
+def test_the_slowest_rank_has_less_to_do_where_experts_have_copies():
+    # Decode of 2 tokens a rank on 64 ranks is far from even: the traffic of experts falls by 1/8.
+    sizes = {"dp_size": 64.0, "ep_size": 64.0, "batch_size": 2.0, "sync_latency": 0.0}
+    few, more = (
+        evaluate_x64(
+            *named_scenario("deepseek-v3", "h200", redundant_experts=copies, **sizes).but(
+                all_to_all_latency=0.0
+            )
+        )
+        for copies in (0.0, 32.0)
+    )
+    experts_alone = few.t_mem - more.t_mem
+    assert experts_alone > 0.0
+    rest = 8 * experts_alone  # of the slowest rank's experts, all of which are 8 times the eighth
+    assert rest < few.t_mem
+    assert few.weight_traffic == more.weight_traffic

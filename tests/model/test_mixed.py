@@ -52,6 +52,38 @@ def test_prompts_in_few_steps_touch_fewer_experts_in_the_mean():
     assert experts == pytest.approx(3 * 2880 * 2880 * 36, rel=0.02)
 
 
+def test_the_worst_step_carries_the_last_chunk_of_a_prompt():
+    # Llama3-8B, 64 sequences and 2,048 tokens that attend to all 8,192: beside the decode step
+    # 2 x 2048 x 6979321856 FLOP, 4 x 32 x 128 x 32 x (8192^2 - 6144^2) / 2 of attention, and
+    # 8192 x 65536 B of cache; weights once.
+    scenario = named_scenario(
+        "llama3-8b", "h100", **{**PAPER, "accounting": "layers", **SERVED}, prefill_chunk=2048.0
+    )
+    alone = evaluate_x64(*scenario)
+    chunk = 2 * 2048 * 6_979_321_856 + 4 * 32 * 128 * 32 * (8192**2 - 6144**2) / 2
+    compute = (alone.flops + chunk) / (8 * scenario["peak_flops"])
+    memory = (alone.weight_traffic + alone.kv_traffic + 8192 * 65_536) / (8 * scenario["mem_bw"])
+    assert compute > memory
+    assert alone.worst_tpot == pytest.approx(compute + alone.t_sync, rel=1e-12)
+    for mode in ("even", "bound", "stalls"):
+        assert served(mode, prefill_chunk=2048.0).worst_tpot == alone.worst_tpot
+
+
+def test_the_worst_step_of_a_whole_prefill_is_a_decode_step_with_all_of_a_prompt():
+    # Weights are read once for both; so it takes less than one after the other.
+    point = served("off")
+    assert point.ttft < point.worst_tpot < point.tpot + point.ttft
+    flops = point.flops + 2 * 8192 * 6_979_321_856 + 4 * 32 * 128 * 32 * 8192**2 / 2
+    rate = 8 * named_scenario("llama3-8b", "h100")["peak_flops"]
+    assert point.worst_tpot == pytest.approx(flops / rate + point.t_sync, rel=1e-12)
+
+
+@law(max_examples=30, scenario=scenarios(combinations=("default",), requested=True, feasible=True))
+def test_the_worst_step_takes_no_less_than_one_without_a_prompt(scenario):
+    point = yield scenario.but(mixed_steps="off")
+    assert point.worst_tpot >= point.tpot * (1 - 1e-9)
+
+
 def test_without_a_request_nothing_is_mixed():
     values = {"input_len": 0.0, "output_len": 1.0}
     alone, even = served("off", **values), served("even", **values)

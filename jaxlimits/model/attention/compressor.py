@@ -21,6 +21,7 @@ and the counts of vector work are ours.
 import dataclasses
 
 from jaxlimits._types import Scalar
+from jaxlimits.model.context_parallel import head_chips
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.vector import RMS_NORM, ROTARY, SOFTMAX
@@ -85,9 +86,10 @@ class Compressor:
 def element_bytes(llm: LLM, deployment: Deployment) -> Scalar:
     """Bytes of one element of a state, copies included [B].
 
-    Where KV is sharded by ``heads``, every TP chip holds the states: all heads read what they give.
+    Where KV is sharded by ``heads``, every TP chip holds the states, since all heads read what they
+    give, but for chips that divide the sequence: a state lies with the entry that it becomes.
     """
-    copies = deployment.tp_size if deployment.kv_sharding == "heads" else 1.0
+    copies = head_chips(deployment) if deployment.kv_sharding == "heads" else 1.0
     return copies * (llm.state_bits / 8.0)
 
 

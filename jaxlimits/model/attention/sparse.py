@@ -25,6 +25,7 @@ from jaxlimits.model.attention import full
 from jaxlimits.model.attention.kind import Kind, Part, Span
 from jaxlimits.model.attention.query import query_rows
 from jaxlimits.model.attention.windowed import window_pairs
+from jaxlimits.model.context_parallel import head_chips
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.precision import cache_width, tensor_work
@@ -137,14 +138,15 @@ def index_bytes(llm: LLM, deployment: Deployment) -> Scalar:
     .. math:: n\,S\,d_I\,b_I/8
 
     Stored, and read whole in each step. Where KV is sharded by ``heads``, every TP chip holds the
-    keys, since all index heads read the same one (as the published code does).
+    keys, since all index heads read the same one (as the published code does), but for those that
+    divide the sequence.
     """
     return index_span(llm, deployment) * key_bytes(llm, deployment)
 
 
 def key_bytes(llm: LLM, deployment: Deployment) -> Scalar:
     """Bytes of one index key, copies included [B]."""
-    copies = deployment.tp_size if deployment.kv_sharding == "heads" else 1.0
+    copies = head_chips(deployment) if deployment.kv_sharding == "heads" else 1.0
     return llm.index_head_dim * copies * (deployment.index_bits / 8.0)
 
 
