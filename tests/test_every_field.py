@@ -233,6 +233,7 @@ NEEDS = {
     "input_len": {"output_len": "8"},
     "output_len": {"input_len": "64"},
     "prefill_chunk": REQUEST,
+    "prefix_share": REQUEST,
     "prefill_batch": REQUEST,
     "calls_per_answer": REQUEST,
     "draft_length": {"speculation": "draft"},
@@ -242,6 +243,7 @@ NEEDS = {
     "lpddr_capacity": {"lpddr_bw": "0.1 GB/s", "mem_capacity": "100 kB"},
     "lpddr_bw": {"lpddr_capacity": "100 MB", "mem_capacity": "100 kB"},
     "all_to_all_latency": {"ep_size": "2"},
+    "redundant_experts": {"ep_size": "2"},
     "flops_ratio_16bit": {"compute_bits": "16"},
     "flops_ratio_4bit": {"compute_bits": "4"},
     "link_bw": {"collective_algorithm": "one-shot"},
@@ -303,6 +305,7 @@ VALUES |= {"chip_hour_price": (0.0, 1e-3)}  # what is rented rests on no other p
 VALUES |= {"weight_bits": (8.0, 16.0), "compute_bits": (8.0, 16.0), "kv_bits": (8.0, 16.0)}
 VALUES |= {"draft_tied_embeddings": (0.0, 1.0), "acceptance": (0.4, 0.8)}
 VALUES |= {"input_len": (64.0, 128.0), "output_len": (8.0, 16.0), "prefill_chunk": (16.0, 32.0)}
+VALUES |= {"prefix_share": (0.25, 0.5), "cp_size": (2.0, 4.0), "redundant_experts": (8.0, 16.0)}
 VALUES |= {"prefill_batch": (2.0, 4.0), "calls_per_answer": (2.0, 4.0)}
 VALUES |= {"sram_capacity": (50e3, 100e3), "lpddr_capacity": (1e8, 2e8)}
 VALUES |= {"sram_bw": (10e9, 20e9), "lpddr_bw": (1e8, 2e8)}

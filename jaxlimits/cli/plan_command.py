@@ -177,6 +177,7 @@ def _facts(found: "Plan") -> dict[str, Any]:
             "rate": found.workload.rate,
             "input_len": found.workload.mean_input_len,
             "output_len": found.workload.mean_output_len,
+            "prefix_share": found.workload.prefix_share,
             "source": found.workload.source,
         },
         "targets": [target.words for target in found.targets],
@@ -237,6 +238,8 @@ def _print(found: "Plan", rests_on: list[str]) -> None:
     work = found.workload
     mean = " in the mean" if len(work.shares) > 1 else ""
     lengths = f"{work.mean_input_len:,.0f} tokens in and {work.mean_output_len:,.0f} out{mean}"
+    if work.prefix_share > 0.0:
+        lengths += f", {work.prefix_share:.1%} of each prompt reused"
     typer.echo(f"{found.llm}: {rate_in_words(work.rate)} of {lengths} ({work.source})")
     for line in rests_on:
         print_filled(line)

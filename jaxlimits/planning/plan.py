@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxlimits.errors import InputError, placed
+from jaxlimits.grid.axes import read_value
 from jaxlimits.planning.bound import Bound, Points, least_fleet
 from jaxlimits.planning.choice import Choice, Miss
 from jaxlimits.planning.operating import operating_points
@@ -157,7 +158,8 @@ def plan(
     count
         How many choices to return.
     catalog, **settings
-        As for :func:`jaxlimits.evaluate`; with ``calibration`` the plan predicts too.
+        As for :func:`jaxlimits.evaluate`; with ``calibration`` the plan predicts too. A
+        ``prefix_share`` takes the place of the workload's; every prompt reuses so much.
 
     Returns
     -------
@@ -182,6 +184,7 @@ def plan(
         raise InputError("cannot be minimised", key="minimise", value=minimise, remedy=remedy)
     asked = read_targets(targets)
     names = (chips,) if isinstance(chips, str) else tuple(chips)
+    workload, settings = _reusing(workload, settings)
     machines = make_machines(
         llm, names, most=most, only=only or {}, settings=settings, catalog=catalog
     )
@@ -206,6 +209,19 @@ def plan(
         predicted=predicted,
         misses=() if choices else search.misses(),
         layouts=len(machines.layouts),
+    )
+
+
+def _reusing(
+    workload: Workload, settings: Mapping[str, object]
+) -> tuple[Workload, dict[str, object]]:
+    """The workload and the settings, both with the share of prompts that is reused."""
+    name = "prefix_share"
+    stated = settings.get(name)
+    share = workload.prefix_share if stated is None else read_value(name, stated, key=name)
+    rest = {other: value for other, value in settings.items() if other != name}
+    return dataclasses.replace(workload, prefix_share=share), rest | (
+        {name: share} if share else {}
     )
 
 

@@ -205,7 +205,7 @@ class Sizes(NamedTuple):
 
 def sizes_of_groups(machines: Machines, workload: Workload) -> Sizes:
     """Evaluate what each group costs, and how many sequences the largest holds."""
-    base = {"seq_len": math.floor(workload.mean_context), "batch_size": 1}
+    base = {**_mean_decode(workload), "batch_size": 1}
     outputs = (*OF_THE_FLEET, "max_batch_size")
     found, _ = collect(machines.job(outputs, axes={}, base=base))
     whole = found["max_batch_size"]
@@ -213,6 +213,19 @@ def sizes_of_groups(machines: Machines, workload: Workload) -> Sizes:
         totals={name: found[name] for name in OF_THE_FLEET},
         largest_batch=float(np.max(np.where(np.isfinite(whole), whole, 65_536.0))),
     )
+
+
+def _mean_decode(workload: Workload) -> dict[str, object]:
+    """Fields of decode steps at the workload's mean context, with room for it and no more.
+
+    Where a share of the prompts is stored once, a request of one token says which share of the
+    mean context that is.
+    """
+    context, reused = math.floor(workload.mean_context), workload.reused_tokens
+    if reused <= 0.0 or context <= 1:
+        return {"seq_len": context}
+    one = {"output_len": 1, "prefill_batch": 1}
+    return {"input_len": context - 1, **one, "prefix_share": min(reused / (context - 1), 1.0)}
 
 
 def shares_filled(machines: Machines, workload: Workload) -> np.ndarray:
@@ -224,6 +237,6 @@ def shares_filled(machines: Machines, workload: Workload) -> np.ndarray:
 
 def decode_job(machines: Machines, workload: Workload, *, tried: np.ndarray, objective: str) -> Job:
     """Plan decode steps alone at the mean context, at the batches to try."""
-    base = {"seq_len": math.floor(workload.mean_context), "roofline": "step"}
+    base = {**_mean_decode(workload), "roofline": "step"}
     outputs = ("t_mem", "t_compute", "t_sync", "t_step", "stps", "users", objective)
     return machines.job(outputs, axes={"batch_size": tried.tolist()}, base=base)

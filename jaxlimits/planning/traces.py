@@ -3,6 +3,12 @@
 CSV with a header, or JSON lines. The names of the columns are those of two public traces, and
 plain ones: Azure's LLM inference trace (``TIMESTAMP``, ``ContextTokens``, ``GeneratedTokens``) and
 Mooncake's (``timestamp`` in ms, ``input_length``, ``output_length``, ``hash_ids``).
+
+What prompts have in common is found where a trace says it. ``hash_ids`` name the blocks of 512
+tokens of a prompt, each by all tokens up to its end (published, github.com/kvcache-ai/Mooncake): a
+prompt reuses the blocks at its beginning that some prompt had before. With a session's name instead
+(``session_id``, ``conversation_id``) a prompt reuses all that the session's last request had read
+and written, as a further turn of a chat does (ours). Either is what a cache without end would hold.
 """
 
 import collections
@@ -24,11 +30,54 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("output_length", "generatedtokens", "output_len"),
         *("completion_tokens", "output_tokens"),
     ),
+    "blocks": ("hash_ids",),
+    "session": ("session_id", "conversation_id"),
 }
 """What each column may be called, in small letters."""
 
 _TO_SECONDS: Mapping[str, float] = {"input_length": 1e-3}
 """Unit of numbers in the column of times, by what the column of prompts is called [s]."""
+
+
+_BLOCK_TOKENS = 512.0
+"""Tokens of a block that ``hash_ids`` name (published, Mooncake)."""
+
+
+class _Cache:
+    """What prompts so far leave to those that come: blocks by their names, sessions by theirs."""
+
+    def __init__(self) -> None:
+        self._blocks: set[object] = set()
+        self._contexts: dict[object, float] = {}
+
+    def reused(self, row: Mapping[str, Any], prompt: float, answer: float, where: str) -> float:
+        """Tokens of one prompt that are there, and which then are; 0 where the row names none."""
+        name, session = _named(row, "blocks"), _named(row, "session")
+        if name is not None and row[name] not in (None, ""):
+            return min(_BLOCK_TOKENS * self._leading(_block_names(row[name], where)), prompt)
+        if session is None or row[session] in (None, ""):
+            return 0.0
+        before = self._contexts.get(row[session], 0.0)
+        self._contexts[row[session]] = prompt + answer
+        return min(before, prompt)
+
+    def _leading(self, blocks: list[object]) -> int:
+        """Blocks at the beginning that were there before."""
+        count = sum(1 for _ in itertools.takewhile(self._blocks.__contains__, blocks))
+        self._blocks.update(blocks)
+        return count
+
+
+def _block_names(raw: object, where: str) -> list[object]:
+    """Names of blocks: a list, or one as text in a cell of a table."""
+    try:
+        listed = json.loads(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        listed = None
+    if not isinstance(listed, list) or not all(isinstance(name, int | str) for name in listed):
+        problem, remedy = "are no list of names of blocks", "write them as [46, 47, 48]"
+        raise InputError(problem, where=where, key="hash_ids", value=raw, remedy=remedy)
+    return listed
 
 
 def read_trace(path: str | Path, *, rate: object = None) -> Workload:
@@ -46,7 +95,8 @@ def read_trace(path: str | Path, *, rate: object = None) -> Workload:
     ------
     InputError
         With file and line: no such file, a column that is missing, a length that is no whole number
-        above 0, a time before the one above it, no rate to be had.
+        above 0, blocks that are no list of names, a time before the one above it, no rate to be
+        had.
 
     Examples
     --------
@@ -59,11 +109,13 @@ def read_trace(path: str | Path, *, rate: object = None) -> Workload:
     """
     source = Path(path)
     lengths: collections.Counter[tuple[float, float]] = collections.Counter()
+    cache, reused = _Cache(), 0.0
     first = last = None
     for line, row in _rows(source):
         where = f"{path}: line {line}"
         pair = _length(row, "input", where), _length(row, "output", where)
         lengths[pair] += 1
+        reused += cache.reused(row, *pair, where)
         time = _time(row, where)
         if time is not None and last is not None and time < last:
             remedy = "sort the rows by time"
@@ -79,8 +131,13 @@ def read_trace(path: str | Path, *, rate: object = None) -> Workload:
             raise InputError("does not say how often requests come", where=str(path), remedy=remedy)
         rate = (count - 1) / span
     weighted = ((*pair, float(number)) for pair, number in lengths.items())
-    source_words = f"{count:,} requests of {source.name}"
-    return Workload.of_lengths(weighted, rate=read_rate(rate), source=source_words)
+    tokens = sum(prompt * number for (prompt, _), number in lengths.items())
+    return Workload.of_lengths(
+        weighted,
+        rate=read_rate(rate),
+        source=f"{count:,} requests of {source.name}",
+        prefix_share=reused / tokens,
+    )
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

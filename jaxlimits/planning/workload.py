@@ -28,6 +28,8 @@ class Workload:
         Share of the requests that each class has; they add up to 1.
     source
         Where the lengths come from, in words.
+    prefix_share
+        Share of all tokens of prompts that prompts before them hold already [1].
 
     Examples
     --------
@@ -41,10 +43,16 @@ class Workload:
     output_lens: tuple[float, ...]
     shares: tuple[float, ...]
     source: str
+    prefix_share: float = 0.0
 
     @classmethod
     def of_lengths(
-        cls, lengths: Iterable[Sequence[float]], *, rate: object, source: str = "stated lengths"
+        cls,
+        lengths: Iterable[Sequence[float]],
+        *,
+        rate: object,
+        source: str = "stated lengths",
+        prefix_share: float = 0.0,
     ) -> "Workload":
         """Make a workload of pairs of a prompt's and an answer's length, one for each request.
 
@@ -56,11 +64,14 @@ class Workload:
             Requests in a second, as ``"10 request/s"`` or a number.
         source
             What the lengths are, in words.
+        prefix_share
+            Share of all tokens of prompts that are reused from a cache [1].
 
         Raises
         ------
         InputError
-            No request, a length that is no whole number above 0, a rate that is not above 0.
+            No request, a length that is no whole number above 0, a rate that is not above 0, a
+            share outside 0 to 1.
         """
         rows = np.array([(*pair, 1.0)[:3] for pair in lengths], np.float64).reshape(-1, 3)
         if not len(rows):
@@ -80,6 +91,9 @@ class Workload:
             output_lens=tuple(grouped[:, 1].tolist()),
             shares=tuple((grouped[:, 2] / total).tolist()),
             source=source,
+            prefix_share=parse_number(
+                schema.FIELDS["prefix_share"], prefix_share, key="prefix_share"
+            ),
         )
 
     @property
@@ -91,6 +105,11 @@ class Workload:
     def mean_output_len(self) -> float:
         """Mean tokens of an answer."""
         return float(np.dot(self.shares, self.output_lens))
+
+    @property
+    def reused_tokens(self) -> float:
+        """Mean tokens of a prompt that are reused."""
+        return self.prefix_share * self.mean_input_len
 
     @property
     def mean_request(self) -> dict[str, int]:
@@ -118,7 +137,8 @@ class Workload:
     def __repr__(self) -> str:
         lengths = f"{self.mean_input_len:,.0f} tokens in, {self.mean_output_len:,.0f} out"
         mean = " in the mean" if len(self.shares) > 1 else ""
-        return f"Workload({self.rate:g} request/s, {lengths}{mean}; {self.source})"
+        reused = f", {self.prefix_share:.1%} of them reused" if self.prefix_share else ""
+        return f"Workload({self.rate:g} request/s, {lengths}{mean}{reused}; {self.source})"
 
 
 def read_rate(raw: object) -> float:

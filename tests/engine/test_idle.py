@@ -31,6 +31,7 @@ def idle(settings, llm="llama3-70b", chip="h100"):
         ({"draft": "llama3-8b"}, {"speculation": "draft"}),
         ({"output_len": 77}, {"input_len": 100}),
         ({"prefill_chunk": 50}, SERVED),
+        ({"prefix_share": 0.5}, SERVED),
         ({"prefill_batch": 2}, SERVED),
         ({"calls_per_answer": 2}, SERVED),
         ({"mesh_rows": 2}, {"collective_algorithm": "one-shot", "topology": "mesh-2d"}),
@@ -79,6 +80,18 @@ def test_expert_parallelism_counts_where_there_are_experts():
         "ep_size is set and changes nothing here; for it to count, name a model with experts"
     ]
     assert idle({"ep_size": 8}, llm="gpt-oss-120b") == []
+    placed = {"redundant_experts": 8, "ep_size": 8}
+    assert idle(placed, llm="gpt-oss-120b") == []
+    (said,) = idle({"redundant_experts": 8}, llm="gpt-oss-120b")
+    assert said.endswith("set ep_size above 1, of a model with experts")
+
+
+def test_context_parallelism_counts_where_chips_hold_copies():
+    assert idle({"cp_size": 2}) == []
+    split = {"cp_size": 2, "kv_sharding": "split"}
+    assert idle(split) == [
+        "cp_size is set and changes nothing here; for it to count, set kv_sharding=heads"
+    ]
 
 
 @pytest.mark.parametrize(

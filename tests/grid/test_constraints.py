@@ -134,7 +134,11 @@ EDGES = {
     # just hold, those of the second just do not.
     "mesh_rows must divide": ([(8, 8), (2, 8), (0, 8)], [(3, 8), (16, 8)]),
     "ep_size must divide tp_size": ([(8, 4, 2), (1, 4, 2)], [(6, 4, 2), (16, 4, 2)]),
-    "ep_size must divide num": ([(8, 128), (128, 128)], [(3, 128), (256, 128)]),
+    "ep_size must divide num": (
+        [(8, 128, 0), (128, 128, 0), (3, 128, 1), (36, 128, 16)],
+        [(3, 128, 0), (256, 128, 0), (8, 128, 1)],
+    ),
+    "cp_size must divide": ([(1, 6), (3, 6), (6, 6)], [(4, 6), (12, 6)]),
     "a token cannot use more": ([(8, 8), (7, 8)], [(9, 8)]),
     "there cannot be more MoE": ([(8, 0, 8), (7, 1, 8)], [(9, 0, 8), (7, 2, 8)]),
     "a layer has a mixer": ([(3, 5, 8), (0, 8, 8)], [(4, 5, 8)]),

@@ -14,6 +14,7 @@ CATALOG = jl.load_catalog()
         ("tp8", Layout(8, 1, 1, 1)),
         ("TP4 PP2", Layout(4, 2, 1, 1)),
         ("tp1_ep16_dp16", Layout(1, 1, 16, 16)),
+        ("cp2 TP16", Layout(16, cp_size=2)),
         ("dp2·tp4", Layout(4, 1, 1, 2)),
         ("pp3", Layout(1, 3, 1, 1)),
     ],
@@ -39,13 +40,37 @@ def test_no_valid_layout_is_missing_and_none_is_invalid(name):
             for dp in range(1, 65):
                 if tp * pp * dp > 64 or heads % tp or pp > layers:
                     continue
+                # Chips that share the heads are no fewer than the KV heads: all cp saves copies.
+                sequences = [1, *(n for n in range(2, 65) if tp % n == 0 and _saves(llm, tp, n))]
                 for ep in range(1, tp * dp + 1):
                     whole = (tp * dp) % ep == 0 and (ep == 1 or (experts and experts % ep == 0))
                     if whole:
-                        expected.add(Layout(tp, pp, ep, dp))
+                        expected |= {Layout(tp, pp, ep, dp, cp) for cp in sequences}
     found = all_layouts(64, [llm], only={})
     assert len(found) == len(set(found))
     assert set(found) == expected
+
+
+def _saves(llm, tp: int, cp: int) -> bool:
+    return tp / cp >= llm["num_kv_heads"]
+
+
+def test_context_parallelism_is_considered_where_it_saves_copies_or_is_asked_for():
+    llm = CATALOG.values("llm", "llama3-70b", key="llm")  # 8 KV heads
+    only = {"tp_size": [8.0, 16.0], "pp_size": [1.0], "dp_size": [1.0]}
+    assert all_layouts(64, [llm], only=only) == [Layout(8), Layout(16), Layout(16, cp_size=2)]
+    split = {**llm, "kv_sharding": "split"}
+    assert all_layouts(64, [split], only=only) == [Layout(8), Layout(16)]
+    asked = all_layouts(64, [llm], only={**only, "cp_size": [1.0, 3.0, 4.0]})
+    assert [layout.name for layout in asked] == ["tp8", "tp8 cp4", "tp16", "tp16 cp4"]
+
+
+def test_experts_with_copies_are_placed_on_more_ranks():
+    llm = {**CATALOG.values("llm", "deepseek-v3", key="llm"), "redundant_experts": 32.0}
+    only = {"tp_size": [1.0], "pp_size": [1.0], "dp_size": [36.0, 64.0]}
+    ranks = {layout.ep_size for layout in all_layouts(64, [llm], only=only)}
+    # 256 + 32 experts over divisors of 36 and of 64.
+    assert ranks == {1, 2, 3, 4, 6, 9, 12, 18, 36, 8, 16, 32}
 
 
 def test_only_some_sizes_are_considered():

@@ -1,5 +1,6 @@
 """Prefixes that are reused: by hand, against loops over chunks, and what must hold."""
 
+import itertools
 import math
 
 import pytest
@@ -127,7 +128,7 @@ def test_more_of_a_prefix_never_takes_longer_nor_more_memory(scenario):
     scenario = scenario.but(prefill_chunk=0.0)
     shares = (0.0, 0.5, 0.9)
     points = yield tuple(scenario.but(prefix_share=share) for share in shares)
-    for less, more in zip(points, points[1:], strict=False):
+    for less, more in itertools.pairwise(points):
         assert more.ttft <= less.ttft * (1 + 1e-9)
         assert more.kv_bytes <= less.kv_bytes * (1 + 1e-9)
         assert more.max_batch_size >= less.max_batch_size

@@ -87,6 +87,22 @@ def test_a_large_slow_tier_holds_what_does_not_fit():
     assert point.t_mem == pytest.approx(slow / 0.5e12, rel=2 * rows / slow)
 
 
+def test_a_cache_that_does_not_fit_lies_in_the_slow_tier_and_is_read_there():
+    # Llama3-8B, layers alone in 8 bits, 6,979,321,856 B, and 16 sequences of 131,072 tokens of
+    # 65,536 B: 137,438,953,472 B more than 80 GB hold. What lies beyond streams at 0.5 TB/s, while
+    # HBM streams its 80 GB at 3.35.
+    values = {"accounting": "layers", "seq_len": 131_072.0, "batch_size": 16.0}
+    tier = {"lpddr_capacity": 500e9, "lpddr_bw": 0.5e12}
+    scenario = named_scenario("llama3-8b", "h100", **values)
+    alone, point = evaluate_x64(*scenario), evaluate_x64(*scenario.but(**tier))
+    assert (alone.feasible, alone.max_batch_size) == (False, 8.0)  # (80 - 6.98) / 8.59 GB
+    assert (point.feasible, point.max_batch_size) == (True, 66.0)  # (580 - 6.98) / 8.59 GB
+    beyond = 6_979_321_856 + 137_438_953_472 - 80e9
+    assert point.t_mem == pytest.approx(beyond / 0.5e12, rel=1e-12)
+    turn = evaluate_x64(*scenario.but(memory_tiers="add", **tier))
+    assert turn.t_mem == pytest.approx(80e9 / 3.35e12 + beyond / 0.5e12, rel=1e-12)
+
+
 def test_capacity_zero_is_no_tier_at_all():
     scenario = named_scenario("deepseek-v3", "h200", tp_size=8.0, sram_bw=1e15, lpddr_bw=1e15)
     bare = named_scenario("deepseek-v3", "h200", tp_size=8.0)

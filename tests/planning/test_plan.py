@@ -1,5 +1,6 @@
 """Plans: against every layout and batch evaluated point by point, and what they say."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -33,6 +34,31 @@ WORKLOADS = {
     "experts": {**EXPERTS, "rate": 0.7, "targets": ["tpot <= 12 ms/token"]},
     "many": {**EXPERTS, "rate": 5.0, "targets": ["ttft <= 10 s", "tpot <= 15 ms/token"]},
 }
+LATENT = {
+    "llm": "deepseek-v2-lite",
+    "chip": "h100",
+    "lengths": (60_000, 1_000),
+    "most": 4,
+    "only": {"pp_size": [1], "dp_size": [1]},
+    "kv_bits": 16,
+    **SMALL,
+}
+LPDDR = {"lpddr_capacity": "60 GB", "lpddr_bw": "300 GB/s"}
+# One for each kind of setting: what it says counts at every point, by brute force.
+WORKLOADS |= {
+    "a prefix": {**WORKLOADS["mean"], "prefix_share": 0.7, "rate": 1.0},
+    "a cache along the sequence": {**LATENT, "rate": 4.0, "targets": ["tpot <= 4 ms/token"]},
+    "copies of experts": {
+        **WORKLOADS["experts"],
+        "redundant_experts": 16,
+        "only": {"pp_size": [1]},
+    },
+    "bits": {**WORKLOADS["mean"], "weight_bits": 4.5, "kv_bits": 4},
+    "a draft": {**WORKLOADS["mean"], "speculation": "draft", "draft": "llama3.2-1b"},
+    "several tokens": {**WORKLOADS["mean"], "speculation": "mtp", "acceptance": 0.9},
+    "chunks": {**WORKLOADS["mean"], "prefill_chunk": 2048},
+    "a tier": {**WORKLOADS["mean"], **LPDDR, "targets": ["tpot <= 200 ms/token"]},
+}
 
 
 def of(case: dict) -> tuple[jl.Workload, dict]:
@@ -56,7 +82,8 @@ def by_brute_force(case: dict) -> float:
     settings = {name: value for name, value in case.items() if name not in known}
     model = CATALOG.values("llm", case["llm"], key="llm")
     serving, decoding, prefilling = [], [], []
-    for layout in all_layouts(case["most"], [model], only=_sizes(case)):
+    copies = {"redundant_experts": settings.get("redundant_experts", 0.0)}
+    for layout in all_layouts(case["most"], [{**model, **copies}], only=_sizes(case)):
         if layout.dp_size > 1 and layout.ep_size == 1:
             continue
         point = {"llm": case["llm"], "chip": case["chip"], "layout": layout.name, **settings}
@@ -113,6 +140,31 @@ def test_the_bound_counts_every_batch_of_the_model():
     apart = case["rate"] * (1.0 / max(rates) + prompt.ttft)
     assert found.bound.value <= apart
     assert found.bound.value >= 0.5 * apart
+
+
+def test_a_cache_along_the_sequence_is_chosen_where_copies_would_fill_the_memory():
+    found = planned(WORKLOADS["a cache along the sequence"])
+    chosen = {group.layout.cp_size for choice in found.choices for group in choice.groups}
+    assert max(chosen) > 1
+    alone = planned(
+        WORKLOADS["a cache along the sequence"], only={**LATENT["only"], "cp_size": [1]}
+    )
+    assert found.bound.value < alone.bound.value
+    split = planned(WORKLOADS["a cache along the sequence"], kv_sharding="split")
+    assert split.layouts == alone.layouts < found.layouts
+
+
+def test_what_prompts_have_in_common_is_taken_from_the_workload_unless_it_is_stated():
+    case = {**WORKLOADS["a prefix"], "targets": []}
+    stated = planned(case)
+    work, rest = of({**case, "prefix_share": 0.0})
+    rest.pop("prefix_share")
+    measured = dataclasses.replace(work, prefix_share=0.7)
+    llm, chip = rest.pop("llm"), rest.pop("chip")
+    assert jl.plan(llm, chip, measured, **rest).bound.value == stated.bound.value
+    none = jl.plan(llm, chip, measured, prefix_share=0, **rest)
+    assert none.workload.prefix_share == 0.0
+    assert none.bound.value == jl.plan(llm, chip, work, **rest).bound.value > stated.bound.value
 
 
 def test_looser_targets_never_take_more():
@@ -188,6 +240,10 @@ def test_engines_are_told_the_layout():
     )
     assert flags["SGLang"].startswith("--tp-size 8 --dp-size 4 --enable-dp-attention --ep-size 8")
     assert flags["TensorRT-LLM"] == "--tp_size 8 --ep_size 8 --max_batch_size 16"
+    flags = engine_flags(Layout(16, cp_size=2), 8.0)
+    assert flags["vLLM"].startswith("--tensor-parallel-size 16 --decode-context-parallel-size 2")
+    assert flags["SGLang"].startswith("--tp-size 16 --dcp-size 2")
+    assert flags["TensorRT-LLM"].startswith("--tp_size 8 --cp_size 2")  # TP beside CP (Helix)
     assert "--pipeline-parallel-size 2" in engine_flags(Layout(1, 2), 3.0)["vLLM"]
 
 

@@ -34,6 +34,28 @@ def test_the_form_of_mooncakes_trace_is_read_in_milliseconds(tmp_path):
     assert work.input_lens == (6758.0, 7236.0, 7322.0)
 
 
+def test_blocks_that_a_prompt_before_had_are_reused(tmp_path):
+    # Of 21,316 tokens the second and the third prompt find their first block of 512.
+    work = jl.read_trace(written(tmp_path, MOONCAKE, "trace.jsonl"))
+    assert work.prefix_share == 2 * 512 / (6758 + 7322 + 7236)
+    # A block counts at the beginning of a prompt alone, and no more tokens than the prompt has.
+    rows = ["input_len,output_len,hash_ids", '1024,10,"[7, 8]"', '1000,10,"[9, 8]"']
+    rows += ['600,10,"[7, 8]"', '512,10,""']
+    work = jl.read_trace(written(tmp_path, "\n".join(rows)), rate=1)
+    assert work.prefix_share == 600 / (1024 + 1000 + 600 + 512)
+
+
+def test_a_further_turn_of_a_session_reuses_all_before_it(tmp_path):
+    # 100 + 20 tokens are there at the second turn of a; b is new; the third turn is shorter.
+    rows = ["input_len,output_len,session_id", "100,20,a", "100,20,b", "150,30,a", "170,5,a"]
+    work = jl.read_trace(written(tmp_path, "\n".join(rows)), rate=1)
+    assert work.prefix_share == (120 + 170) / 520
+
+
+def test_without_names_nothing_is_known_to_be_reused(tmp_path):
+    assert jl.read_trace(written(tmp_path, AZURE)).prefix_share == 0.0
+
+
 def test_a_stated_rate_takes_the_place_of_the_traces(tmp_path):
     path = written(tmp_path, "input_len,output_len\n100,10\n300,10\n")
     work = jl.read_trace(path, rate="5 request/s")
@@ -70,6 +92,8 @@ def test_the_context_in_the_mean_is_that_of_tokens_not_of_requests():
         ("TIMESTAMP,ContextTokens\n1,2\n", "t.csv", r"line 2.*no output length"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n", "t.csv", "holds no request"),
         ("", "t.csv", "holds no request"),
+        (MOONCAKE.replace("[0, 2]", "5"), "t.jsonl", r"line 2.*hash_ids.*no list"),
+        (MOONCAKE.replace("[0, 2]", "[[1]]"), "t.jsonl", r"line 2.*hash_ids.*no list"),
         ('{"input_length": 1}\n[]\n', "t.jsonl", r"line 1.*no output length"),
         ("{\n", "t.jsonl", r"line 1.*no JSON object"),
     ],
@@ -82,6 +106,14 @@ def test_a_row_that_is_wrong_is_named_by_its_line(tmp_path, text, name, says):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(jl.InputError, match=r"none\.csv.*cannot be read"):
         jl.read_trace(tmp_path / "none.csv")
+
+
+def test_a_share_of_prompts_lies_between_none_and_all():
+    with pytest.raises(jl.InputError, match="prefix_share"):
+        jl.Workload.of_lengths([(5, 1)], rate=1, prefix_share=1.5)
+    assert "40.0% of them reused" in repr(
+        jl.Workload.of_lengths([(5, 1)], rate=1, prefix_share=0.4)
+    )
 
 
 @pytest.mark.parametrize(
