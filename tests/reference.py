@@ -84,6 +84,11 @@ class Point:
         self.cached_bits = self.kv_bits or self.cache_bits
 
     @property
+    def sharers(self) -> float:
+        """Replicas that share dense layers and the LM head."""
+        return (self.dense_tp_size or self.tp_size) / self.tp_size if self.is_ep else 1.0
+
+    @property
     def reused(self) -> float:
         """Tokens of a prompt that a cache holds; the last one is always computed."""
         return min(self.prefix_share * self.input_len, max(self.input_len - 1, 0.0))
@@ -289,6 +294,23 @@ def ffn_matrices(p: Point, ffn: str) -> dict[str, float]:
     }
 
 
+def dense_matrices(p: Point) -> tuple[float, float]:
+    """Elements of all dense feed-forward layers, and of the LM head."""
+    alone = sum(ffn_matrices(p, ffn)["ffn"] for ffn in p.ffns() if ffn == "dense")
+    if p.accounting != "nominal":
+        return alone, p.vocab_size * p.hidden_size if p.accounting == "full" else 0.0
+    counts, _ = counted_matrices(p)
+    layers, _ = counted_matrices(Point(p.given[0], {**p.given[1], "accounting": "layers"}))
+    return alone * (counts["ffn"] / layers["ffn"] if layers["ffn"] else 0.0), 0.0
+
+
+def left_to_sharers(p: Point) -> tuple[float, float]:
+    """Bytes of dense layers and of the LM head that other replicas of a group keep."""
+    dense, head = dense_matrices(p)
+    share = 1 - 1 / p.sharers
+    return share * dense * p.byte("ffn"), share * head * p.byte("head")
+
+
 def counted_matrices(p: Point) -> tuple[dict[str, float], dict[str, float]]:
     """Elements by operator over all layers, and what is counted beside them."""
     counts = dict.fromkeys(("projections", "output", "router", "ffn", "expert"), 0.0)
@@ -406,6 +428,9 @@ def step_work(p: Point) -> dict[str, Work]:
     work["lm_head"].multiply(2 * p.tokens * beside["head"], p.ratio_of("head"))
     if p.accounting == "full":
         work["lm_head"].beside = p.tokens * embedded_elements(p) * p.byte("embedding")
+    dense, head = left_to_sharers(p)
+    work["ffn"].weights -= dense
+    work["lm_head"].weights -= head
     work["experts"].weights = expert_bytes(p, counts["expert"]) * touched(p) / p.sharing
     routed = 2 * p.tokens * p.experts_per_token * counts["expert"]
     work["experts"].multiply(routed, p.ratio_of("expert"))
@@ -625,6 +650,7 @@ def hop_seconds(p: Point, stage: int, payload: float) -> float:
 def sync_parts(p: Point) -> tuple[float, float, float]:
     """All exposed time, that without any payload, and that without any latency."""
     resolved, silent = copy.copy(p), copy.copy(p)
+    resolved.asked = silent.asked = p
     if p.collective_algorithm == "best":
         payload = p.tokens * p.hidden_size * p.activation_bits / 8
         sums_on_the_way = p.topology not in {"mesh-2d", "torus-2d", "torus-3d"}
@@ -642,12 +668,33 @@ def sync_seconds(p: Point, *, payload: float = 1.0) -> float:
     reduced = all_reduce_seconds(p, p.collective_algorithm, whole)
     seconds = sum(hop_seconds(p, stage, p.streams * whole) for stage in range(int(p.pp_size) - 1))
     routed = whole / p.hidden_size * p.expert_width * p.experts_per_token / p.tp_size
+    seconds += shared_seconds(p, payload)
     for mixer, ffn, heads in zip(p.mixers(), p.ffns(), p.heads(), strict=True):
         if ffn == "moe" and p.is_ep:
             seconds += 2 * all_to_all_seconds(p, routed)
         if p.tp_size > 1:
             seconds += collectives_of(p, mixer, ffn, heads) * reduced
     return seconds
+
+
+def shared_seconds(p: Point, payload: float) -> float:
+    """An all-gather before and a reduce-scatter after each part that replicas share."""
+    if p.sharers == 1:
+        return 0.0
+    tokens = p.sharers * p.batch_size * p.hidden_size * p.activation_bits / 8
+    of_layers = p.ffns().count("dense") * one_gather(p, tokens * p.query_tokens, payload)
+    return 2 * (of_layers + (one_gather(p, tokens, payload) if p.accounting == "full" else 0.0))
+
+
+def one_gather(p: Point, whole: float, factor: float) -> float:
+    """One all-gather among the chips of a group, by what is quickest for the whole payload."""
+    if p.collective_algorithm == "constant":
+        return p.sync_latency
+    group = {"size": p.sharers * p.tp_size, "chips": p.sharers * p.tp_size}
+    asked = getattr(p, "asked", p)  # before latencies were taken away
+    names = gathering_algorithms(asked)
+    best = min(names, key=lambda name: all_gather_seconds(asked, name, whole, **group))
+    return all_gather_seconds(p, best, factor * whole, **group)
 
 
 def collectives_of(p: Point, mixer: str, ffn: str, heads: Heads) -> float:
@@ -658,7 +705,8 @@ def collectives_of(p: Point, mixer: str, ffn: str, heads: Heads) -> float:
         split = p.kv_sharding == "split" and p.tp_size > heads.cached
         if mixer not in {"state", "none"} and split:
             each += 1
-    each = max(each - 1, 0.0) if ffn == "moe" and p.is_ep else each
+    elsewhere = (ffn == "moe" and p.is_ep) or (ffn == "dense" and p.sharers > 1)
+    each = max(each - 1, 0.0) if elsewhere else each
     in_parts = p.kv_sharding == "heads" and p.cp_size > 1  # of the sequence
     return each + 1 if in_parts and mixer not in {"state", "none"} else each
 
@@ -682,12 +730,15 @@ def pass_exchanged(p: Point, *, passes: float, tokens: float) -> dict[str, float
         if p.tp_size > 1:
             found["tp_collectives"] += collectives_of(p, mixer, ffn, heads) / share
         found["ep_collectives"] += (2 if ffn == "moe" and p.is_ep else 0) / share
+        found["shared"] += (2 if ffn == "dense" and p.sharers > 1 else 0) / share
+    found["shared"] += 2 if p.accounting == "full" and p.sharers > 1 else 0
     return {
-        "tp_collectives": passes * found["tp_collectives"],
+        "tp_collectives": passes * (found["tp_collectives"] + found["shared"]),
         "ep_collectives": passes * found["ep_collectives"],
         "pp_hops": passes * (p.pp_size - 1),
         # Each of tp chips sends (tp - 1)/tp of the activations twice.
-        "tp_volume": found["tp_collectives"] * p.tp_size * 2 * (p.tp_size - 1) / p.tp_size * a,
+        "tp_volume": found["tp_collectives"] * p.tp_size * 2 * (p.tp_size - 1) / p.tp_size * a
+        + found["shared"] * (p.sharers * p.tp_size - 1) * a,
         "ep_volume": found["ep_collectives"] * p.experts_per_token * (1 - 1 / p.ep_size) * routed,
         "pp_volume": (p.pp_size - 1) * p.tp_size * p.streams * a,
     }
@@ -755,7 +806,8 @@ def stored_bytes(p: Point, *, tables: bool = True) -> tuple[float, float]:
     own = beside["norms"] * p.byte("head")
     if tables:
         own += beside["head"] * p.byte("head") + beside["embedding"] * p.byte("embedding")
-    weights = dense + experts + own
+    of_others, head_of_others = left_to_sharers(p)
+    weights = dense + experts + own - of_others - (head_of_others if tables else 0.0)
     sequence = sum(p.seq_len for own in p.has_indexer() if own) * index_bytes_per_token(p)
     for (kept, _, _, _), heads in zip(p.layers(), p.heads(), strict=True):
         sequence += 0.0 if heads.shares else kept * kv_bytes_per_token(p, heads)
@@ -915,17 +967,26 @@ def gathered_seconds(p: Point) -> float:
     layer = stored_bytes(p)[0] / p.tp_size / p.num_layers
     if p.collective_algorithm == "constant":
         return p.num_layers * layer * (p.dp_size - 1) / p.dp_size / p.link_bw
+    group = {"size": p.dp_size, "chips": p.tp_size * p.dp_size}
+    names = gathering_algorithms(p)
+    return p.num_layers * min(all_gather_seconds(p, name, layer, **group) for name in names)
+
+
+def gathering_algorithms(p: Point) -> list[str]:
+    """Those among which an all-gather takes the quickest."""
     tree = p.topology in {"switched", "rail"}
     names = ["one-shot", "ring", *(["tree"] if tree else [])]
-    if p.collective_algorithm != "best":
-        names = [p.collective_algorithm if p.collective_algorithm in names else "one-shot"]
-    return p.num_layers * min(all_gather_seconds(p, name, layer) for name in names)
+    if p.collective_algorithm == "best":
+        return names
+    return [p.collective_algorithm if p.collective_algorithm in names else "one-shot"]
 
 
-def all_gather_seconds(p: Point, algorithm: str, payload: float) -> float:
-    """One all-gather among replicas that ends with so many bytes."""
+def all_gather_seconds(
+    p: Point, algorithm: str, payload: float, *, size: float, chips: float
+) -> float:
+    """One all-gather among some chips that ends with so many bytes."""
     seconds = 0.0
-    for side in sides(p, size=p.dp_size, chips=p.tp_size * p.dp_size, alpha=p.sync_latency):
+    for side in sides(p, size=size, chips=chips, alpha=p.sync_latency):
         hops, n = farthest(side), side.size
         seconds += {
             "one-shot": side.alpha + (hops - 1) * side.rho,

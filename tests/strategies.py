@@ -236,6 +236,8 @@ def deployment_numbers(draw, experts: float) -> dict[str, float]:
         "pp_size": draw(counts(1, 4)),
         "ep_size": (ep := draw(st.sampled_from(ranks))),
         "cp_size": draw(st.sampled_from([1.0, *[n for n in (2.0, 4.0, 8.0) if tp % n == 0.0]])),
+        "dense_tp_size": tp
+        * draw(st.sampled_from([0.0, *[n for n in (1.0, 2.0, 4.0) if dp % n == 0.0]])),
         "redundant_experts": ep * draw(counts(0, 2)) if experts else 0.0,
         "batch_size": draw(st.one_of(counts(1, 8), counts(1, 1024))),
         "seq_len": draw(st.one_of(st.just(0.0), counts(1, 8192), counts(1, 1_000_000))),

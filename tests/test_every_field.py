@@ -244,6 +244,7 @@ NEEDS = {
     "lpddr_bw": {"lpddr_capacity": "100 MB", "mem_capacity": "100 kB"},
     "all_to_all_latency": {"ep_size": "2"},
     "redundant_experts": {"ep_size": "2"},
+    "dense_tp_size": {"ep_size": "2"},
     "flops_ratio_16bit": {"compute_bits": "16"},
     "flops_ratio_4bit": {"compute_bits": "4"},
     "link_bw": {"collective_algorithm": "one-shot"},
@@ -306,12 +307,13 @@ VALUES |= {"weight_bits": (8.0, 16.0), "compute_bits": (8.0, 16.0), "kv_bits": (
 VALUES |= {"draft_tied_embeddings": (0.0, 1.0), "acceptance": (0.4, 0.8)}
 VALUES |= {"input_len": (64.0, 128.0), "output_len": (8.0, 16.0), "prefill_chunk": (16.0, 32.0)}
 VALUES |= {"prefix_share": (0.25, 0.5), "cp_size": (2.0, 4.0), "redundant_experts": (8.0, 16.0)}
+VALUES |= {"dense_tp_size": (4.0, 8.0)}
 VALUES |= {"prefill_batch": (2.0, 4.0), "calls_per_answer": (2.0, 4.0)}
 VALUES |= {"sram_capacity": (50e3, 100e3), "lpddr_capacity": (1e8, 2e8)}
 VALUES |= {"sram_bw": (10e9, 20e9), "lpddr_bw": (1e8, 2e8)}
 MATRICES = ("ffn_matrices", "expert_matrices", "draft_ffn_matrices", "draft_expert_matrices")
 VALUES |= dict.fromkeys(MATRICES, (2.0, 3.0))
-UNSCALED = ("tied_embeddings", "draft_tied_embeddings", "mesh_rows", *MATRICES)
+UNSCALED = ("tied_embeddings", "draft_tied_embeddings", "mesh_rows", "dense_tp_size", *MATRICES)
 FACTORS = {"pue": (1.0, 2.0), "prefill_batch": (1.0, 2.0), "calls_per_answer": (1.0, 2.0)}
 FACTORS |= dict.fromkeys(UNSCALED, (1.0, 1.0))
 

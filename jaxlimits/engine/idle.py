@@ -41,6 +41,7 @@ GIVES_EFFECT: Mapping[str, str] = {
     "draft": "set speculation=draft",
     "ep_size": "name a model with experts",
     "cp_size": "set kv_sharding=heads",
+    "dense_tp_size": "set ep_size above 1, of a model with experts",
     "redundant_experts": "set ep_size above 1, of a model with experts",
     "collectives_per_layer": "set collectives=fixed",
     "sram_bw": "set sram_capacity",

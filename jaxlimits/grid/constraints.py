@@ -145,6 +145,16 @@ CONSTRAINTS = (
         ordered=False,
     ),
     Constraint(
+        fields=("dense_tp_size", "tp_size", "dp_size"),
+        holds=lambda f: (
+            (f["dense_tp_size"] % f["tp_size"] == 0.0)
+            & ((f["tp_size"] * f["dp_size"]) % f["dense_tp_size"].clip(min=1.0) == 0.0)
+        ),
+        says="tp_size must divide dense_tp_size, and this tp_size * dp_size",
+        remedy="choose another dense_tp_size, 0 for tp_size, or link the axes",
+        ordered=False,
+    ),
+    Constraint(
         fields=("cp_size", "tp_size"),
         holds=lambda f: f["tp_size"] % f["cp_size"] == 0.0,
         says="cp_size must divide tp_size",

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip
+from jaxlimits.model.dense_groups import kept_weights
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import stored_experts
 from jaxlimits.model.llm import LLM
@@ -21,7 +22,7 @@ def weight_bytes(llm: LLM, deployment: Deployment, *, tables: bool = True) -> Sc
     embedding and LM head are another's.
     """
     experts = stored_experts(llm, deployment)
-    weights = count_weights(llm, deployment)
+    weights = kept_weights(count_weights(llm, deployment), deployment)
     bits = part_bits(llm, deployment)
     table = [(weights.embedding, bits.embedding)] if tables else []
     common = common_terms(weights, bits, tables=tables)

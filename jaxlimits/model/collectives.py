@@ -9,14 +9,15 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model import residual
-from jaxlimits.model.alpha_beta import ALGORITHMS_ON
+from jaxlimits.model.alpha_beta import ALGORITHMS_ON, ALL_GATHERS_ON
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.context_parallel import splits_sequences
+from jaxlimits.model.dense_groups import group_chips, group_replicas, has_groups
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel
 from jaxlimits.model.ffn import expert_width
 from jaxlimits.model.head_groups import Group, over_groups
-from jaxlimits.model.layers import ffn_layers, mixing_layers
+from jaxlimits.model.layers import dense_layers, ffn_layers, mixing_layers
 from jaxlimits.model.links import by_algorithm, quickest_of_all
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.topology import (
@@ -36,20 +37,27 @@ class Waits(eqx.Module):
     ----------
     tensor, expert, pipeline
         Of tensor-parallel collectives, expert-parallel all-to-alls, hops between stages.
+    dense
+        Of exchanges between replicas that share dense parts; ``None`` for none.
     """
 
     tensor: Exposed
     expert: Exposed
     pipeline: Exposed
+    dense: Exposed | None = None
 
     @property
     def whole(self) -> Exposed:
         """All of it."""
-        return self.tensor + self.expert + self.pipeline
+        usual = self.tensor + self.expert + self.pipeline
+        return usual if self.dense is None else usual + self.dense
 
 
 ALL_TO_ALLS_PER_MOE_LAYER = 2.0
 """Under expert parallelism: one to send tokens to their experts, one to bring them back (ours)."""
+
+EXCHANGES_PER_DENSE_PART = 2.0
+"""Between replicas that share it: an all-gather before, a reduce-scatter after (ours)."""
 
 
 def layer_collectives(llm: LLM, deployment: Deployment) -> Scalar:
@@ -164,12 +172,58 @@ def tp_collectives(llm: LLM, deployment: Deployment) -> Scalar:
     r"""Tensor-parallel collectives of one step; none on one chip [1].
 
     Under expert parallelism each MoE layer has one fewer: its feed-forward part ends in an
-    all-to-all instead (ours).
+    all-to-all instead; so has a dense layer that several replicas share (ours).
     """
     fewer = replaced_collectives(deployment)
     replaced = jnp.where(is_expert_parallel(deployment), fewer, 0.0)
     count = layer_collectives(llm, deployment) - llm.num_moe_layers * replaced
+    if has_groups(deployment):
+        replaced = jnp.where(group_replicas(deployment) > 1.0, fewer, 0.0)
+        count = count - dense_layers(llm, deployment) * replaced
     return jnp.where(deployment.tp_size > 1.0, count, 0.0)
+
+
+def dense_exchanges(llm: LLM, deployment: Deployment) -> Scalar:
+    """Exchanges of one step between replicas that share dense layers and the LM head [1]. Ours."""
+    head = 1.0 if deployment.accounting == "full" else 0.0
+    count = EXCHANGES_PER_DENSE_PART * (dense_layers(llm, deployment) + head)
+    return jnp.where(group_replicas(deployment) > 1.0, count, 0.0)
+
+
+def dense_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
+    r"""Exposed time of them, layers and LM head [s].
+
+    Each is an all-gather, or its reverse, of the tokens of all :math:`g` replicas among the group's
+    chips, by ``collective_algorithm`` (an algorithm that no all-gather has is sent straight);
+    before the LM head one token a sequence.
+    """
+    sizes, replicas = group_chips(deployment), group_replicas(deployment)
+    of_head = eqx.tree_at(lambda d: d.query_tokens, deployment, 1.0)
+
+    def each(tokens: Deployment) -> Exposed:
+        payload = replicas * activation_bytes(llm, tokens)
+        return all_gather(chip, deployment, size=sizes, payload=payload)
+
+    total = each(deployment).times(EXCHANGES_PER_DENSE_PART * dense_layers(llm, deployment))
+    if deployment.accounting == "full":
+        total = total + each(of_head).times(EXCHANGES_PER_DENSE_PART)
+    return total.where(replicas > 1.0)
+
+
+def all_gather(chip: Chip, deployment: Deployment, *, size: Scalar, payload: Scalar) -> Exposed:
+    """Exposed time of one all-gather among neighbouring chips that ends with a payload [s]. Ours.
+
+    ``constant``: ``sync_latency``.
+    """
+
+    def of_payload() -> Exposed:
+        known, algorithm = ALL_GATHERS_ON[deployment.topology], deployment.collective_algorithm
+        asked = (algorithm if algorithm in known else "one-shot",)
+        names = known if quickest_of_all(deployment) else asked
+        levels = group_levels(chip, deployment, size=size, chips=size, latency=chip.sync_latency)
+        return least([collective_time("all-gather", name, levels, payload) for name in names])
+
+    return by_algorithm(chip, deployment, constant(chip.sync_latency), of_payload)
 
 
 def ep_collectives(llm: LLM, deployment: Deployment) -> Scalar:
@@ -229,4 +283,5 @@ def waits(chip: Chip, llm: LLM, deployment: Deployment) -> Waits:
         tensor=tp_sync(chip, llm, deployment),
         expert=ep_sync(chip, llm, deployment),
         pipeline=pp_sync(chip, llm, deployment),
+        dense=dense_sync(chip, llm, deployment) if has_groups(deployment) else None,
     )

@@ -11,7 +11,8 @@ import jax
 
 from jaxlimits._types import Scalar
 from jaxlimits.model import residual
-from jaxlimits.model.collectives import ep_collectives, tp_collectives
+from jaxlimits.model.collectives import dense_exchanges, ep_collectives, tp_collectives
+from jaxlimits.model.dense_groups import group_chips, has_groups
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.ffn import expert_width
 from jaxlimits.model.llm import LLM
@@ -69,12 +70,18 @@ def _passes(llm: LLM, deployment: Deployment, *, times: Scalar, tokens: Scalar) 
     width of their own, and :math:`a_r` of all streams of the residual. An all-reduce is counted as
     a reduce-scatter and an all-gather, the least that chips without help of the network can send;
     an all-to-all under even routing keeps each rank's own share; at a hop each chip sends the
-    residual whole to its like. The volumes of a token are the same for every batch.
+    residual whole to its like. The volumes of a token are the same for every batch. Exchanges
+    between replicas that share dense parts count with TP's: each is half of an all-reduce among the
+    chips of their group.
     """
     each = deployment.activation_bits / 8.0
     a, routed = tokens * llm.hidden_size * each, tokens * expert_width(llm, deployment) * each
     streams = tokens * residual.width(llm, deployment) * each
     tensor, expert = tp_collectives(llm, deployment), ep_collectives(llm, deployment)
+    volume = 2.0 * (deployment.tp_size - 1.0) * tensor * a
+    if has_groups(deployment):
+        between = dense_exchanges(llm, deployment)
+        tensor, volume = tensor + between, volume + (group_chips(deployment) - 1.0) * between * a
     hops = deployment.pp_size - 1.0
     ranks = deployment.ep_size if deployment.expert_parallel else 1.0
     elsewhere = (ranks - 1.0) / ranks
@@ -82,7 +89,7 @@ def _passes(llm: LLM, deployment: Deployment, *, times: Scalar, tokens: Scalar) 
         tp_collectives=times * tensor,
         ep_collectives=times * expert,
         pp_hops=times * hops,
-        tp_volume=2.0 * (deployment.tp_size - 1.0) * tensor * a,
+        tp_volume=volume,
         ep_volume=llm.experts_per_token * elsewhere * expert * routed,
         pp_volume=hops * deployment.tp_size * streams,
     )

@@ -46,6 +46,14 @@ class Deployment(eqx.Module):
         "of the TP chips, those among which one head's KV cache is split along the sequence"
         " (context parallel)"
     )
+    dense_tp_size: Scalar = quantity(
+        "1",
+        "chips that split dense feed-forward layers and the LM head where replicas share experts;"
+        " 0 for tp_size",
+        default=0.0,
+        whole=True,
+        upper=65536.0,
+    )
     redundant_experts: Scalar = quantity(
         "1",
         "copies of experts beside one of each, on all ranks of expert parallelism together",
@@ -154,6 +162,9 @@ class Deployment(eqx.Module):
     )
     copied_experts: bool = optional_part(
         "copies of experts on other ranks", deployment=("redundant_experts",)
+    )
+    dense_groups: bool = optional_part(
+        "dense parts that several replicas share", deployment=("dense_tp_size",)
     )
     context_parallel: bool = optional_part(
         "a KV cache split along the sequence", deployment=("cp_size",), above=1.0

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar
 from jaxlimits.model import heads, residual, vector
 from jaxlimits.model.attention import parts
+from jaxlimits.model.dense_groups import kept_weights
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import (
     expert_replicas,
@@ -100,15 +101,24 @@ def weight_operators(llm: LLM, deployment: Deployment, weights: Weights) -> dict
     tokens = deployment.batch_size * deployment.query_tokens
     bits = part_bits(llm, deployment)
 
+    kept = kept_weights(weights, deployment)
+
     def dense(
-        elements: Scalar, each: Scalar, vector_flops: Scalar, *beside: tuple[Scalar, Scalar]
+        elements: Scalar,
+        each: Scalar,
+        vector_flops: Scalar,
+        *beside: tuple[Scalar, Scalar],
+        read: Scalar | None = None,
     ) -> Operator:
-        """An operator whose weights every token uses; norms and biases are read beside them."""
+        """An operator whose weights every token uses; norms and biases are read beside them.
+
+        All of the weights are read unless it is said how many.
+        """
         product = (2.0 * tokens * elements, product_width(each, llm))
         return Operator(
             **tensor_work(deployment, product),
             vector_flops=counted_vector_flops(deployment, tokens * vector_flops),
-            weight_traffic=in_bytes([(elements, each), *beside]),
+            weight_traffic=in_bytes([(elements if read is None else read, each), *beside]),
         )
 
     own = (part.vector_flops(llm) for part in parts(deployment))
@@ -126,7 +136,9 @@ def weight_operators(llm: LLM, deployment: Deployment, weights: Weights) -> dict
         "output": dense(weights.output, bits.attention, summed),
         "router": dense(weights.router, bits.head, routing),
         "experts": _routed_experts(llm, deployment, weights, bits),
-        "ffn": dense(weights.ffn, bits.ffn, vector.ffn_vector_flops(llm, deployment)),
+        "ffn": dense(
+            weights.ffn, bits.ffn, vector.ffn_vector_flops(llm, deployment), read=kept.ffn
+        ),
     }
 
 
@@ -185,9 +197,10 @@ def _pace(imbalance, llm: LLM, deployment: Deployment, tokens: Scalar) -> Scalar
 def head_operator(
     llm: LLM, deployment: Deployment, weights: Weights, *, scored: Scalar, embedded: Scalar
 ) -> Operator:
-    """LM head, read whole, and the rows of the embedding and further tables that are looked up.
+    """LM head, and the rows of the embedding and further tables that are looked up.
 
-    Absent in ``layers`` and ``nominal`` accounting, where its weights are zero.
+    The head is read whole, or where replicas share it each one's part; it is absent in ``layers``
+    and ``nominal`` accounting, where its weights are zero.
 
     Parameters
     ----------
@@ -195,7 +208,7 @@ def head_operator(
         Tokens that the head works on, and that the embedding is read for [token].
     """
     counted = deployment.accounting == "full"
-    bits = part_bits(llm, deployment)
+    bits, kept = part_bits(llm, deployment), kept_weights(weights, deployment)
     width = llm.hidden_size
     if deployment.extra_weights:
         width = width + llm.extra_embedding_dim
@@ -205,5 +218,5 @@ def head_operator(
     return Operator(
         **tensor_work(deployment, product),
         vector_flops=counted_vector_flops(deployment, vector_flops) if counted else 0.0,
-        weight_traffic=in_bytes([(weights.lm_head, bits.head), (rows, bits.embedding)]),
+        weight_traffic=in_bytes([(kept.lm_head, bits.head), (rows, bits.embedding)]),
     )

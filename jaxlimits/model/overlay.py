@@ -20,6 +20,7 @@ from jaxlimits.model.attention import forms, layers_with_heads, other_kinds
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.collectives import Waits, waits, with_combines
+from jaxlimits.model.dense_groups import group_replicas, has_groups
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import is_expert_parallel, routed_tokens, touched_experts
 from jaxlimits.model.fabric import Fabric, measured_all_reduce_time
@@ -208,8 +209,8 @@ def collective_time(llm: LLM, deployment: Deployment, fabric: Fabric, *, waiting
     """Collectives of one step: measured all-reduces where there are, otherwise the limit's [s].
 
     An all-reduce after each mixer and each feed-forward part, none where an all-to-all replaces it,
-    and under context parallelism one more for each layer with heads. All-to-alls and hops are the
-    limit's in either case.
+    or an exchange with other replicas, and under context parallelism one more for each layer with
+    heads. All-to-alls, these exchanges and hops are the limit's in either case.
 
     Parameters
     ----------
@@ -221,6 +222,9 @@ def collective_time(llm: LLM, deployment: Deployment, fabric: Fabric, *, waiting
     each = measured_all_reduce_time(fabric, payload=payload, chips=deployment.tp_size)
     replaced = jnp.where(is_expert_parallel(deployment), llm.num_moe_layers, 0.0)
     usual = mixing_layers(llm, deployment) + ffn_layers(llm, deployment) - replaced
+    if has_groups(deployment):
+        shared = group_replicas(deployment) > 1.0
+        usual = usual - jnp.where(shared, dense_layers(llm, deployment), 0.0)
     count = with_combines(usual, llm, deployment)
     limit = waiting.whole.total
     measured = limit - waiting.tensor.total + count * each

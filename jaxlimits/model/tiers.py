@@ -32,6 +32,7 @@ import jax.numpy as jnp
 
 from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.chip import Chip, memory_rate, streaming_at
+from jaxlimits.model.dense_groups import kept_weights
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.experts import stored_experts
 from jaxlimits.model.llm import LLM
@@ -113,7 +114,8 @@ def model_data(
     tables
         Whether the model stores its own embedding and LM head.
     """
-    weights, bits = count_weights(llm, deployment), part_bits(llm, deployment)
+    weights = kept_weights(count_weights(llm, deployment), deployment)
+    bits = part_bits(llm, deployment)
     experts = operators.experts.weight_traffic
     dense = operators.total("weight_traffic") - experts
     data = [

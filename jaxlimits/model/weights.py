@@ -38,6 +38,8 @@ class Weights(eqx.Module):
         The LM head as read, and the embedding table and further ones beside it as stored.
     extras
         Norms, QK norms and biases.
+    dense
+        Of ``ffn``, what dense feed-forward layers hold.
     """
 
     projections: Scalar
@@ -49,6 +51,7 @@ class Weights(eqx.Module):
     embedding: Scalar
     extras: Scalar
     expert_biases: Scalar = 0.0
+    dense: Scalar = 0.0
 
     @property
     def common(self) -> Scalar:
@@ -76,6 +79,7 @@ def layer_weights(llm: LLM, deployment: Deployment) -> Weights:
         lm_head=0.0,
         embedding=0.0,
         extras=0.0,
+        dense=dense,
     )
 
 
@@ -136,7 +140,7 @@ def nominal_weights(llm: LLM, deployment: Deployment) -> Weights:
     common = llm.nominal_active_params - llm.experts_per_token * expert
     scale = common / layers.common
     return eqx.tree_at(
-        lambda w: (w.projections, w.output, w.router, w.ffn, w.expert),
+        lambda w: (w.projections, w.output, w.router, w.ffn, w.expert, w.dense),
         layers,
         (
             layers.projections * scale,
@@ -144,6 +148,7 @@ def nominal_weights(llm: LLM, deployment: Deployment) -> Weights:
             layers.router * scale,
             layers.ffn * scale,
             expert,
+            layers.dense * scale,
         ),
     )
 
