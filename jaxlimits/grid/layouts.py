@@ -132,7 +132,8 @@ def all_layouts(
     }
     held = np.ones(len(valid), bool)
     for llm in llms:
-        known = {**schema.base_defaults(), **llm, **columns}
+        stated = {**schema.base_defaults(), **llm}
+        known = {**{name: np.asarray(value) for name, value in stated.items()}, **columns}
         for rule in CONSTRAINTS:
             concerned = not set(schema.LAYOUT_SIZES).isdisjoint(rule.fields)
             if concerned and not rule.needs and known.keys() >= set(rule.fields):
