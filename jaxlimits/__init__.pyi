@@ -35,6 +35,7 @@ from .questions.best import best as best
 from .questions.best import frontier_near as frontier_near
 from .questions.difference import Difference as Difference
 from .questions.difference import diff as diff
+from .questions.joining import join as join
 from .questions.question import ask as ask
 from .questions.solve import Solution as Solution
 from .questions.solve import solve as solve

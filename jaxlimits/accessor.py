@@ -200,6 +200,22 @@ class Limits:
             raise unknown_name("variable", of, map(str, self._dataset.data_vars), where="reason")
         return reasons(self._dataset, of)
 
+    def with_scenario(self) -> xr.Dataset:
+        """Return the result with what does not vary as coordinates without a dimension.
+
+        So has every result, but those of shipped grids as they are, which have it as attributes;
+        :func:`jaxlimits.join` joins results of both kinds.
+
+        Examples
+        --------
+        >>> import jaxlimits as jl
+        >>> jl.sweep("smoke").limits.with_scenario().chip.item()
+        'h100'
+        """
+        from jaxlimits.questions.joining import with_scenario
+
+        return with_scenario(self._dataset)
+
     def operators(self) -> xr.Dataset:
         """Return the operators of the points, computed from the scenario in the attributes.
 

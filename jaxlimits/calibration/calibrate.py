@@ -13,7 +13,7 @@ import xarray as xr
 
 from jaxlimits.calibration.cases import Rows
 from jaxlimits.calibration.fit import SPARE_ROWS, Fit, fit_constants, predict
-from jaxlimits.calibration.labelled import labelled_report
+from jaxlimits.calibration.labelled import label_report
 from jaxlimits.calibration.measurements import Measurement
 from jaxlimits.calibration.paper_form import fit_paper_form
 from jaxlimits.calibration.priors import FITTED, PRIORS
@@ -52,8 +52,8 @@ class Calibrated:
 
     @property
     def rows(self) -> xr.Dataset:
-        """Along ``row``: each measurement, what fit and limit say of it, and its errors."""
-        return labelled_report(self.report)
+        """Along ``row``: each measurement, what fit and limit say of it; the constants beside."""
+        return label_report(self.report, self.fit)
 
     def __repr__(self) -> str:
         constants = ", ".join(f"{name}={value:.4g}" for name, value in self.fit.values.items())

@@ -6,7 +6,6 @@ model. And the sixteen cases that other tools answer too, with the reason for ea
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from jaxlimits.calibration.calibrate import assess
 from jaxlimits.calibration.cases import choose_fabrics, limit_times, make_cases
@@ -177,24 +175,6 @@ def summarise(rows: Sequence[Comparison]) -> list[Summary]:
     ]
 
 
-def labelled_rows(rows: Sequence[Comparison], calibration: str) -> xr.Dataset:
-    """Return the achieved and the predicted shares of the limit as a table, for a figure."""
-    groups = [f"{row.system}, {row.engine}".rstrip(", ") for row in rows]
-    return xr.Dataset(
-        {
-            "achieved": _column("achieved share of the limit", [row.achieved for row in rows]),
-            "predicted": _column(
-                f"predicted by {calibration}", [row.calibrated / row.limit for row in rows]
-            ),
-        },
-        {"group": ("row", groups)},
-    )
-
-
-def _column(short_name: str, values: list[float]) -> tuple[str, list[float], dict[str, str]]:
-    return "row", values, {"long_name": short_name, "short_name": short_name, "units": "1"}
-
-
 def _not_plain(row: Row) -> str:
     """What makes a row something else than plain decode at a fixed batch, if anything."""
     note = row.cells.get("metric_note", "")
@@ -271,18 +251,6 @@ def peers() -> Peers:
     ]
     assumptions = {tool: peer["assumptions"] for tool, peer in golden["peers"].items()}
     return Peers(cases=cases, assumptions=assumptions)
-
-
-def labelled_peers(found: Peers) -> xr.Dataset:
-    """Return what each tool says of each case over the limit, as a table, for a figure."""
-    pairs = [(tool, case) for tool in found.assumptions for case in found.cases]
-    answers = [case.answers[tool] for tool, case in pairs]
-    ratios = [
-        math.nan if isinstance(answer, str) else answer / case.ours
-        for answer, (_, case) in zip(answers, pairs, strict=True)
-    ]
-    meaning = "time of a token that a tool states, over the limit"
-    return xr.Dataset({"ratio": _column(meaning, ratios)}, {"tool": ("row", [t for t, _ in pairs])})
 
 
 def _limit_of(case: Mapping[str, Any], chip: Mapping[str, float]) -> float:

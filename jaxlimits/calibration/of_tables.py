@@ -3,22 +3,20 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from jaxlimits.calibration import comparison
 from jaxlimits.calibration.calibrate import Calibrated
 from jaxlimits.calibration.calibrate import calibrate as fit_calibration
 from jaxlimits.calibration.cases import choose_fabrics
-from jaxlimits.calibration.comparison import Comparison, LeftOut
 from jaxlimits.calibration.fit_entries import calibration_entry, check_name
-from jaxlimits.calibration.labelled import along_rows
+from jaxlimits.calibration.labelled_comparison import label_comparison
 from jaxlimits.calibration.measured_tables import table_path
 from jaxlimits.calibration.measurements import read_measurements
 from jaxlimits.calibration.priors import FITTED
 from jaxlimits.catalog.loader import Catalog, load_catalog
 from jaxlimits.errors import placed
-from jaxlimits.store.netcdf import check_target, renamed_when_whole
+from jaxlimits.store.netcdf import check_target, renamed_when_whole, write_dataset
 
 
 @placed("calibrate")
@@ -42,7 +40,8 @@ def calibrate(
     table
         CSV of measurements, or the name of a shipped one: ``"static_batch"``.
     output
-        Catalog file to write the fit to; nothing is written where it is left out.
+        Catalog file to write the fit to; one whose name ends in ``.nc`` gets ``rows`` instead.
+        Nothing is written where it is left out.
     without
         Leave rows out that have a value in a column.
     fields
@@ -84,6 +83,9 @@ def calibrate(
     named = choose_fabrics(chips, catalog, stack=stack, named=fabrics or {}, where="fabrics")
     fitted = fit_calibration(measurements, catalog, fabrics=named, fields=tuple(fields))
     if output is not None:
+        if Path(output).suffix == ".nc":
+            write_dataset(fitted.rows, Path(output), force=force)
+            return fitted
         entry = calibration_entry(name, fitted, path, source=source, without=left_out)
         with renamed_when_whole(Path(output), force=force) as partial:
             partial.write_text(entry, encoding="utf-8")
@@ -133,32 +135,4 @@ def compare(
     found = catalog or load_catalog()
     path = table_path(str(table))
     rows, left_out = comparison.compare(path, found, calibration=calibration, stack=stack)
-    return _labelled(rows, left_out)
-
-
-def _labelled(rows: Sequence[Comparison], left_out: Sequence[LeftOut]) -> xr.Dataset:
-    """Return a comparison along ``row``, and along ``left_out`` why other rows have no part."""
-    compared = along_rows(
-        [
-            {
-                "line": int(row.line),
-                **{name: getattr(row, name) for name in ("system", "engine", "model")},
-                **{name: getattr(row, name) for name in ("batch_size", "seq_len")},
-                "measured_utps": row.measured,
-                "calibrated_utps": row.calibrated,
-                "lower_utps": row.lower,
-                "upper_utps": row.upper,
-                "limit_utps": row.limit,
-                "error": row.error,
-                "achieved": row.achieved,
-            }
-            for row in rows
-        ]
-    )
-    names = {"line": "left_out_line", "system": "left_out_system", "model": "left_out_model"}
-    known = {
-        name: ("left_out", np.array([getattr(row, own) for row in left_out], dtype=np.str_))
-        for own, name in names.items()
-    }
-    why = np.array([row.why for row in left_out], dtype=np.str_)
-    return compared.assign(why=("left_out", why)).assign_coords(known)
+    return label_comparison(rows, left_out, table=path.stem, calibration=calibration)

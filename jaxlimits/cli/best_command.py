@@ -10,9 +10,13 @@ from jaxlimits.cli.options import (
     AsJson,
     Assume,
     Catalogs,
+    Force,
+    Result,
     Settings,
+    check_result,
     overrides_of,
     print_json,
+    write_result,
 )
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import number, print_filled, print_table, unit_in_title
@@ -68,6 +72,8 @@ def best(
     assume: Assume = None,
     catalogs: Catalogs = None,
     allow_idle: AllowIdle = False,
+    output: Result = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Find the best points that meet service targets, in a grid or in a result."""
@@ -76,6 +82,7 @@ def best(
     from jaxlimits.questions.labelled_points import list_points
     from jaxlimits.questions.question import ask
 
+    check_result(output, force=force)
     asked = {"overrides": overrides_of(overrides, assume), "catalog": tuple(catalogs or [])}
     asked |= {"allow_idle": allow_idle}
     with placed("best"):
@@ -104,6 +111,8 @@ def best(
             print_filled(f"note: {remark}")
     else:
         typer.echo("no point keeps every target")
+    if output is not None:
+        write_result(points, output, force=force, quiet=as_json)
     if not rows:
         raise typer.Exit(1)
 

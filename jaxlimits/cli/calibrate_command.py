@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxlimits.cli.options import AsJson, Catalogs, Force, print_json
+from jaxlimits.cli.options import AsJson, Catalogs, Force, print_json, write_result
 from jaxlimits.cli.pairs import pairs
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import Row, label, number, print_table, text
@@ -65,7 +65,10 @@ def calibrate(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="The catalog file to write the fit to; by default none."
+            "-o",
+            "--output",
+            help="The catalog file to write the fit to, or a .nc file for the rows beside fit and "
+            "limit; by default none.",
         ),
     ] = None,
     name: Annotated[str, typer.Option(help="The name of the calibration in that file.")] = "fitted",
@@ -79,14 +82,20 @@ def calibrate(
     """Fit constants of real engines to measured decode rates."""
     from jaxlimits.calibration.cases import choose_fabrics
     from jaxlimits.calibration.fit_entries import check_name
+    from jaxlimits.calibration.labelled import label_report
     from jaxlimits.calibration.measured_tables import table_path
     from jaxlimits.calibration.measurements import read_measurements
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.store.netcdf import check_target
 
-    if against is not None and (output or fields or all_reduce):
+    rows_alone = output is not None and output.suffix == ".nc"
+    if against is not None and ((output and not rows_alone) or fields or all_reduce):
         problem = "nothing is fitted, so there is nothing to fit or write"
-        raise InputError(problem, where="--against", remedy="leave out -o, --fit, --all-reduce")
+        remedy = "leave out --fit, --all-reduce, and -o unless it is a .nc file"
+        raise InputError(problem, where="--against", remedy=remedy)
+    if all_reduce and rows_alone:
+        problem = "fabrics are entries of a catalog"
+        raise InputError(problem, where="--output", value=str(output), remedy="end it in .toml")
     catalog = load_catalog(*(catalogs or []))
     path, left_out = table_path(table), pairs(without, "--without", example="model=llama3-8b")
     if output is not None:
@@ -103,6 +112,9 @@ def calibrate(
 
         report = assess(measurements, catalog, against, fabrics=fabrics)
         print_json(_report(report)) if as_json else _print_rows(report)
+        if output is not None:
+            dataset = label_report(report, calibration=against)
+            write_result(dataset, output, force=force, quiet=as_json)
         return
     check_name(name, catalog.calibrations, where="--name")
     from jaxlimits.calibration.calibrate import FITTED
@@ -111,7 +123,9 @@ def calibrate(
 
     fitted = fit_calibration(measurements, catalog, fabrics=fabrics, fields=tuple(fields or FITTED))
     print_json(_fitted(fitted)) if as_json else _print_fit(fitted)
-    if output is not None:
+    if rows_alone and output is not None:
+        write_result(fitted.rows, output, force=force, quiet=as_json)
+    elif output is not None:
         entry = calibration_entry(name, fitted, path, source=source, without=left_out)
         _write(entry, output, force=force, quiet=as_json)
 

@@ -9,12 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxlimits.cli.options import AsJson, Catalogs, Force, check_picture, print_json
+from jaxlimits.cli.options import (
+    AsJson,
+    Catalogs,
+    Force,
+    Result,
+    check_picture,
+    check_result,
+    print_json,
+    write_result,
+)
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import Row, label, number, print_table, text
 from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from jaxlimits.calibration.comparison import Comparison, LeftOut, Peers, Summary
 
 
@@ -38,32 +49,38 @@ def compare(
         Path | None,
         typer.Option("--plot", help="Also draw the shares of the limit: .svg, .png or .pdf."),
     ] = None,
+    output: Result = None,
     force: Force = False,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the limit, a calibrated prediction and measured rates, row by row."""
     from jaxlimits.calibration import comparison
+    from jaxlimits.calibration.labelled_comparison import label_comparison, label_peers
     from jaxlimits.calibration.measured_tables import table_path
     from jaxlimits.catalog.loader import load_catalog
 
     if picture is not None:
         check_picture(picture, force=force, where="--plot")
+    check_result(output, force=force)
     if peers:
         if table is not None:
             remedy = "leave one of them out"
             raise InputError("the cases are not of a table", where="--peers", remedy=remedy)
         found = comparison.peers()
         if picture is not None:
-            _draw_peers(found, picture)
+            _draw_peers(label_peers(found), len(found.cases), picture)
         print_json(dataclasses.asdict(found)) if as_json else _print_peers(found)
+        if output is not None:
+            write_result(label_peers(found), output, force=force, quiet=as_json)
         return
     catalog = load_catalog(*(catalogs or []))
     path = table_path(table or "measured")
     rows, left_out = comparison.compare(path, catalog, calibration=calibration)
     summaries = comparison.summarise(rows)
+    dataset = label_comparison(rows, left_out, table=path.stem, calibration=calibration)
     if picture is not None:
-        _draw_rows(rows, calibration, picture)
+        _draw_rows(dataset, picture)
     if as_json:
         print_json(
             {
@@ -73,41 +90,26 @@ def compare(
                 "summary": [dataclasses.asdict(summary) for summary in summaries],
             }
         )
-        return
-    _print_rows(rows, calibration)
-    _print_left_out(left_out)
-    _print_summaries(summaries)
+    else:
+        _print_rows(rows, calibration)
+        _print_left_out(left_out)
+        _print_summaries(summaries)
+    if output is not None:
+        write_result(dataset, output, force=force, quiet=as_json)
 
 
-def _draw_rows(rows: "list[Comparison]", calibration: str, picture: Path) -> None:
+def _draw_rows(dataset: "xr.Dataset", picture: Path) -> None:
     from jaxlimits import plot
-    from jaxlimits.calibration.comparison import labelled_rows
 
-    figure = plot.strip(
-        labelled_rows(rows, calibration),
-        of="achieved",
-        by="group",
-        beside="predicted",
-        reference=("the limit", 1.0),
-        write="{:.0%}".format,
-        title="Measured decode rates as shares of the limit",
-    )
-    plot.save(figure, picture)
+    title = "Measured decode rates as shares of the limit"
+    plot.save(plot.strip(dataset, write="{:.0%}".format, title=title), picture)
 
 
-def _draw_peers(found: "Peers", picture: Path) -> None:
+def _draw_peers(dataset: "xr.Dataset", cases: int, picture: Path) -> None:
     from jaxlimits import plot
-    from jaxlimits.calibration.comparison import labelled_peers
 
-    figure = plot.strip(
-        labelled_peers(found),
-        of="ratio",
-        by="tool",
-        reference=("the limit", 1.0),
-        write="{:.2f} ×".format,
-        title=f"What other tools answer to {len(found.cases)} cases",
-    )
-    plot.save(figure, picture)
+    title = f"What other tools answer to {cases} cases"
+    plot.save(plot.strip(dataset, write="{:.2f} ×".format, title=title), picture)
 
 
 def _print_rows(rows: "list[Comparison]", calibration: str) -> None:

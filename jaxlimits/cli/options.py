@@ -3,13 +3,17 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jaxlimits.cli import completion
 from jaxlimits.cli.pairs import pairs
+from jaxlimits.errors import InputError
 from jaxlimits.results.strict import strict
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Values = dict[str, Any]
 
@@ -64,7 +68,40 @@ X64 = Annotated[bool, typer.Option("--x64", help="Compute in double precision (f
 AllowIdle = Annotated[
     bool, typer.Option("--allow-idle", help="Keep axes on which no output depends.")
 ]
+Result = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="Write the answer as a dataset to this .nc file."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
+
+
+def check_result(path: Path | None, *, force: bool) -> None:
+    """Raise unless an answer can be written to a path; nothing where there is none.
+
+    Raises
+    ------
+    InputError
+        A name of another kind of file.
+    ResultError
+        As :func:`jaxlimits.store.netcdf.check_target`.
+    """
+    from jaxlimits.store.netcdf import check_target
+
+    if path is None:
+        return
+    if path.suffix != ".nc":
+        remedy = "end its name in .nc"
+        raise InputError("is no dataset", where="--output", value=str(path), remedy=remedy)
+    check_target(path, force=force)
+
+
+def write_result(dataset: "xr.Dataset", path: Path, *, force: bool, quiet: bool) -> None:
+    """Write an answer as a dataset, and say so unless only JSON is printed."""
+    from jaxlimits.store.netcdf import write_dataset
+
+    write_dataset(dataset, path, force=force)
+    if not quiet:
+        typer.echo(f"\nwrote {path}")
 
 
 def overrides_of(given: list[str] | None, assume: str | None = None) -> dict[str, str]:
@@ -79,8 +116,6 @@ def overrides_of(given: list[str] | None, assume: str | None = None) -> dict[str
     if assume is None:
         return fixed
     if "assume" in fixed:
-        from jaxlimits.errors import InputError
-
         raise InputError("is set twice, by its option and by --set", where="--set", key="assume")
     return {**fixed, "assume": assume}
 
@@ -95,7 +130,6 @@ def point_values(
     InputError
         A name that is set twice, or that is no field.
     """
-    from jaxlimits.errors import InputError
     from jaxlimits.grid.axes import check_name
 
     given = {name: value for name, value in sizes.items() if value is not None}
@@ -118,7 +152,6 @@ def check_picture(target: Path, *, force: bool, where: str) -> None:
     ResultError
         The file is there already, and ``force`` is not given; or it cannot be written.
     """
-    from jaxlimits.errors import InputError
     from jaxlimits.plot import require_backend
     from jaxlimits.store.netcdf import check_target
 

@@ -14,15 +14,19 @@ from jaxlimits.cli.options import (
     Catalogs,
     DpSize,
     EpSize,
+    Force,
     Machine,
     Model,
     PpSize,
+    Result,
     SeqLen,
     Settings,
     TpSize,
     Values,
+    check_result,
     point_values,
     print_json,
+    write_result,
 )
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import label, number, print_filled, print_table
@@ -58,6 +62,8 @@ def solve(
     seq_len: SeqLen = None,
     overrides: Settings = None,
     assume: Assume = None,
+    output: Result = None,
+    force: Force = False,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
@@ -87,6 +93,7 @@ def solve(
         "assume": assume,
     }
     values = point_values(sizes, overrides, where="solve")
+    check_result(output, force=force)
     catalog = load_catalog(*(catalogs or []))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IdleSettingWarning)  # said beneath what is asked
@@ -117,6 +124,8 @@ def solve(
         _print_table(
             found, point, "\n".join([bits, rests_on, *idle, *(f"note: {each}" for each in remarks)])
         )
+    if output is not None:
+        write_result(found.dataset, output, force=force, quiet=as_json)
 
 
 def _facts(found: "Solution", point: Values) -> dict[str, Any]:

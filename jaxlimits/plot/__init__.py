@@ -29,14 +29,12 @@ if TYPE_CHECKING:
 
     from jaxlimits.plot.prepared import cells as cells
     from jaxlimits.plot.prepared import ranges as ranges
-    from jaxlimits.plot.prepared import strip as strip
     from jaxlimits.plot.style import require_backend as require_backend
     from jaxlimits.plot.style import save as save
 
 _BESIDE = {
     "cells": "prepared",
     "ranges": "prepared",
-    "strip": "prepared",
     "require_backend": "style",
     "save": "style",
 }

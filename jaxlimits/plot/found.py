@@ -7,6 +7,7 @@ import xarray as xr
 
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.plot.options import Layout
+from jaxlimits.results.records import RECORDS
 
 
 def needed(dataset: xr.Dataset, name: str) -> str:
@@ -43,7 +44,11 @@ def lacking(dataset: xr.Dataset, *names: str, axes: int, asked: Mapping[str, Any
     first = dataset[names[0]]
     panels = (asked.get("rows"), asked.get("columns"))
     named = {each for each in asked.values() if isinstance(each, str)}
-    free = [d for d in first.dims if d not in panels and (first.sizes[d] > 1 or d in named)]
+    free = [
+        d for d in first.dims if d not in (*panels, *RECORDS) and (first.sizes[d] > 1 or d in named)
+    ]
+    if axes == 0 and {*first.dims} & {*RECORDS}:
+        return f"{first.name} is of a list of points, which `points` draws"
     if len(free) >= axes:
         return ""
     return f"{first.name} has {len(free)} dimensions of more than one value; it needs {axes}"

@@ -10,6 +10,7 @@ import xarray as xr
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.plot import registry, style
 from jaxlimits.plot.options import completed, layout_types
+from jaxlimits.results.records import EMPTY, RECORDS, record_dim
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,8 +34,8 @@ def kind(function: Any = None, /, *, lacks: Lacks = _lacks_nothing) -> Any:
     """Make a function that draws a result a kind of figure; a decorator, with options or without.
 
     The function is given the dataset without the dimensions of one value that no option names, and
-    a title: the fixed values, unless the caller has one. Its docstring and its signature get the
-    options that it shares with other kinds.
+    a title: the fixed values, or what an answer answers, unless the caller has one. Its docstring
+    and its signature get the options that it shares with other kinds.
 
     Parameters
     ----------
@@ -55,14 +56,16 @@ def _kind(lacks: Lacks, function: "Callable[P, Figure]") -> "Callable[P, Figure]
         style.require_backend()
         named = {each for each in options.values() if isinstance(each, str)}
         _check_panels(dataset, options)
+        _refuse_empty(dataset)
         lacking = lacks(dataset, options)
         if lacking:
             remedy = registry.fitting_words(dataset)
             raise InputError(lacking, where="plot", key=drawn.__name__, remedy=remedy)
-        fixed = [dim for dim, size in dataset.sizes.items() if size == 1 and dim not in named]
+        single = (dim for dim, size in dataset.sizes.items() if size == 1 and dim not in named)
+        fixed = [dim for dim in single if dim not in RECORDS]
         if not options.get("title"):
             words = (name for dim in fixed for name in style.names(dataset[dim]))
-            options["title"] = ", ".join(words)
+            options["title"] = ", ".join(words) or dataset.attrs.get("question", "")
         return function(dataset.squeeze(fixed), **options)  # pyright: ignore[reportCallIssue]
 
     signature = _with_layout(inspect.signature(function))
@@ -93,6 +96,12 @@ def _with_layout(signature: inspect.Signature) -> inspect.Signature:
         for name, annotation in layout_types().items()
     )
     return signature.replace(parameters=[*own, *shared])
+
+
+def _refuse_empty(dataset: xr.Dataset) -> None:
+    listed = record_dim(dataset)
+    if listed and not dataset.sizes[listed]:
+        raise InputError(EMPTY.format(listed), where="plot")
 
 
 def _check_panels(dataset: xr.Dataset, options: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import new_panels
 from jaxlimits.plot.placing import Label, place_labels, settled
+from jaxlimits.results.records import record_dim
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +34,11 @@ _SAME = 0.02
 
 
 def _lacks(dataset: xr.Dataset, _asked: Mapping[str, Any]) -> str:
-    if "operator" in dataset.dims or ("grid" in dataset.attrs and "uncertain" not in dataset.attrs):
+    if "operator" in dataset.dims:
+        return ""
+    if listed := record_dim(dataset):
+        return f"the result is a list of points; keep one, as `.isel({listed}=0)`"
+    if "grid" in dataset.attrs and "uncertain" not in dataset.attrs:
         return ""
     return "the result has no operators, and is no sweep whose points could be taken apart"
 

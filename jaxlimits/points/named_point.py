@@ -18,6 +18,7 @@ from jaxlimits.grid.spec import refuse_two_contexts
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics
+from jaxlimits.store.template import sizes_of_scenario
 from jaxlimits.values import as_written
 
 
@@ -235,6 +236,28 @@ def point_scenario(
     unstated = {field: (named,) for field in schema.INPUTS if math.isnan(base[field])}
     own = own_parts(given)
     return Scenario(where="", base=base, switches=switches, unstated=unstated, own=own)
+
+
+def who_a_point_is(
+    llm: str | LLM, chip: str | Chip, settings: Mapping[str, object], scenario: Scenario
+) -> dict[str, str | float]:
+    """Return names, sizes and what was set of a point, in SI units: what tells it from others.
+
+    Parameters
+    ----------
+    llm, chip, settings
+        What was asked.
+    scenario
+        The point, resolved to numbers.
+    """
+    named = {"llm": llm, "chip": chip}
+    names = {k: each if isinstance(each, str) else type(each).__name__ for k, each in named.items()}
+    stated = {
+        name: read_value(name, as_written(raw, key=name), key=name)
+        for name, raw in settings.items()
+        if name != schema.LAYOUT
+    }
+    return {**names, **sizes_of_scenario(scenario), **stated}
 
 
 def _chip_values(

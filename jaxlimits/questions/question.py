@@ -79,11 +79,16 @@ class Question:
     also: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
+        each = f" per {', '.join(self.per)}" if self.per else ""
+        return f"Question({self.words}; best {self.count}{each})"
+
+    @property
+    def words(self) -> str:
+        """What is best, and which points count, as a user says it."""
         aim = "maximise" if self.maximise else "minimise"
         conditions = [*map(_words, self.targets), *(each.words for each in self.within)]
         kept = f" where {' and '.join(conditions)}" if conditions else ""
-        each = f" per {', '.join(self.per)}" if self.per else ""
-        return f"Question({aim} {self.objective}{kept}; best {self.count}{each})"
+        return f"{aim} {self.objective}{kept}"
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ The same search as a grid's ``[require]`` tables, at one point, with what stands
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+import xarray as xr
 
 from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
@@ -25,7 +26,13 @@ from jaxlimits.grid.spec import refuse_unstated
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import OF_THE_PREFILL, Limit, Metrics
-from jaxlimits.points.named_point import point_scenario, scenario_metrics, warn_of_idle
+from jaxlimits.points.named_point import (
+    point_scenario,
+    scenario_metrics,
+    warn_of_idle,
+    who_a_point_is,
+)
+from jaxlimits.questions.labelled_solution import label_solution
 from jaxlimits.values import as_written
 
 _TARGET = re.compile(r"\s*(?P<metric>\w+)\s*(?P<relation><=|>=|=)\s*(?P<value>.+)")
@@ -59,6 +66,8 @@ class Solution:
     binds, binds_now
         What binds with the value, and as the point is: of a metric of the prefill what binds that,
         else what binds a decode step. The former is ``None`` where there is no value.
+    point
+        Names, sizes and what was set of the point, in SI units.
     depends
         Whether the metric depends on the field at all.
 
@@ -91,7 +100,13 @@ class Solution:
     metrics_now: Metrics
     binds: str | None
     binds_now: str
+    point: Mapping[str, str | float]
     depends: bool = True
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """The point along ``case``: ``needed``, with the value that was found, and ``now``."""
+        return label_solution(self)
 
     @property
     def is_met(self) -> bool:
@@ -187,10 +202,11 @@ def solve(
     if asked.field not in schema.inputs_of(metric):
         refuse_absent([metric], scenario, key="target")
     check_scenario(scenario)
-    found = _solved(scenario, asked)
+    point = who_a_point_is(llm, chip, settings, scenario)
+    found = _solved(scenario, asked, point)
     if low is not None or high is not None:
         anywhere = table.model_copy(update={"low": None, "high": None})
-        widest = _solved(scenario, read_requirement(_NAME, anywhere, every=True))
+        widest = _solved(scenario, read_requirement(_NAME, anywhere, every=True), point)
         _refuse_empty_bracket(found, widest)
     moving = (asked.field,)
     warn_of_idle(scenario, settings, catalog=catalog, moving=moving, precision="float64")
@@ -235,7 +251,7 @@ def parse_target(text: str, *, key: str = "target") -> tuple[str, str, str]:
     return metric, _SIDES.get(relation, "at_least"), value
 
 
-def _solved(scenario: Scenario, asked: Requirement) -> Solution:
+def _solved(scenario: Scenario, asked: Requirement, point: Mapping[str, str | float]) -> Solution:
     variables = (asked.name, asked.reached, asked.reason)
     tried = _that_matter(scenario, asked)
     job = make_job(scenario, outputs=variables, requirements=(tried,), precision="float64")
@@ -258,6 +274,7 @@ def _solved(scenario: Scenario, asked: Requirement) -> Solution:
         metrics_now=now,
         binds=None if metrics is None else _binding(there, metrics, asked.metric),
         binds_now=_binding(scenario, now, asked.metric),
+        point=point,
         depends=reason == "met"
         or depends_on(scenario, asked.metric, asked.field, precision="float64"),
     )

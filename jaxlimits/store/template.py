@@ -82,7 +82,7 @@ def build_dataset(
     attributes = global_attributes(spec, scenario)
     if not is_shipped(spec):
         coordinates |= {
-            name: ((), _coordinate_array(name, (value,))[0], field_attributes(name))
+            name: single_coordinate(name, value)
             for name, value in fixed.items()
             if name not in {*variables, *coordinates}
         }
@@ -102,15 +102,16 @@ def fixed_values(spec: GridSpec, scenario: Scenario) -> dict[str, str | float]:
 
     Numbers are in SI units. The context of a request takes the place of ``seq_len``.
     """
-    requested = scenario.reaches("input_len", above=0.0)
-    sizes = {
-        name: scenario.base[name]
-        for name in _WHO
-        if name in scenario.base and not (name == "seq_len" and requested)
-    }
     named = {**spec.file.tables.base, **spec.overrides}
     switches = {name: choice for name, choice in spec.switches.items() if name in named}
-    return {**spec.names, **switches, **sizes, **spec.base}
+    return {**spec.names, **switches, **sizes_of_scenario(scenario), **spec.base}
+
+
+def sizes_of_scenario(scenario: Scenario) -> dict[str, float]:
+    """Return the sizes that do not vary, also where they stand at their defaults."""
+    requested = scenario.reaches("input_len", above=0.0)
+    known = (name for name in _WHO if name in scenario.base)
+    return {name: scenario.base[name] for name in known if not (name == "seq_len" and requested)}
 
 
 def is_shipped(spec: GridSpec) -> bool:
@@ -121,11 +122,16 @@ def is_shipped(spec: GridSpec) -> bool:
     return path.read_text(encoding="utf-8") == spec.file.text
 
 
+def single_coordinate(name: str, value: str | float) -> Entry:
+    """Return what does not vary as a coordinate without a dimension."""
+    return (), coordinate_array(name, (value,))[0], field_attributes(name)
+
+
 def axis_coordinates(axis: Axis) -> dict[str, Entry]:
     """Return the coordinates along one dimension: the axis itself and what is linked to it."""
     columns = {axis.name: axis.values, **axis.linked}
     return {
-        name: ((axis.name,), _coordinate_array(name, values), field_attributes(name))
+        name: ((axis.name,), coordinate_array(name, values), field_attributes(name))
         for name, values in columns.items()
     }
 
@@ -248,8 +254,8 @@ def global_attributes(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _coordinate_array(name: str, values: tuple) -> np.ndarray:
-    """Values as stored: names as text, counts as integers where they fit, the rest as float64."""
+def coordinate_array(name: str, values: tuple) -> np.ndarray:
+    """Return values as stored: names as text, counts as integers where they fit, else float64."""
     array = np.asarray(values)
     if array.dtype.kind == "U":
         return array

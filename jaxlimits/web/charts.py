@@ -6,11 +6,18 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.plot import scales, style
+from jaxlimits.results.records import told_apart
 from jaxlimits.web.backend import bokeh_models, new_figure
 from jaxlimits.web.browser_map import plain_look
 from jaxlimits.web.slices import label_places
 
 _TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
+
+_CHOOSE = (
+    "source.data.drawn = source.data[menu.value]; title.text = labels[menu.value];"
+    "source.change.emit()"
+)
+"""What a menu of variables does."""
 
 
 def _figure(**options: Any) -> Any:
@@ -52,13 +59,42 @@ def line_chart(data: xr.Dataset) -> Any:
     label_places(drawn.xaxis[0], data[dim])
     plain_look(drawn)
     menu = models.Select(title="variable", options=names, value=first, width=220)
-    code = (
-        "source.data.drawn = source.data[menu.value]; title.text = labels[menu.value];"
-        "source.change.emit()"
-    )
     args = {"source": source, "menu": menu, "title": drawn.title, "labels": labels}
-    menu.js_on_change("value", models.CustomJS(args=args, code=code))
+    menu.js_on_change("value", models.CustomJS(args=args, code=_CHOOSE))
     return column(menu, drawn, sizing_mode="stretch_width")
+
+
+def record_bars(data: xr.Dataset) -> Any:
+    """Return bars of the records of an answer, with a menu for which variable is drawn."""
+    from bokeh.layouts import column  # noqa: PLC0415
+
+    models = bokeh_models()
+    (dim,) = map(str, data.sizes)
+    kept = data.isel({dim: slice(_MOST_BARS)})
+    rows = enumerate(told_apart(kept, dim, style.names), start=1)
+    entries = [f"{number}: {', '.join(row)}" for number, row in rows]
+    names = [str(name) for name in kept.data_vars if kept[name].dtype.kind in "fiu"]
+    values = {name: np.asarray(style.shown(kept[name]), float) for name in names}
+    asked = (data.attrs.get(key) for key in ("maximised", "minimised"))
+    first = next((name for name in asked if name in names), names[0])
+    labels = {name: style.label(data[name], width=110) for name in names}
+    source = models.ColumnDataSource({"entry": entries, "drawn": values[first], **values})
+    drawn = _figure(title=labels[first], y_range=models.FactorRange(factors=entries[::-1]))
+    drawn.height = max(220, 90 + 24 * len(entries))
+    look = {"color": style.COLOURS[0], "height": 0.6}
+    bars = drawn.hbar("entry", right="drawn", source=source, **look)
+    tips = [("", "@entry"), ("value", "@drawn{0.[0000]}")]
+    drawn.add_tools(models.HoverTool(renderers=[bars], tooltips=tips))
+    drawn.xaxis[0].formatter = _plain_numbers()
+    plain_look(drawn)
+    menu = models.Select(title="variable", options=names, value=first, width=220)
+    args = {"source": source, "menu": menu, "title": drawn.title, "labels": labels}
+    menu.js_on_change("value", models.CustomJS(args=args, code=_CHOOSE))
+    return column(menu, drawn, sizing_mode="stretch_width")
+
+
+_MOST_BARS = 40
+"""Records that are drawn; the table has all."""
 
 
 def histogram(data: xr.Dataset, own: str) -> Any:

@@ -13,6 +13,7 @@ from jaxlimits.results.indices import SOBOL, entries, measured_metrics
 from jaxlimits.results.listing import written
 from jaxlimits.results.reason_codes import WORDS, Reason
 from jaxlimits.results.reasons import reasons
+from jaxlimits.results.records import EMPTY, telling
 
 _MOST_ROWS = 200
 
@@ -44,6 +45,25 @@ def table(data: xr.Dataset) -> str:
     left = data.sizes[dim] - length
     said = note(f"The first {length} of {data.sizes[dim]:,} rows." if left else "")
     return f"{_scrolled([_head(data[name]) for name in columns], rows)}{said}"
+
+
+def record_table(data: xr.Dataset) -> str:
+    """Return a table of the records of an answer: what they are first, then what is said of them.
+
+    Coordinates that are the same in all of them are left out.
+    """
+    (dim,) = map(str, data.sizes)
+    if not data.sizes[dim]:
+        return note(f"{EMPTY.format(dim)}.")
+    told = telling(data, dim)
+    length = min(data.sizes[dim], _MOST_ROWS)
+    columns = [[cell(each) for each in data[name][:length]] for name in told]
+    names = list(map(str, data.data_vars))
+    columns += [list(map(cell, data[name][:length], reasons(data, name))) for name in names]
+    left = data.sizes[dim] - length
+    said = note(f"The first {length} of {data.sizes[dim]:,} rows." if left else "")
+    heads = [_head(data[name]) for name in (*told, *names)]
+    return f"{_scrolled(heads, zip(*columns, strict=True), words=len(told))}{said}"
 
 
 def index_tables(data: xr.Dataset) -> str:

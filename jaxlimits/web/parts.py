@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.results.indices import measured_metrics
+from jaxlimits.results.records import RECORDS
 
 _CHARTS = {"_point": "frontier", "_bin": "histogram"}
 """How what lies along a reduction's own dimension is drawn, by its ending; else it is a table."""
@@ -22,8 +23,8 @@ class Part:
     Parameters
     ----------
     kind
-        ``map``, ``line``, ``bands``, ``bars``, ``table``, ``frontier``, ``histogram``, ``design``
-        or ``numbers``.
+        ``map``, ``line``, ``bands``, ``bars``, ``table``, ``frontier``, ``histogram``, ``design``,
+        ``records`` or ``numbers``.
     data
         The variables, along the same dimensions.
     own
@@ -47,7 +48,7 @@ class Part:
 
 def parts_of(dataset: xr.Dataset) -> Iterator[Part]:
     """Yield the parts of a result: its answer first, then those over its axes."""
-    squeezed = dataset.squeeze()
+    squeezed = dataset.squeeze([d for d, n in dataset.sizes.items() if n == 1 and d not in RECORDS])
     if measured_metrics(squeezed):
         yield Part(kind="bars", data=squeezed)
         along = {"input", "other_input"}
@@ -74,6 +75,8 @@ def _parts(dataset: xr.Dataset, dims: tuple[str, ...], names: list[str]) -> Iter
                    data=found, own=own)  # fmt: skip
     elif not dims:
         yield Part(kind="numbers", data=dataset[names])
+    elif dims[0] in RECORDS and len(dims) == 1:
+        yield Part(kind="records", data=dataset[names], own=f"{dims[0]}s_")
     elif len(dims) == 1:
         is_drawn = numeric and "metric" not in dims  # metrics have no values to compare
         yield Part(kind="line" if is_drawn else "table", data=dataset[names])

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from jaxlimits.plot.style import quantity
 from jaxlimits.results.reason_codes import WORDS, Reason
 from jaxlimits.results.reasons import reasons
-from jaxlimits.web.charts import frontier_chart, histogram, line_chart
-from jaxlimits.web.html_tables import design_tables, index_tables, note, table
+from jaxlimits.web.charts import frontier_chart, histogram, line_chart, record_bars
+from jaxlimits.web.html_tables import design_tables, index_tables, note, record_table, table
 from jaxlimits.web.page import write_page
-from jaxlimits.web.parts import parts_of, thinned
+from jaxlimits.web.parts import Part, parts_of, thinned
 from jaxlimits.web.slices import sliced_map
 from jaxlimits.web.uncertain_charts import band_lines, index_bars
 
@@ -40,19 +41,20 @@ def write_report(dataset: xr.Dataset, path: Path) -> None:
         It cannot be written there.
     """
     parts = list(parts_of(dataset))
-    drawn = [part for part in parts if part.kind in _FIGURES]
+    drawn = [part for part in parts if _is_drawn(part)]
     figures: dict[str, Any] = {}
     sections = []
     for number, part in enumerate(parts):
         name = f"figure{number}"
         kept = thinned(part.data, values=MOST_VALUES // max(len(drawn), 1))
         body = _TABLES[part.kind](part.data) if part.kind in _TABLES else ""
-        if part.kind in _FIGURES:
+        if _is_drawn(part):
             figures[name] = _FIGURES[part.kind](kept.data, part.own)
             body = f"{{{{ {name} }}}}{note(kept.words)}{note(_lacking(part.data))}{body}"
         sections.append(f"<section><h2>{escape(part.title)}</h2>{body}</section>")
     title = escape(str(dataset.attrs.get("title", "A result of jaxlimits")))
-    head = f"<h1>{title}</h1>{note(str(dataset.attrs.get('summary', '')))}"
+    told = (str(dataset.attrs.get(name, "")) for name in ("summary", "question"))
+    head = f"<h1>{title}</h1>{''.join(map(note, told))}"
     text = head + _binding(dataset) + "".join(sections) + _provenance(dataset)
     write_page(path, title=title, body=text, figures=figures)
 
@@ -64,8 +66,17 @@ _FIGURES = {
     "bars": lambda data, _own: index_bars(data),
     "histogram": histogram,
     "frontier": frontier_chart,
+    "records": lambda data, _own: record_bars(data),
 }
 """How each kind of part is drawn, from its data and its own dimension."""
+
+
+def _is_drawn(part: Part) -> bool:
+    """Whether a part has a figure; a list without records, or of words alone, has none."""
+    numeric = any(each.dtype.kind in "fiu" for each in part.data.data_vars.values())
+    listed = part.kind != "records" or (numeric and all(part.data.sizes.values()))
+    return part.kind in _FIGURES and listed
+
 
 _TABLES = {
     "bars": index_tables,
@@ -73,6 +84,7 @@ _TABLES = {
     "frontier": table,
     "line": lambda data: table(data) if _is_small(data) else "",
     "numbers": table,
+    "records": record_table,
     "table": table,
 }
 """How each kind of part is told in a table; others are not."""
@@ -131,6 +143,15 @@ def _made_by(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
     for name in _MADE_BY:
         if name in dataset.attrs:
             yield name, str(dataset.attrs[name])
+    fixed = {str(name): value.item() for name, value in dataset.coords.items() if not value.ndim}
+    if fixed:
+        shown = (
+            f"{name} = {quantity(float(v), dataset[name])}"
+            if not isinstance(v, str)
+            else f"{name} = {v}"
+            for name, v in fixed.items()
+        )
+        yield "of", ", ".join(shown)
     overrides = json.loads(dataset.attrs.get("overrides", "{}"))
     if overrides:
         yield "set", ", ".join(f"{name} = {value}" for name, value in overrides.items())

@@ -2,4 +2,3 @@
 
 from jaxlimits.plot.prepared.cells import cells as cells
 from jaxlimits.plot.prepared.ranges import ranges as ranges
-from jaxlimits.plot.prepared.strip import strip as strip

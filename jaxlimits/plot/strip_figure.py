@@ -1,73 +1,100 @@
 """Numbers in groups: a dot each, the median of each group marked and written."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits.plot import scales, style
+from jaxlimits.plot.found import needed
+from jaxlimits.plot.kind import kind
+from jaxlimits.plot.options import Layout
+from jaxlimits.plot.panels import new_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_USUAL = {"achieved": "predicted", "ratio": None}
+"""Numbers that are drawn where none are named, and what is drawn beside them."""
 
+
+def _lacks(dataset: xr.Dataset, asked: Mapping[str, Any]) -> str:
+    of, by = asked.get("of") or _usual(dataset), asked.get("by", "group")
+    if of not in dataset.data_vars or dataset[of].ndim < 1:
+        return "the result has no rows of measurements, as `compare` and `calibrate` write them"
+    return "" if by in dataset.coords else f"the result has no {by} of each row"
+
+
+def _usual(dataset: xr.Dataset) -> str:
+    return next((name for name in _USUAL if name in dataset.data_vars), "")
+
+
+@kind(lacks=_lacks)
 def strip(
     dataset: xr.Dataset,
     *,
-    of: str,
-    by: str,
+    of: str | None = None,
+    by: str = "group",
     beside: str | None = None,
     reference: tuple[str, float] | None = None,
     write: Callable[[float], str] = scales.plain_number,
-    title: str = "",
-    ax: "Axes | None" = None,
+    **layout: Unpack[Layout],
 ) -> "Figure":
-    """Draw every number of a table as a dot, in a row for each group.
+    """Draw every number of a table as a dot, in a row for each group, with the median of each.
 
     Parameters
     ----------
     dataset
-        A table: variables along one dimension, the groups' names among its coordinates.
+        What ``compare`` or ``calibrate`` wrote; any table whose variables lie along one dimension,
+        with the groups' names among its coordinates.
     of
-        The numbers; logarithmic where they span decades.
+        The numbers, logarithmic where they span decades; where left out, shares of the limit.
     by
         The coordinate that names the group of each.
     beside
-        Further numbers, drawn as hollow diamonds behind the dots.
+        Further numbers, drawn as hollow diamonds behind the dots; where ``of`` is left out, the
+        predicted shares.
     reference
-        Words and place of a line to compare with.
+        Words and place of a line to compare with; found from the table where left out.
     write
         How a median is written.
-    title
-        What is shown.
-    ax
-        Axes of the caller's to draw into.
 
-    Returns
-    -------
-    Figure
-        Groups in the order of their medians; one without a number says so.
+    Examples
+    --------
+    >>> import jaxlimits as jl
+    >>> figure = jl.plot.strip(jl.compare("static_batch"))
+    >>> figure.axes[0].get_xlabel()
+    'achieved share of the limit (achieved)'
     """
-    values, groups = dataset[of].to_numpy(), dataset[by].to_numpy().astype(str)
-    names = _in_order(values, groups)
-    figure, axes = style.one_panel(ax, height=1.5 + 0.3 * len(names))
-    for place, name in enumerate(names):
-        here = dataset.isel({dataset[of].dims[0]: groups == name})
-        _draw_group(axes, here, place, of=of, beside=beside, write=write)
-    scales.scale_by_values(axes, "x", values)
-    if reference is not None:
-        _draw_reference(axes, *reference)
-    axes.text(1.01, 1.01, "median  (rows)", transform=axes.transAxes, va="bottom", fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=9)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlabel(style.label(dataset[of], width=70))
-    axes.grid(axis="x", which="major", color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    style.set_title(axes, title, pad=20.0)
-    _explain(axes, inside=ax is not None)
-    return figure
+    if of is None:
+        of = needed(dataset, _usual(dataset))
+        other = beside or _USUAL[of]
+        beside = other if other in dataset.data_vars else None
+    if reference is None and "reference" in dataset[of].attrs:
+        reference = (str(dataset[of].attrs["reference"]), 1.0)
+    names = _in_order(dataset[of].to_numpy().ravel(), dataset[by].to_numpy().astype(str).ravel())
+    layout = Layout(**layout)
+    title = layout.pop("title", "")
+    panels = new_panels(dataset, height=1.5 + 0.3 * len(names), **layout)
+    for axes, part in panels:
+        groups = part[by].to_numpy().astype(str)
+        for place, name in enumerate(names):
+            here = part.isel({part[of].dims[0]: groups == name})
+            _draw_group(axes, here, place, of=of, beside=beside, write=write)
+        if reference is not None:
+            _draw_reference(axes, *reference)
+        axes.text(1.01, 1.01, "median  (rows)", transform=axes.transAxes, va="bottom", fontsize=8)
+        axes.set_yticks(range(len(names)), names, fontsize=panels.text_size)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.grid(axis="x", which="major", color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+    scales.scale_by_values(panels.axes[0], "x", dataset[of].to_numpy().ravel())
+    panels.label(style.label(dataset[of], width=70), "")
+    style.set_title(panels.axes[0], title, pad=20.0)
+    _explain(panels.axes[0], inside=panels.among_others)
+    return panels.figure
 
 
 def _draw_group(
