@@ -4,7 +4,7 @@ import jaxlimits as jl
 from jaxlimits.planning.operating import operating_points
 from jaxlimits.planning.systems import (
     batches,
-    decode_job,
+    decode_grid,
     make_machines,
     prefill_of,
     sizes_of_groups,
@@ -31,7 +31,7 @@ def bench_plan_of_every_layout(benchmark):
         "operating points": sum(
             len(points)
             for points in operating_points(
-                decode_job(machines, work, tried=tried, objective="num_chips"),
+                decode_grid(machines, work, tried=tried, objective="num_chips"),
                 tried,
                 prefill_of(machines, work),
                 work,

@@ -79,6 +79,11 @@ class Points:
         """One value for each point by which it is known again: where it comes from, its rates."""
         return self.places + 1j * (self.answers + 2.0 * self.prompts)
 
+    def with_others(self, others: "Points") -> "Points":
+        """These points and those of others that are not among them."""
+        new = ~np.isin(others.keys(), self.keys())
+        return Points.joined([self, others.at(new)]) if new.any() else self
+
     @classmethod
     def joined(cls, parts: Iterable["Points"]) -> "Points":
         """All points of several sets."""
@@ -106,6 +111,8 @@ class Bound:
     prices
         Change of the cost by one more unit of each target of a mean, by metric: of ``tpot`` [s],
         ``ttft`` [s], and of the ``rate`` [1/s].
+    kept
+        Points that the program came to hold, for one that differs in little.
     """
 
     least: float
@@ -113,10 +120,16 @@ class Bound:
     points: Points
     shares: np.ndarray
     prices: dict[str, float]
+    kept: Points = dataclasses.field(repr=False)
 
 
 def least(
-    blocks: Blocks, *, rate: float, output_len: float, targets: Iterable[Target] = ()
+    blocks: Blocks,
+    *,
+    rate: float,
+    output_len: float,
+    targets: Iterable[Target] = (),
+    first: Points | None = None,
 ) -> Bound:
     """Return the least cost of serving requests at a rate within targets.
 
@@ -128,13 +141,17 @@ def least(
         Requests in a second, and tokens of an answer in the mean.
     targets
         Of ``tpot`` and ``ttft``; others are passed over.
+    first
+        Points among them to begin with, as those of a program that differs in little.
     """
     program = _Program(rate=rate, output_len=output_len, targets=tuple(targets))
-    kept, solution = _generated(program, blocks, _none(), seeking=True)
+    kept, solution = _generated(program, blocks, first or _none(), seeking=True)
     if solution.value <= _TOLERANCE:
         kept, solution = _generated(program, blocks, kept, seeking=False)
         return program.bound(kept, solution)
-    return Bound(least=math.inf, value=math.inf, points=_none(), shares=np.zeros(0), prices={})
+    nothing = np.zeros(0)
+    infinite = {"least": math.inf, "value": math.inf}
+    return Bound(**infinite, points=_none(), shares=nothing, prices={}, kept=kept)
 
 
 def _generated(
@@ -150,11 +167,10 @@ def _generated(
             block.at(_most_promising(program.reduced_cost(block, solution.duals, seeking=seeking)))
             for block in blocks()
         ]
-        more = Points.joined([_none(), *promising])
-        new = ~np.isin(more.keys(), kept.keys())
-        if not new.any():
+        more = kept.with_others(Points.joined([_none(), *promising]))
+        if len(more) == len(kept):
             return kept, solution
-        kept = Points.joined([kept, more.at(new)])
+        kept = more
 
 
 def least_fleet(
@@ -164,6 +180,7 @@ def least_fleet(
     output_len: float,
     targets: Iterable[Target] = (),
     whole: bool,
+    first: Points | None = None,
 ) -> Bound:
     """Return the least cost, where a fleet of N chips has no group of more than N.
 
@@ -173,25 +190,27 @@ def least_fleet(
 
     Parameters
     ----------
-    blocks, rate, output_len, targets
+    blocks, rate, output_len, targets, first
         As for :func:`least`.
     whole
         Whether the cost of a point is its chips.
     """
     asked = {"rate": rate, "output_len": output_len, "targets": tuple(targets)}
-    free = least(blocks, **asked)
+    free = least(blocks, **asked, first=first)
     if not whole or not math.isfinite(free.value):
         return free
     enough = math.ceil(max(free.value, *free.points.cost) - _ROUNDING)
-    short, best = math.ceil(free.value - _ROUNDING) - 1, free
+    short, best, known = math.ceil(free.value - _ROUNDING) - 1, free, free.kept
     while enough - short > 1:
         middle = (short + enough) // 2
-        found = least(lambda most=middle: _of_at_most(blocks, most), **asked)
+        few = known.at(known.cost <= middle)
+        found = least(lambda most=middle: _of_at_most(blocks, most), **asked, first=few)
+        known = known.with_others(found.kept)
         if found.value <= middle + _ROUNDING:
             enough, best = middle, found
         else:
             short = middle
-    return dataclasses.replace(best, least=float(enough))
+    return dataclasses.replace(best, least=float(enough), kept=known)
 
 
 def _of_at_most(blocks: Blocks, cost: float) -> Iterator[Points]:
@@ -291,4 +310,5 @@ class _Program:
             points=points.at(used),
             shares=solution.shares[used],
             prices=prices,
+            kept=points,
         )

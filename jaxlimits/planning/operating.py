@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from jaxlimits.engine.stream import Job, stream
 from jaxlimits.planning.bound import Points
+from jaxlimits.planning.machine_grids import MachineGrid
 from jaxlimits.planning.systems import EVERY_BATCH, Prompts
 from jaxlimits.planning.workload import Workload
 
 
 def operating_points(
-    job: Job,
+    grid: MachineGrid,
     tried: np.ndarray,
     prompts: Prompts,
     workload: Workload,
@@ -28,8 +28,8 @@ def operating_points(
 
     Parameters
     ----------
-    job, tried
-        As :func:`decode_job`.
+    grid, tried
+        As :func:`decode_grid`.
     prompts, workload
         What is prefilled, and the lengths of answers.
     objective
@@ -45,20 +45,17 @@ def operating_points(
         alone = prompts.lanes / np.maximum(memory, compute)
     next_one = np.append(tried[1:] - 1.0, tried[-1])
     gain = np.where(tried >= EVERY_BATCH, np.maximum(next_one / tried, 1.0), 1.0)
-    for chunk in stream(job):
-        where = job.plan.slices(chunk.key)
-        place = np.ogrid[tuple(slice(part.start, part.stop) for part in where)]
-        shape = np.broadcast_shapes(*(axis.shape for axis in place))
-        chips, layouts, batch = (np.broadcast_to(axis, shape) for axis in place)
+    for block in grid.blocks():
+        chips, layouts, batch = np.broadcast_arrays(*block.places)
         machine = (chips, layouts)
-        of = _Chunk(
-            found=chunk.arrays,
-            cost=chunk.arrays[objective],
-            answers=gain[batch] * chunk.arrays["stps"] / workload.mean_output_len,
+        of = _Block(
+            found=block.arrays,
+            cost=block.arrays[objective],
+            answers=gain[batch] * block.arrays["stps"] / workload.mean_output_len,
             more=(memory[machine], compute[machine]),
             lanes=prompts.lanes[layouts],
             ttft=ttft[machine],
-            number=np.ravel_multi_index((chips, layouts, batch), job.plan.shape).astype(float),
+            number=np.ravel_multi_index((chips, layouts, batch), grid.shape).astype(float),
         )
         yield of.decoding()
         yield of.prefilling(alone[machine], where=batch == 0)
@@ -68,8 +65,8 @@ def operating_points(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _Chunk:
-    """One chunk of decode steps, and what prompts would add to them.
+class _Block:
+    """One block of decode steps, and what prompts would add to them.
 
     Parameters
     ----------

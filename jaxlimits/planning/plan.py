@@ -23,7 +23,7 @@ from jaxlimits.planning.systems import (
     Machines,
     Prompts,
     batches,
-    decode_job,
+    decode_grid,
     make_machines,
     prefill_of,
     sizes_of_groups,
@@ -234,15 +234,15 @@ def _bounded(
     tried: np.ndarray,
 ) -> tuple[Bound, dict[str, float]]:
     """The bound, and what one more unit of each target changes of it."""
-    job = decode_job(machines, workload, tried=tried, objective=minimised)
+    grid = decode_grid(machines, workload, tried=tried, objective=minimised)
 
     def points(limit: float) -> Iterable[Points]:
-        return operating_points(job, tried, prompts, workload, minimised, limit=limit)
+        return operating_points(grid, tried, prompts, workload, minimised, limit=limit)
 
     def bounded(asked: Sequence[Target]) -> Bound:
         limits = [t.limit for t in asked if t.metric == "tpot" and t.percent is not None]
         limit = min(limits, default=math.inf)
-        few = math.prod(job.plan.shape) <= _KEPT_POINTS
+        few = grid.points <= _KEPT_POINTS
         kept = [Points.joined(points(limit))] if few else []
         return least_fleet(
             lambda: iter(kept or points(limit)),

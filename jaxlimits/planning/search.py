@@ -260,6 +260,10 @@ class _Row:
     tpot: float
     limit: int
 
+    def order(self) -> tuple[float, ...]:
+        """The least first, of equal costs what serves most; then by their places."""
+        return self.cost, -self.count * self.rate, -self.rate, self.chip, self.layout
+
 
 class _Least:
     """The least candidates of a stream, the best batch of each chip and layout."""
@@ -270,10 +274,7 @@ class _Least:
 
     def add(self, found: _Candidates) -> None:
         """Take in a block; of equal costs the higher rate is better."""
-        order = np.lexsort((-found.rate, found.cost))
-        machines = np.stack([found.chip[order], found.layout[order]])
-        _, first = np.unique(machines, axis=1, return_index=True)
-        for place in order[np.sort(first)][: 4 * self._count].tolist():
+        for place in _best_of_each(found)[: 4 * self._count].tolist():
             row = _Row(
                 role=found.role,
                 cost=float(found.cost[place]),
@@ -292,10 +293,22 @@ class _Least:
 
     def rows(self) -> list[_Row]:
         """The least of all, best first."""
-        ordered = heapq.nsmallest(
-            self._count, self._kept.values(), key=lambda row: (row.cost, -row.count * row.rate)
-        )
+        ordered = heapq.nsmallest(self._count, self._kept.values(), key=_Row.order)
         return [row for row in ordered if math.isfinite(row.cost)]
+
+
+def _best_of_each(found: _Candidates) -> np.ndarray:
+    """Places of the best batch of each chip and layout, the best machine first.
+
+    The least cost of each machine is found first, so that few are left to be put in order.
+    """
+    _, machine = np.unique(found.chip * (1 << 32) + found.layout, return_inverse=True)
+    least = np.full(machine.max(initial=-1) + 1, np.inf)
+    np.minimum.at(least, machine, found.cost)
+    kept = np.flatnonzero(found.cost == least[machine])
+    order = kept[np.lexsort((-found.rate[kept], found.cost[kept]))]
+    _, first = np.unique(machine[order], return_index=True)
+    return order[np.sort(first)]
 
 
 _CODES = {code.name.lower(): int(code) for code in Limit}

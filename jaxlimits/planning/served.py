@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxlimits.engine.stream import stream
+from jaxlimits.planning.machine_grids import together
 from jaxlimits.planning.systems import Machines
 from jaxlimits.planning.workload import Workload
 
@@ -60,23 +60,16 @@ def served_blocks(
     """
     base = workload.mean_request
     names = ["tpot", "stps", "request_rate", "users", "limit", "t_step"]
-    job = machines.job(
-        [*names, *(["calibrated_t_step"] if calibrated else [])],
-        axes={"mixed_steps": ["off", mixed], "batch_size": tried.tolist()},
-        base=base,
+    names += ["calibrated_t_step"] if calibrated else []
+    axes = {"batch_size": tried.tolist()}
+    grids = (
+        machines.grid(names, axes=axes, base={**base, "mixed_steps": mode})
+        for mode in ("off", mixed)
     )
-    waiting: dict[tuple[int, ...], Mapping[str, np.ndarray]] = {}
-    for chunk in stream(job):
-        chips, layouts, mode, batch = job.plan.slices(chunk.key)
-        key = (*chunk.key[:2], chunk.key[3])
-        both = {name: array[:, :, 0] for name, array in chunk.arrays.items()}
-        if mode.start == 0:
-            waiting[key] = both
-            continue
-        alone = waiting.pop(key)
-        place = np.ogrid[tuple(slice(part.start, part.stop) for part in (chips, layouts, batch))]
+    for before, block in together(*grids):
+        alone, both = before.arrays, block.arrays
         fits = np.isfinite(both["t_step"])
-        chip, layout, index = (np.broadcast_to(axis, fits.shape)[fits] for axis in place)
+        chip, layout, index = (axis[fits] for axis in np.broadcast_arrays(*block.places))
         yield Served(
             chip=chip,
             layout=layout,

@@ -1,6 +1,6 @@
 """Operating points of machines: what each layout does at each batch, computed by the engine.
 
-Three grids over chip, layout and batch: decode steps alone, at the mean context of the workload and
+Grids over chip, layout and batch: decode steps alone, at the mean context of the workload and
 with room for it, for the bound; prompts alone, class by class; and steps as an engine runs them,
 with room for whole requests, for plans.
 """
@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxlimits import schema
-from jaxlimits.engine.stream import Job, collect, make_job
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.layouts import Layout, all_layouts
-from jaxlimits.grid.scenario import bind
+from jaxlimits.grid.scenario import Scenario, bind
+from jaxlimits.planning.machine_grids import MachineGrid, machine_grid
 from jaxlimits.planning.targets import OF_THE_FLEET
 from jaxlimits.planning.workload import Workload
 from jaxlimits.run.pipeline import load_grid
@@ -26,6 +26,7 @@ EVERY_BATCH = 256
 """Batches up to which every whole number is tried; above, two percent lie between two."""
 
 _STEP = 1.02
+_TIMES = ("t_mem", "t_compute")
 _OF_THE_REQUEST = ("input_len", "output_len", "seq_len", "batch_size", "mixed_steps")
 _OF_THE_LAYOUT = (*schema.LAYOUT_SIZES, schema.LAYOUT)
 
@@ -59,27 +60,26 @@ class Machines:
         """Chips and layouts."""
         return len(self.chips), len(self.layouts)
 
-    def job(
+    def grid(
         self,
         outputs: Sequence[str],
         *,
-        axes: Mapping[str, object],
+        axes: Mapping[str, object] | None = None,
         base: Mapping[str, object],
-    ) -> Job:
-        """Plan a grid over chips, layouts and further axes."""
-        grid = {
-            "precision": "float64",
-            "base": {"llm": self.llm, **self.settings, **base},
-            "axes": {
-                "chip": list(self.chips),
-                schema.LAYOUT: [layout.name for layout in self.layouts],
-                **axes,
-            },
-        }
-        spec = load_grid(grid, catalog=self.catalog)
+    ) -> MachineGrid:
+        """Plan a grid over chips, layouts and further axes, none of them of a switch."""
+        scenario = self.scenario({"chip": list(self.chips), **(axes or {})}, base)
+        return machine_grid(scenario, self.layouts, outputs)
+
+    def scenario(self, axes: Mapping[str, object], base: Mapping[str, object]) -> Scenario:
+        """Return a checked grid over some axes."""
+        whole = {"llm": self.llm, **self.settings, **base}
+        spec = load_grid(
+            {"precision": "float64", "base": whole, "axes": axes}, catalog=self.catalog
+        )
         scenario = bind(spec)
         check_scenario(scenario)
-        return make_job(scenario, outputs=tuple(outputs), precision="float64")
+        return scenario
 
 
 def make_machines(
@@ -117,13 +117,16 @@ def make_machines(
     if not layouts:
         problem = f"no layout of at most {most} chips is valid for {llm}"
         raise InputError(problem, key="only", remedy="allow more chips or other sizes")
-    return Machines(
+    machines = Machines(
         llm=llm,
         chips=tuple(dict.fromkeys(chips)),
         layouts=layouts,
         settings=settings,
         catalog=catalog,
     )
+    names = {schema.LAYOUT: [layout.name for layout in layouts]}
+    machines.scenario({"chip": list(machines.chips), **names}, {"batch_size": 1})
+    return machines
 
 
 def batches(largest: float) -> np.ndarray:
@@ -159,20 +162,19 @@ class Prompts(NamedTuple):
 def prefill_of(machines: Machines, workload: Workload) -> Prompts:
     """Evaluate the prefill of each class of prompts on every machine."""
     lengths = sorted(set(workload.input_lens))
-    job = machines.job(
-        ("t_mem", "t_compute", "ttft"),
-        axes={"input_len": lengths, "mixed_steps": ["off", "bound"]},
-        base={"output_len": 1, "batch_size": 1, "roofline": "step"},
+    base = {"output_len": 1, "batch_size": 1, "roofline": "step"}
+    alone, both = (
+        machines.grid(names, axes={"input_len": lengths}, base={**base, "mixed_steps": mode})
+        for names, mode in ((("t_mem", "t_compute", "ttft"), "off"), (_TIMES, "bound"))
     )
-    found, _ = collect(job)
+    without, found = alone.collect(), both.collect()
     tokens = _tokens_per_step(machines)
     memory, compute = (
-        np.maximum(found[name][..., 1] - found[name][..., 0], 0.0) / tokens
-        for name in ("t_mem", "t_compute")
+        np.maximum(found[name] - without[name], 0.0) / tokens for name in ("t_mem", "t_compute")
     )
     places = np.searchsorted(lengths, workload.input_lens)
     return Prompts(
-        ttft=found["ttft"][..., 0][..., places],
+        ttft=without["ttft"][..., places],
         memory=memory[..., places],
         compute=compute[..., places],
         lanes=np.array([layout.dp_size * layout.pp_size for layout in machines.layouts], float),
@@ -183,7 +185,7 @@ def _tokens_per_step(machines: Machines) -> float:
     """Tokens that one step gives to a user: the same on every machine that fits."""
     if machines.settings.get("speculation", "off") == "off":
         return 1.0
-    found, _ = collect(machines.job(("utps", "t_step"), axes={}, base={"seq_len": 1}))
+    found = machines.grid(("utps", "t_step"), base={"seq_len": 1}).collect()
     tokens = found["utps"] * found["t_step"]
     return float(np.nanmax(tokens)) if not np.isnan(tokens).all() else 1.0
 
@@ -207,7 +209,7 @@ def sizes_of_groups(machines: Machines, workload: Workload) -> Sizes:
     """Evaluate what each group costs, and how many sequences the largest holds."""
     base = {**_mean_decode(workload), "batch_size": 1}
     outputs = (*OF_THE_FLEET, "max_batch_size")
-    found, _ = collect(machines.job(outputs, axes={}, base=base))
+    found = machines.grid(outputs, base=base).collect()
     whole = found["max_batch_size"]
     return Sizes(
         totals={name: found[name] for name in OF_THE_FLEET},
@@ -231,12 +233,13 @@ def _mean_decode(workload: Workload) -> dict[str, object]:
 def shares_filled(machines: Machines, workload: Workload) -> np.ndarray:
     """Memory that the model and one whole request take over what each group has [1]."""
     base = {**workload.mean_request, "batch_size": 1}
-    found, _ = collect(machines.job(("capacity_utilisation",), axes={}, base=base))
-    return found["capacity_utilisation"]
+    return machines.grid(("capacity_utilisation",), base=base).collect()["capacity_utilisation"]
 
 
-def decode_job(machines: Machines, workload: Workload, *, tried: np.ndarray, objective: str) -> Job:
+def decode_grid(
+    machines: Machines, workload: Workload, *, tried: np.ndarray, objective: str
+) -> MachineGrid:
     """Plan decode steps alone at the mean context, at the batches to try."""
     base = {**_mean_decode(workload), "roofline": "step"}
-    outputs = ("t_mem", "t_compute", "t_sync", "t_step", "stps", "users", objective)
-    return machines.job(outputs, axes={"batch_size": tried.tolist()}, base=base)
+    outputs = (*_TIMES, "t_sync", "t_step", "stps", "users", objective)
+    return machines.grid(outputs, axes={"batch_size": tried.tolist()}, base=base)
