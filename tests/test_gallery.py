@@ -9,7 +9,7 @@ from PIL import Image
 
 import jaxlimits as jl
 from jaxlimits.examples.gallery.__main__ import draw, result
-from jaxlimits.examples.gallery.figures import ENTRIES
+from jaxlimits.examples.gallery.figures import ANSWERS, ENTRIES
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.run.pipeline import load_grid
 
@@ -26,10 +26,10 @@ def said_of(name):
 
 def test_every_grid_has_its_entry():
     assert sorted(ENTRIES) == NAMES
-    assert sorted(path.stem for path in PICTURES.iterdir()) == NAMES
+    assert sorted(path.stem for path in PICTURES.iterdir()) == sorted([*NAMES, *ANSWERS])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *ANSWERS])
 def test_every_grid_has_its_picture_and_its_text(name):
     said = said_of(name)
     assert f"(pictures/gallery/{name}.png)" in said
@@ -74,3 +74,14 @@ def test_what_is_said_of_the_top_speed_is_so():
     assert (int((best >= 2000).sum()), int(best.count()), int((best >= 1e4).sum())) == (48, 52, 17)
     small = ["llama3-8b", "qwen3-4b", "qwen3-30b", "gpt-oss-20b"]
     assert int((best.sel(llm=small) >= 1e4).sum()) == 13
+
+
+def test_what_is_said_of_the_plan_is_so():
+    ds = result("plan")
+    at_target = ds.sel(tpot_target=0.02)
+    found = [at_target[f"least_{name}"].item() for name in ("bound", "aggregated", "disaggregated")]
+    assert found == [29, 36, 45]
+    assert (ds.least_bound <= ds.least_aggregated.fillna(np.inf)).all()
+    assert (ds.least_bound <= ds.least_disaggregated.fillna(np.inf)).all()
+    cheaper = ds.tpot_target.where(ds.least_disaggregated < ds.least_aggregated).max()
+    assert 0.009 < cheaper < 0.013

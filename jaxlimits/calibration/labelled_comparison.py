@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -40,7 +41,7 @@ def label_comparison(
     return found.assign_attrs(**attributes, table=table, calibration=calibration)
 
 
-def _row(row: Comparison) -> dict[str, float | str]:
+def _row(row: Comparison) -> dict[str, Any]:
     return {
         "line": int(row.line),
         "group": f"{row.system}, {row.engine}".rstrip(", "),

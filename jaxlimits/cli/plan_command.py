@@ -14,8 +14,10 @@ from jaxlimits.cli.options import (
     Force,
     Model,
     Settings,
+    check_result,
     overrides_of,
     print_json,
+    write_result,
 )
 from jaxlimits.cli.pairs import pairs
 from jaxlimits.cli.registry import Command, Panel
@@ -64,7 +66,12 @@ def plan(
         str | None, typer.Option(help="Predict what an engine needs too, as vllm.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write the choices to this .nc file.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write the choices, and what each target of tpot takes, to this .nc file.",
+        ),
     ] = None,
     force: Force = False,
     overrides: Settings = None,
@@ -80,6 +87,7 @@ def plan(
     from jaxlimits.errors import placed
     from jaxlimits.planning.plan import plan as find_plan
 
+    check_result(output, force=force)
     settings: dict[str, Any] = overrides_of(overrides, assume)
     if calibration is not None:
         settings["calibration"] = calibration
@@ -95,16 +103,17 @@ def plan(
             most=most,
             only=sizes,
             count=count,
+            frontier=output is not None,
             catalog=tuple(catalogs or []),
             **settings,
         )
         rests_on = _rests_on(found, settings, catalogs or [])
-        if output is not None:
-            _write(found, output, force=force)
     if as_json:
         print_json({**_facts(found), "rests_on": rests_on})
     else:
         _print(found, rests_on)
+    if output is not None:
+        write_result(found.dataset, output, force=force, quiet=as_json)
     if not found.is_met:
         raise typer.Exit(1)
 
@@ -157,14 +166,6 @@ def _rests_on(found: "Plan", settings: dict[str, Any], catalogs: list[Path]) -> 
         point_bits(scenario, found.llm, values, catalog=catalog),
         assumptions_in_words(scenario, values),
     ]
-
-
-def _write(found: "Plan", output: Path, *, force: bool) -> None:
-    from jaxlimits.planning.labelled_plan import label as labelled
-    from jaxlimits.store.netcdf import check_target, write_dataset
-
-    check_target(output, force=force)
-    write_dataset(labelled(found), output, force=force)
 
 
 def _facts(found: "Plan") -> dict[str, Any]:

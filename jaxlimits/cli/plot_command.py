@@ -38,9 +38,7 @@ def _kinds(incomplete: str) -> list[str]:
 
 
 def plot(
-    result: Annotated[
-        Path, typer.Argument(help="A result, as sweep, uncertainty and optimise write them.")
-    ],
+    result: Annotated[Path, typer.Argument(help="A result, as any command writes it: a .nc file.")],
     kind: Annotated[
         str | None,
         typer.Argument(

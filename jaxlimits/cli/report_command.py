@@ -11,9 +11,7 @@ from jaxlimits.errors import InputError
 
 
 def report(
-    result: Annotated[
-        Path, typer.Argument(help="A result, as sweep, uncertainty and optimise write them.")
-    ],
+    result: Annotated[Path, typer.Argument(help="A result, as any command writes it: a .nc file.")],
     output: Annotated[
         Path | None,
         typer.Option(

@@ -8,15 +8,17 @@ one of the two. Both are limits of the hardware; a calibration adds what an engi
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.axes import read_value
 from jaxlimits.planning.bound import Bound, Points, least_fleet
 from jaxlimits.planning.choice import Choice, Miss
+from jaxlimits.planning.frontier import Front, Frontier, bounds_at, least_at, levels_of
 from jaxlimits.planning.operating import operating_points
 from jaxlimits.planning.search import Search
 from jaxlimits.planning.systems import (
@@ -34,7 +36,7 @@ from jaxlimits.planning.workload import Workload
 MINIMISED = ("num_chips", "power", "cost_rate")
 """What a plan may have least of."""
 
-_KEPT_POINTS = 20_000_000
+KEPT_POINTS = 20_000_000
 """Operating points that are kept in memory; of more, each pass computes them again."""
 
 _ROUNDING = 1e-9
@@ -63,6 +65,8 @@ class Plan:
         Where there is no choice: each target that nothing keeps, with the nearest.
     layouts
         How many layouts of each chip were tried.
+    frontier
+        What each target of the time of a token takes, where that was asked for.
 
     Examples
     --------
@@ -84,10 +88,18 @@ class Plan:
     predicted: Choice | None
     misses: tuple[Miss, ...]
     layouts: int
+    frontier: Frontier | None = None
 
     def __repr__(self) -> str:
         best = self.choices[0] if self.choices else "no layout reaches the targets"
         return f"Plan({best}; no schedule needs less than {self.least:.4g} {self.minimised})"
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """The choices along ``choice``, and the frontier along ``tpot_target``."""
+        from jaxlimits.planning.labelled_plan import label_plan  # noqa: PLC0415  it takes this record
+
+        return label_plan(self)
 
     @property
     def is_met(self) -> bool:
@@ -98,8 +110,11 @@ class Plan:
     def binds(self) -> str:
         """What holds the number of chips up: capacity, or what binds the steps of the least choice.
 
-        Capacity where fewer chips would be quick enough, and no group of so few holds the model.
+        Capacity where fewer chips would be quick enough, and no group of so few holds the model;
+        nothing where no machine keeps the targets.
         """
+        if not self.choices:
+            return ""
         if self.minimised == "num_chips" and self.least > math.ceil(self.bound.value - _ROUNDING):
             return "capacity"
         return ", ".join(dict.fromkeys(g.limit for c in self.choices[:1] for g in c.groups))
@@ -134,6 +149,7 @@ def plan(
     most: int = 64,
     only: Mapping[str, Collection[int | float]] | None = None,
     count: int = 5,
+    frontier: bool = False,
     catalog: tuple[Any, ...] = (),
     **settings: object,
 ) -> Plan:
@@ -157,6 +173,8 @@ def plan(
         Sizes to consider, by field: ``{"pp_size": [1]}``.
     count
         How many choices to return.
+    frontier
+        Find what each of some twenty targets of the time of a token takes, too.
     catalog, **settings
         As for :func:`jaxlimits.evaluate`; with ``calibration`` the plan predicts too. A
         ``prefix_share`` takes the place of the workload's; every prompt reuses so much.
@@ -194,9 +212,10 @@ def plan(
     if np.isnan(sizes.totals[minimise]).all():
         problem = f"{minimise} is not known of {', '.join(names)}"
         raise InputError(problem, key="minimise", remedy="state it, or `assume=gpu`")
-    bound, prices = _bounded(machines, prompts, workload, asked, minimise, tried)
+    least = _bound_of(machines, prompts, workload, minimise, tried)
+    bound = least(asked, None)
     search = Search(machines, prompts, workload, asked, sizes.totals, minimise, tried)
-    choices, predicted = search.best(count, calibrated="calibration" in settings)
+    found = search.best(count, calibrated="calibration" in settings)
     return Plan(
         llm=llm,
         machines_of=machines.chips,
@@ -204,11 +223,12 @@ def plan(
         targets=asked,
         minimised=minimise,
         bound=bound,
-        prices=prices,
-        choices=choices,
-        predicted=predicted,
-        misses=() if choices else search.misses(),
+        prices=_prices(bound, asked, least),
+        choices=found.choices,
+        predicted=found.predicted,
+        misses=() if found.choices else search.misses(),
         layouts=len(machines.layouts),
+        frontier=_frontier(found.fronts, asked, least) if frontier else None,
     )
 
 
@@ -225,38 +245,64 @@ def _reusing(
     )
 
 
-def _bounded(
+_Bounding = Callable[[Sequence[Target], Points | None], Bound]
+"""From targets, and points to begin with, to what no schedule can do without."""
+
+
+def _bound_of(
     machines: Machines,
     prompts: Prompts,
     workload: Workload,
-    targets: Sequence[Target],
     minimised: str,
     tried: np.ndarray,
-) -> tuple[Bound, dict[str, float]]:
-    """The bound, and what one more unit of each target changes of it."""
+) -> _Bounding:
+    """The bound as a function of the targets; points are kept in memory where they are few."""
     grid = decode_grid(machines, workload, tried=tried, objective=minimised)
+    kept: dict[float, list[Points]] = {}
 
     def points(limit: float) -> Iterable[Points]:
         return operating_points(grid, tried, prompts, workload, minimised, limit=limit)
 
-    def bounded(asked: Sequence[Target]) -> Bound:
+    def bounded(asked: Sequence[Target], first: Points | None) -> Bound:
         limits = [t.limit for t in asked if t.metric == "tpot" and t.percent is not None]
         limit = min(limits, default=math.inf)
-        few = grid.points <= _KEPT_POINTS
-        kept = [Points.joined(points(limit))] if few else []
+        if grid.points <= KEPT_POINTS and limit not in kept:
+            kept.clear()
+            kept[limit] = [Points.joined(points(limit))]
         return least_fleet(
-            lambda: iter(kept or points(limit)),
+            lambda: iter(kept.get(limit) or points(limit)),
             rate=workload.rate,
             output_len=workload.mean_output_len,
             targets=asked,
             whole=minimised == "num_chips",
+            first=first,
         )
 
-    found = bounded(targets)
-    prices = dict(found.prices)
-    for target in targets if math.isfinite(found.least) else ():
+    return bounded
+
+
+def _prices(bound: Bound, targets: Sequence[Target], least: _Bounding) -> dict[str, float]:
+    """What one more unit of each target changes of the bound."""
+    prices = dict(bound.prices)
+    for target in targets if math.isfinite(bound.least) else ():
         if target.metric not in OF_THE_FLEET and target.metric not in prices:
             looser = dataclasses.replace(target, limit=target.limit * _STEP)
-            there = bounded([looser if each is target else each for each in targets])
-            prices[target.metric] = (there.value - found.value) / (looser.limit - target.limit)
-    return found, prices
+            there = least([looser if each is target else each for each in targets], None)
+            prices[target.metric] = (there.value - bound.value) / (looser.limit - target.limit)
+    return prices
+
+
+def _frontier(
+    fronts: Sequence[tuple[Front, Front]], targets: Sequence[Target], least: _Bounding
+) -> Frontier:
+    """What each time of a token takes."""
+    target = next((t.limit for t in targets if t.metric == "tpot"), math.inf)
+    levels = levels_of([front for pair in fronts for front in pair], target)
+    (one, apart), *predicted = ([least_at(f, levels) for f in pair] for pair in fronts)
+    return Frontier(
+        levels=levels,
+        bound=bounds_at(levels, least, targets),
+        aggregated=one,
+        disaggregated=apart,
+        predicted=np.fmin(*predicted[0]) if predicted else None,
+    )

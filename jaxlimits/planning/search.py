@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxlimits.model.metrics import Limit
 from jaxlimits.planning.choice import Choice, Group, Miss
+from jaxlimits.planning.frontier import NOTHING, Front, front_with
 from jaxlimits.planning.served import Served, served_blocks
 from jaxlimits.planning.systems import Machines, Prompts, shares_filled
 from jaxlimits.planning.targets import FITS, Target
@@ -43,24 +44,30 @@ class Search:
     minimised: str
     tried: np.ndarray
 
-    def best(self, count: int, *, calibrated: bool) -> tuple[tuple[Choice, ...], Choice | None]:
-        """The least choices, and the least by a calibration's prediction."""
+    def best(self, count: int, *, calibrated: bool) -> "Found":
+        """The least choices, the least by a calibration's prediction, and the fronts of both."""
         percent = self._percent("tpot")
         mixed = "even" if percent is None else "stalls"
         blocks = self._blocks(mixed, calibrated=calibrated)
-        serving, decoding, predicted = _Least(count), _Least(count), _Least(1)
-        predicted_decoding = _Least(1)
+        serving, decoding = _Least(count), _Least(count)
+        predicted, predicted_decoding = _Least(1), _Least(1)
         for block in blocks:
-            serving.add(self._serving(block))
-            decoding.add(self._decoding(block))
+            serving.add(self._serving(block), self._limit("tpot"))
+            decoding.add(self._decoding(block), self._limit("tpot"))
             if calibrated:
-                predicted.add(self._serving(block, predicted=True))
-                predicted_decoding.add(self._decoding(block, predicted=True))
+                predicted.add(self._serving(block, predicted=True), self._limit("tpot"))
+                asked = self._decoding(block, predicted=True)
+                predicted_decoding.add(asked, self._limit("tpot"))
         prefilling = _Least(1)
-        prefilling.add(self._prefilling())
+        prefilling.add(self._prefilling(), math.inf)
         choices = self._choices(serving, decoding, prefilling)[:count]
         least = self._choices(predicted, predicted_decoding, prefilling)
-        return tuple(choices), least[0] if least else None
+        pairs = ((serving, decoding), *([(predicted, predicted_decoding)] if calibrated else []))
+        return Found(
+            choices=tuple(choices),
+            predicted=least[0] if least else None,
+            fronts=tuple((one.front, _with_prefill(other, prefilling)) for one, other in pairs),
+        )
 
     def misses(self) -> tuple[Miss, ...]:
         """Each target of a request that no machine keeps, with the nearest.
@@ -135,15 +142,14 @@ class Search:
 
     def _serving(self, block: Served, *, predicted: bool = False) -> "_Candidates":
         slower = block.predicted if predicted else 1.0
-        keeps = block.tpot * slower <= self._limit("tpot") * (1.0 + _SLACK)
-        keeps &= self._ttft()[block.chip, block.layout] <= self._limit("ttft") * (1.0 + _SLACK)
+        keeps = self._ttft()[block.chip, block.layout] <= self._limit("ttft") * (1.0 + _SLACK)
         return self._candidates(
             "serve", block, block.requests / slower, block.tpot * slower, block.limit, keeps
         )
 
     def _decoding(self, block: Served, *, predicted: bool = False) -> "_Candidates":
         slower = block.predicted_alone if predicted else 1.0
-        keeps = block.tpot_alone * slower <= self._limit("tpot") * (1.0 + _SLACK)
+        keeps = np.ones_like(block.tpot_alone, bool)
         return self._candidates(
             "decode",
             block,
@@ -232,8 +238,36 @@ class Search:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What a search found.
+
+    Parameters
+    ----------
+    choices
+        The least machines, best first.
+    predicted
+        The least by a calibration's prediction; none without one.
+    fronts
+        Of what keeps every target but that of the time of a token, in the time of a token and cost:
+        machines that do both, and those that do one each; once more by the prediction.
+    """
+
+    choices: tuple[Choice, ...]
+    predicted: Choice | None
+    fronts: tuple[tuple[Front, Front], ...]
+
+
+def _with_prefill(decoding: "_Least", prefilling: "_Least") -> Front:
+    """Front of machines that decode, with what the least machines cost that prefill for them."""
+    rows = prefilling.rows()
+    if not rows:
+        return NOTHING
+    return decoding.front + np.array([[0.0], [rows[0].cost]])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Candidates:
-    """Machines that keep the targets: arrays of equal length."""
+    """Machines that keep the targets but that of the time of a token: arrays of equal length."""
 
     role: str
     cost: np.ndarray
@@ -244,6 +278,12 @@ class _Candidates:
     rate: np.ndarray
     tpot: np.ndarray
     limit: np.ndarray
+
+    def at(self, chosen: np.ndarray) -> "_Candidates":
+        """Some of them."""
+        names = [each.name for each in dataclasses.fields(self) if each.name != "role"]
+        arrays = {name: getattr(self, name)[chosen] for name in names}
+        return _Candidates(role=self.role, **arrays)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -266,14 +306,23 @@ class _Row:
 
 
 class _Least:
-    """The least candidates of a stream, the best batch of each chip and layout."""
+    """The least candidates of a stream, the best batch of each chip and layout.
+
+    Its ``front`` is of all, whatever their time of a token.
+    """
 
     def __init__(self, count: int):
         self._count = count
         self._kept: dict[tuple[int, int], _Row] = {}
+        self.front: Front = NOTHING
 
-    def add(self, found: _Candidates) -> None:
-        """Take in a block; of equal costs the higher rate is better."""
+    def add(self, found: _Candidates, limit: float) -> None:
+        """Take in a block, of which a time of a token within the limit counts [s].
+
+        Of equal costs the higher rate is better.
+        """
+        self.front = front_with(self.front, found.tpot, found.cost)
+        found = found.at(found.tpot <= limit * (1.0 + _SLACK))
         for place in _best_of_each(found)[: 4 * self._count].tolist():
             row = _Row(
                 role=found.role,

@@ -135,10 +135,15 @@ class Workload:
         return self.input_lens[int(np.argmax(reached))]
 
     def __repr__(self) -> str:
+        return f"Workload({self.words}; {self.source})"
+
+    @property
+    def words(self) -> str:
+        """Rate and lengths in words."""
         lengths = f"{self.mean_input_len:,.0f} tokens in, {self.mean_output_len:,.0f} out"
         mean = " in the mean" if len(self.shares) > 1 else ""
         reused = f", {self.prefix_share:.1%} of them reused" if self.prefix_share else ""
-        return f"Workload({self.rate:g} request/s, {lengths}{mean}{reused}; {self.source})"
+        return f"{self.rate:g} request/s, {lengths}{mean}{reused}"
 
 
 def read_rate(raw: object) -> float:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
+
+_NUMBER = re.compile(r"(\d) (?=[^\W\d])")
+"""A number before its unit, from which no line breaks it."""
 
 Lacks = Callable[[xr.Dataset, Mapping[str, Any]], str]
 """From a dataset and the options that are asked for to what the dataset lacks for a figure, in
@@ -65,7 +69,8 @@ def _kind(lacks: Lacks, function: "Callable[P, Figure]") -> "Callable[P, Figure]
         fixed = [dim for dim in single if dim not in RECORDS]
         if not options.get("title"):
             words = (name for dim in fixed for name in style.names(dataset[dim]))
-            options["title"] = ", ".join(words) or dataset.attrs.get("question", "")
+            asked = _NUMBER.sub("\\1\u00a0", str(dataset.attrs.get("question", "")))
+            options["title"] = ", ".join(words) or asked
         return function(dataset.squeeze(fixed), **options)  # pyright: ignore[reportCallIssue]
 
     signature = _with_layout(inspect.signature(function))

@@ -39,7 +39,7 @@ def strip(
     by: str = "group",
     beside: str | None = None,
     reference: tuple[str, float] | None = None,
-    write: Callable[[float], str] = scales.plain_number,
+    write: Callable[[float], str] = "{:.3g}".format,
     **layout: Unpack[Layout],
 ) -> "Figure":
     """Draw every number of a table as a dot, in a row for each group, with the median of each.
@@ -74,7 +74,8 @@ def strip(
         beside = other if other in dataset.data_vars else None
     if reference is None and "reference" in dataset[of].attrs:
         reference = (str(dataset[of].attrs["reference"]), 1.0)
-    names = _in_order(dataset[of].to_numpy().ravel(), dataset[by].to_numpy().astype(str).ravel())
+    values, groups = xr.broadcast(dataset[of], dataset[by])
+    names = _in_order(values.to_numpy().ravel(), groups.to_numpy().astype(str).ravel())
     layout = Layout(**layout)
     title = layout.pop("title", "")
     panels = new_panels(dataset, height=1.5 + 0.3 * len(names), **layout)

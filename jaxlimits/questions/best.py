@@ -167,8 +167,8 @@ def frontier_near(
             rows = [row for front in fronts for row in in_order(front, target.of)]
             return label_of_result(rows, dataset, wide, against=target.of)
     spec = load_grid(source, overrides=overrides, catalog=catalog)
-    minimised = [target.of] if target.most else []
-    minimised += [] if question.maximise else [question.objective]
+    less = {target.of: target.most, question.objective: not question.maximise}
+    minimised = tuple(name for name in metrics if less[name])
     kept = {"op": "frontier", "of": metrics, "minimise": minimised}
     rows = points_of_grid(spec, wide, Frontier, allow_idle=allow_idle, order=target.of, **kept)
     return label_of_grid(rows, spec, wide, against=target.of)

@@ -1,24 +1,22 @@
 """What a point requires, as a dataset: the point with the value that was found, and as it is."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits import schema, units
 from jaxlimits.grid.requirements import REASONS
+from jaxlimits.questions.solve import Solution
 from jaxlimits.store.answers import answer_attributes, single_coordinates
 from jaxlimits.store.template import Entry, field_attributes, output_attributes
-
-if TYPE_CHECKING:
-    from jaxlimits.questions.solve import Solution
 
 NEEDED, NOW = "needed", "now"
 """The two points: with the value that was found, and as it is."""
 
 
-def label_solution(found: "Solution") -> xr.Dataset:
+def label_solution(found: Solution) -> xr.Dataset:
     """Return a solution along ``case``: ``needed``, with the value that was found, and ``now``.
 
     The field and every metric are variables; a metric that is NaN in both is left out, and where no
@@ -34,10 +32,12 @@ def label_solution(found: "Solution") -> xr.Dataset:
     )
 
 
-def _variables(found: "Solution") -> Iterator[tuple[str, Entry]]:
+def _variables(found: Solution) -> Iterator[tuple[str, Entry]]:
     """The field, the metric that is asked for, and the other metrics, each in both cases."""
     asked = found.asked
-    yield asked.field, (("case",), _pair(found.value, found.now), field_attributes(asked.field))
+    unmet = {} if found.is_met else {"nan_means": "target_not_reached"}
+    attributes = {**field_attributes(asked.field), **unmet}
+    yield asked.field, (("case",), _pair(found.value, found.now), attributes)
     reached = _pair(found.reached, getattr(found.metrics_now, asked.metric, np.nan))
     yield asked.metric, (("case",), reached, output_attributes(asked.metric))
     for name, now in vars(found.metrics_now).items():
@@ -47,14 +47,14 @@ def _variables(found: "Solution") -> Iterator[tuple[str, Entry]]:
         needed = missing if found.metrics is None else getattr(found.metrics, name)
         values = _pair(needed, now, dtype=np.int8 if schema.is_code(name) else np.float64)
         if schema.is_code(name) or not np.isnan(values).all():
-            yield name, (("case",), values, output_attributes(name))
+            yield name, (("case",), values, {**output_attributes(name), **unmet})
 
 
-def _pair(needed: float, now: float, dtype: Any = np.float64) -> np.ndarray:
+def _pair(needed: float | int, now: float | int, dtype: Any = np.float64) -> np.ndarray:
     return np.array([needed, now], dtype)
 
 
-def _whole(found: "Solution") -> dict[str, Entry]:
+def _whole(found: Solution) -> dict[str, Entry]:
     """What came of the search, and what is needed over what is there."""
     flags = {
         "long_name": f"what came of {found.asked.field}",
@@ -69,7 +69,7 @@ def _whole(found: "Solution") -> dict[str, Entry]:
     }
 
 
-def _attributes(found: "Solution") -> dict[str, Any]:
+def _attributes(found: Solution) -> dict[str, Any]:
     asked = found.asked
     relation = ">=" if asked.at_least else "<="
     target = (

@@ -32,7 +32,6 @@ from jaxlimits.points.named_point import (
     warn_of_idle,
     who_a_point_is,
 )
-from jaxlimits.questions.labelled_solution import label_solution
 from jaxlimits.values import as_written
 
 _TARGET = re.compile(r"\s*(?P<metric>\w+)\s*(?P<relation><=|>=|=)\s*(?P<value>.+)")
@@ -106,6 +105,8 @@ class Solution:
     @property
     def dataset(self) -> xr.Dataset:
         """The point along ``case``: ``needed``, with the value that was found, and ``now``."""
+        from jaxlimits.questions.labelled_solution import label_solution  # noqa: PLC0415  it takes this record
+
         return label_solution(self)
 
     @property

@@ -38,6 +38,6 @@ def answer_attributes(title: str, *, question: str, done: str, comment: str = ""
     }
 
 
-def single_coordinates(values: Mapping[str, str | float]) -> dict[str, Entry]:
+def single_coordinates(values: Mapping[str, str | float | int]) -> dict[str, Entry]:
     """Return fields and names that do not vary as coordinates without a dimension, in SI units."""
     return {name: single_coordinate(name, value) for name, value in values.items()}

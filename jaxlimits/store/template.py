@@ -122,9 +122,9 @@ def is_shipped(spec: GridSpec) -> bool:
     return path.read_text(encoding="utf-8") == spec.file.text
 
 
-def single_coordinate(name: str, value: str | float) -> Entry:
+def single_coordinate(name: str, value: str | float | int) -> Entry:
     """Return what does not vary as a coordinate without a dimension."""
-    return (), coordinate_array(name, (value,))[0], field_attributes(name)
+    return (), coordinate_array(name, (value,)).reshape(()), field_attributes(name)
 
 
 def axis_coordinates(axis: Axis) -> dict[str, Entry]:

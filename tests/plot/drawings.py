@@ -157,6 +157,54 @@ def _strip() -> Figure:
     )
 
 
+def points_of_a_question() -> xr.Dataset:
+    """What ``best`` finds: points along ``point``, with what tells them apart."""
+    rate = {"long_name": "tokens per second", "si_unit": "token/s", "display_unit": "token/s"}
+    bandwidth = {"long_name": "bandwidth", "si_unit": "B/s", "display_unit": "TB/s"}
+    return xr.Dataset(
+        {
+            "stps": ("point", [900.0, 700.0, 420.0], rate),
+            "utps": ("point", [9.0, 30.0, 55.0], rate),
+        },
+        {
+            "mem_bw": ("point", [4e12, 4e12, 8e12], bandwidth),
+            "batch_size": ("point", [64, 32, 8]),
+            "tp_size": ("point", [8, 8, 8]),
+        },
+        attrs={"maximised": "stps", "question": "maximise stps where utps >= 5 token/s"},
+    )
+
+
+def frontier_of_a_plan() -> xr.Dataset:
+    """What ``plan -o`` writes: choices, and the least machines by target of the time of a token."""
+    time = {"long_name": "time of a token", "si_unit": "s/token", "display_unit": "ms/token"}
+    count = {"long_name": "chips of the system"}
+    levels = np.geomspace(4e-3, 40e-3, 8)
+    apart = np.array([np.nan, 60, 40, 30, 24, 24, 22, 22])
+    return xr.Dataset(
+        {
+            "num_chips": ("choice", [18.0, 20.0, 24.0], count),
+            "tpot": ("choice", [0.019, 0.015, 0.018], time),
+            "least_bound": ("tpot_target", [80.0, 36, 25, 20, 17, 15, 14, 14], count),
+            "least_aggregated": ("tpot_target", [np.nan, np.nan, 90, 44, 26, 18, 16, 15], count),
+            "least_disaggregated": ("tpot_target", apart, count),
+        },
+        {
+            "tpot_target": ("tpot_target", levels, time),
+            "built": ("choice", ["9 x a", "10 x a", "6 x b"]),
+        },
+        attrs={"minimised": "num_chips", "tpot_limit": 20e-3, "question": "tpot <= 20 ms/token"},
+    )
+
+
+def _points() -> Figure:
+    return jl.plot.points(points_of_a_question())
+
+
+def _fleet() -> Figure:
+    return jl.plot.fleet(frontier_of_a_plan())
+
+
 DRAWINGS: dict[str, Callable[[], Figure]] = {
     "heat_map": _heat_map,
     "panels": _panels,
@@ -168,6 +216,8 @@ DRAWINGS: dict[str, Callable[[], Figure]] = {
     "roofline": _roofline,
     "indices": _indices,
     "strip": _strip,
+    "points": _points,
+    "fleet": _fleet,
 }
 
 

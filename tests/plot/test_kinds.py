@@ -19,7 +19,15 @@ import jaxlimits as jl
 from jaxlimits.plot import registry
 from jaxlimits.plot.options import SHARED, completed, described, layout_types
 from tests.cli.test_startup import HEAVY
-from tests.plot.drawings import DRAWINGS, FOLDER, drawn, indices_of_inputs, result
+from tests.plot.drawings import (
+    DRAWINGS,
+    FOLDER,
+    drawn,
+    frontier_of_a_plan,
+    indices_of_inputs,
+    points_of_a_question,
+    result,
+)
 
 PACKAGE = Path(jl.__file__).parent
 TITLE = "What is shown"
@@ -36,15 +44,21 @@ def _on_one_panel():
         "elasticities": (chosen, {"of": "utps_elasticity_sync_latency"}),
         "frontier": (everything, {"by": "seq_len"}),
         "heat_map": (chosen, {"levels": (20, 50)}),
+        "fleet": (frontier_of_a_plan(), {}),
         "indices": (indices_of_inputs(), {"of": "utps"}),
         "lines": (chosen, {"x": "batch_size", "by": "sync_latency"}),
+        "points": (points_of_a_question(), {}),
         "roofline": (parts, {}),
+        "strip": (_rows(), {"of": "a", "by": "group", "reference": ("one", 1.0)}),
     }
+
+
+def _rows():
+    return xr.Dataset({"a": ("row", [1.0, 2.0, 9.0])}, {"group": ("row", ["x", "x", "y"])})
 
 
 def _prepared():
     """Every figure of a prepared table, with its dataset and options."""
-    table = xr.Dataset({"a": ("row", [1.0, 2.0, 9.0])}, {"group": ("row", ["x", "x", "y"])})
     numbers = np.arange(1.0, 13.0).reshape(2, 2, 3)
     cube = xr.DataArray(
         numbers, dims=("b", "r", "s"), coords={"b": ["p", "q"], "r": ["k", "l"], "s": [1, 2, 3]}
@@ -52,7 +66,6 @@ def _prepared():
     return {
         "cells": (cube.isel(s=0).to_dataset(name="a"), {"of": "a", "rows": "b", "columns": "r"}),
         "ranges": (cube.to_dataset(name="a"), {"of": "a", "rows": "r", "by": "b", "spread": "s"}),
-        "strip": (table, {"of": "a", "by": "group", "reference": ("one", 1.0)}),
     }
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 import jaxlimits as jl
 from jaxlimits.errors import unknown_name
-from jaxlimits.examples.gallery.figures import ENTRIES
+from jaxlimits.examples.gallery.figures import ANSWERS, ENTRIES
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.run.pipeline import load_grid, run_spec
 
@@ -26,7 +26,10 @@ def thinned(spec: GridSpec, every: Mapping[str, int]) -> GridSpec:
 
 
 def result(name: str) -> xr.Dataset:
-    """What a shipped grid, or study of uncertain inputs, gives."""
+    """What a shipped grid, a study of uncertain inputs or another question gives."""
+    if name in ANSWERS:
+        make, _ = ANSWERS[name]
+        return make()
     if ENTRIES[name].is_uncertain:
         return jl.sobol(name, samples=1024)
     return run_spec(thinned(load_grid(name), ENTRIES[name].every)).load()
@@ -34,10 +37,12 @@ def result(name: str) -> xr.Dataset:
 
 def draw(folder: Path, *names: str) -> None:
     """Draw some pictures, or all."""
-    for name in names or ENTRIES:
-        if name not in ENTRIES:
-            raise unknown_name("grid", name, ENTRIES, where="gallery")
-        figure = ENTRIES[name].draw(result(name))
+    figures = {name: entry.draw for name, entry in ENTRIES.items()}
+    figures |= {name: drawn for name, (_, drawn) in ANSWERS.items()}
+    for name in names or figures:
+        if name not in figures:
+            raise unknown_name("picture", name, figures, where="gallery")
+        figure = figures[name](result(name))
         figure.savefig(folder / f"{name}.png", dpi=DPI, pil_kwargs={"optimize": True})
         print(folder / f"{name}.png")  # noqa: T201
 

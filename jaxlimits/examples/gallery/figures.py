@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits import plot
+from jaxlimits.planning.plan import plan as find_plan
+from jaxlimits.planning.workload import Workload
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -321,3 +323,18 @@ ENTRIES: Mapping[str, Entry] = {
     "uncertain_machine": Entry(draw=_uncertain_machine, is_uncertain=True),
 }
 """Every shipped grid."""
+
+
+def _plan() -> xr.Dataset:
+    work = Workload.of_lengths([(8192, 1024)], rate="40 request/s")
+    targets = ("ttft <= 1 s", "tpot <= 20 ms/token")
+    asked = {"targets": targets, "most": 8, "weight_bits": 8, "frontier": True}
+    return find_plan("llama3-70b", "h200", work, **asked).dataset
+
+
+def _plan_figure(ds: xr.Dataset) -> "Figure":
+    return plot.fleet(ds, title="Llama 3.1 70B in FP8 on H200: 40 requests/s of 8 Ki + 1 Ki tokens")
+
+
+ANSWERS: Mapping[str, tuple[Callable[[], xr.Dataset], Draw]] = {"plan": (_plan, _plan_figure)}
+"""What is drawn that no shipped grid gives: how it is made, and its figure."""

@@ -1,0 +1,102 @@
+"""What each time of a token costs: the least machines and the bound, level by level.
+
+The machines of every level come from one pass over those that are evaluated anyway: of them those
+are kept that no other beats in the time of a token and the cost. The bound of a level is a program
+of its own, which begins with the points of the one before.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from jaxlimits.planning.bound import Bound, Points
+from jaxlimits.planning.targets import Target
+
+_LEVELS = 20
+_BEYOND = 1.25
+"""Factor on the longest time of a token that still saves something, up to which levels go."""
+
+Front = np.ndarray
+"""Times of a token [s] and costs, two rows, of what nothing beats in both; ascending in time."""
+
+NOTHING: Front = np.zeros((2, 0))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Frontier:
+    """What each target of the time of a token takes; NaN where nothing keeps it.
+
+    Parameters
+    ----------
+    levels
+        Targets, as that of the plan takes them: of the mean or of a share of the requests [s].
+    bound
+        What no schedule can do without [unit of what is minimised].
+    aggregated, disaggregated
+        Least cost of machines that prefill and decode in one, and of those that do one of the two.
+    predicted
+        Least cost of either by a calibration's prediction; none without one.
+    """
+
+    levels: np.ndarray
+    bound: np.ndarray
+    aggregated: np.ndarray
+    disaggregated: np.ndarray
+    predicted: np.ndarray | None
+
+
+def front_with(front: Front, tpot: np.ndarray, cost: np.ndarray) -> Front:
+    """Return a front with further machines taken in."""
+    points = np.concatenate([front, np.stack([tpot, cost])], axis=1)
+    points = points[:, np.isfinite(points).all(axis=0)]
+    points = points[:, np.lexsort((points[1], points[0]))]
+    before = np.minimum.accumulate(np.concatenate([[np.inf], points[1, :-1]]))
+    return points[:, points[1] < before]
+
+
+def least_at(front: Front, levels: np.ndarray) -> np.ndarray:
+    """Return the least cost of a front within each time of a token; NaN where nothing keeps it."""
+    place = np.searchsorted(front[0], levels * (1.0 + 1e-9), side="right")
+    return np.concatenate([[np.nan], front[1]])[place]
+
+
+def levels_of(fronts: Sequence[Front], target: float) -> np.ndarray:
+    """Return times of a token to look at: from the fastest to where more of it saves nothing.
+
+    ``target`` is one of them, unless it is infinite.
+    """
+    times = np.concatenate([front[0] for front in fronts])
+    own = [target] if np.isfinite(target) else []
+    if not len(times):
+        return np.array(own)
+    last = max([float(times.max()) * _BEYOND, *own])
+    even = np.geomspace(times.min(), last, _LEVELS)
+    return np.unique(np.concatenate([even, own]))
+
+
+def bounds_at(
+    levels: np.ndarray,
+    bounded: Callable[[Sequence[Target], Points | None], Bound],
+    targets: Sequence[Target],
+) -> np.ndarray:
+    """Return the bound with each level in place of the target of the time of a token.
+
+    Parameters
+    ----------
+    levels
+        Times of a token [s].
+    bounded
+        From targets, and points to begin with, to the bound.
+    targets
+        Those of the plan; one of the mean where it has none of the time of a token.
+    """
+    asked = next((t for t in targets if t.metric == "tpot"), Target(metric="tpot", limit=1.0))
+    others = [target for target in targets if target.metric != "tpot"]
+    found, known = [], None
+    for level in levels.tolist():
+        here = bounded([*others, dataclasses.replace(asked, limit=level)], known)
+        known = here.kept
+        found.append(here.least)
+    bounds = np.array(found)
+    return np.where(np.isfinite(bounds), bounds, np.nan)
