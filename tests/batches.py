@@ -14,10 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import jaxpr_as_fun
 
-from jaxlimits.engine.program import trace
+from jaxlimits.engine.program import Program, trace
 from jaxlimits.model.collectives import sync
 from jaxlimits.model.evaluate import evaluate
-from tests.helpers import COMBINATIONS, NUMBERS, Scenario, evaluate_x64
+from jaxlimits.model.metrics import Metrics
+from tests.elementwise import at_columns
+from tests.helpers import COMBINATIONS, NUMBERS, Scenario
 
 BATCH = 128
 """Points of a batch; it is filled up."""
@@ -81,8 +83,8 @@ def gradient_x64(scenario: Scenario, output: str = "utps") -> dict[str, float]:
 
 def elasticities(scenario: Scenario, names: Iterable[str], output: str = "utps") -> list[float]:
     """Return the share by which a metric changes for a share of change in each field."""
-    slopes = gradient_x64(scenario, output)
-    value = getattr(evaluate_x64(*scenario), output)
+    point, slopes = answered([Plain(scenario), Slopes(scenario, output)])
+    value = getattr(point, output)
     return [slopes[name] * scenario[name] / value for name in names]
 
 
@@ -97,6 +99,12 @@ def _with_tiers(ask: Any) -> Any:
     return tiered if isinstance(ask, Scenario) else ask._replace(scenario=tiered)
 
 
+def metrics_program(scenario: Scenario) -> Program:
+    """The operations that give the metrics of a scenario's choice of switches, in float64."""
+    _, program = _program(jax.tree.structure(scenario), np.float64, is_sync=False)
+    return program
+
+
 def _batch_key(ask: Ask) -> Any:
     return type(ask), getattr(ask, "output", None), jax.tree.structure(_scenario(ask))
 
@@ -107,67 +115,75 @@ def _answer_batch(asks: Sequence[Ask]) -> Iterator[Any]:
     rows = [jax.tree.leaves(_scenario(ask)) for ask in asks]
     rows += rows[-1:] * (BATCH - len(rows))
     columns = [np.array(column, dtype) for column in zip(*rows, strict=True)]
-    points = jax.tree.unflatten(jax.tree.structure(_scenario(first)), columns)
     with jax.enable_x64(dtype is np.float64):
-        found = _batched(first)(points)
-        arrays = [np.asarray(leaf).tolist() for leaf in jax.tree.leaves(found)]
-    kind = jax.tree.structure(found)
+        kind, found = _found(first, columns)
+        arrays = [np.asarray(column).tolist() for column in found.values()]
     for row in list(zip(*arrays, strict=True))[: len(asks)]:
-        yield _read(jax.tree.unflatten(kind, row))
+        yield kind(**dict(zip(found, row, strict=True)))
 
 
-def _read(answer: Any) -> Any:
-    if isinstance(answer, Scenario):  # the slopes
-        return answer.numbers
-    return answer
-
-
-def _batched(ask: Ask) -> Callable[[Scenario], Any]:
-    """Return what answers a batch of questions of one kind.
+def _found(ask: Ask, columns: list[np.ndarray]) -> tuple[type, Mapping[str, Any]]:
+    """Columns of what answers a batch of questions of one kind, and the type of an answer.
 
     The usual combinations occur in dozens of laws and are compiled. Any other occurs in a few: to
     run its operations one by one takes a fraction of what compiling them takes.
     """
-    kind, output = type(ask), getattr(ask, "output", None)
-    if not isinstance(ask, Slopes | Plain | Sync) and _is_usual(_scenario(ask)):
-        return _compiled(kind, output)
-    return _operations(kind, output, jax.tree.structure(_scenario(ask)), _dtype(ask))
+    structure = jax.tree.structure(_scenario(ask))
+    if isinstance(ask, Slopes):
+        slopes = _slopes(structure, ask.output)(*columns)
+        return dict, dict(zip(NUMBERS, slopes, strict=True))
+    if isinstance(ask, Scenario | Single) and _is_usual(_scenario(ask)):
+        return Metrics, _fields(_compiled(jax.tree.unflatten(structure, columns)))
+    kind, program = _program(structure, _dtype(ask), is_sync=isinstance(ask, Sync))
+    found = at_columns(program.traced, _in_order(program, columns))
+    return kind, dict(zip(program.outputs, found, strict=True))
+
+
+_compiled = jax.jit(jax.vmap(lambda point: evaluate(*point)))
 
 
 @functools.cache
-def _compiled(kind: type, output: str | None) -> Callable[[Scenario], Any]:
-    return jax.jit(jax.vmap(functools.partial(_answer, kind, output)))
-
-
-@functools.cache
-def _operations(kind: type, output: str | None, structure: Any, dtype: Any) -> Callable:
-    """What answers a batch operation by operation, none of them without need or twice."""
-    kinds: list[Any] = []
+def _program(structure: Any, dtype: type, *, is_sync: bool) -> tuple[type, Program]:
+    """The operations of one point, none of them without need or twice; and what they give."""
+    kinds: list[type] = []
 
     def named(values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         point = jax.tree.unflatten(structure, [values[name] for name in NUMBERS])
-        leaves, found = jax.tree.flatten(_answer(kind, output, point))
-        kinds.append(found)
-        return {f"{place:04}": leaf for place, leaf in enumerate(leaves)}
+        found = (
+            sync(point.chip, point.llm, point.deployment) if is_sync else evaluate(*point)
+        )
+        kinds.append(type(found))
+        return _fields(found)
 
-    scalars = dict.fromkeys(NUMBERS, jnp.zeros((), dtype))
-    columns = dict.fromkeys(NUMBERS, jnp.zeros(BATCH, dtype))
-    operations = jax.make_jaxpr(jax.vmap(trace(named, scalars)))(columns)
-    run = jaxpr_as_fun(operations)
-
-    def answer(points: Scenario) -> Any:
-        given = dict(zip(NUMBERS, jax.tree.leaves(points), strict=True))
-        return jax.tree.unflatten(kinds[0], run(*jax.tree.leaves(given)))
-
-    return answer
+    program = trace(named, dict.fromkeys(NUMBERS, jax.ShapeDtypeStruct((), dtype)))
+    return kinds[0], program
 
 
-def _answer(kind: type, output: str | None, scenario: Scenario) -> Any:
-    if kind is Slopes:
-        return jax.grad(lambda point: getattr(evaluate(*point), str(output)))(scenario)
-    if kind is Sync:
-        return sync(scenario.chip, scenario.llm, scenario.deployment)
-    return evaluate(*scenario)
+@functools.cache
+def _slopes(structure: Any, output: str) -> Callable[..., Sequence[Any]]:
+    """What gives the derivative of a metric by every field, in their order, at columns."""
+    _, program = _program(structure, np.float64, is_sync=False)
+    asked = program.only([output])
+
+    def slopes(*columns: Any) -> Sequence[Any]:
+        def column(*columns: Any) -> Any:
+            return at_columns(asked.traced, _in_order(asked, columns))[0]
+
+        found, back = jax.vjp(column, *columns)
+        return back(jnp.ones_like(found))
+
+    shape = jax.ShapeDtypeStruct((BATCH,), np.float64)
+    return jaxpr_as_fun(jax.make_jaxpr(slopes)(*[shape] * len(NUMBERS)))
+
+
+def _in_order(program: Program, columns: Sequence[Any]) -> list[Any]:
+    """Columns of all fields in the order in which a program takes them."""
+    by_name = dict(zip(NUMBERS, columns, strict=True))
+    return [by_name[name] for name in program.inputs]
+
+
+def _fields(found: Any) -> dict[str, Any]:
+    return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
 
 
 def _dtype(ask: Ask) -> Any:

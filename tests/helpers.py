@@ -4,16 +4,12 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-import jax
-import numpy as np
 import pytest
 
 from jaxlimits.catalog.loader import load_catalog
-from jaxlimits.engine.program import UNFUSED
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON
 from jaxlimits.model.chip import LINK_FIELDS, Chip
 from jaxlimits.model.deployment import Deployment
-from jaxlimits.model.evaluate import evaluate
 from jaxlimits.model.fields import quantities, switches
 from jaxlimits.model.head_groups import Group, over_groups
 from jaxlimits.model.llm import LLM
@@ -223,23 +219,14 @@ def of_all_groups(
 
 
 def evaluate_x64(*scenario: Chip | LLM | Deployment | Site) -> Metrics:
-    """Evaluate one point in float64, as Python numbers; one compilation a choice of switches."""
-    return _evaluate(Scenario(*scenario), np.float64)
+    """Evaluate one point in float64, operation by operation, as Python numbers."""
+    from tests.batches import Plain, answered  # which are of scenarios
+
+    return answered([Plain(Scenario(*scenario))])[0]
 
 
 def evaluate_x32(*scenario: Chip | LLM | Deployment | Site) -> Metrics:
     """Evaluate one point in float32, as Python numbers."""
-    return _evaluate(Scenario(*scenario), np.float32)
+    from tests.batches import Single, answered
 
-
-_compiled = jax.jit(evaluate, compiler_options=UNFUSED)
-
-
-def _leaves(scenario: Scenario, dtype: type) -> Scenario:
-    return jax.tree.map(dtype, scenario)
-
-
-def _evaluate(scenario: Scenario, dtype: type) -> Metrics:
-    with jax.enable_x64(dtype is np.float64):
-        metrics = _compiled(*_leaves(scenario, dtype))
-        return Metrics(**{name: getattr(metrics, name).item() for name in quantities(Metrics)})
+    return answered([Single(Scenario(*scenario))])[0]

@@ -16,52 +16,72 @@ from tests.cli.test_startup import HEAVY
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
-import sys
-sys.argv[0] = "jaxlimits"
+import contextlib, io, json, os, sys
 from jaxlimits.cli import main
-main()
+answers = []
+for asked in json.loads(sys.argv.pop()):
+    sys.argv = ["jaxlimits"]
+    os.environ.update(asked)
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        main()
+    for name in asked:
+        del os.environ[name]
+    answers.append(out.getvalue())
+print(json.dumps(answers))
 """
+SHELLS = ("bash", "zsh", "fish")
+MODEL, COMMAND = "point --llm llama3-4", "vali"
+NAMES = {
+    "point --chip h1": ["h100"],
+    "solve --llm kimi-k2": ["kimi-k2"],
+    "sweep smo": ["smoke"],
+    "best smo": ["smoke"],
+    "sweep smoke --set mem_bw": ["mem_bw="],
+    "catalog llm": ["llms"],
+    "plot smoke.nc heat": ["heat-map"],
+}
+"""Beginnings of command lines, and names that complete their last words."""
 
 
-def complete(shell, line):
-    """Ask as the shell's own script does; return its answer."""
+def asked(shell, rest):
+    """What a shell's own script asks, in the environment."""
+    line = f"jaxlimits {rest}"
     words = line.split()
-    asked = {
+    of_shell = {
         "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - (not line.endswith(" ")))},
         "zsh": {"_TYPER_COMPLETE_ARGS": line},
         "fish": {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
-    }[shell]
+    }
+    return {**of_shell[shell], "_JAXLIMITS_COMPLETE": f"complete_{shell}"}
+
+
+@pytest.fixture(scope="module")
+def complete():
+    """Answer a shell that completes a line; one process answers them all."""
+    lines = [(shell, line) for shell in SHELLS for line in (MODEL, COMMAND)]
+    lines += [("bash", line) for line in NAMES]
+    questions = [asked(*line) for line in lines]
+    questions += [{"_JAXLIMITS_COMPLETE": f"source_{shell}"} for shell in SHELLS]
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, **asked, "_JAXLIMITS_COMPLETE": f"complete_{shell}"},
+        [sys.executable, "-c", SCRIPT, json.dumps(questions)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.stderr == ""
-    return done.stdout
+    answers = dict(zip([*lines, *SHELLS], json.loads(done.stdout), strict=True))
+    return lambda *line: answers[line if len(line) > 1 else line[0]]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_names_of_models_and_commands_complete_in(shell):
-    assert "llama3-405b" in complete(shell, "jaxlimits point --llm llama3-4")
-    assert "validate" in complete(shell, "jaxlimits vali")
+@pytest.mark.parametrize("shell", SHELLS)
+def test_names_of_models_and_commands_complete_in(shell, complete):
+    assert "llama3-405b" in complete(shell, MODEL)
+    assert "validate" in complete(shell, COMMAND)
 
 
-@pytest.mark.parametrize(
-    ("line", "names"),
-    [
-        ("point --chip h1", ["h100"]),
-        ("solve --llm kimi-k2", ["kimi-k2"]),
-        ("sweep smo", ["smoke"]),
-        ("best smo", ["smoke"]),
-        ("sweep smoke --set mem_bw", ["mem_bw="]),
-        ("catalog llm", ["llms"]),
-        ("plot smoke.nc heat", ["heat-map"]),
-    ],
-)
-def test_names_complete(line, names):
-    found = complete("bash", f"jaxlimits {line}").split()
+@pytest.mark.parametrize(("line", "names"), NAMES.items())
+def test_names_complete(line, names, complete):
+    found = complete("bash", line).split()
     assert set(names) <= set(found)
     assert all(name.startswith(line.split()[-1]) for name in found)
 
@@ -82,16 +102,9 @@ def test_names_of_the_catalog_complete_with_nothing_heavy():
     assert not {name.partition(".")[0] for name in json.loads(done.stdout)} & set(HEAVY)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_of_a_shell_is_shown(shell):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, "_JAXLIMITS_COMPLETE": f"source_{shell}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "_JAXLIMITS_COMPLETE" in done.stdout
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_of_a_shell_is_shown(shell, complete):
+    assert "_JAXLIMITS_COMPLETE" in complete(shell)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

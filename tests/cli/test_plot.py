@@ -1,5 +1,6 @@
 """``jaxlimits plot``: figures of a result, and what is said where there can be none."""
 
+import shutil
 import sys
 
 import netCDF4
@@ -22,11 +23,19 @@ seq_len = { pow2 = [1024, 65536] }
 ONE = ("--select", "llm=llama3-8b")
 
 
-@pytest.fixture
-def result(folder):
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The result that all figures are of."""
+    folder = tmp_path_factory.mktemp("swept")
     (folder / "grid.toml").write_text(GRID)
-    assert run("sweep", "grid.toml", "-o", "out.nc").code == 0
-    return "out.nc"
+    assert run("sweep", folder / "grid.toml", "-o", folder / "out.nc").code == 0
+    return folder / "out.nc"
+
+
+@pytest.fixture
+def result(swept, folder):
+    """A copy of it in the working folder."""
+    return shutil.copy(swept, folder / "out.nc").name
 
 
 @pytest.mark.parametrize(
@@ -121,7 +130,7 @@ def test_what_cannot_be_drawn_is_refused_with_what_can(result, folder, arguments
     done = run("plot", result, *arguments)
     assert done.code == 2
     assert message in done.err
-    assert sorted(path.name for path in folder.iterdir()) == ["grid.toml", "out.nc"]
+    assert sorted(path.name for path in folder.iterdir()) == ["out.nc"]
 
 
 def test_a_missing_backend_names_the_extra(result, monkeypatch):

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxlimits.model.evaluate import evaluate
-from tests.batches import elasticities, gradient_x64
+from tests.batches import elasticities, gradient_x64, metrics_program
+from tests.elementwise import at_columns
 from tests.helpers import (
     COMBINATIONS,
     NUMBERS,
@@ -175,39 +175,26 @@ ROWS = 3 * len(NUMBERS)
 def along(scenario: Scenario, moves: Sequence[tuple[str, float]]) -> list[tuple[dict, dict]]:
     """Outputs one step along a field, and their slopes there, for several fields and steps.
 
-    Steps are taken on the leaves: a record refuses values that no user could write.
+    Steps are taken on the numbers: a record refuses values that no user could write.
     """
-    filled = [*moves, *[moves[0]] * (ROWS - len(moves))]
-    here, unit = scenario.numbers, dict.fromkeys(NUMBERS, 0.0)
-    points = [refilled(scenario, here | {f: here[f] + step}) for f, step in filled]
-    directions = [refilled(scenario, unit | {field: 1.0}) for field, _ in filled]
+    places = [list(NUMBERS).index(field) for field, _ in moves]
+    points = np.repeat([[number] for number in scenario.numbers.values()], ROWS, axis=1)
+    points[places, range(len(moves))] += [step for _, step in moves]
+    directions = np.zeros_like(points)
+    directions[places, range(len(moves))] = 1.0
     with jax.enable_x64(True):
-        both = _forward(*(jax.tree.map(_column, *rows) for rows in (points, directions)))
-        values, slopes = ({n: np.asarray(a) for n, a in part.items()} for part in both)
+        program = metrics_program(scenario).only((*OUTPUTS, *OF_REQUESTS))
+        order = [list(NUMBERS).index(name) for name in program.inputs]
+        values, slopes = jax.jvp(
+            lambda columns: at_columns(program.traced, columns),
+            ([*points[order]],),
+            ([*directions[order]],),
+        )
+        rows = (np.transpose(np.asarray(part)).tolist() for part in (values, slopes))
     return [
-        ({n: float(values[n][row]) for n in values}, {n: float(slopes[n][row]) for n in slopes})
-        for row in range(len(moves))
+        tuple(dict(zip(program.outputs, numbers, strict=True)) for numbers in row)
+        for row in list(zip(*rows, strict=True))[: len(moves)]
     ]
-
-
-def _column(*numbers: float) -> np.ndarray:
-    return np.array(numbers, np.float64)
-
-
-@jax.vmap
-def _forward(point: Scenario, direction: Scenario) -> tuple[dict, dict]:
-    """Outputs and slopes, operation by operation: to compile this takes ten times as long."""
-
-    def outputs(scenario):
-        metrics = evaluate(*scenario)
-        return {name: getattr(metrics, name) for name in (*OUTPUTS, *OF_REQUESTS)}
-
-    return jax.jvp(outputs, (point,), (direction,))
-
-
-def refilled(scenario: Scenario, numbers: dict[str, float]) -> Scenario:
-    """Put any numbers in the place of a scenario's fields, unchecked."""
-    return jax.tree.unflatten(jax.tree.structure(scenario), [numbers[name] for name in NUMBERS])
 
 
 @pytest.mark.parametrize(("scenario", "jumps"), one_in(3, POINTS.values(), POINTS))
