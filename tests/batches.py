@@ -149,9 +149,7 @@ def _program(structure: Any, dtype: type, *, is_sync: bool) -> tuple[type, Progr
 
     def named(values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         point = jax.tree.unflatten(structure, [values[name] for name in NUMBERS])
-        found = (
-            sync(point.chip, point.llm, point.deployment) if is_sync else evaluate(*point)
-        )
+        found = sync(point.chip, point.llm, point.deployment) if is_sync else evaluate(*point)
         kinds.append(type(found))
         return _fields(found)
 

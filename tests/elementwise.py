@@ -16,15 +16,50 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, jaxpr_as_fun
 
 ELEMENTWISE = frozenset(
-    "abs add and ceil convert_element_type div eq exp exp2 expm1 floor ge gt integer_pow is_finite "
-    "le log log1p lt max min mul ne neg not or pow rem select_n sign sqrt square sub".split()
+    [
+        "abs",
+        "add",
+        "and",
+        "ceil",
+        "convert_element_type",
+        "div",
+        "eq",
+        "exp",
+        "exp2",
+        "expm1",
+        "floor",
+        "ge",
+        "gt",
+        "integer_pow",
+        "is_finite",
+        "le",
+        "log",
+        "log1p",
+        "lt",
+        "max",
+        "min",
+        "mul",
+        "ne",
+        "neg",
+        "not",
+        "or",
+        "pow",
+        "rem",
+        "select_n",
+        "sign",
+        "sqrt",
+        "square",
+        "sub",
+    ]
 )
 """Operations that take arrays of any one shape, as they take scalars."""
 
 
 def _broadcast(column: Any, params: dict[str, Any]) -> Any:
     shape = column.shape[:1] + params["shape"]
-    return lax.broadcast_in_dim(column, shape, [0, *(d + 1 for d in params["broadcast_dimensions"])])
+    return lax.broadcast_in_dim(
+        column, shape, [0, *(d + 1 for d in params["broadcast_dimensions"])]
+    )
 
 
 def _slice(column: Any, params: dict[str, Any]) -> Any:
@@ -72,7 +107,9 @@ def _run(program: ClosedJaxpr, given: Sequence[Any], size: tuple[int]) -> list[A
     return [value(one) for one in program.jaxpr.outvars]
 
 
-def _do(operation: JaxprEqn, given: Sequence[Any], size: tuple[int], around: Jaxpr) -> Sequence[Any]:
+def _do(
+    operation: JaxprEqn, given: Sequence[Any], size: tuple[int], around: Jaxpr
+) -> Sequence[Any]:
     primitive, params = operation.primitive, operation.params
     if primitive.name == "jit":
         return _run(params["jaxpr"], given, size)

@@ -10,7 +10,7 @@ from jaxlimits.catalog.loader import load_catalog
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON
 from jaxlimits.model.chip import LINK_FIELDS, Chip
 from jaxlimits.model.deployment import Deployment
-from jaxlimits.model.fields import quantities, switches
+from jaxlimits.model.fields import switches
 from jaxlimits.model.head_groups import Group, over_groups
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics

@@ -32,7 +32,9 @@ def label_plan(plan: Plan) -> xr.Dataset:
     calibration, ``least_predicted``. Model, chips where there is one kind, and the lengths of
     requests in the mean are coordinates without a dimension.
     """
-    variables = {name: (("choice",), *each) for name, each in _columns(plan).items()}
+    variables: dict[str, Entry] = {
+        name: (("choice",), *each) for name, each in _columns(plan).items()
+    }
     coordinates: dict[str, Entry] = dict(single_coordinates(_who(plan)))
     coordinates["built"] = _words([in_words(choice) for choice in plan.choices], "machines")
     kinds = [choice.kind for choice in plan.choices]

@@ -123,6 +123,6 @@ def _over(dataset: xr.Dataset, *, of: str, x: str, **layout: Unpack[Layout]) -> 
 
 
 def _set_scales(panels: Panels, dataset: xr.Dataset, *, of: str, x: str) -> None:
-    for axis, name in (("x", x), ("y", of)):
-        values = style.shown(dataset[name]).ravel()
-        scales.scale_by_values(panels.axes[0], axis, values, small=panels.are_small)
+    across, up = (style.shown(dataset[name]).ravel() for name in (x, of))
+    scales.scale_by_values(panels.axes[0], "x", across, small=panels.are_small)
+    scales.scale_by_values(panels.axes[0], "y", up, small=panels.are_small)
