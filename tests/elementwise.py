@@ -16,41 +16,12 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, jaxpr_as_fun
 
 ELEMENTWISE = frozenset(
-    [
-        "abs",
-        "add",
-        "and",
-        "ceil",
-        "convert_element_type",
-        "div",
-        "eq",
-        "exp",
-        "exp2",
-        "expm1",
-        "floor",
-        "ge",
-        "gt",
-        "integer_pow",
-        "is_finite",
-        "le",
-        "log",
-        "log1p",
-        "lt",
-        "max",
-        "min",
-        "mul",
-        "ne",
-        "neg",
-        "not",
-        "or",
-        "pow",
-        "rem",
-        "select_n",
-        "sign",
-        "sqrt",
-        "square",
-        "sub",
-    ]
+    {
+        *("abs", "add", "and", "ceil", "convert_element_type", "div", "eq", "exp", "exp2"),
+        *("expm1", "floor", "ge", "gt", "integer_pow", "is_finite", "le", "log", "log1p", "lt"),
+        *("max", "min", "mul", "ne", "neg", "not", "or", "pow", "rem", "select_n", "sign"),
+        *("sqrt", "square", "sub"),
+    }
 )
 """Operations that take arrays of any one shape, as they take scalars."""
 

@@ -70,7 +70,7 @@ def test_halved_chunks_are_those_of_a_plan_of_half_the_points(monkeypatch, job):
     assert halved(job).plan == engine.make_plan(
         job.scenario,
         points=job.plan.points_per_chunk // 2,
-        kept=engine._kept_axes(job.scenario, job.reductions),
+        kept=engine.kept_axes(job.scenario, job.reductions),
     )
     assert 1 < job.plan.points_per_chunk / halved(job).plan.points_per_chunk <= 4
 
