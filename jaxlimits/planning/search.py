@@ -319,10 +319,11 @@ class _Least:
     def add(self, found: _Candidates, limit: float) -> None:
         """Take in a block, of which a time of a token within the limit counts [s].
 
-        Of equal costs the higher rate is better.
+        Of equal costs the higher rate is better; a machine of unknown cost is none.
         """
         self.front = front_with(self.front, found.tpot, found.cost)
-        found = found.at(found.tpot <= limit * (1.0 + _SLACK))
+        in_time = found.tpot <= limit * (1.0 + _SLACK)
+        found = found.at(in_time & np.isfinite(found.cost))
         for place in _best_of_each(found)[: 4 * self._count].tolist():
             row = _Row(
                 role=found.role,

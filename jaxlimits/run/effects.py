@@ -68,6 +68,38 @@ def check_effects(spec: GridSpec, job: Job, *, allow_idle: bool = False) -> None
             raise InputError(problem, where=spec.file.where, key=keys[name], remedy=remedy)
 
 
+def warn_of_idle_inputs(
+    scenario: Scenario, names: Iterable[str], outputs: Iterable[str], *, precision: str, where: str
+) -> None:
+    """Say which fields that are sampled change nothing, as :func:`check_effects` does of settings.
+
+    Parameters
+    ----------
+    scenario
+        The samples: the fields vary in it.
+    names
+        The fields and factors.
+    outputs
+        What is kept of each sample.
+    precision
+        That of the evaluation, whose programs then serve both.
+    where
+        What to name in the warning.
+
+    Warns
+    -----
+    IdleSettingWarning
+        A field on which no output depends, with what would give it effect.
+    """
+    fields = {name: schema.scaled_field(name) or name for name in names}
+    wanted = frozenset(fields.values())
+    used = used_in_grid(scenario, {*outputs}, wanted=wanted, precision=precision)
+    for name, field in fields.items():
+        if field not in used:
+            words = idle_in_words(name, remedy_of(name, scenario, precision=precision))
+            warnings.warn(f"{where}: {words}", IdleSettingWarning, stacklevel=4)
+
+
 def _along_axes(spec: GridSpec) -> Iterator[tuple[str, str]]:
     """Numeric fields and factors that vary, and the keys under which they do."""
     for axis in spec.axes:

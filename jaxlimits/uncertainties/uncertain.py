@@ -16,6 +16,7 @@ from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import GridTables, Precision, read_grid
 from jaxlimits.grid.scenario import Scenario, bind, refuse_absent
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
+from jaxlimits.run.effects import warn_of_idle_inputs
 from jaxlimits.run.pipeline import check_memory
 from jaxlimits.uncertainties.distributions import Distribution, DistributionTable, read_distribution
 
@@ -112,6 +113,24 @@ class Uncertain:
         }
         return bind(dataclasses.replace(self.spec, base={**self.spec.base, **medians}))
 
+    def warn_of_idle(self) -> None:
+        """Say which uncertain inputs change no output: their indices are 0 whatever their range.
+
+        Warns
+        -----
+        IdleSettingWarning
+            With what would give such an input effect.
+        """
+        ends = np.array([0.05, 0.95])
+        columns = {name: found.quantile(ends) for name, found in self.inputs.items()}
+        warn_of_idle_inputs(
+            self._sampled(columns),
+            self.inputs,
+            (*self.outputs, *self.spec.outputs),
+            precision=self.spec.precision,
+            where=f"{self.spec.file.where}: uncertain",
+        )
+
     def scenario(self, columns: Columns) -> Scenario:
         """Return the scenario with samples along its first axis, checked.
 
@@ -120,17 +139,20 @@ class Uncertain:
         InputError
             Samples that exclude each other or leave the bounds of a scaled field.
         """
+        sampled = self._sampled(columns)
+        check_scenario(sampled)
+        return sampled
+
+    def _sampled(self, columns: Columns) -> Scenario:
         central = self.central()
         number = len(next(iter(columns.values())))
         axis = Axis(name=SAMPLE, values=tuple(map(float, range(number))), linked={})
-        sampled = dataclasses.replace(
+        return dataclasses.replace(
             central,
             base={name: value for name, value in central.base.items() if name not in columns},
             axes=(axis, *central.axes),
             columns=(columns, *central.columns),
         )
-        check_scenario(sampled)
-        return sampled
 
     def job(self, columns: Columns, *, outputs: tuple[str, ...]) -> Job:
         """Plan the evaluation of samples."""

@@ -47,6 +47,11 @@ def uncertainty(study: str | Path, output: str | Path | None = None, **settings:
     ResultError
         The file cannot be written.
 
+    Warns
+    -----
+    IdleSettingWarning
+        An uncertain input that changes no output, with what would give it effect.
+
     Examples
     --------
     >>> import jaxlimits as jl
@@ -112,6 +117,7 @@ def run_uncertain(
     """Answer a study by its method and write the answer where an output is given."""
     if output is not None:
         check_target(output, force=force)
+    uncertain.warn_of_idle()
     dataset = _METHODS[uncertain.method](uncertain)
     if output is not None:
         write_dataset(dataset, output, force=force)

@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import linprog
 
 from jaxlimits.planning.bound import Points, least, least_fleet
-from jaxlimits.planning.operating import _Chunk
+from jaxlimits.planning.operating import _Block
 from jaxlimits.planning.targets import read_targets
 from tests.helpers import slow_but
 
@@ -136,7 +136,7 @@ class Machine:
         found = {"t_mem": memory, "t_compute": compute, "t_sync": np.full_like(step, self.waits)}
         shape = np.ones_like(step)
         more = (self.prompt_memory * shape, self.prompt_work * shape)
-        chunk = _Chunk(
+        block = _Block(
             found={**found, "t_step": step, "stps": users / step, "users": users},
             cost=self.chips * shape,
             answers=users / step / output_len,
@@ -146,7 +146,7 @@ class Machine:
             number=users,
         )
         alone = 1.0 / np.maximum(*more)
-        return [chunk.decoding(), chunk.prefilling(alone, where=users == 1.0), chunk.doing_both()]
+        return [block.decoding(), block.prefilling(alone, where=users == 1.0), block.doing_both()]
 
 
 def run(rng: random.Random, machines: list[Machine], output_len: int, requests: int):

@@ -293,3 +293,14 @@ def test_the_shipped_study_runs():
     dataset = jl.sobol("uncertain_machine", samples=64)
     assert dataset.sizes["input"] == 7
     assert dataset.attrs["rows"] == 64 * 16
+
+
+@pytest.mark.parametrize("method", ["sobol", "morris", "uncertainty"])
+def test_an_uncertain_input_without_effect_is_said(study, method):
+    text = STUDY + "link_bw_scale = { uniform = [0.5, 1.0] }\n"
+    says = (
+        r"study.toml: uncertain: link_bw_scale is set and changes nothing here; for it to count, "
+        r".*collective_algorithm=auto or best"
+    )
+    with pytest.warns(jl.IdleSettingWarning, match=says):
+        getattr(jl, method)(study(text), samples=64)
