@@ -38,7 +38,7 @@ LATENT = {
     "chip": "h100",
     "lengths": (60_000, 1_000),
     "most": 4,
-    "only": {"pp_size": [1], "dp_size": [1]},
+    "only": {"pp_size": [1], "dp_size": [1], "ep_size": [1]},
     "kv_bits": 16,
     **SMALL,
 }
@@ -109,6 +109,7 @@ def _sizes(case: dict) -> dict[str, list[float]]:
     return {name: list(map(float, values)) for name, values in case.get("only", {}).items()}
 
 
+@pytest.mark.filterwarnings("ignore::jaxlimits.IdleSettingWarning")  # copies without EP
 @pytest.mark.parametrize("name", slow_but(WORKLOADS, "mean"))
 def test_a_plan_is_the_fewest_of_all_layouts_and_batches_one_by_one(name):
     case = WORKLOADS[name]
