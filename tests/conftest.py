@@ -1,6 +1,7 @@
 """Strictness for every test, and how many examples Hypothesis draws."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -78,7 +79,7 @@ MOST_USED = 75.0
 settings.register_profile(
     "quick",
     deadline=None,  # the first example of a combination of switches compiles
-    max_examples=25,
+    max_examples=20,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=100)
@@ -88,6 +89,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 def pytest_configure(config):
     # Records are built inside strategies, and beartype picks the items that it checks at random.
     config.addinivalue_line("filterwarnings", "ignore:Do not use the `random` module")
+
+
+def pytest_collection_finish(session):
+    # Tracing makes millions of objects, few of them in cycles: to look for those as often as Python
+    # does by itself takes a tenth of all time, most of it for what was imported and stays.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 5)
 
 
 @pytest.fixture(scope="module", autouse=True)

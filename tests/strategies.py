@@ -309,8 +309,8 @@ def request_numbers(draw) -> dict[str, float]:
     }
 
 
-SLOPED = tuple(COMBINATIONS) if settings.default.max_examples > 25 else ("default", "engine")
-"""Combinations in which slopes of requests and tiers are checked; each is traced anew."""
+SLOPED = tuple(COMBINATIONS) if settings.default.max_examples > 20 else ("default", "engine")
+"""Combinations in which slopes and unusual switches are checked; each is traced anew."""
 
 
 @st.composite

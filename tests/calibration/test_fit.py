@@ -13,7 +13,6 @@ from jaxlimits.model.evaluate import INTERVAL
 TRUE = {"mem_efficiency": 0.8, "kv_efficiency": 0.7, "flops_efficiency": 0.75}
 TRUE |= {"kernel_latency": 5e-6, "overlap_loss": 0.5, "routed_passes": 16.0, "routing_spread": 1.0}
 NOISE = 0.05
-REPEATS = 200
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +20,12 @@ def cases(static_batch, catalog, fabrics):
     return make_cases(static_batch, catalog, fabrics)
 
 
-@pytest.fixture(scope="module")
-def repeats(cases):
+@pytest.fixture(scope="module", params=[60, pytest.param(200, marks=pytest.mark.slow)])
+def repeats(cases, request):
     """Known constants, drawn from their priors, and the fit to noisy rows that they make."""
     random = np.random.default_rng(2025)
     pairs = []
-    for _ in range(REPEATS):
+    for _ in range(request.param):
         known = {**TRUE, **{name: drawn(PRIORS[name], random) for name in FITTED}}
         exact = predict(cases, known)
         noisy = exact * np.exp(random.normal(0.0, NOISE, len(exact)))
@@ -47,7 +46,7 @@ def test_intervals_cover_known_constants_as_often_as_they_say(place, repeats):
     deviations = np.array([np.sqrt(fit.covariance[place, place]) for _, fit in repeats])
     covered = np.mean(np.abs(misses) <= INTERVAL * deviations)
     assert 0.90 <= covered <= 0.985
-    assert abs(misses.mean()) < 0.25 * deviations.mean()
+    assert abs(misses.mean()) < 3.5 * deviations.mean() / np.sqrt(len(repeats))
     assert deviations.mean() < 0.7 * PRIORS[name].width  # the rows say more than the priors
 
 

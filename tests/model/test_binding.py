@@ -3,12 +3,12 @@
 import itertools
 
 import pytest
-from hypothesis import assume, given
 
 from jaxlimits.model.binding import binding_limit, limit_factor, next_limit
 from jaxlimits.model.metrics import Limit
 from jaxlimits.model.roofline import StepTimes
 from tests.helpers import evaluate_x64, named_scenario
+from tests.laws import law
 from tests.strategies import scenarios
 
 NAMES = {"t_mem": Limit.MEMORY, "t_compute": Limit.COMPUTE, "t_sync": Limit.SYNC}
@@ -40,17 +40,18 @@ def test_what_binds_alone_never_gives_way():
 IMPROVES = {Limit.MEMORY: "mem_bw", Limit.COMPUTE: "peak_flops", Limit.SYNC: "sync_latency"}
 
 
-@given(scenario=scenarios(combinations=("paper",)))
+@law(scenario=scenarios(combinations=("paper",)))
 def test_the_limit_changes_where_the_factor_says(scenario):
     # Without hops, all-to-alls and vector work each time is in proportion to one field alone.
     scenario = scenario.but(hop_latency=0.0, all_to_all_latency=0.0)
-    now = evaluate_x64(*scenario)
-    factor, field = float(now.limit_factor), IMPROVES[Limit(int(now.limit))]
-    assume(1.01 < factor < 1e6)
-    for better, expected in ((0.999 * factor, now.limit), (1.001 * factor, now.next_limit)):
-        scale = 1.0 / better if field == "sync_latency" else better
-        changed = evaluate_x64(*scenario.but(**{field: scale * scenario[field]}))
-        assert changed.limit == expected
+    now = yield scenario
+    factor, field = now.limit_factor, IMPROVES[Limit(now.limit)]
+    if not 1.01 < factor < 1e6:
+        return
+    better = (0.999 * factor, 1.001 * factor)
+    scales = [1.0 / each if field == "sync_latency" else each for each in better]
+    changed = yield [scenario.but(**{field: scale * scenario[field]}) for scale in scales]
+    assert [each.limit for each in changed] == [now.limit, now.next_limit]
 
 
 def test_ratios_of_times_are_one_where_the_limit_changes():

@@ -3,9 +3,9 @@
 import math
 
 import pytest
-from hypothesis import given
 
 from tests.helpers import PAPER, evaluate_x64, named_scenario
+from tests.laws import law
 from tests.strategies import scenarios
 
 
@@ -70,14 +70,13 @@ def test_a_memory_filled_to_the_last_byte_is_enough():
     assert not evaluate_x64(*lacking).feasible
 
 
-@given(scenario=scenarios(feasible=None))
+@law(scenario=scenarios(feasible=None))
 def test_the_largest_batch_fits_and_one_more_does_not(scenario):
-    largest = evaluate_x64(*scenario).max_batch_size
-    if math.isinf(largest):
-        largest = 1e9
-    else:
-        beyond = evaluate_x64(*scenario.but(batch_size=largest + 1.0))
+    now = yield scenario
+    largest = now.max_batch_size if math.isfinite(now.max_batch_size) else 1e9
+    sizes = (max(largest, 1.0), largest + 1.0)
+    full, beyond = yield [scenario.but(batch_size=size) for size in sizes]
+    if math.isfinite(now.max_batch_size):
         assert beyond.capacity_utilisation > 1.0 - 1e-12
     if largest > 0.0:
-        full = evaluate_x64(*scenario.but(batch_size=largest))
         assert full.capacity_utilisation <= 1.0 + 1e-12

@@ -22,7 +22,7 @@ from tests.helpers import (
 )
 from tests.laws import Law, hold, law
 from tests.reference import VOID_IF_INFEASIBLE
-from tests.strategies import WITHOUT_STATE, scenarios
+from tests.strategies import SLOPED, WITHOUT_STATE, scenarios
 
 RATES = ("peak_flops", "peak_vector_flops", "mem_bw", "link_bw", "scale_out_bw")
 RATIOS = ("flops_ratio_16bit", "flops_ratio_4bit")
@@ -179,7 +179,7 @@ def test_selecting_more_tokens_never_costs_less(scenario, more):
     assert many.kv_bytes == few.kv_bytes
 
 
-@law(scenario=scenarios(architectures=SPARSE, feasible=None))
+@law(scenario=scenarios(combinations=SLOPED, architectures=SPARSE, feasible=None))
 def test_sparse_attention_never_reads_more_than_full_attention_and_its_indexer(scenario):
     sparse, full, index = yield from sparse_full_and_indexer(scenario)
     assert never_less(full.kv_traffic + index["kv_traffic"], sparse.kv_traffic)
@@ -187,7 +187,7 @@ def test_sparse_attention_never_reads_more_than_full_attention_and_its_indexer(s
     assert sparse.kv_bytes == pytest.approx(full.kv_bytes + index["kv_bytes"], rel=1e-12)
 
 
-@law(scenario=scenarios(architectures=SPARSE, feasible=None), more=st.integers(0, 1000))
+@law(scenario=scenarios(combinations=SLOPED, architectures=SPARSE, feasible=None), more=st.integers(0, 1000))
 def test_an_indexer_that_selects_everything_comes_on_top_of_full_attention(scenario, more):
     everything = scenario.but(index_topk=max(scenario["seq_len"], 1.0) + more)
     sparse, full, index = yield from sparse_full_and_indexer(everything)
@@ -213,14 +213,14 @@ def sparse_full_and_indexer(scenario: Scenario) -> Law:
     return sparse, plain, index
 
 
-@law(scenario=scenarios(architectures=("windowed", "chunked_moe")))
+@law(scenario=scenarios(combinations=SLOPED, architectures=("windowed", "chunked_moe")))
 def test_the_papers_full_attention_never_costs_less(scenario):
     own, full = yield scenario.but(attention_span="model"), scenario.but(attention_span="full")
     assert never_less(full.kv_bytes, own.kv_bytes)
     assert never_less(own.utps, full.utps)
 
 
-@law(scenario=scenarios(feasible=None))
+@law(scenario=scenarios(combinations=SLOPED, feasible=None))
 def test_a_cache_copied_by_heads_never_beats_a_split_one(scenario):
     # Where collectives are derived, a split beyond the heads pays for one more of them.
     split, heads = yield (
@@ -233,7 +233,7 @@ def test_a_cache_copied_by_heads_never_beats_a_split_one(scenario):
     assert never_less(heads.kv_traffic, split.kv_traffic)
 
 
-@law(scenario=scenarios())
+@law(scenario=scenarios(combinations=SLOPED))
 def test_a_split_within_the_heads_needs_no_copies(scenario):
     others = ("windowed_num_kv_heads", "num_state_heads")
     heads = min(scenario["num_kv_heads"], *(scenario[name] or math.inf for name in others))
@@ -254,7 +254,7 @@ def test_stored_experts_are_at_least_the_touched_and_those_at_least_the_active(s
     assert never_less(point.weight_traffic, one_token.weight_traffic)
 
 
-@law(scenario=scenarios())
+@law(scenario=scenarios(combinations=SLOPED))
 def test_overlap_operator_by_operator_is_never_faster(scenario):
     step, operator = yield scenario.but(roofline="step"), scenario.but(roofline="operator")
     assert never_less(operator.t_step, step.t_step)
@@ -263,7 +263,7 @@ def test_overlap_operator_by_operator_is_never_faster(scenario):
     assert never_less(step.t_compute + step.t_mem + step.t_sync, step.t_step)
 
 
-@law(scenario=scenarios(feasible=None), bound=st.sampled_from(["tensor", "memory"]))
+@law(scenario=scenarios(combinations=SLOPED, feasible=None), bound=st.sampled_from(["tensor", "memory"]))
 def test_rooflines_agree_where_one_resource_binds_throughout(scenario, bound):
     # A tensor rate so low, or a bandwidth so low, that it binds in every operator with such work.
     starved = {"tensor": {"peak_flops": 1.0, "vector_work": "off"}, "memory": {"mem_bw": 1.0}}
@@ -272,7 +272,7 @@ def test_rooflines_agree_where_one_resource_binds_throughout(scenario, bound):
     assert operator.t_step == pytest.approx(step.t_step, rel=1e-9, nan_ok=True)
 
 
-@law(scenario=scenarios())
+@law(scenario=scenarios(combinations=SLOPED))
 def test_vector_work_never_saves_time(scenario):
     off, on = yield scenario.but(vector_work="off"), scenario.but(vector_work="on")
     assert never_less(on.t_step, off.t_step)

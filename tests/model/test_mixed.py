@@ -91,7 +91,7 @@ def test_without_a_request_nothing_is_mixed():
     assert math.isnan(even.request_rate)
 
 
-@law(max_examples=30, scenario=scenarios(combinations=("default",), requested=True, feasible=True))
+@law(scenario=scenarios(combinations=("default",), requested=True, feasible=True))
 def test_a_bound_lies_between_a_step_alone_and_one_that_stalls(scenario):
     modes = ("off", "bound", "stalls")
     alone, bound, waits = yield tuple(scenario.but(mixed_steps=mode) for mode in modes)

@@ -3,7 +3,6 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
 
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.precision import (
@@ -19,6 +18,7 @@ from jaxlimits.model.precision import (
 from jaxlimits.model.roofline import tensor_time
 from jaxlimits.model.volumes import Operator
 from tests.helpers import evaluate_x64, named_scenario
+from tests.laws import law
 from tests.strategies import PART_BITS, scenarios
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -145,23 +145,27 @@ def test_each_product_runs_at_the_rate_of_its_width(ratio, seconds):
     assert tensor_time(work, chip, in_16) == pytest.approx(6.0)
 
 
-@given(scenario=scenarios(feasible=True))
+@law(scenario=scenarios(feasible=True))
 def test_setting_all_parts_is_setting_each(scenario):
     scenario = scenario.but(mem_capacity=1e18)
-    together = evaluate_x64(*scenario.but(weight_bits=8.25))
-    apart = evaluate_x64(*scenario.but(weight_bits=0.0, **dict.fromkeys(PARTS, 8.25)))
+    together, apart = yield (
+        scenario.but(weight_bits=8.25),
+        scenario.but(weight_bits=0.0, **dict.fromkeys(PARTS, 8.25)),
+    )
     assert together.weight_bytes == pytest.approx(apart.weight_bytes, rel=1e-12)
     assert together.weight_traffic == pytest.approx(apart.weight_traffic, rel=1e-12)
     assert together.t_compute == pytest.approx(apart.t_compute, rel=1e-12)
 
 
 # A chip without a rate of its own for 4 bits computes them at 16: there 8 may be faster.
-@given(scenario=scenarios(feasible=True, weight_bits=0.0, flops_ratio_4bit=2.0))
+@law(scenario=scenarios(feasible=True, weight_bits=0.0, flops_ratio_4bit=2.0))
 def test_more_bits_of_any_part_are_never_faster(scenario):
-    now = evaluate_x64(*scenario)
-    for part in PARTS:
-        more = next(bits for bits in (*PART_BITS, 32.0) if bits > scenario[part])
-        wide = evaluate_x64(*scenario.but(mem_capacity=1e18, **{part: more}))
+    more = {
+        part: next(bits for bits in (*PART_BITS, 32.0) if bits > scenario[part]) for part in PARTS
+    }
+    roomy = scenario.but(mem_capacity=1e18)
+    now, *each = yield [scenario, *(roomy.but(**{part: bits}) for part, bits in more.items())]
+    for part, wide in zip(more, each, strict=True):
         assert wide.utps <= now.utps * (1.0 + 1e-12), part
         assert wide.weight_bytes >= now.weight_bytes, part
 

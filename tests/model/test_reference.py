@@ -23,7 +23,7 @@ from tests.helpers import (
 )
 from tests.laws import Law, hold, law
 from tests.reference import Point, reference, sync_parts
-from tests.strategies import scenarios
+from tests.strategies import SLOPED, scenarios
 
 CONTINUOUS = [
     name
@@ -63,7 +63,7 @@ def test_the_model_equals_an_independent_one(name, scenario):
     ),
 )
 @law(
-    max_examples=50,
+    max_examples=25,
     scenario=lambda name: scenarios(combinations=(name,), requested=True, feasible=None),
 )
 def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, scenario):
@@ -72,7 +72,7 @@ def test_the_model_equals_an_independent_one_with_requests_and_drafts(name, scen
 
 @pytest.mark.parametrize("mode", one_in(2, MIXED_STEPS))
 @law(
-    max_examples=40,
+    max_examples=25,
     scenario=scenarios(combinations=("default",), requested=True, feasible=None),
 )
 def test_the_model_equals_an_independent_one_in_mixed_steps(mode, scenario):
@@ -119,7 +119,7 @@ def tie_distance(exact: Metrics) -> float:
     return times[2] / max(times[1], 1e-300) - 1.0 if exact.feasible else math.inf
 
 
-@law(scenario=scenarios(feasible=None))
+@law(scenario=scenarios(combinations=SLOPED, feasible=None))
 def test_single_precision_is_within_1e_5_of_double(scenario):
     single, double = yield Single(scenario), scenario
     if tie_distance(double) > 1e-5:
@@ -131,7 +131,7 @@ def test_single_precision_is_within_1e_5_of_double(scenario):
     assert single.limit_factor == pytest.approx(double.limit_factor, rel=1e-5)
 
 
-@law(scenario=scenarios())
+@law(scenario=scenarios(combinations=SLOPED))
 def test_the_largest_batch_in_single_precision_is_right_to_1e_6_of_the_memory(scenario):
     # The room beside the weights is a difference: where the weights nearly fill the memory, its
     # error is a share of the memory, not of the room.

@@ -89,7 +89,6 @@ def test_a_mean_layer_has_every_kind_of_layer_in_its_share():
 
 @pytest.mark.parametrize("combination", ["draft", "mtp"])
 @law(
-    max_examples=30,
     scenario=lambda combination: scenarios(
         combinations=(combination,), feasible=None, acceptance=0.0
     ),
@@ -103,7 +102,6 @@ def test_a_draft_that_is_never_accepted_is_never_faster_than_none(combination, s
 
 @pytest.mark.parametrize("combination", ["draft", "mtp"])
 @law(
-    max_examples=30,
     scenario=lambda combination: scenarios(combinations=(combination,)),
     more=st.floats(0.0, 1.0),
 )
@@ -117,7 +115,7 @@ def test_more_acceptance_never_slows_a_user(combination, scenario, more):
 
 
 @pytest.mark.parametrize("combination", ["draft", "mtp"])
-@law(max_examples=30, scenario=lambda combination: scenarios(combinations=(combination,)))
+@law(scenario=lambda combination: scenarios(combinations=(combination,)))
 def test_slopes_by_acceptance_are_finite(combination, scenario):
     slopes = yield Slopes(scenario)
     assert all(math.isfinite(slope) for slope in slopes.values())

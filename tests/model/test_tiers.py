@@ -111,7 +111,7 @@ def test_capacity_zero_is_no_tier_at_all():
         assert getattr(evaluate_x64(*scenario), name) == same or math.isnan(same)
 
 
-@law(max_examples=30, scenario=scenarios(tiered=True), factor=st.floats(1.0, 100.0))
+@law(scenario=scenarios(tiered=True), factor=st.floats(1.0, 100.0))
 def test_more_of_a_tier_never_hurts(scenario, factor):
     names = ("sram_capacity", "sram_bw", "lpddr_capacity", "lpddr_bw", "mem_bw")
     here, *each = yield [scenario, *(scenario.scaled(factor, [name]) for name in names)]
@@ -120,7 +120,7 @@ def test_more_of_a_tier_never_hurts(scenario, factor):
         assert never_less(more.max_batch_size, here.max_batch_size)
 
 
-@law(max_examples=30, scenario=scenarios(tiered=True))
+@law(scenario=scenarios(tiered=True))
 def test_tiers_in_turn_are_never_faster_than_at_once(scenario):
     once, turn = yield scenario.but(memory_tiers="overlap"), scenario.but(memory_tiers="add")
     assert turn.t_mem >= once.t_mem * (1.0 - 1e-9)

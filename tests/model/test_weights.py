@@ -1,13 +1,13 @@
 """Weights counted by hand."""
 
 import pytest
-from hypothesis import given
 
 from jaxlimits.model import ffn, heads, weights
 from jaxlimits.model.attention import gqa, mla, query
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import switches
 from tests.helpers import evaluate_x64, named_scenario
+from tests.laws import law
 from tests.strategies import scenarios
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -156,15 +156,14 @@ def test_bytes_are_weights_times_bits(bits, share):
     assert point.weight_bytes == share * 70_553_706_496
 
 
-@given(scenario=scenarios(feasible=None))
+@law(scenario=scenarios(feasible=None))
 def test_layers_are_never_more_than_everything(scenario):
-    layers = evaluate_x64(*scenario.but(accounting="layers"))
-    full = evaluate_x64(*scenario.but(accounting="full"))
+    layers, full = yield [scenario.but(accounting=counted) for counted in ("layers", "full")]
     assert layers.weight_bytes < full.weight_bytes
     assert layers.weight_traffic < full.weight_traffic
 
 
-@given(
+@law(
     scenario=scenarios(
         architectures=("moe", "mla_moe"),
         batch_size=1.0,
@@ -175,7 +174,7 @@ def test_layers_are_never_more_than_everything(scenario):
 )
 def test_nominal_accounting_keeps_both_totals(scenario):
     scenario = scenario.but(accounting="nominal", weight_bits=8.0)
-    point = evaluate_x64(*scenario)
+    point = yield scenario
     assert point.weight_bytes == pytest.approx(scenario["nominal_params"], rel=1e-9)
     assert point.weight_traffic == pytest.approx(scenario["nominal_active_params"], rel=1e-9)
 
