@@ -87,7 +87,7 @@ class Limits:
         where: str | Sequence[str] = (),
         also: str | Sequence[str] = (),
     ) -> xr.Dataset:
-        """Return every point that no other beats in two metrics of which more is better.
+        """Return the Pareto frontier of two maximised metrics.
 
         Parameters
         ----------

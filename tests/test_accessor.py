@@ -107,7 +107,7 @@ def test_a_figure_is_that_of_the_module(ds):
         (lambda limits: limits.nearest(chip="h10"), "did you mean h100"),
         (lambda limits: limits.nearest(utps="fast"), "no number"),
         (lambda limits: limits.nearest(utps=-1), "must exceed 0"),
-        (lambda limits: limits.nearest(), "says not to what"),
+        (lambda limits: limits.nearest(), "has no value to be near to"),
         (lambda limits: limits.plot.heat_map(x="seqlen"), "did you mean seq_len"),
         (lambda limits: limits.plot.heat_map(of="utsp"), "did you mean utps"),
         (lambda limits: limits.plot.lines(columns="chips"), "did you mean chip"),

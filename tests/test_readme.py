@@ -1,9 +1,7 @@
 """The README's own examples, run as they stand."""
 
-import contextlib
 import functools
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -12,20 +10,20 @@ from pathlib import Path
 import pytest
 
 import jaxlimits as jl
-from tests.command_line import run
+from jaxlimits.guide.fences import fences, shown_commands
+from tests import shown
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    return [fence.body for fence in fences(README) if fence.language == language]
 
 
 def command_lines():
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    lines += re.findall(r"^\|.*\| `(jaxlimits .*)` \|$", README, flags=re.MULTILINE)
-    return list(dict.fromkeys(line for line in lines if line.startswith("jaxlimits ")))
+    in_tables = re.findall(r"^\|.*\| `(jaxlimits .*)` \|$", README, flags=re.MULTILINE)
+    return list(dict.fromkeys([*shown_commands(README), *in_tables]))
 
 
 def test_the_python_example_runs():
@@ -49,10 +47,10 @@ def made(tmp_path_factory):
 
     @functools.cache
     def make(name):
-        line = next(line for line in command_lines() if output_of(line) == name)
+        line = next(line for line in command_lines() if shown.output_of(line) == name)
         for needed in inputs_of(line):
             make(needed)
-        do(line, folder)
+        shown.do(line, folder)
         return folder / name
 
     return make
@@ -62,27 +60,14 @@ def made(tmp_path_factory):
 def test_every_command_line_runs_after_those_before_it(line, made, tmp_path):
     for name in inputs_of(line):
         shutil.copy(made(name), tmp_path)
-    do(line, tmp_path)
-    output = output_of(line)
+    shown.do(line, tmp_path)
+    output = shown.output_of(line)
     if output and "--plan" not in line:
         assert (tmp_path / output).exists()
 
 
-def do(line, folder):
-    with contextlib.chdir(folder):
-        done = run(*shlex.split(line)[1:])
-    assert done.code == 0, f"{line}\n{done.err}"
-
-
-def output_of(line):
-    words = shlex.split(line)
-    return words[words.index("-o") + 1] if "-o" in words else None
-
-
 def inputs_of(line):
-    """Files among the words of a line that lines before it leave."""
-    before = command_lines()[: command_lines().index(line)]
-    return {output_of(other) for other in before} & {*shlex.split(line)} - {output_of(line)}
+    return shown.inputs_of(line, command_lines())
 
 
 def test_the_lines_leave_files_for_those_after_them():

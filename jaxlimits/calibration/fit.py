@@ -114,7 +114,7 @@ def fit_constants(
     fields
         Constants to fit.
     weights
-        1 for a row that counts, 0 for one that does not; all count where left out.
+        1 for a row that counts, 0 for one that does not; by default all count.
 
     Raises
     ------

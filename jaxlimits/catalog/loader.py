@@ -145,7 +145,7 @@ class Catalog:
 
 
 def load_catalog(*files: str | Path) -> Catalog:
-    """Return the shipped catalog, with the entries of one's own files added.
+    """Return the shipped catalog, with the entries of further files added.
 
     Parameters
     ----------

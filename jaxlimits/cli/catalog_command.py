@@ -19,11 +19,12 @@ from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.cli import completion
 from jaxlimits.cli.chip_table import show_chips
 from jaxlimits.cli.model_table import shape_facts, show_shape
-from jaxlimits.cli.name_table import NAMES, Names
+from jaxlimits.cli.name_table import show_all, show_name
 from jaxlimits.cli.options import AsJson, Catalogs, print_json
 from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import label, print_table, text
 from jaxlimits.errors import unknown_name
+from jaxlimits.guide.names import NAMES
 
 
 def catalog(
@@ -45,7 +46,7 @@ def catalog(
     Also what can be set and what comes out: fields, switches and metrics.
     """
     if kind is not None and kind in NAMES:
-        _show_names(NAMES[kind], name, as_json=as_json)
+        _show_names(kind, name, as_json=as_json)
         return
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of entry", kind, (*KINDS, *NAMES))
@@ -62,15 +63,16 @@ def catalog(
                 _show_list(each, entries)
 
 
-def _show_names(names: Names, name: str | None, *, as_json: bool) -> None:
+def _show_names(kind: str, name: str | None, *, as_json: bool) -> None:
+    names = NAMES[kind]
     if name is not None and name not in names.known():
         raise unknown_name(names.singular, name, names.known())
     if as_json:
         print_json(names.all_facts() if name is None else names.facts(name))
     elif name is None:
-        names.show_all()
+        show_all(kind)
     else:
-        names.show(name)
+        show_name(kind, name)
 
 
 def _found(entries: Entries, kind: str, name: str) -> Entry:

@@ -25,7 +25,7 @@ def assumptions(incomplete: str) -> list[str]:
 def kinds(incomplete: str) -> list[str]:
     """Kinds of entries that begin so."""
     from jaxlimits.catalog.entries import KINDS
-    from jaxlimits.cli.name_table import NAMES
+    from jaxlimits.guide.names import NAMES
 
     return _beginning(incomplete, (*KINDS, *NAMES))
 

@@ -223,7 +223,11 @@ def _said_of(
     if each.absolute_at:
         yield _quantity(name, each.absolute), _place(each.absolute_at)
     if each.relative_at:
-        same = "there, too" if each.relative_at == each.absolute_at else _place(each.relative_at)
+        same = (
+            "at the same point"
+            if each.relative_at == each.absolute_at
+            else _place(each.relative_at)
+        )
         yield _share(each.relative), same
     for file, count in ((first, each.only_first), (second, each.only_second)):
         if count:

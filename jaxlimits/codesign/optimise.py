@@ -52,7 +52,7 @@ def optimise(
     starts, seed
         Searches in each promising combination of whole numbers, and what they start from.
     catalog
-        TOML files with one's own models and chips.
+        TOML files with models and chips of your own.
     force
         Replace an existing file.
 

@@ -19,8 +19,12 @@ _SHIPPED = Path(__file__).with_name("problems")
 class RangeTable(AxisTable):
     """What a field may be: anything from one value to another, or the values of an axis."""
 
-    start: Raw | None = pydantic.Field(default=None, alias="from")
-    stop: Raw | None = pydantic.Field(default=None, alias="to")
+    start: Raw | None = pydantic.Field(
+        default=None, alias="from", description="The least value of a continuous field."
+    )
+    stop: Raw | None = pydantic.Field(
+        default=None, alias="to", description="The largest value of a continuous field."
+    )
 
 
 class TermTable(pydantic.BaseModel):
@@ -28,9 +32,11 @@ class TermTable(pydantic.BaseModel):
 
     model_config = _STRICT
 
-    add: Raw
-    at: Raw
-    power: float = 1.0
+    add: Raw = pydantic.Field(description="What the term adds at the reference value.")
+    at: Raw = pydantic.Field(description="The reference value of the field.")
+    power: float = pydantic.Field(
+        default=1.0, description="The power of the field to which the term is proportional."
+    )
 
 
 class PriceTable(pydantic.BaseModel):
@@ -38,9 +44,13 @@ class PriceTable(pydantic.BaseModel):
 
     model_config = _STRICT
 
-    unit: str | None = None
-    constant: Raw | None = None
-    terms: dict[str, TermTable] = pydantic.Field(default_factory=dict)
+    unit: str | None = pydantic.Field(default=None, description="The unit of the quantity.")
+    constant: Raw | None = pydantic.Field(
+        default=None, description="The part that does not depend on any field."
+    )
+    terms: dict[str, TermTable] = pydantic.Field(
+        default_factory=dict, description="The terms, by field."
+    )
 
 
 class BudgetTable(pydantic.BaseModel):
@@ -48,9 +58,13 @@ class BudgetTable(pydantic.BaseModel):
 
     model_config = _STRICT
 
-    of: str
-    at_most: AxisTable | list[Raw] | Raw | None = None
-    at_least: AxisTable | list[Raw] | Raw | None = None
+    of: str = pydantic.Field(description="The metric, field or price that is bounded.")
+    at_most: AxisTable | list[Raw] | Raw | None = pydantic.Field(
+        default=None, description="The upper bound; several values give a frontier."
+    )
+    at_least: AxisTable | list[Raw] | Raw | None = pydantic.Field(
+        default=None, description="The lower bound; several values give a frontier."
+    )
 
 
 class ObjectiveTable(pydantic.BaseModel):
@@ -58,8 +72,12 @@ class ObjectiveTable(pydantic.BaseModel):
 
     model_config = _STRICT
 
-    maximise: str | None = None
-    minimise: str | None = None
+    maximise: str | None = pydantic.Field(
+        default=None, description="The metric or price to maximise."
+    )
+    minimise: str | None = pydantic.Field(
+        default=None, description="The metric or price to minimise."
+    )
 
 
 class ProblemTables(pydantic.BaseModel):
@@ -67,18 +85,41 @@ class ProblemTables(pydantic.BaseModel):
 
     model_config = _STRICT
 
-    title: str = ""
-    description: str = ""
-    catalog: list[str] = pydantic.Field(default_factory=list)
-    starts: int = pydantic.Field(default=8, ge=1, le=1024)
-    seed: int = pydantic.Field(default=0, ge=0, le=2**32 - 1)
-    base: dict[str, Raw] = pydantic.Field(default_factory=dict)
-    vary: dict[str, RangeTable | list[Raw]] = pydantic.Field(default_factory=dict)
-    price: dict[str, PriceTable] = pydantic.Field(default_factory=dict)
-    objective: ObjectiveTable = pydantic.Field(default_factory=ObjectiveTable)
-    budget: list[BudgetTable] = pydantic.Field(default_factory=list)
-    llms: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
-    chips: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
+    title: str = pydantic.Field(default="", description="The title of the result.")
+    description: str = pydantic.Field(
+        default="", description="A description, which the result keeps as its summary."
+    )
+    catalog: list[str] = pydantic.Field(
+        default_factory=list, description="Catalog files with models and chips of your own."
+    )
+    starts: int = pydantic.Field(
+        default=8, ge=1, le=1024, description="The number of starting points of the search."
+    )
+    seed: int = pydantic.Field(
+        default=0, ge=0, le=2**32 - 1, description="The seed of the starting points."
+    )
+    base: dict[str, Raw] = pydantic.Field(
+        default_factory=dict,
+        description="Fields, switches and names that are the same for all designs.",
+    )
+    vary: dict[str, RangeTable | list[Raw]] = pydantic.Field(
+        default_factory=dict, description="The fields that the search varies, with their ranges."
+    )
+    price: dict[str, PriceTable] = pydantic.Field(
+        default_factory=dict, description="Quantities that are sums of terms of fields, by name."
+    )
+    objective: ObjectiveTable = pydantic.Field(
+        default_factory=ObjectiveTable, description="What to maximise or to minimise."
+    )
+    budget: list[BudgetTable] = pydantic.Field(
+        default_factory=list, description="The bounds that a design must keep."
+    )
+    llms: dict[str, dict[str, Any]] = pydantic.Field(
+        default_factory=dict, description="Models of your own, by name."
+    )
+    chips: dict[str, dict[str, Any]] = pydantic.Field(
+        default_factory=dict, description="Chips of your own, by name."
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

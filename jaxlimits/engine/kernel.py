@@ -132,7 +132,7 @@ def run_chunks(
     precision
         ``"float32"`` or ``"float64"``.
     bits
-        Bits of the mantissa that outputs keep; all where left out.
+        Bits of the mantissa that outputs keep; by default all.
     mesh
         The devices.
     rules

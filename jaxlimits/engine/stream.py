@@ -24,7 +24,7 @@ from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.scenario import Scenario
 
 IN_FLIGHT = 2
-"""Chunks under way on each device: one computing while the other's results are taken."""
+"""Chunks in flight on each device: one computing while the other's results are taken."""
 
 _POINTS_ON_CPU = 1 << 20
 """Points whose metrics stay in the caches until the reductions have read them."""
@@ -192,9 +192,9 @@ def chunk_points(
     stored
         Bytes of a point that go to the host [B].
     memory
-        Bytes that a chunk may take; found from the device where left out.
+        Bytes that a chunk may take; by default found from the device.
     room
-        The device's; asked of the first of this process where left out.
+        The device's; by default the first of this process is asked.
     """
     if memory is not None:
         return max(1, int(memory / (IN_FLIGHT * bytes_a_point)))
@@ -305,9 +305,9 @@ def stream(
     job
         The sweep.
     keys
-        Which chunks; all of the plan where left out.
+        Which chunks; by default all of the plan.
     devices
-        Where to compute, a chunk on each; every device of this process where left out.
+        Where to compute, a chunk on each; by default every device of this process.
     """
     wanted = job.plan.chunks() if keys is None else keys
     with explained_failures():

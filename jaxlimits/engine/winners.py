@@ -14,7 +14,9 @@ from jaxlimits.grid.finding import Finding
 class WinnerKeys(Keys):
     """Keys of a reduction that finds points."""
 
-    also: list[str] = pydantic.Field(default_factory=list)
+    also: list[str] = pydantic.Field(
+        default_factory=list, description="Further metrics at the points that are found."
+    )
 
 
 def winner_names(reduction: Reduction, axes: Iterable[str]) -> set[str]:

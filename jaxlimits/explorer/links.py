@@ -35,7 +35,7 @@ def state_of(query: str, *, default: State) -> State:
     query
         As :func:`query_of`; an empty one brings back the default.
     default
-        What the explorer starts with; axes, metric and target are its own where left out.
+        What the explorer starts with; it has axes, a metric and a target by default.
 
     Raises
     ------

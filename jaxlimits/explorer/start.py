@@ -52,7 +52,7 @@ def start(source: str | Path | None = None, *catalogs: str | Path) -> Start:
     Parameters
     ----------
     source
-        A result (``.nc``), a grid file, or the name of a shipped grid; an example where left out.
+        A result (``.nc``), a grid file, or the name of a shipped grid; by default an example.
     *catalogs
         Files with further entries.
 

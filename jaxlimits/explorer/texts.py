@@ -63,7 +63,8 @@ def binding(metrics: Metrics) -> str:
     if not math.isfinite(metrics.limit_factor):
         return words
     following = Limit(int(metrics.next_limit)).name.lower()
-    return f"{words}, then {following} from {metrics.limit_factor:.3g}× better on"
+    better = f"once that is {metrics.limit_factor:.3g}× better"
+    return f"{words}; {better}, {following} becomes the limit"
 
 
 def _limit(metrics: Metrics) -> str:

@@ -29,14 +29,35 @@ class AxisTable(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
-    values: list[Raw] | None = None
-    linear: Ends | None = None
-    geometric: Ends | None = None
-    pow2: Ends | None = None
-    num: int | None = pydantic.Field(default=None, ge=2, le=100_000_000)
-    all: int | None = pydantic.Field(default=None, ge=1, le=65_536)
-    only: dict[str, list[Raw]] = pydantic.Field(default_factory=dict)
-    linked: dict[str, list[Raw]] = pydantic.Field(default_factory=dict, alias="with")
+    values: list[Raw] | None = pydantic.Field(
+        default=None, description="The values, in their order."
+    )
+    linear: Ends | None = pydantic.Field(
+        default=None, description="First and last value of `num` values at equal distances."
+    )
+    geometric: Ends | None = pydantic.Field(
+        default=None, description="First and last value of `num` values at equal ratios."
+    )
+    pow2: Ends | None = pydantic.Field(
+        default=None, description="First and last value; every power of two from one to the other."
+    )
+    num: int | None = pydantic.Field(
+        default=None, ge=2, le=100_000_000, description="The number of values of a range."
+    )
+    all: int | None = pydantic.Field(
+        default=None,
+        ge=1,
+        le=65_536,
+        description="For `layout`: every valid layout of at most this many chips.",
+    )
+    only: dict[str, list[Raw]] = pydantic.Field(
+        default_factory=dict, description="For `layout`: the sizes to keep, as `{ pp_size = [1] }`."
+    )
+    linked: dict[str, list[Raw]] = pydantic.Field(
+        default_factory=dict,
+        alias="with",
+        description="Fields that change with the axis: a list of the same length each.",
+    )
 
 
 class ReductionTable(pydantic.BaseModel):
@@ -44,9 +65,13 @@ class ReductionTable(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="allow", strict=True)
 
-    op: str
-    of: str | list[str]
-    over: list[str] | None = None
+    op: str = pydantic.Field(description="The name of the reduction.")
+    of: str | list[str] = pydantic.Field(
+        description="The metric that it reduces; several for a frontier."
+    )
+    over: list[str] | None = pydantic.Field(
+        default=None, description="The axes that it reduces; all axes by default."
+    )
 
 
 class RequirementTable(pydantic.BaseModel):
@@ -54,15 +79,29 @@ class RequirementTable(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
-    unknown: str = pydantic.Field(alias="for")
-    of: str = "utps"
-    at_least: Raw | None = None
-    at_most: Raw | None = None
-    low: Raw | None = pydantic.Field(default=None, alias="from")
-    high: Raw | None = pydantic.Field(default=None, alias="to")
-    among: list[Raw] | None = None
-    pow2: Ends | None = None
-    keep: bool = True
+    unknown: str = pydantic.Field(alias="for", description="The field to solve for.")
+    of: str = pydantic.Field(default="utps", description="The metric that must reach the target.")
+    at_least: Raw | None = pydantic.Field(
+        default=None, description="The least value that the metric may have."
+    )
+    at_most: Raw | None = pydantic.Field(
+        default=None, description="The largest value that the metric may have."
+    )
+    low: Raw | None = pydantic.Field(
+        default=None, alias="from", description="The least value of the field to try."
+    )
+    high: Raw | None = pydantic.Field(
+        default=None, alias="to", description="The largest value of the field to try."
+    )
+    among: list[Raw] | None = pydantic.Field(
+        default=None, description="The values of the field to try."
+    )
+    pow2: Ends | None = pydantic.Field(
+        default=None, description="First and last value; every power of two between them is tried."
+    )
+    keep: bool = pydantic.Field(
+        default=True, description="Whether the file keeps the requirement's variables."
+    )
 
 
 class SensitivityTable(pydantic.BaseModel):
@@ -70,8 +109,10 @@ class SensitivityTable(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
-    of: list[str] = pydantic.Field(default_factory=lambda: ["utps"])
-    by: list[str]
+    of: list[str] = pydantic.Field(default_factory=lambda: ["utps"], description="The metrics.")
+    by: list[str] = pydantic.Field(
+        description="The fields, or products of two fields as `mem_bw * sync_latency`."
+    )
 
 
 class GridTables(pydantic.BaseModel):
@@ -88,25 +129,62 @@ class GridTables(pydantic.BaseModel):
         **dict.fromkeys(("elasticities", "derivatives", "doublings"), SensitivityTable),
     }
 
-    title: str = ""
-    description: str = ""
-    catalog: list[str] = pydantic.Field(default_factory=list)
-    outputs: list[str] | Literal["all"] | None = None
-    elasticities: SensitivityTable | list[str] | None = None
-    derivatives: SensitivityTable | list[str] | None = None
-    doublings: SensitivityTable | list[str] | None = None
-    precision: Precision = "float32"
-    digits: int | None = pydantic.Field(default=None, ge=1, le=15)
-    base: dict[str, Raw] = pydantic.Field(default_factory=dict)
-    axes: dict[str, AxisTable | list[Raw]] = pydantic.Field(default_factory=dict)
-    require: dict[str, RequirementTable] = pydantic.Field(default_factory=dict)
-    reduce: dict[str, ReductionTable] = pydantic.Field(default_factory=dict)
-    llms: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
-    chips: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
-    interconnects: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
-    assumptions: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
-    fabrics: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
-    calibrations: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
+    title: str = pydantic.Field(default="", description="The title of the result.")
+    description: str = pydantic.Field(
+        default="", description="A description, which the result keeps as its summary."
+    )
+    catalog: list[str] = pydantic.Field(
+        default_factory=list, description="Catalog files with models and chips of your own."
+    )
+    outputs: list[str] | Literal["all"] | None = pydantic.Field(
+        default=None, description="The metrics to keep; all metrics by default."
+    )
+    elasticities: SensitivityTable | list[str] | None = pydantic.Field(
+        default=None, description="Fields by which to give elasticities, of `utps` or as a table."
+    )
+    derivatives: SensitivityTable | list[str] | None = pydantic.Field(
+        default=None, description="Fields by which to give derivatives in SI units."
+    )
+    doublings: SensitivityTable | list[str] | None = pydantic.Field(
+        default=None, description="Fields of which to give the gain from twice their value."
+    )
+    precision: Precision = pydantic.Field(
+        default="float32", description="The precision in which points are computed and stored."
+    )
+    digits: int | None = pydantic.Field(
+        default=None, ge=1, le=15, description="The number of significant digits to keep."
+    )
+    base: dict[str, Raw] = pydantic.Field(
+        default_factory=dict,
+        description="Fields, switches and names that are the same for all points.",
+    )
+    axes: dict[str, AxisTable | list[Raw]] = pydantic.Field(
+        default_factory=dict, description="The axes: dimensions of the result, in this order."
+    )
+    require: dict[str, RequirementTable] = pydantic.Field(
+        default_factory=dict, description="Requirements, each a table by its name."
+    )
+    reduce: dict[str, ReductionTable] = pydantic.Field(
+        default_factory=dict, description="Reductions, each a table by its name."
+    )
+    llms: dict[str, dict[str, Any]] = pydantic.Field(
+        default_factory=dict, description="Models of your own, by name."
+    )
+    chips: dict[str, dict[str, Any]] = pydantic.Field(
+        default_factory=dict, description="Chips of your own, by name."
+    )
+    interconnects: dict[str, dict[str, Any]] = pydantic.Field(
+        default_factory=dict, description="Interconnects of your own, by name."
+    )
+    assumptions: dict[str, dict[str, Any]] = pydantic.Field(
+        default_factory=dict, description="Assumptions of your own, by name."
+    )
+    fabrics: dict[str, dict[str, Any]] = pydantic.Field(
+        default_factory=dict, description="Fabrics of your own, by name."
+    )
+    calibrations: dict[str, dict[str, Any]] = pydantic.Field(
+        default_factory=dict, description="Calibrations of your own, by name."
+    )
 
     @classmethod
     def form_at(cls, parts: list[str]) -> type[pydantic.BaseModel]:

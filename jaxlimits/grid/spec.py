@@ -51,7 +51,7 @@ class GridSpec:
     catalog
         The catalog with the grid's own entries.
     memory
-        Bytes that the chunks under way may take; found from the device where it is ``None``.
+        Memory budget in bytes for chunks in flight; ``None`` chooses one from the device.
     portable
         Whether chunks are the same on every machine, whatever the memory.
     digits

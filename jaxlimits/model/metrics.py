@@ -39,12 +39,12 @@ OF_THE_PREFILL = ("ttft", "dollars_per_input_token")
 
 def _provisioned(meaning: str) -> str:
     """A meaning that owns up to its die areas."""
-    return f"{meaning}, of die areas that are ours unless set"
+    return f"{meaning}, based on assumed die areas where none is stated"
 
 
 def _priced(meaning: str) -> str:
     """A meaning that owns up to its prices."""
-    return f"{meaning}, at prices that are illustrative unless set"
+    return f"{meaning}, at illustrative prices where none is stated"
 
 
 _TIMES = ("t_step", "t_mem", "t_compute", "t_sync")

@@ -88,7 +88,7 @@ def read_trace(path: str | Path, *, rate: object = None) -> Workload:
     path
         A CSV file with a header, or JSON lines (``.jsonl``, ``.json``).
     rate
-        Requests in a second; where left out, that of the trace: requests after the first over the
+        Requests in a second; by default the rate of the trace: requests after the first over the
         time between the first and the last.
 
     Raises

@@ -59,7 +59,7 @@ class Workload:
         Parameters
         ----------
         lengths
-            Tokens in and out; a third number is the weight of the pair, 1 where left out.
+            Tokens in and out; a third number is the weight of the pair, 1 by default.
         rate
             Requests in a second, as ``"10 request/s"`` or a number.
         source

@@ -45,7 +45,7 @@ def breakdown(
     dataset
         A result with ``t_mem``, ``t_compute`` and ``t_sync``, or with the variables of ``parts``.
     x
-        A bar for each of its values; the last axis where left out.
+        A bar for each of its values; by default the last axis.
     parts
         Other variables to stack, of one unit, from the bottom up, by what they are.
     whole

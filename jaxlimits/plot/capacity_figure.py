@@ -36,7 +36,7 @@ def capacity(
     dataset
         A result with ``capacity_utilisation``.
     levels
-        Shares at which iso-lines are drawn; the quarters and 0.9 where left out.
+        Shares at which iso-lines are drawn; by default the quarters and 0.9.
 
     Examples
     --------

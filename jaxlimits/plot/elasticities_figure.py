@@ -64,7 +64,7 @@ def elasticities(
         A metric, of which every elasticity is drawn, or the name of one elasticity. Several take
         the columns, or else the rows.
     x, y
-        Axes across and up; the last two of the grid where left out.
+        Axes across and up; by default the last two of the grid.
 
     Examples
     --------

@@ -37,7 +37,7 @@ def frontier(
 ) -> "Figure":
     """Draw what can be had of two metrics at once, a line for each machine.
 
-    The points are those that no other beats in both metrics.
+    The points are the Pareto frontier of the two maximised metrics.
 
     Parameters
     ----------

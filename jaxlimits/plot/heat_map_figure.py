@@ -42,7 +42,7 @@ def heat_map(
     Parameters
     ----------
     x, y
-        Axes across and up; the last two of the grid where left out.
+        Axes across and up; by default the last two of the grid.
 
     Examples
     --------

@@ -44,7 +44,7 @@ def lines(
     Parameters
     ----------
     x, by
-        The axis across, and that of the lines; the last two of the grid where left out.
+        The axis across, and that of the lines; by default the last two of the grid.
     marks
         Levels of the metric to mark, in the unit in which it is shown, by their names.
     missing

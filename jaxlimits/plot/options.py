@@ -38,12 +38,12 @@ SHARED: Mapping[str, str] = {
     "of": "Metric that is drawn.",
     "by": "Axis of which each value is a line.",
     "levels": (
-        "Values at which iso-lines are drawn, in the unit in which the metric is shown; round ones "
-        "where left out."
+        "Values at which iso-lines are drawn, in the unit in which the metric is shown; by default "
+        "round ones."
     ),
     "rows": "Axis of which each value is a row of panels.",
     "columns": "Axis of which each value is a column of panels.",
-    "title": "What is shown; the values that are fixed where left out.",
+    "title": "What is shown; by default the values that are fixed.",
     "ax": "Axes to draw into; they hold one panel, so that ``rows`` and ``columns`` are left out.",
 }
 """What an option means, unless the docstring of a kind says more."""

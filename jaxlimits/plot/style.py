@@ -202,7 +202,7 @@ def set_legend(axes: "Axes", *, inside: bool = False) -> None:
 def hatch(words: str) -> dict[str, Any]:
     """Return how an area without values is drawn: hatched where that says something of a machine.
 
-    ``words`` say why there are none; those of one's own are hatched.
+    ``words`` say why there are none; those that have words of their own are hatched.
     """
     plain = {WORDS[each] for each in Reason if each not in HATCHED}
     return {} if words in plain else {"hatch": "///"}

@@ -52,7 +52,7 @@ class Disaggregated:
     prefills_per_decode
         Prefill systems that keep one decode system busy [1].
     dollars_per_request
-        Cost with both kinds in that proportion, at prices that are illustrative unless set [USD].
+        Cost with both kinds in that proportion, at illustrative prices where none is stated [USD].
 
     Examples
     --------
@@ -104,7 +104,7 @@ class Answer:
     rate
         Answers in a second, with as many judges as it takes beside the machines that write [1/s].
     dollars_per_answer
-        At prices that are illustrative unless set [USD].
+        At illustrative prices where none is stated [USD].
 
     Examples
     --------

@@ -98,7 +98,7 @@ def frontier(dataset: xr.Dataset, question: Question, *, against: str) -> xr.Dat
     Returns
     -------
     xarray.Dataset
-        Points that no other beats in both, as :func:`best` gives them, in the order of the metric.
+        The Pareto frontier of both, as :func:`best` gives points, in the order of the metric.
     """
     if against not in schema.CONTINUOUS:
         raise unknown_name("metric", against, schema.CONTINUOUS)
@@ -132,7 +132,7 @@ def frontier_near(
     Returns
     -------
     xarray.Dataset
-        Points that no other beats in both, as :func:`best` gives them, in the order of the target's
+        The Pareto frontier of both, as :func:`best` gives points, in the order of the target's
         metric.
 
     Raises

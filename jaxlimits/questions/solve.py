@@ -153,9 +153,9 @@ def solve(
         or at most a value. A plain ``=`` means at least, for rates of tokens only. A number, in SI
         units, or a quantity of pint is what ``of`` must be at least.
     of
-        The metric of such a number, one of tokens per second: ``utps`` where left out.
+        The metric of such a number, one of tokens per second; by default ``utps``.
     low, high
-        Ends of the bracket in which to search; every sensible value where left out.
+        Ends of the bracket in which to search; by default every sensible value.
     among
         The only values to try, one by one.
     catalog, **settings

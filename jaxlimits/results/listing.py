@@ -23,7 +23,7 @@ class Column:
     unit
         SI unit of its numbers; none for words and plain numbers.
     display
-        Unit in which they are shown; the SI unit where left out.
+        Unit in which they are shown; by default the SI unit.
     """
 
     label: str

@@ -36,7 +36,9 @@ def nearest(dataset: xr.Dataset, values: Mapping[str, object]) -> xr.Dataset:
         fits.
     """
     if not values:
-        raise InputError("says not to what", where="nearest", remedy="as nearest(utps=2000)")
+        raise InputError(
+            "has no value to be near to", where="nearest", remedy="as nearest(utps=2000)"
+        )
     known = [*map(str, dataset.data_vars), *map(str, dataset.dims)]
     distance = xr.DataArray(0.0)
     for name, value in values.items():

@@ -2,7 +2,7 @@
 
 Workers write shards into the sweep's folder, which they must share, and send back what the
 reductions keep. The order of merging is the plan's, so the result has the same bits as on one
-machine. A worker that dies costs the chunks it had under way; Dask gives them to another.
+machine. A worker that dies costs the chunks that it was computing; Dask gives them to another.
 """
 
 import asyncio

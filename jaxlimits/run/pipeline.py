@@ -90,12 +90,12 @@ def sweep(
     overrides
         Values by name that replace those of ``[base]``: ``{"mem_bw": "8 TB/s"}``.
     catalog
-        TOML files with one's own models and chips.
+        TOML files with models and chips of your own.
     x64
         Compute and store in float64.
     memory
-        What the chunks under way may take together, as bytes or ``"64 MB"``; found from the device
-        where left out.
+        Memory budget for chunks in flight, as bytes or ``"64 MB"``; by default the device
+        decides.
     digits
         Significant digits to which outputs are rounded, so that they compress better.
     resume

@@ -120,7 +120,7 @@ def run_streamed(
     UnfinishedSweepError
         No space, a device that fails, workers that die: what is done is kept.
     ResultError
-        An unwritable folder, an unfinished sweep in the way.
+        A folder that cannot be written, or an unfinished sweep in its place.
     InputError
         The unfinished sweep is another one.
     """
@@ -249,7 +249,7 @@ Compute = Callable[[Job, Iterable[Key], Path, Blanks | None], Generator[Done]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Sweep:
-    """A sweep under way."""
+    """A running sweep."""
 
     spec: GridSpec
     job: Job

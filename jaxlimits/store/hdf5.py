@@ -87,7 +87,7 @@ def replace_variable(
     layout
         How HDF5 stores it from now on.
     room
-        The largest shape that HDF5 lets it grow to; its own where left out.
+        The largest shape that HDF5 lets it grow to; by default its own.
     """
     old = variable(file, name)
     scales = [dim[0] for dim in old.dims]

@@ -163,7 +163,9 @@ def open_ledger(
         remedy = "continue it with `resume=True`, or start again with `force=True`"
         raise ResultError(f"{folder}: an unfinished sweep is there; {remedy}")
     if kept is None and _is_of_others(folder):
-        raise ResultError(f"{folder}: is in the way and no sweep's; move it or name another output")
+        raise ResultError(
+            f"{folder}: exists and is not a sweep folder; move it or name another output"
+        )
     try:
         _clear(folder)
         folder.mkdir(exist_ok=True)

@@ -155,7 +155,7 @@ def judge(held: xr.DataArray, *, among: xr.DataArray | None = None) -> Judgement
     held
         Whether it holds, case by case.
     among
-        Which of them are cases; all where left out.
+        Which of them are cases; by default all.
     """
     counted = np.ones(held.shape, dtype=bool) if among is None else among.to_numpy()
     return judge_cases(held.to_numpy()[counted])

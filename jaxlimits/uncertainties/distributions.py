@@ -29,12 +29,22 @@ class DistributionTable(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
-    uniform: list[Raw] | None = None
-    loguniform: list[Raw] | None = None
-    normal: list[Raw] | None = None
-    lognormal: list[Raw] | None = None
-    triangular: list[Raw] | None = None
-    within: list[Raw] | None = None
+    uniform: list[Raw] | None = pydantic.Field(default=None, description="First and last value.")
+    loguniform: list[Raw] | None = pydantic.Field(
+        default=None, description="First and last value, uniform in the logarithm."
+    )
+    normal: list[Raw] | None = pydantic.Field(
+        default=None, description="Mean and standard deviation."
+    )
+    lognormal: list[Raw] | None = pydantic.Field(
+        default=None, description="Median, and standard deviation of the logarithm."
+    )
+    triangular: list[Raw] | None = pydantic.Field(
+        default=None, description="First value, mode and last value."
+    )
+    within: list[Raw] | None = pydantic.Field(
+        default=None, description="The interval to keep of the distribution."
+    )
 
 
 class _Family(NamedTuple):

@@ -41,17 +41,46 @@ class UncertainTables(GridTables):
     }
 
     outputs: list[str] | Literal["all"] | None = pydantic.Field(
-        default_factory=lambda: ["utps", "stps"]
+        default_factory=lambda: ["utps", "stps"], description="The metrics to study."
     )
-    uncertain: dict[str, DistributionTable] = pydantic.Field(default_factory=dict)
-    method: Method = "bands"
-    samples: int | None = pydantic.Field(default=None, ge=1, le=1 << 24)
-    seed: int = pydantic.Field(default=0, ge=0, lt=1 << 63)
-    second_order: bool = True
-    resamples: int = pydantic.Field(default=100, ge=2, le=10_000)
-    confidence: float = pydantic.Field(default=0.95, gt=0.0, lt=1.0)
-    levels: int = pydantic.Field(default=4, ge=2, le=64, multiple_of=2)
-    at: list[float] = pydantic.Field(default_factory=lambda: [0.05, 0.25, 0.5, 0.75, 0.95])
+    uncertain: dict[str, DistributionTable] = pydantic.Field(
+        default_factory=dict, description="The distribution of each uncertain input, by its name."
+    )
+    method: Method = pydantic.Field(
+        default="bands", description="What to compute: bands, Sobol indices, or elementary effects."
+    )
+    samples: int | None = pydantic.Field(
+        default=None,
+        ge=1,
+        le=1 << 24,
+        description="The number of samples; the method has its own default.",
+    )
+    seed: int = pydantic.Field(
+        default=0, ge=0, lt=1 << 63, description="The seed of samples and bootstrap."
+    )
+    second_order: bool = pydantic.Field(
+        default=True, description="For Sobol indices: whether to give indices of pairs."
+    )
+    resamples: int = pydantic.Field(
+        default=100,
+        ge=2,
+        le=10_000,
+        description="For indices and effects: the number of bootstrap resamples.",
+    )
+    confidence: float = pydantic.Field(
+        default=0.95, gt=0.0, lt=1.0, description="The level of the intervals."
+    )
+    levels: int = pydantic.Field(
+        default=4,
+        ge=2,
+        le=64,
+        multiple_of=2,
+        description="For elementary effects: the levels of the lattice.",
+    )
+    at: list[float] = pydantic.Field(
+        default_factory=lambda: [0.05, 0.25, 0.5, 0.75, 0.95],
+        description="For bands: the shares of the samples below each quantile.",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

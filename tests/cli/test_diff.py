@@ -29,7 +29,7 @@ def test_what_differs_is_printed_with_where_and_the_exit_code_says_so(made, fold
     assert "seq_len 4,096 token 8 token" in said
     assert "utps 1 of 8" in said
     assert "llm llama3-8b, tp_size 8, mem_bw" in said
-    assert "50 % there, too" in said
+    assert "50 % at the same point" in said
     assert "limit 1 of 8" in said
     assert "→ compute: 1" in said
     assert "the same (" in said

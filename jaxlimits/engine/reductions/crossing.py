@@ -5,6 +5,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
+import pydantic
 
 from jaxlimits.engine.asked import Asked, Keys
 from jaxlimits.engine.counted import Counted, Traced
@@ -20,8 +21,12 @@ _NOWHERE = np.iinfo(np.int32).max
 class CrossingKeys(Keys):
     """Keys of ``crossing``."""
 
-    target: Raw | None = None
-    reach: Literal["above", "below"] = "above"
+    target: Raw | None = pydantic.Field(
+        default=None, description="The value that the metric must reach."
+    )
+    reach: Literal["above", "below"] = pydantic.Field(
+        default="above", description="From which side the metric reaches the target."
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

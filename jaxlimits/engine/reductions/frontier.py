@@ -1,4 +1,4 @@
-"""The Pareto frontier: the points that no other beats in every metric."""
+"""The Pareto frontier: the points that no other point exceeds in every metric."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -26,7 +26,10 @@ _GROUP = 256
 class FrontierKeys(WinnerKeys):
     """Keys of ``frontier``."""
 
-    minimise: list[str] = pydantic.Field(default_factory=list)
+    minimise: list[str] = pydantic.Field(
+        default_factory=list,
+        description="The metrics of `of` to minimise; the others are maximised.",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

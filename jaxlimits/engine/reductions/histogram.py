@@ -17,9 +17,9 @@ from jaxlimits.grid.plan import Key, Plan
 class HistogramKeys(Keys):
     """Keys of ``histogram``."""
 
-    first: Raw | None = None
-    last: Raw | None = None
-    bins: int = pydantic.Field(default=64, ge=1, le=65536)
+    first: Raw | None = pydantic.Field(default=None, description="The lower edge of the first bin.")
+    last: Raw | None = pydantic.Field(default=None, description="The upper edge of the last bin.")
+    bins: int = pydantic.Field(default=64, ge=1, le=65536, description="The number of bins.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

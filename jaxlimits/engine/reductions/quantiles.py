@@ -22,7 +22,10 @@ SKETCH_ERROR = 0.005
 class QuantileKeys(Keys):
     """Keys of ``quantiles``."""
 
-    at: list[float] = pydantic.Field(default_factory=lambda: [0.05, 0.5, 0.95])
+    at: list[float] = pydantic.Field(
+        default_factory=lambda: [0.05, 0.5, 0.95],
+        description="The shares of the points below each quantile.",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from jaxlimits.grid.plan import Key, Plan
 class TopKeys(WinnerKeys):
     """Keys of ``top`` and ``bottom``."""
 
-    k: int = pydantic.Field(default=10, ge=1, le=4096)
+    k: int = pydantic.Field(default=10, ge=1, le=4096, description="The number of points to keep.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
