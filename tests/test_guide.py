@@ -1,14 +1,82 @@
-"""The guide names what is there."""
+"""The guide names what is there, and what its pages show happens."""
 
 import re
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 import yaml
 
+from jaxlimits.cli.guide_command import all_pages
+from jaxlimits.guide.pages import FOLDER, written_pages
+from tests import shown
+
 ROOT = Path(__file__).parents[1]
-CONTRIBUTING = (ROOT / "jaxlimits" / "guide" / "contributing.md").read_text(encoding="utf-8")
-NOT_CODE = {"guide", "examples", "__pycache__"}
+CONTRIBUTING = (FOLDER / "contributing.md").read_text(encoding="utf-8")
+NOT_CODE = {"examples", "__pycache__"}
+PAGES = {page.topic: page for page in written_pages()}
+TOPICS = {page.topic for page in all_pages()}
+HOW_TOS = [topic for topic in PAGES if topic.startswith("how-to/")]
+
+SLOW = {
+    "how-to/fewest-chips",
+    "how-to/request-trace",
+    "how-to/bandwidth-for-a-target",
+    "how-to/design-under-budgets",
+    "how-to/uncertainty",
+    "how-to/reproduce-the-paper",
+}
+"""Pages whose commands take more than a few seconds; other tests run commands like these."""
+
+MOST_LINES = 100
+"""A how-to guide is one page."""
+
+_LINK = re.compile(r"(?<!!)\[[^\]]+\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def links(topic, text):
+    """Topics to which a page links."""
+    here = (FOLDER / topic).parent
+    return {
+        (here / link).resolve().relative_to(FOLDER).with_suffix("").as_posix()
+        for link in _LINK.findall(text)
+    }
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [pytest.param(each, marks=pytest.mark.slow if each in SLOW else ()) for each in PAGES],
+)
+def test_what_a_page_shows_is_what_its_commands_print(topic, tmp_path):
+    with mpl.rc_context({"backend": "agg"}):
+        for text, said in shown.run_page(PAGES[topic].make(), tmp_path):
+            assert shown.missing(text, said) == [], said
+
+
+def test_an_output_that_was_not_printed_is_found():
+    assert shown.missing("a  1\n…\nb 2\n", "a 1\nc 3\n") == ["b 2"]
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.topic)
+def test_links_lead_to_pages(page):
+    assert links(page.topic, page.make()) - TOPICS == set()
+
+
+def test_every_page_is_a_link_away_from_the_first():
+    assert TOPICS - links("index", PAGES["index"].make()) == {"index"}
+
+
+@pytest.mark.parametrize("topic", HOW_TOS)
+def test_a_how_to_is_one_page_with_a_goal_and_a_next_page(topic):
+    text = PAGES[topic].make()
+    assert text.startswith("# ")
+    assert text.index("**Goal.**") < text.index("**What it means.**") < text.index("**Next.**")
+    assert len(text.splitlines()) <= MOST_LINES
+    assert links(topic, text[text.index("**Next.**") :])
+
+
+def test_there_is_a_how_to_for_many_questions():
+    assert len(HOW_TOS) >= 15
 
 
 def test_the_guide_says_of_every_folder_what_is_there():

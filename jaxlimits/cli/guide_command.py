@@ -13,7 +13,7 @@ from jaxlimits.guide.pages import KINDS, Page, find_page, in_order, made_page, w
 
 
 def _topics(incomplete: str) -> list[str]:
-    return [page.topic for page in _pages() if page.topic.startswith(incomplete)]
+    return [page.topic for page in all_pages() if page.topic.startswith(incomplete)]
 
 
 def guide(
@@ -38,12 +38,13 @@ def guide(
     if output is not None:
         _build(output, topic, force=force)
     elif topic is None:
-        _show_list(_pages())
+        _show_list(all_pages())
     else:
-        _show(find_page(_pages(), topic))
+        _show(find_page(all_pages(), topic))
 
 
-def _pages() -> list[Page]:
+def all_pages() -> list[Page]:
+    """Return every page, in the order of the guide."""
     from jaxlimits.cli.command_reference import commands_page
     from jaxlimits.guide.reference import reference_pages
 
@@ -57,7 +58,7 @@ def _build(output: Path, topic: str | None, *, force: bool) -> None:
     if topic is not None:
         remedy = "leave out the topic, or leave out --output"
         raise InputError("a site holds every page", where="guide", value=topic, remedy=remedy)
-    build_site(_pages(), output, force=force, say=typer.echo)
+    build_site(all_pages(), output, force=force, say=typer.echo)
     typer.echo(f"wrote {output}; open {output / 'index.html'} in a browser")
 
 

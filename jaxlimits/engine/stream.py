@@ -154,7 +154,7 @@ def point_bytes(
     outputs, reductions, precision, requirements
         As in a :class:`Job`.
     on_cpu
-        Whether the device is one; as the default device of JAX is where left out.
+        Whether the device is one; by default as the default device of JAX is.
     """
     size = np.dtype(precision).itemsize
     each = [3 * size for reduction in reductions for _ in reduction.of]
@@ -237,13 +237,13 @@ def make_job(
     scenario, outputs, requirements, reductions, precision
         As of :class:`Job`.
     memory
-        What chunks under way may take together [B]; found from the device where left out.
+        Memory budget for chunks in flight [B]; by default chosen from the device.
     digits
-        Significant digits that outputs keep; all where left out.
+        Significant digits that outputs keep; by default all.
     room
-        Of the devices that will compute; those of this process where left out.
+        Of the devices that will compute; by default those of this process.
     portable
-        Whether chunks are the same on every machine; ``memory`` then says how many are under way.
+        Whether chunks are the same on every machine; ``memory`` then says how many are in flight.
     """
     size = (None, EVERYWHERE) if portable else (memory, room or device_room())
     stored = stored_bytes(outputs, precision)

@@ -23,7 +23,7 @@ ASKED = (
 """Fields that are asked for, one at a time, the others as they are."""
 
 _RISES = ("token/s", "token/J", "token/USD", "Hz")
-"""Units of metrics of which more is better; of the others the target is a most."""
+"""Units of metrics that a target bounds from below; it bounds the others from above."""
 
 _MEANINGS = {code: reason for reason, code in REASONS.items()}
 

@@ -51,7 +51,7 @@ def _examples(body: str) -> str:
 
 
 def _prose(text: str) -> str:
-    return _inline(_MATH.sub(_formula, text)).strip("\n")
+    return _MATH.sub(_formula, _inline(text)).strip("\n")
 
 
 def _formula(found: re.Match[str]) -> str:

@@ -1,6 +1,7 @@
 """The public names of the package as Markdown: signatures and docstrings."""
 
 import inspect
+import textwrap
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,6 +14,10 @@ _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "Classes": inspect.isclass,
 }
 """How public names are grouped: each belongs to the first kind that takes it."""
+
+
+_WIDEST = 76
+"""Characters of a line of a signature, as wide as a page of the site."""
 
 
 def public_objects() -> dict[str, Any]:
@@ -55,7 +60,7 @@ def python_sections() -> Iterator[str]:
 def _entry(name: str, found: Any) -> Iterator[str]:
     yield f"### `{name}`"
     if inspect.isroutine(found):
-        yield f"```python\n{name}{_signature(found)}\n```"
+        yield f"```python\n{_signature(name, found)}\n```"
     yield markdown(inspect.getdoc(found))
     if inspect.isclass(found):
         for own, member in public_members(found).items():
@@ -63,10 +68,19 @@ def _entry(name: str, found: Any) -> Iterator[str]:
             yield markdown(inspect.getdoc(member))
 
 
-def _signature(found: Callable[..., Any]) -> str:
+def _signature(name: str, found: Callable[..., Any]) -> str:
     """The parameters with their defaults; their types stand in words in the docstring."""
     bare = [
         each.replace(annotation=inspect.Parameter.empty)
         for each in inspect.signature(found).parameters.values()
     ]
-    return str(inspect.Signature(bare))
+    line = f"{name}{inspect.Signature(bare)}"
+    if len(line) <= _WIDEST:
+        return line
+    words = str(inspect.Signature(bare)).strip("()").split(", ")
+    return (
+        textwrap.fill(
+            ", ".join(words), _WIDEST, initial_indent=f"{name}(", subsequent_indent="    "
+        )
+        + ")"
+    )

@@ -17,6 +17,7 @@ from jaxlimits.guide.fences import shown_commands, shown_files
 from jaxlimits.guide.pages import FOLDER, KINDS, Page
 
 _SETTINGS = FOLDER / "mkdocs.yml"
+_SCRIPT = FOLDER / "iframe-worker.js"
 _MARK = ".jaxlimits-guide"
 """A file of each site, by which a site that may be replaced is told from any other folder."""
 
@@ -52,6 +53,7 @@ def build_site(pages: Sequence[Page], target: Path, *, force: bool, say: Say) ->
         sources, site = Path(scratch, "sources"), Path(scratch, "site")
         for page in pages:
             _write_source(page, sources, say)
+        shutil.copy(_SCRIPT, sources)
         say(f"{len(pages)} pages are rendered")
         _render(pages, sources, site)
         (site / _MARK).touch()

@@ -112,7 +112,7 @@ def weight_operators(llm: LLM, deployment: Deployment, weights: Weights) -> dict
     ) -> Operator:
         """An operator whose weights every token uses; norms and biases are read beside them.
 
-        All of the weights are read unless it is said how many.
+        All of the weights are read unless a share is stated.
         """
         product = (2.0 * tokens * elements, product_width(each, llm))
         return Operator(

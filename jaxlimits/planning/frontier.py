@@ -1,7 +1,7 @@
 """What each time of a token costs: the least machines and the bound, level by level.
 
 The machines of every level come from one pass over those that are evaluated anyway: of them those
-are kept that no other beats in the time of a token and the cost. The bound of a level is a program
+are kept that are the Pareto frontier of the time of a token and the cost. The bound of a level is a program
 of its own, which begins with the points of the one before.
 """
 

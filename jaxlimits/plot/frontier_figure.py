@@ -44,7 +44,7 @@ def frontier(
     dataset
         A result; every axis but ``by`` and those of the panels is searched.
     x, y
-        Metrics across and up, of which more is better.
+        Metrics across and up, both maximised.
     by
         One frontier for each of its values; ``chip`` where the result has it, else the first axis.
 

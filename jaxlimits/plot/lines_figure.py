@@ -48,8 +48,7 @@ def lines(
     marks
         Levels of the metric to mark, in the unit in which it is shown, by their names.
     missing
-        What it means that there is no value; found from the result, point by point, where left
-        out.
+        What it means that there is no value; by default the result says so point by point.
 
     Examples
     --------

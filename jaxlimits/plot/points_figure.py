@@ -51,9 +51,9 @@ def points(
     dataset
         What ``jaxlimits best`` or ``jaxlimits plan`` found.
     of
-        Metric that is drawn; what was asked for where left out.
+        Metric that is drawn; by default what was asked for.
     x
-        Metric across; for a frontier that of its target where left out.
+        Metric across; for a frontier by default that of its target.
     most
         Points that are drawn as bars; the rest is counted.
 

@@ -27,7 +27,7 @@ _LEAST_SHARE = 0.02
 def name_what_is_missing(
     axes: "Axes", edges: Edges, codes: np.ndarray, *, size: int
 ) -> list[Place]:
-    """Cover the cells without a value and say why; return where it is said.
+    """Cover the cells without a value and say why; return where the words stand.
 
     Hatched is what says something of a machine, as that it does not fit; what was not asked, as a
     request, is plain.

@@ -50,14 +50,14 @@ def strip(
         What ``compare`` or ``calibrate`` wrote; any table whose variables lie along one dimension,
         with the groups' names among its coordinates.
     of
-        The numbers, logarithmic where they span decades; where left out, shares of the limit.
+        The numbers, logarithmic where they span decades; by default shares of the limit.
     by
         The coordinate that names the group of each.
     beside
         Further numbers, drawn as hollow diamonds behind the dots; where ``of`` is left out, the
         predicted shares.
     reference
-        Words and place of a line to compare with; found from the table where left out.
+        Words and place of a line to compare with; by default found from the table.
     write
         How a median is written.
 

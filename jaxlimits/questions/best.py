@@ -84,7 +84,7 @@ def best(
 
 @placed("frontier")
 def frontier(dataset: xr.Dataset, question: Question, *, against: str) -> xr.Dataset:
-    """Return the exact frontier of a metric, of which more is better, and the objective.
+    """Return the exact frontier of a metric, which is maximised, and the objective.
 
     Parameters
     ----------

@@ -39,9 +39,9 @@ def front_of_result(
     metrics: tuple[str, ...],
     signs: np.ndarray,
 ) -> list[Row]:
-    """Search a result slice by slice for the points that no other beats in both metrics.
+    """Search a result slice by slice for the Pareto frontier of two metrics.
 
-    ``signs`` are 1 for a metric of which more is better, else -1.
+    ``signs`` are 1 for a metric to maximise, else -1.
     """
     rows: list[Row] = []
     for part, counts in _slices(dataset, question):

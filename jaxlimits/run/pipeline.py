@@ -107,7 +107,7 @@ def sweep(
         Sweep axes too on which no output depends.
     portable
         Cut the grid into the same chunks on every machine and within every memory budget, so that
-        a sweep goes on elsewhere; ``memory`` then says how many are under way.
+        a sweep goes on elsewhere; ``memory`` then says how many are in flight.
     **described
         The grid itself. A field, switch or name is an axis where it holds several values, in the
         order of the keywords, and of the base where it holds one. The values of an array are in SI

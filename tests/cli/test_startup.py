@@ -23,6 +23,7 @@ LIGHT = (
     *("--help", "sweep --help", "point --help", "validate --help", "uncertainty --help"),
     *("optimise --help", "solve --help", "calibrate --help", "plot --help", "compare --help"),
     *("init --help", "diff --help", "info --help", "export --help"),
+    *("guide", "guide tutorial", "guide --help"),
     *("catalog", "catalog --json", "catalog llms", "catalog chips h100"),
 )
 
