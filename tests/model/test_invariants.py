@@ -187,7 +187,10 @@ def test_sparse_attention_never_reads_more_than_full_attention_and_its_indexer(s
     assert sparse.kv_bytes == pytest.approx(full.kv_bytes + index["kv_bytes"], rel=1e-12)
 
 
-@law(scenario=scenarios(combinations=SLOPED, architectures=SPARSE, feasible=None), more=st.integers(0, 1000))
+@law(
+    scenario=scenarios(combinations=SLOPED, architectures=SPARSE, feasible=None),
+    more=st.integers(0, 1000),
+)
 def test_an_indexer_that_selects_everything_comes_on_top_of_full_attention(scenario, more):
     everything = scenario.but(index_topk=max(scenario["seq_len"], 1.0) + more)
     sparse, full, index = yield from sparse_full_and_indexer(everything)
@@ -263,7 +266,10 @@ def test_overlap_operator_by_operator_is_never_faster(scenario):
     assert never_less(step.t_compute + step.t_mem + step.t_sync, step.t_step)
 
 
-@law(scenario=scenarios(combinations=SLOPED, feasible=None), bound=st.sampled_from(["tensor", "memory"]))
+@law(
+    scenario=scenarios(combinations=SLOPED, feasible=None),
+    bound=st.sampled_from(["tensor", "memory"]),
+)
 def test_rooflines_agree_where_one_resource_binds_throughout(scenario, bound):
     # A tensor rate so low, or a bandwidth so low, that it binds in every operator with such work.
     starved = {"tensor": {"peak_flops": 1.0, "vector_work": "off"}, "memory": {"mem_bw": 1.0}}
