@@ -18,6 +18,9 @@ PAGES = {page.topic: page for page in written_pages()}
 TOPICS = {page.topic for page in all_pages()}
 HOW_TOS = [topic for topic in PAGES if topic.startswith("how-to/")]
 
+RUN = ["tutorial", *HOW_TOS]
+"""Pages that show commands and what they print; the others show formulas."""
+
 SLOW = {
     "how-to/fewest-chips",
     "how-to/request-trace",
@@ -25,6 +28,8 @@ SLOW = {
     "how-to/design-under-budgets",
     "how-to/uncertainty",
     "how-to/reproduce-the-paper",
+    "how-to/calibrate",
+    "how-to/speculation",
 }
 """Pages whose commands take more than a few seconds; other tests run commands like these."""
 
@@ -45,7 +50,7 @@ def links(topic, text):
 
 @pytest.mark.parametrize(
     "topic",
-    [pytest.param(each, marks=pytest.mark.slow if each in SLOW else ()) for each in PAGES],
+    [pytest.param(each, marks=pytest.mark.slow if each in SLOW else ()) for each in RUN],
 )
 def test_what_a_page_shows_is_what_its_commands_print(topic, tmp_path):
     with mpl.rc_context({"backend": "agg"}):

@@ -24,7 +24,7 @@ def public_objects() -> dict[str, Any]:
     """Return every public function and class by its name."""
     import jaxlimits
 
-    found = {name: getattr(jaxlimits, name) for name in sorted(jaxlimits.__all__)}
+    found = {name: getattr(jaxlimits, name) for name in sorted(vars(jaxlimits)["__all__"])}
     return {
         name: each
         for name, each in found.items()

@@ -1,8 +1,8 @@
 """What each time of a token costs: the least machines and the bound, level by level.
 
-The machines of every level come from one pass over those that are evaluated anyway: of them those
-are kept that are the Pareto frontier of the time of a token and the cost. The bound of a level is a
-program of its own, which begins with the points of the one before.
+The machines of every level come from one pass over those that are evaluated anyway: the pass keeps
+the Pareto frontier of the time of a token and the cost. The bound of a level is a program of its
+own, which begins with the points of the one before.
 """
 
 import dataclasses

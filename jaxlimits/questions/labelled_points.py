@@ -21,7 +21,7 @@ from jaxlimits.store.template import (
     output_attributes,
 )
 
-Row = dict[str, float | str]
+Row = dict[str, float | int | str]  # a whole-number axis has integers
 """Coordinates and metrics of a point by their names, in SI units; codes by their meanings."""
 
 Attributes = Mapping[str, Mapping[str, object]]
