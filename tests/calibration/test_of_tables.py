@@ -18,7 +18,7 @@ def test_a_calibration_of_a_table_is_that_of_its_rows(fitted, tmp_path):
         found.report.errors.calibrated_unseen
     )
     assert bool((rows.lower_utps < rows.calibrated_utps).all())
-    assert rows.measured_utps.attrs["units"] == "token/s"
+    assert rows.measured_utps.attrs["si_unit"] == "token/s"
     assert jl.load_catalog(path).calibrations["mine"].words["source"] == "a test"
     with pytest.raises(jl.ResultError, match=r"mine\.toml"):
         jl.calibrate("static_batch", path, name="mine")

@@ -1,5 +1,7 @@
 """``solve``, ``best``, ``plan``, ``compare`` and ``calibrate`` as datasets, drawn and reported."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -122,9 +124,9 @@ def test_every_answer_says_what_it_is_and_is_info(results, name):
 
 
 def test_the_dataset_of_a_solution_is_its_record(results):
-    found = jl.solve(
-        *("llama3-8b", "h100"), solve_for="mem_bw", target="utps=200", tp_size=2, **PAPER_SHARING
-    )
+    point: dict[str, Any] = {"tp_size": 2, **PAPER_SHARING}
+    found = jl.solve("llama3-8b", "h100", solve_for="mem_bw", target="utps=200", **point)
+    assert found.metrics is not None
     ds = found.dataset
     assert (ds.mem_bw.values.tolist(), ds.factor.item()) == ([found.value, found.now], found.factor)
     assert ds.utps.values.tolist() == [found.reached, found.metrics_now.utps]

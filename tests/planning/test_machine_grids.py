@@ -81,6 +81,7 @@ def test_a_frontier_lies_above_its_bound_and_meets_the_plan():
     asked = {"targets": "tpot <= 12 ms/token", "most": 2, "only": {"pp_size": [1]}, **SETTINGS}
     found = jl.plan("gpt-oss-120b", "h100", work, frontier=True, **asked)
     ends = found.frontier
+    assert ends is not None
     assert (np.diff(ends.levels) > 0).all()
     machines = np.fmin(ends.aggregated, ends.disaggregated)
     assert (ends.bound[np.isfinite(machines)] <= machines[np.isfinite(machines)]).all()
