@@ -28,8 +28,14 @@ from jaxlimits.model.records import RECORDS
 REQUIRED = ("llm", "chip")
 """Records that a user must pick from the catalog by name."""
 
-OVERLAID: Mapping[str, tuple[str, ...]] = {"interconnect": LINK_FIELDS}
+OVERLAID: Mapping[str, tuple[str, ...]] = {
+    "interconnect": LINK_FIELDS,
+    "proposer": ("acceptance", "acceptance_decay"),
+}
 """Names that a user can pick for some fields of another record, in place of that record's own."""
+
+OVERLAID_RECORDS: Mapping[str, str] = {"interconnect": "chip", "proposer": "deployment"}
+"""The record of which each of them states fields."""
 
 INPUTS: Mapping[str, tuple[str, ...]] = {
     "base_power": ("base_power", "die_area", "power_density", "mem_energy"),

@@ -68,6 +68,7 @@ COMBINATIONS = {
         "collectives": "derived",
         "collective_algorithm": "best",
         "topology": "rail",
+        "expert_exchange": "all-reduce",
     },
     "derived": DEFAULT
     | {
@@ -78,6 +79,7 @@ COMBINATIONS = {
         "collectives": "derived",
         "collective_algorithm": "one-shot",
         "topology": "torus-2d",
+        "expert_exchange": "all-to-all",
         "memory_tiers": "add",
     },
 }

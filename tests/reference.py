@@ -670,7 +670,7 @@ def sync_seconds(p: Point, *, payload: float = 1.0) -> float:
     routed = whole / p.hidden_size * p.expert_width * p.experts_per_token / p.tp_size
     seconds += shared_seconds(p, payload)
     for mixer, ffn, heads in zip(p.mixers(), p.ffns(), p.heads(), strict=True):
-        if ffn == "moe" and p.is_ep:
+        if ffn == "moe" and exchanges_tokens(p):
             seconds += 2 * all_to_all_seconds(p, routed)
         if p.tp_size > 1:
             seconds += collectives_of(p, mixer, ffn, heads) * reduced
@@ -705,10 +705,15 @@ def collectives_of(p: Point, mixer: str, ffn: str, heads: Heads) -> float:
         split = p.kv_sharding == "split" and p.tp_size > heads.cached
         if mixer not in {"state", "none"} and split:
             each += 1
-    elsewhere = (ffn == "moe" and p.is_ep) or (ffn == "dense" and p.sharers > 1)
+    elsewhere = (ffn == "moe" and exchanges_tokens(p)) or (ffn == "dense" and p.sharers > 1)
     each = max(each - 1, 0.0) if elsewhere else each
     in_parts = p.kv_sharding == "heads" and p.cp_size > 1  # of the sequence
     return each + 1 if in_parts and mixer not in {"state", "none"} else each
+
+
+def exchanges_tokens(p: Point) -> bool:
+    """Whether tokens are sent to their experts' ranks: in one replica only if nobody reduces."""
+    return p.is_ep and (p.expert_exchange != "all-reduce" or p.dp_size > 1)
 
 
 def exchanged(p: Point) -> dict[str, float]:
@@ -729,7 +734,7 @@ def pass_exchanged(p: Point, *, passes: float, tokens: float) -> dict[str, float
     for mixer, ffn, heads in zip(p.mixers(), p.ffns(), p.heads(), strict=True):
         if p.tp_size > 1:
             found["tp_collectives"] += collectives_of(p, mixer, ffn, heads) / share
-        found["ep_collectives"] += (2 if ffn == "moe" and p.is_ep else 0) / share
+        found["ep_collectives"] += (2 if ffn == "moe" and exchanges_tokens(p) else 0) / share
         found["shared"] += (2 if ffn == "dense" and p.sharers > 1 else 0) / share
     found["shared"] += 2 if p.accounting == "full" and p.sharers > 1 else 0
     return {
@@ -874,7 +879,13 @@ def tokens_of_a_step(p: Point) -> float:
     """Mean number of tokens: every proposal so far accepted, and one more."""
     if not drafted(p):
         return 1.0
-    return sum(p.acceptance**j for j in range(int(p.draft_length) + 1))
+    if p.acceptance_length:
+        return p.acceptance_length
+    tokens, accepted = 1.0, 1.0
+    for place in range(int(p.draft_length)):
+        accepted *= p.acceptance * p.acceptance_decay**place
+        tokens += accepted
+    return tokens
 
 
 def all_sequences(p: Point, sequence: float) -> float:
@@ -1043,11 +1054,16 @@ def step_parts(
         "sync": sync,
         "latency": latency,
         "payload": payload,
-        "weights": sum(w.weights + w.beside for w in work.values()),
-        "kv": sum(w.kv for w in work.values()),
-        "flops": sum(w.tensor for w in work.values()),
-        "slow": sum(w.slow for w in work.values()),
+        "weights": sum((w.weights + w.beside) * slow for w, (_, slow) in paced(q, work)),
+        "kv": sum(w.kv * slow for w, (_, slow) in paced(q, work)),
+        "flops": sum(w.tensor * slow for w, (slow, _) in paced(q, work)),
+        "slow": sum(w.slow * slow for w, (slow, _) in paced(q, work)),
     }
+
+
+def paced(q: Point, work: dict[str, Work]) -> list[tuple[Work, tuple[float, float]]]:
+    """Operators with the slowest rank's share of their work and traffic over the mean."""
+    return [(one, paces(q, name, one)) for name, one in work.items()]
 
 
 def prompts_of_a_step(p: Point) -> float:

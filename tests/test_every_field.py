@@ -111,6 +111,7 @@ die_area = "800 mm^2"
 mem_energy = "30 pJ/B"
 chip_price = "30000 USD"
 mem_price = "10 USD/GB"
+measured_chip = 0.4
 [interconnects.everything]
 link_bw = "1 GB/s"
 sync_latency = "2 us"
@@ -198,24 +199,33 @@ head_bits = 16
 cache_bits = 8
 state_bits = 16
 operand_bits = 8
+measured_model = 0.4
+measured_attention = 0.4
 [calibrations.everything]
 mem_efficiency = 0.4
+expert_efficiency = 0.4
 kv_efficiency = 0.4
 flops_efficiency = 0.4
 kernel_latency = "5 us"
+sequence_latency = "5 us"
+collective_factor = 0.4
 overlap_loss = 0.4
 routed_passes = 16
 routing_spread = 1
 spread = 0.1
+kernel_spread = 0.1
+chip_widening = 2
+model_widening = 2
+attention_widening = 2
 [fabrics.everything]
 one_shot_latency = "4 us"
 one_shot_bw = "1 GB/s"
-one_shot_bytes = "3000 B"
 two_shot_latency = "9 us"
 two_shot_bw = "1 GB/s"
 library_bytes = "700 B"
 library_latency = "12 us"
 library_hop_latency = "1 us"
+fabric_spread = 0.1
 mesh_peers = 2
 """
 OVERLAY = {"calibration": "everything", "fabric": "everything", "interconnect": "everything"}
@@ -228,6 +238,7 @@ OUTPUTS = ("t_mem", "t_compute", "t_sync", "capacity_utilisation", "flops_utilis
 OUTPUTS += ("capital_cost", "cost_rate", "dollars_per_token")
 OUTPUTS += ("calibrated_t_step", "calibrated_utps_upper")
 
+TWO_SHOTS = {"one_shot_latency": "90 us"}
 # Fields that count under one setting only.
 NEEDS = {
     "input_len": {"output_len": "8"},
@@ -238,6 +249,8 @@ NEEDS = {
     "calls_per_answer": REQUEST,
     "draft_length": {"speculation": "draft"},
     "acceptance": {"speculation": "draft"},
+    "acceptance_decay": {"speculation": "draft"},
+    "acceptance_length": {"speculation": "draft"},
     "sram_capacity": {"sram_bw": "10 GB/s"},
     "sram_bw": {"sram_capacity": "50000 B", "memory_tiers": "add"},
     "lpddr_capacity": {"lpddr_bw": "0.1 GB/s", "mem_capacity": "100 kB"},
@@ -254,16 +267,16 @@ NEEDS = {
     "scale_up_size": {"collective_algorithm": "one-shot", "topology": "rail"},
     "scale_out_bw": {"collective_algorithm": "one-shot", "topology": "rail"},
     "scale_out_latency": {"collective_algorithm": "one-shot", "topology": "rail"},
-    "one_shot_latency": {"one_shot_bytes": "1 MB"},
-    "one_shot_bw": {"one_shot_bytes": "1 MB"},
     "library_latency": {"library_bytes": "1 MB"},
     "library_hop_latency": {"library_bytes": "1 MB"},
+    "two_shot_latency": TWO_SHOTS,
+    "two_shot_bw": TWO_SHOTS,
     "state_chunk": {"peak_flops": "1 GFLOP/s", **REQUEST},
     "nominal_params": {"accounting": "nominal"},
     "nominal_active_params": {"accounting": "nominal"},
 }
-IDLE = ("draft_state_chunk",)
-"""Fields on which nothing rests: a draft has no prefill in the model."""
+IDLE = ("draft_state_chunk", "draft_measured_model", "draft_measured_attention")
+"""Fields on which nothing rests: a draft has no prefill and no interval of its own."""
 DRAFTED = {"speculation": "draft"}
 NEEDS |= {f"draft_{name}": DRAFTED | NEEDS.get(name, {}) for name in schema.field_names("draft")}
 NEEDS |= dict.fromkeys(IDLE, DRAFTED)
@@ -290,9 +303,8 @@ SITUATIONS: list[dict[str, str]] = [
         "collective_algorithm": "one-shot",
         "topology": "rail",
         "compute_bits": "4",
-        "one_shot_bytes": "1 MB",
     },
-    {"library_bytes": "1 MB"},
+    {"library_bytes": "1 MB", **TWO_SHOTS},
 ]
 MOST_AXES = 12
 UNCOUNTED = ("scale_out_latency_scale", "draft_vocab_size_scale")
@@ -305,6 +317,7 @@ VALUES |= {"mesh_rows": (1.0, 2.0)}
 VALUES |= {"chip_hour_price": (0.0, 1e-3)}  # what is rented rests on no other price
 VALUES |= {"weight_bits": (8.0, 16.0), "compute_bits": (8.0, 16.0), "kv_bits": (8.0, 16.0)}
 VALUES |= {"draft_tied_embeddings": (0.0, 1.0), "acceptance": (0.4, 0.8)}
+VALUES |= {"acceptance_decay": (0.4, 0.8), "acceptance_length": (2.0, 4.0)}
 VALUES |= {"input_len": (64.0, 128.0), "output_len": (8.0, 16.0), "prefill_chunk": (16.0, 32.0)}
 VALUES |= {"prefix_share": (0.25, 0.5), "cp_size": (2.0, 4.0), "redundant_experts": (8.0, 16.0)}
 VALUES |= {"dense_tp_size": (4.0, 8.0)}

@@ -1,8 +1,9 @@
 """Calibration: the overlay's constants from measured decode rates, with honest errors.
 
-The error that counts is that on machines that a fit has not seen: each group of rows, one machine
-and model, is predicted from the others. It stands beside the error in sample, that of the bare
-limit, and that of the paper's own form, which is fitted to the same rows.
+The error that counts is that on what a fit has not seen: each machine, model and engine is
+predicted from the others, and so is each chip, engine, model and kind of attention. It stands
+beside the error in sample, that of the bare limit, and that of the paper's own form, which is
+fitted to the same rows.
 """
 
 import dataclasses
@@ -11,9 +12,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from jaxlimits.calibration.cases import Rows
-from jaxlimits.calibration.fit import SPARE_ROWS, Fit, fit_constants, predict
+from jaxlimits.calibration.cases import refuse_without_fabric
+from jaxlimits.calibration.fit import SPARE_ROWS, Fit, fit_constants
 from jaxlimits.calibration.labelled import label_report
+from jaxlimits.calibration.left_out import KNOWN, Intervals, leave_out, refuse_single_rows
 from jaxlimits.calibration.measurements import Measurement
 from jaxlimits.calibration.paper_form import fit_paper_form
 from jaxlimits.calibration.priors import FITTED, PRIORS
@@ -21,6 +23,9 @@ from jaxlimits.calibration.report import Errors, Report, mean_error, predicted
 from jaxlimits.calibration.sample import Sample, members_of, take_sample
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import InputError, unknown_name
+
+POPULATION = "engines"
+"""The calibration of the catalog for an engine that has none of its own."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,29 +36,38 @@ class Calibrated:
     ----------
     fit
         Constants and covariance.
-    spread_unseen
-        Root mean square error of the logarithm of a time, each group left out [1].
-    spread
-        The same with what the constants' covariance adds, in the mean over the rows [1].
+    intervals
+        How far predictions may be off, and how the fit predicts what it has not seen.
     layer_time
         The paper's form: time a layer [s].
     fabrics
-        Names of the measured all-reduces that entered, by chip.
+        Names of the measured all-reduces that entered, by engine and chip.
     report
         Rows and errors.
+    sample
+        The rows and their points.
     """
 
     fit: Fit
-    spread_unseen: float
-    spread: float
+    intervals: Intervals
     layer_time: float
-    fabrics: Mapping[str, str]
+    fabrics: Mapping[tuple[str, str], str]
     report: Report
+    sample: Sample
 
     @property
     def rows(self) -> xr.Dataset:
         """Along ``row``: each measurement, what fit and limit say of it; the constants beside."""
         return label_report(self.report, self.fit)
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Engines that have constants of their own."""
+        return tuple(self.fit.factors)
+
+    def values(self, engine: str = "") -> dict[str, float]:
+        """Every field of an engine's calibration; of the population's where none is named."""
+        return engine_values(self.fit, self.intervals, engine)
 
     def __repr__(self) -> str:
         constants = ", ".join(f"{name}={value:.4g}" for name, value in self.fit.values.items())
@@ -62,11 +76,14 @@ class Calibrated:
         return f"Calibrated({constants}; mean error {error}, {len(self.report.measurements)} rows)"
 
 
+_WIDENED = ("chip", "model", "attention")
+
+
 def calibrate(
     measurements: Sequence[Measurement],
     catalog: Catalog,
     *,
-    fabrics: Mapping[str, str],
+    fabrics: Mapping[tuple[str, str], str],
     fields: Sequence[str] = FITTED,
 ) -> Calibrated:
     """Fit the overlay's constants to measured decode rates.
@@ -78,26 +95,29 @@ def calibrate(
     catalog
         Chips, models and fabrics that they name.
     fabrics
-        Names of measured all-reduces by chip; the limit's own collectives for the others.
+        Names of measured all-reduces by engine and chip.
     fields
         Constants to fit; the others keep the means of their priors.
 
     Raises
     ------
     InputError
-        Unknown constants, one group only, too few rows, a rate beyond the limit of its machine.
+        Unknown constants, one group only, too few rows, one row of a chip, an engine or a model,
+        several chips without measured all-reduces, a rate beyond the limit of its machine.
     """
     _check_fields(fields)
     _check_rows(measurements, fields)
+    refuse_without_fabric(measurements, fabrics)
     sample = take_sample(measurements, catalog, fabrics)
-    cases, times = sample.cases, sample.times
-    fit = fit_constants(cases, times, fields=fields)
-    unseen = _predicted_from_others(sample, fields)
-    spread_unseen = float(np.sqrt(np.mean(np.log(unseen / times) ** 2)))
+    refuse_single_rows(sample)
+    parts, times = sample.parts, sample.times
+    fit = fit_constants(parts, times, fields=fields, engines=sample.engines)
+    intervals = leave_out(sample, fit)
     layer_time, paper, paper_unseen = fit_paper_form(sample)
-    prediction = predicted(
-        cases, fit.values, fields=fit.fields, covariance=fit.covariance, spread=spread_unseen
-    )
+    known = {engine: engine_values(fit, intervals, engine) for engine in ("", *fit.factors)}
+    known |= {} if fit.factors else dict.fromkeys(sample.members("engine"), known[""])
+    prediction = predicted(_as_known(sample), known)
+    unseen = intervals.splits[KNOWN].times
     errors = Errors(
         calibrated=mean_error(prediction.t_step, times),
         calibrated_unseen=mean_error(unseen, times),
@@ -107,8 +127,7 @@ def calibrate(
     )
     return Calibrated(
         fit=fit,
-        spread_unseen=spread_unseen,
-        spread=prediction.spread,
+        intervals=intervals,
         layer_time=layer_time,
         fabrics=dict(fabrics),
         report=Report(
@@ -118,39 +137,46 @@ def calibrate(
             unseen=unseen,
             errors=errors,
         ),
+        sample=sample,
     )
+
+
+def engine_values(fit: Fit, intervals: Intervals, engine: str = "") -> dict[str, float]:
+    """Every field of an engine's calibration; of the population's for one that is not known."""
+    widening = intervals.widening
+    known = engine in fit.factors or not fit.factors
+    widened = 1.0 if known else widening.get("engine", 1.0)
+    return {
+        **fit.of_engine(engine),
+        "spread": widened * intervals.spread,
+        "kernel_spread": widened * intervals.kernel_spread,
+        **{f"{what}_widening": widening.get(what, 1.0) for what in _WIDENED},
+    }
 
 
 def assess(
     measurements: Sequence[Measurement],
     catalog: Catalog,
-    calibration: str,
+    calibration: str | None = None,
     *,
-    fabrics: Mapping[str, str],
+    fabrics: Mapping[tuple[str, str], str],
 ) -> Report:
-    """Put a calibration of the catalog beside measured decode rates; nothing is fitted to them.
+    """Put calibrations of the catalog beside measured decode rates; nothing is fitted to them.
 
     Parameters
     ----------
     measurements
         Rows, of one machine or several.
     catalog
-        Chips, models, fabrics and the calibration.
+        Chips, models, fabrics and the calibrations.
     calibration
-        Its name.
+        Name of one for all rows; where it is left out, each row has that of its engine's name, and
+        that of :data:`POPULATION` where there is none.
     fabrics
         As for :func:`calibrate`.
     """
     sample = take_sample(measurements, catalog, fabrics)
-    values = catalog.values("calibration", calibration)
-    fit = catalog.calibrations[calibration].fit
-    prediction = predicted(
-        sample.cases,
-        values,
-        fields=fit.get("fields", ()),
-        covariance=np.array(fit.get("covariance", np.zeros((0, 0))), dtype=float),
-        spread=float(fit.get("spread_unseen", 0.0)),
-    )
+    prediction = predicted(sample, _known(sample, catalog, calibration))
     nothing = float("nan")
     return Report(
         measurements=measurements,
@@ -167,14 +193,25 @@ def assess(
     )
 
 
-def _predicted_from_others(sample: Sample, fields: Sequence[str]) -> Rows:
-    """Time of each row, predicted by a fit that left its machine and model out [s]."""
-    times = np.full_like(sample.times, np.nan)
-    for own in sample.members.values():
-        weights = np.where(own, 0.0, 1.0)
-        others = fit_constants(sample.cases, sample.times, fields=fields, weights=weights)
-        times[own] = predict(sample.cases, others.values)[own]
-    return times
+def _known(
+    sample: Sample, catalog: Catalog, calibration: str | None
+) -> dict[str, dict[str, float]]:
+    """Constants by engine."""
+    engines = sample.members("engine")
+    if calibration is not None:
+        values = catalog.values("calibration", calibration)
+        return {"": values, **dict.fromkeys(engines, values)}
+    known = {e: catalog.values("calibration", e) for e in engines if e in catalog.calibrations}
+    return {"": catalog.values("calibration", POPULATION), **known}
+
+
+def _as_known(sample: Sample) -> Sample:
+    """The rows, whose chips and models a fit to them has seen."""
+    chip = dataclasses.replace(sample.cases.chip, measured_chip=np.ones_like(sample.times))
+    known = {"measured_model": np.ones_like(sample.times)}
+    known |= {"measured_attention": np.ones_like(sample.times)}
+    llm = dataclasses.replace(sample.cases.llm, **known)
+    return dataclasses.replace(sample, cases=dataclasses.replace(sample.cases, chip=chip, llm=llm))
 
 
 def _check_fields(fields: Sequence[str]) -> None:

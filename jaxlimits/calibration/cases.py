@@ -1,5 +1,6 @@
-"""From measurements and catalog names to stacked points of the model."""
+"""From measurements and catalog names to stacked points of the model, and what their steps hold."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,14 +13,25 @@ from jaxtyping import Float
 from jaxlimits.calibration.measurements import Measurement
 from jaxlimits.catalog.entries import find_entry
 from jaxlimits.catalog.loader import Catalog
+from jaxlimits.engine.program_cache import keep_programs
+from jaxlimits.errors import InputError
+from jaxlimits.model import capacity
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
+from jaxlimits.model.kv_cache import sequence_bytes
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.mixed import mixed_operators, with_prompt_tokens
 from jaxlimits.model.operators import step_operators
+from jaxlimits.model.overlay import OverlayParts, overlay_parts
+from jaxlimits.model.request import Request
 from jaxlimits.model.roofline import StepTimes, step_times
 
+keep_programs()  # rows are evaluated, and fits compiled, outside the engine
+
 Rows = Float[np.ndarray, " rows"]
+DEFAULT_STACK = "vllm"
+"""Whose measured all-reduces a row takes that names no engine, or one without any of its chip."""
 
 
 class Cases(eqx.Module):
@@ -29,73 +41,119 @@ class Cases(eqx.Module):
     llm: LLM
     deployment: Deployment
     fabric: Fabric
+    request: Request
 
 
 def choose_fabrics(
-    chips: Iterable[str], catalog: Catalog, *, stack: str, named: Mapping[str, str], where: str
-) -> dict[str, str]:
-    """Return the name of the measured all-reduces of each chip that has any.
+    measurements: Iterable[Measurement],
+    catalog: Catalog,
+    *,
+    stack: str = DEFAULT_STACK,
+    named: Mapping[str, str],
+    where: str,
+) -> dict[tuple[str, str], str]:
+    """Return the name of the measured all-reduces by engine and chip, where there are any.
 
     Parameters
     ----------
-    chips
-        Names of chips.
+    measurements
+        Rows: ``ENGINE-CHIP`` is taken where the catalog has it, else ``STACK-CHIP``.
     catalog
         The fabrics.
     stack
-        Software stack: ``STACK-CHIP`` is taken where the catalog has it.
+        Software for rows of no engine, or of one without measured all-reduces on a chip.
     named
         Names by chip that take precedence.
     where
         What to name in an error of ``named``.
     """
-    chips = list(dict.fromkeys(chips))
     for chip, name in named.items():
         find_entry(catalog.entries, "fabrics", name, where=where, key=chip)
-    usual = {chip: f"{stack}-{chip}" for chip in chips if f"{stack}-{chip}" in catalog.fabrics}
-    return {**usual, **named}
+    found: dict[tuple[str, str], str] = {}
+    for engine, chip in dict.fromkeys((each.engine, each.chip) for each in measurements):
+        usual = (f"{software}-{chip}" for software in (engine, stack))
+        known = (name for name in usual if name in catalog.fabrics)
+        name = named.get(chip) or next(known, None)
+        if name is not None:
+            found[engine, chip] = name
+    return found
+
+
+def refuse_without_fabric(
+    measurements: Iterable[Measurement], fabrics: Mapping[tuple[str, str], str]
+) -> None:
+    """Raise at the first row of several chips whose all-reduces nothing measures."""
+    for each in measurements:
+        if each.settings["tp_size"] > 1.0 and (each.engine, each.chip) not in fabrics:
+            problem = f"no fabric names {each.chip}, whose all-reduces are a part of each step"
+            remedy = f"name one (`--fabric {each.chip}=NAME`), or fit one (`--all-reduce`)"
+            where = {"where": each.where, "key": "system", "value": each.system}
+            raise InputError(problem, **where, remedy=remedy)
 
 
 def make_cases(
-    measurements: Sequence[Measurement], catalog: Catalog, fabrics: Mapping[str, str]
+    measurements: Sequence[Measurement],
+    catalog: Catalog,
+    fabrics: Mapping[tuple[str, str], str],
 ) -> Cases:
     """Stack the points of several measurements.
 
     Parameters
     ----------
     measurements
-        The rows.
+        The rows. A server runs as many of the requests that it holds as fit in memory.
     catalog
         Where their names are looked up.
     fabrics
-        Names of measured all-reduces by chip; the limit's own collectives for the others.
+        Names of measured all-reduces by engine and chip; the limit's own collectives elsewhere.
     """
+    chips = {name: catalog.chip(name) for name in {each.chip for each in measurements}}
+    llms = {name: catalog.llm(name) for name in {each.llm for each in measurements}}
+    known = {name: catalog.fabric(name) for name in set(fabrics.values())}
     points = []
     for each in measurements:
-        fabric = fabrics.get(each.chip)
+        chip, llm = chips[each.chip], llms[each.llm]
+        fabric = fabrics.get((each.engine, each.chip))
+        prompt = each.input_len if each.served else 0.0
         case = Cases(
-            chip=catalog.chip(each.chip),
-            llm=catalog.llm(each.llm),
-            deployment=_as_engines_run(each.settings),
-            fabric=Fabric() if fabric is None else catalog.fabric(fabric),
+            chip=chip,
+            llm=llm,
+            deployment=_as_engines_run(each, chip, llm),
+            fabric=Fabric() if fabric is None else known[fabric],
+            request=Request(input_len=prompt, output_len=each.output_len),
         )
         points.append(case)
     return jax.tree.map(lambda *numbers: np.array(numbers, dtype=np.float64), *points)
 
 
-def _as_engines_run(settings: Mapping[str, Any]) -> Deployment:
+def _as_engines_run(each: Measurement, chip: Chip, llm: LLM) -> Deployment:
     """A deployment whose chips beyond the KV heads hold copies of the cache.
 
     Collectives that no fabric measures take the constant: what the shipped constants were fitted
     with.
     """
-    return Deployment(**settings, kv_sharding="heads", collective_algorithm="constant")
+    settings: dict[str, Any] = {**each.settings, "kv_sharding": "heads", "mixed_steps": "even"}
+    settings["collective_algorithm"] = "constant"
+    whole = Deployment(**settings)
+    if not each.served:
+        return whole
+    room = float(capacity.replica_capacity(chip, whole))
+    weights, sequence = capacity.weight_bytes(llm, whole), sequence_bytes(llm, whole)
+    fits = float(capacity.batch_capacity(whole, capacity=room, weights=weights, sequence=sequence))
+    running = max(min(each.settings["batch_size"], math.floor(fits)), 1.0)
+    return Deployment(**{**settings, "batch_size": float(running)})
 
 
 def limit_times(cases: Cases) -> StepTimes:
-    """Times of the bare limit at each point [s]: nothing fitted."""
+    """Times of the bare limit at each point [s]: nothing fitted, no prompt in a step."""
     with jax.enable_x64(True):
         return jax.tree.map(np.asarray, _limits(cases))
+
+
+def parts_of(cases: Cases) -> OverlayParts:
+    """What the step of each point consists of, with its share of prompts spread evenly."""
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, _parts(cases))
 
 
 def _limit(case: Cases) -> StepTimes:
@@ -104,4 +162,20 @@ def _limit(case: Cases) -> StepTimes:
     return jax.tree.map(jnp.asarray, times)
 
 
+def _consists(case: Cases) -> OverlayParts:
+    decoding = case.deployment
+    operators = mixed_operators(case.llm, decoding, case.request)
+    step = with_prompt_tokens(decoding, case.request)
+    consists = overlay_parts(
+        operators,
+        case.chip,
+        case.llm,
+        step,
+        fabric=case.fabric,
+        sequences=decoding.batch_size,
+    )
+    return jax.tree.map(jnp.asarray, consists)
+
+
 _limits = jax.jit(jax.vmap(_limit))
+_parts = jax.jit(jax.vmap(_consists))

@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 
 from jaxlimits.calibration.calibrate import assess
-from jaxlimits.calibration.cases import choose_fabrics, limit_times, make_cases
+from jaxlimits.calibration.cases import DEFAULT_STACK, choose_fabrics, limit_times, make_cases
 from jaxlimits.calibration.measured_tables import SHIPPED, Row
 from jaxlimits.calibration.measurements import Measurement, read_what_can_be
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import InputError
+from jaxlimits.model import capacity
+from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.kv_cache import sequence_bytes
 from jaxlimits.points.named_point import evaluate
 
 _NOT_PLAIN = {
@@ -46,6 +49,8 @@ class Comparison:
         The rates.
     lower, upper
         The prediction's 95 % interval.
+    new
+        What of the point no measured rates stand behind, so that the interval is wider.
     """
 
     line: str
@@ -59,6 +64,7 @@ class Comparison:
     calibrated: float
     lower: float
     upper: float
+    new: str = ""
 
     @property
     def achieved(self) -> float:
@@ -103,7 +109,11 @@ class Summary:
 
 
 def compare(
-    path: str | Path, catalog: Catalog, *, calibration: str = "vllm", stack: str = "vllm"
+    path: str | Path,
+    catalog: Catalog,
+    *,
+    calibration: str | None = None,
+    stack: str = DEFAULT_STACK,
 ) -> tuple[list[Comparison], list[LeftOut]]:
     """Compare a table of decode rates with the limit and with a calibration.
 
@@ -112,9 +122,10 @@ def compare(
     path
         The table; its columns are those of :func:`read_measurements`.
     catalog, calibration
-        Where names are looked up, and which prediction stands beside the limit.
+        Where names are looked up, and which prediction stands beside the limit: where none is
+        named, that of each row's engine.
     stack
-        Whose measured all-reduces the prediction takes.
+        Whose measured all-reduces the prediction takes for a row of no engine.
 
     Raises
     ------
@@ -125,20 +136,22 @@ def compare(
     left_out: list[LeftOut] = []
     for row, found in read_what_can_be(path, catalog):
         why = found.problem if isinstance(found, InputError) else _not_plain(row)
+        if not why and not isinstance(found, InputError):
+            why = _too_large(found, catalog)
         if why or isinstance(found, InputError):
             left_out.append(_left_out(row, why))
         else:
             kept.append((row, found))
     fabrics = choose_fabrics(
-        (each.chip for _, each in kept), catalog, stack=stack, named={}, where=str(path)
+        (each for _, each in kept), catalog, stack=stack, named={}, where=str(path)
     )
     slower, faster = _parted(kept, catalog, fabrics)
     left_out += [_left_out(row, "is faster than the limit of its machine") for row, _ in faster]
     if not slower:
         raise InputError("has no row that can be compared", where=str(path))
     report = assess([each for _, each in slower], catalog, calibration, fabrics=fabrics)
-    rates = (report.limit, report.prediction.t_step, report.prediction.upper)
-    times = zip(*rates, report.prediction.lower, strict=True)
+    found = report.prediction
+    times = zip(report.limit, found.t_step, found.upper, found.lower, found.new, strict=True)
     rows = [
         Comparison(
             line=_line(row),
@@ -152,8 +165,11 @@ def compare(
             calibrated=1.0 / predicted,
             lower=1.0 / longest,
             upper=1.0 / shortest,
+            new=", ".join(new),
         )
-        for (row, each), (limit, predicted, longest, shortest) in zip(slower, times, strict=True)
+        for (row, each), (limit, predicted, longest, shortest, new) in zip(
+            slower, times, strict=True
+        )
     ]
     return rows, sorted(left_out, key=lambda row: int(row.line))
 
@@ -183,6 +199,22 @@ def _not_plain(row: Row) -> str:
     return next((why for words, why in _NOT_PLAIN.items() if re.search(words, note)), "")
 
 
+def _too_large(each: Measurement, catalog: Catalog) -> str:
+    """Why a static batch does not fit, if it does not; a server runs what fits of its requests."""
+    if each.served:
+        return ""
+    chip, llm = catalog.chip(each.chip), catalog.llm(each.llm)
+    settings: dict[str, Any] = {**each.settings}
+    deployment = Deployment(**settings)
+    weights = capacity.weight_bytes(llm, deployment)
+    cache = each.settings["batch_size"] * sequence_bytes(llm, deployment)
+    room = capacity.replica_capacity(chip, deployment)
+    if weights + cache <= room:
+        return ""
+    needed, there = float(weights + cache) / 1e9, float(room) / 1e9
+    return f"does not fit: {needed:.0f} GB in {there:.0f} GB of memory"
+
+
 def _left_out(row: Row, why: str) -> LeftOut:
     return LeftOut(line=_line(row), system=row.cells["system"], model=row.cells["model"], why=why)
 
@@ -192,7 +224,9 @@ def _line(row: Row) -> str:
 
 
 def _parted(
-    rows: list[tuple[Row, Measurement]], catalog: Catalog, fabrics: Mapping[str, str]
+    rows: list[tuple[Row, Measurement]],
+    catalog: Catalog,
+    fabrics: Mapping[tuple[str, str], str],
 ) -> tuple[list[tuple[Row, Measurement]], list[tuple[Row, Measurement]]]:
     """Rows that respect memory and compute times of their machine, and those that do not."""
     if not rows:

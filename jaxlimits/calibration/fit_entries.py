@@ -3,13 +3,14 @@
 import datetime
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxlimits import units
 from jaxlimits._version import __version__
 from jaxlimits.calibration.calibrate import Calibrated
+from jaxlimits.calibration.engines import ENGINES
 from jaxlimits.calibration.fabrics import FabricFit
 from jaxlimits.catalog.text_files import toml_text
 from jaxlimits.errors import InputError
@@ -30,15 +31,18 @@ def check_name(name: str, taken: Iterable[str], *, where: str) -> None:
         raise InputError("the name is taken", where=where, value=name, remedy="choose another name")
 
 
-def calibration_entry(
+def calibration_entries(
     name: str,
     fitted: Calibrated,
-    table: Path,
+    tables: Sequence[Path],
     *,
     source: str = "",
     without: Mapping[str, str] | None = None,
+    left_out: Mapping[str, int] | None = None,
 ) -> str:
-    """Return a calibration as text: constants, covariance, errors, and what they rest on.
+    """Return calibrations as text: constants, covariance, errors, and what they rest on.
+
+    One for the population of engines, and ``NAME-ENGINE`` for each of several.
 
     Parameters
     ----------
@@ -46,52 +50,94 @@ def calibration_entry(
         Name of the entry.
     fitted
         The calibration.
-    table
-        The table that it was fitted to.
+    tables
+        The tables that it was fitted to.
     source
         Where the measurements are from.
     without
         Values by column of the rows that were left out.
+    left_out
+        Rows that are no plain decode, by the reason.
     """
-    report, errors = fitted.report, fitted.report.errors
-    words = {
-        "title": (
-            f"fitted to {len(report.measurements)} decode rates "
-            f"of {len(report.groups)} machines and models"
-        ),
-        "source": source or f"{table.name}, as given to `jaxlimits calibrate`",
-        "note": (
-            f"Mean error of the time of a step: {errors.calibrated:.1%} in sample, "
-            f"{errors.calibrated_unseen:.1%} with each machine and model left out "
-            f"(bare limit {errors.limit:.1%}; the paper's form {errors.paper:.1%} and "
-            f"{errors.paper_unseen:.1%})."
-        ),
-    }
-    fit = {
+    fit = _fit_table(fitted, tables, without=without or {}, left_out=left_out or {})
+    errors, rows = fitted.report.errors, len(fitted.report.measurements)
+    note = (
+        f"Mean error of the time of a step: {errors.calibrated:.1%} in sample, "
+        f"{errors.calibrated_unseen:.1%} with each machine, model and engine left out "
+        f"(bare limit {errors.limit:.1%}; the paper's form {errors.paper:.1%} and "
+        f"{errors.paper_unseen:.1%})."
+    )
+    files = " and ".join(table.name for table in tables)
+    source = source or f"{files}, as given to `jaxlimits calibrate`"
+    of = "engines" if fitted.engines else f"machines and models ({len(fitted.report.groups)})"
+    words = {"title": f"fitted to {rows} decode rates of {of}", "source": source, "note": note}
+    infos = quantities(Calibration)
+    entries = [_entry("calibrations", name, words, values=fitted.values(), infos=infos, fit=fit)]
+    for engine in fitted.engines:
+        own = {**words, "title": f"{ENGINES.get(engine, engine)}, out of a fit to {rows} rates"}
+        values, table = fitted.values(engine), {key: fit[key] for key in _SHARED}
+        entries.append(
+            _entry("calibrations", f"{name}-{engine}", own, values=values, infos=infos, fit=table)
+        )
+    return "\n".join(entries)
+
+
+_SHARED = (
+    "fields",
+    "covariance",
+    "chips",
+    "llms",
+    "attention",
+    "file",
+    "sha256",
+    "date",
+    "version",
+)
+
+
+def _fit_table(
+    fitted: Calibrated,
+    tables: Sequence[Path],
+    *,
+    without: Mapping[str, str],
+    left_out: Mapping[str, int],
+) -> dict[str, Any]:
+    """What a fit rests on, and how it predicts."""
+    report, errors, labels = fitted.report, fitted.report.errors, fitted.sample.labels
+    splits = fitted.intervals.splits
+    return {
         "fields": list(fitted.fit.fields),
         "covariance": [[float(f"{x:.6g}") for x in row] for row in fitted.fit.covariance],
+        "engines": {
+            engine: {name: round(value, 5) for name, value in factors.items()}
+            for engine, factors in fitted.fit.factors.items()
+        },
+        "deviations": {name: round(value, 5) for name, value in fitted.fit.deviations.items()},
         "spread_in_sample": round(fitted.fit.spread, 5),
-        "spread_unseen": round(fitted.spread_unseen, 5),
         "error": round(errors.calibrated, 5),
         "error_unseen": round(errors.calibrated_unseen, 5),
         "limit_error": round(errors.limit, 5),
         "paper_error": round(errors.paper, 5),
         "paper_error_unseen": round(errors.paper_unseen, 5),
         "paper_layer_time": f"{fitted.layer_time * 1e6:.{_DIGITS}g} us",
+        "left_out_errors": {split: round(one.error, 5) for split, one in splits.items()},
+        "coverage": {
+            split: {f"{level:.0%}".rstrip("%"): round(share, 4) for level, share in found.items()}
+            for split, one in splits.items()
+            for found in (one.coverage,)
+        },
         "rows": len(report.measurements),
+        "chips": sorted(set(labels["chip"].tolist())),
+        "llms": sorted(set(labels["model"].tolist())),
+        "attention": sorted(set(labels["attention"].tolist())),
         "groups": list(report.groups),
-        "fabrics": [f"{chip} = {fabric}" for chip, fabric in fitted.fabrics.items()],
-        "left_out": [f"{column} = {value}" for column, value in (without or {}).items()],
-        **_made_from(table),
+        "fabrics": sorted({f"{chip} = {name}" for (_, chip), name in fitted.fabrics.items()}),
+        "left_out": [
+            *(f"{column} = {value}" for column, value in without.items()),
+            *(f"{count} rows: {why}" for why, count in left_out.items()),
+        ],
+        **_made_from(tables),
     }
-    return _entry(
-        "calibrations",
-        name,
-        words,
-        values={**fitted.fit.values, "spread": fitted.spread},
-        infos=quantities(Calibration),
-        fit=fit,
-    )
 
 
 def fabric_entry(fitted: FabricFit, table: Path, *, source: str = "") -> str:
@@ -109,17 +155,18 @@ def fabric_entry(fitted: FabricFit, table: Path, *, source: str = "") -> str:
         "error": round(fitted.error, 5),
         "largest_error": round(fitted.largest_error, 5),
         "rows": len(own.times),
-        **_made_from(table),
+        **_made_from([table]),
     }
     return _entry(
         "fabrics", own.name, words, values=fitted.values, infos=quantities(Fabric), fit=fit
     )
 
 
-def _made_from(table: Path) -> dict[str, str]:
+def _made_from(tables: Sequence[Path]) -> dict[str, str]:
+    digests = (hashlib.sha256(table.read_bytes()).hexdigest() for table in tables)
     return {
-        "file": table.name,
-        "sha256": hashlib.sha256(table.read_bytes()).hexdigest(),
+        "file": ", ".join(table.name for table in tables),
+        "sha256": ", ".join(digests),
         "date": datetime.date.today().isoformat(),
         "version": __version__,
     }

@@ -43,10 +43,15 @@ def report_rows(report: Report) -> list[dict[str, Any]]:
         rows.append(
             {
                 "line": int(each.where.rpartition("line ")[2]),
+                "file": each.where.rpartition(": line")[0],
                 "group": each.group,
                 "chip": each.chip,
                 "llm": each.llm,
+                "engine": each.engine,
+                "ep_size": 1.0,
                 **each.settings,
+                "input_len": each.input_len if each.served else 0.0,
+                "output_len": each.output_len,
                 "measured_utps": each.utps,
                 "calibrated_utps": 1.0 / t_step,
                 "lower_utps": 1.0 / float(prediction.upper[place]),
@@ -56,6 +61,7 @@ def report_rows(report: Report) -> list[dict[str, Any]]:
                 "error_unseen": float(report.unseen[place]) / each.t_step - 1.0,
                 "achieved": each.utps / limit,
                 "predicted": 1.0 / t_step / limit,
+                "new": ", ".join(prediction.new[place]),
             }
         )
     return rows

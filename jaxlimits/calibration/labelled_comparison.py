@@ -13,7 +13,11 @@ from jaxlimits.store.answers import answer_attributes
 
 
 def label_comparison(
-    rows: Sequence[Comparison], left_out: Sequence[LeftOut], *, table: str, calibration: str
+    rows: Sequence[Comparison],
+    left_out: Sequence[LeftOut],
+    *,
+    table: str,
+    calibration: str | None = None,
 ) -> xr.Dataset:
     """Return a comparison along ``row``, and along ``left_out`` why other rows have no part.
 
@@ -22,8 +26,10 @@ def label_comparison(
     rows, left_out
         What was compared, and what was not.
     table, calibration
-        Names of the table and of the prediction.
+        Names of the table and of the prediction; where none is named, each row is predicted by the
+        calibration of its engine.
     """
+    calibration = calibration or "its engine"
     compared = along_rows([_row(each) for each in rows], predicted_by=calibration)
     names = {"line": "left_out_line", "system": "left_out_system", "model": "left_out_model"}
     known = {
@@ -55,6 +61,7 @@ def _row(row: Comparison) -> dict[str, Any]:
         "error": row.error,
         "achieved": row.achieved,
         "predicted": row.calibrated / row.limit,
+        "new": row.new,
     }
 
 

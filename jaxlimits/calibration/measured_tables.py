@@ -113,6 +113,11 @@ def selected(rows: list[Row], *, without: Mapping[str, str], where: str) -> list
 def _check_header(header: list[str], required: Iterable[str], *, where: str) -> None:
     required = list(required)
     missing = [name for name in required if name not in header]
+    stated = [text for text in header if text.split("[")[0].split("(")[0].strip() in missing]
+    if stated:
+        name = stated[0].split("[")[0].split("(")[0].strip()
+        remedy = f"write {name}: every column has one unit, tokens a second for rates"
+        raise InputError("states a unit in the header", where=where, key=stated[0], remedy=remedy)
     if missing:
         problem = f"lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
         raise InputError(problem, where=where, remedy=f"needed are {', '.join(required)}")

@@ -9,19 +9,20 @@ from jaxlimits.calibration import comparison
 from jaxlimits.calibration.calibrate import Calibrated
 from jaxlimits.calibration.calibrate import calibrate as fit_calibration
 from jaxlimits.calibration.cases import choose_fabrics
-from jaxlimits.calibration.fit_entries import calibration_entry, check_name
+from jaxlimits.calibration.fit_entries import calibration_entries, check_name
 from jaxlimits.calibration.labelled_comparison import label_comparison
 from jaxlimits.calibration.measured_tables import table_path
 from jaxlimits.calibration.measurements import read_measurements
 from jaxlimits.calibration.priors import FITTED
+from jaxlimits.calibration.selection import select
 from jaxlimits.catalog.loader import Catalog, load_catalog
-from jaxlimits.errors import placed
+from jaxlimits.errors import InputError, placed
 from jaxlimits.store.netcdf import check_target, renamed_when_whole, write_dataset
 
 
 @placed("calibrate")
 def calibrate(
-    table: str | Path,
+    table: str | Path | Sequence[str | Path],
     output: str | Path | None = None,
     *,
     without: Mapping[str, str] | None = None,
@@ -38,7 +39,8 @@ def calibrate(
     Parameters
     ----------
     table
-        CSV of measurements, or the name of a shipped one: ``"static_batch"``.
+        CSV of measurements, or the name of a shipped one: ``"static_batch"``, ``"serving"``; or
+        several, which are fitted together.
     output
         Catalog file to write the fit to; one whose name ends in ``.nc`` gets ``rows`` instead.
         Nothing is written where it is left out.
@@ -47,7 +49,8 @@ def calibrate(
     fields
         Constants to fit; the others keep the means of their priors.
     stack, fabrics
-        Each chip's measured all-reduces are those of ``STACK-CHIP``, unless they are named by chip.
+        Each chip's measured all-reduces are those of ``ENGINE-CHIP``, or of ``STACK-CHIP`` where
+        there are none, unless they are named by chip.
     catalog
         Where names are looked up; the shipped one by default.
     name, source
@@ -73,20 +76,24 @@ def calibrate(
     >>> fitted.rows.sizes["row"], 0.04 < float(abs(fitted.rows.error).mean()) < 0.08
     (41, True)
     """
-    catalog, path = catalog or load_catalog(), table_path(str(table))
+    several = [table] if isinstance(table, str | Path) else list(table)
+    catalog, paths = catalog or load_catalog(), [table_path(str(each)) for each in several]
     if output is not None:
         check_target(Path(output), force=force)
     check_name(name, catalog.calibrations, where="name")
     left_out = dict(without or {})
-    measurements = read_measurements(path, catalog, without=left_out)
-    chips = (each.chip for each in measurements)
-    named = choose_fabrics(chips, catalog, stack=stack, named=fabrics or {}, where="fabrics")
-    fitted = fit_calibration(measurements, catalog, fabrics=named, fields=tuple(fields))
+    found = select(read_measurements(paths, catalog, without=left_out))
+    if not found.kept:
+        raise InputError("has no row of plain decode", where=", ".join(map(str, paths)))
+    named = choose_fabrics(found.kept, catalog, stack=stack, named=fabrics or {}, where="fabrics")
+    fitted = fit_calibration(found.kept, catalog, fabrics=named, fields=tuple(fields))
     if output is not None:
         if Path(output).suffix == ".nc":
             write_dataset(fitted.rows, Path(output), force=force)
             return fitted
-        entry = calibration_entry(name, fitted, path, source=source, without=left_out)
+        entry = calibration_entries(
+            *(name, fitted, paths), source=source, without=left_out, left_out=found.reasons
+        )
         with renamed_when_whole(Path(output), force=force) as partial:
             partial.write_text(entry, encoding="utf-8")
     return fitted
@@ -96,7 +103,7 @@ def calibrate(
 def compare(
     table: str | Path = "measured",
     *,
-    calibration: str = "vllm",
+    calibration: str | None = None,
     stack: str = "vllm",
     catalog: Catalog | None = None,
 ) -> xr.Dataset:
@@ -105,11 +112,13 @@ def compare(
     Parameters
     ----------
     table
-        CSV of decode rates, or the name of a shipped one: ``"measured"``, ``"static_batch"``.
+        CSV of decode rates, or the name of a shipped one: ``"measured"``, ``"static_batch"``,
+        ``"serving"``.
     calibration
-        Calibration to predict with, by its name in the catalog.
+        Calibration to predict with, by its name in the catalog; that of each row's engine, or of
+        the population of engines, where it is left out.
     stack
-        Whose measured all-reduces the prediction takes.
+        Whose measured all-reduces the prediction takes for a row of no engine.
     catalog
         Where names are looked up; the shipped one by default.
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from jaxlimits.calibration.cases import Rows
+from jaxlimits.calibration.left_out import KNOWN
 from jaxlimits.calibration.sample import Sample
 
 
@@ -29,13 +30,20 @@ def fit_paper_form(sample: Sample) -> tuple[float, Rows, Rows]:
     """
     least, times = sample.least, sample.times
     layers = np.asarray(sample.cases.llm.num_layers)
+    tau = _layer_time(sample, np.ones(len(times), dtype=bool))
+    return tau, least + tau * layers, left_out_of_paper_form(sample, KNOWN)
 
-    def layer_time(counted: np.ndarray) -> float:
-        slope, rest = (layers / times)[counted], (1.0 - least / times)[counted]
-        return float(slope @ rest / (slope @ slope))
 
-    tau = layer_time(np.ones(len(times), dtype=bool))
-    unseen = np.full_like(times, np.nan)
-    for own in sample.members.values():
-        unseen[own] = (least + layer_time(~own) * layers)[own]
-    return tau, least + tau * layers, unseen
+def left_out_of_paper_form(sample: Sample, split: str) -> Rows:
+    """Time of each row by the paper's form, fitted to the other groups of a split [s]."""
+    layers = np.asarray(sample.cases.llm.num_layers)
+    unseen = np.full_like(sample.times, np.nan)
+    for own in sample.members(split).values():
+        unseen[own] = (sample.least + _layer_time(sample, ~own) * layers)[own]
+    return unseen
+
+
+def _layer_time(sample: Sample, counted: np.ndarray) -> float:
+    layers, times = np.asarray(sample.cases.llm.num_layers), sample.times
+    slope, rest = (layers / times)[counted], (1.0 - sample.least / times)[counted]
+    return float(slope @ rest / (slope @ slope))

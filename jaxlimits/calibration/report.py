@@ -3,13 +3,16 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxlimits.calibration.cases import Cases, Rows
-from jaxlimits.calibration.fit import log_gradient, predict
 from jaxlimits.calibration.measurements import Measurement
-from jaxlimits.calibration.sample import groups_of, measured_times, members_of
+from jaxlimits.calibration.sample import Sample, groups_of, measured_times, members_of
+from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.evaluate import INTERVAL
+from jaxlimits.model.overlay import OverlayParts, predicted_spread, timed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,20 +22,31 @@ class Prediction:
     Parameters
     ----------
     t_step
-        The prediction.
-    lower, upper
-        Its 95 % interval: the constants' covariance, and the spread on unseen machines.
+        The prediction, never less than the limit.
+    spread
+        Standard deviation of its logarithm [1].
+    new
+        Of each point, what no measured rates stand behind: ``chip``, ``model``, ``attention``,
+        ``engine``; and ``fabric`` where its collectives are inferred.
     """
 
     t_step: Rows
-    lower: Rows
-    upper: Rows
+    spread: Rows
+    new: Sequence[tuple[str, ...]]
 
     @property
-    def spread(self) -> float:
-        """Standard deviation of the logarithm of a time, in the mean over the points [1]."""
-        deviations = np.log(self.upper / self.t_step) / INTERVAL
-        return float(np.sqrt(np.mean(deviations**2)))
+    def lower(self) -> Rows:
+        """Lower end of the 95 % interval [s]."""
+        return self.t_step / np.exp(INTERVAL * self.spread)
+
+    @property
+    def upper(self) -> Rows:
+        """Upper end of the 95 % interval [s]."""
+        return self.t_step * np.exp(INTERVAL * self.spread)
+
+    def inside(self, times: Rows) -> np.ndarray:
+        """Which of some times lie within the 95 % interval."""
+        return (self.lower <= times) & (times <= self.upper)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +56,8 @@ class Errors:
     Parameters
     ----------
     calibrated, calibrated_unseen
-        Of the overlay, in sample and with each group left out; the latter is NaN for a calibration
-        that was fitted elsewhere.
+        Of the overlay, in sample and with each machine, model and engine left out; the latter is
+        NaN for a calibration that was fitted elsewhere.
     limit
         Of the bare limit: nothing fitted.
     paper, paper_unseen
@@ -70,7 +84,8 @@ class Report:
     prediction
         What the calibration predicts of each row, in sample where it was fitted to them.
     unseen
-        Time of each row predicted from the other groups [s]; NaN where nothing was fitted.
+        Time of each row predicted from the other machines, models and engines [s]; NaN where
+        nothing was fitted.
     errors
         Mean errors.
     """
@@ -99,39 +114,62 @@ class Report:
         }
 
 
-def predicted(
-    cases: Cases,
-    values: Mapping[str, float],
-    *,
-    fields: Sequence[str],
-    covariance: np.ndarray,
-    spread: float,
-) -> Prediction:
-    r"""Predict times with their 95 % intervals.
-
-    .. math:: \ln t \pm 1.96 \sqrt{g^\top \Sigma\, g + s^2}
-
-    with g the gradient of the logarithm by the fitted constants, :math:`\Sigma` their covariance
-    and s the spread on unseen machines.
+def predicted(sample: Sample, values: Mapping[str, Mapping[str, float]]) -> Prediction:
+    """Predict the times of rows, each with the constants of its engine.
 
     Parameters
     ----------
-    cases, values
-        As for :func:`jaxlimits.calibration.fit.predict`.
-    fields, covariance
-        The fitted constants and their covariance, in SI units.
-    spread
-        Standard deviation of the logarithm of a time on an unseen machine [1].
+    sample
+        The rows.
+    values
+        Constants by engine, intervals among them, in SI units; those of an engine that is not there
+        are the ones named ``""``.
     """
-    times = predict(cases, values)
-    variance = np.full_like(times, spread**2)
-    if len(fields):
-        slopes = log_gradient(cases, values, fields)
-        variance += np.einsum("ri,ij,rj->r", slopes, covariance, slopes)
-    factor = np.exp(INTERVAL * np.sqrt(variance))
-    return Prediction(t_step=times, lower=times / factor, upper=times * factor)
+    times, spread = np.full_like(sample.times, np.nan), np.full_like(sample.times, np.nan)
+    for engine, own in sample.members("engine").items():
+        constants = dict(values.get(engine, values[""]))
+        with jax.enable_x64(True):
+            found = _predicted(sample.parts, sample.cases, sample.limit_steps, constants)
+        times[own], spread[own] = (np.asarray(column)[own] for column in found)
+    return Prediction(t_step=times, spread=spread, new=whats_new(sample, values))
+
+
+def whats_new(sample: Sample, values: Mapping[str, Mapping[str, float]]) -> list[tuple[str, ...]]:
+    """Return of each row what no measured rates stand behind; parameters as above."""
+    flags = {
+        "chip": np.asarray(sample.cases.chip.measured_chip) < 1.0,
+        "model": np.asarray(sample.cases.llm.measured_model) < 1.0,
+        "attention": np.asarray(sample.cases.llm.measured_attention) < 1.0,
+        "fabric": np.asarray(sample.cases.fabric.fabric_spread) > 0.0,
+        "engine": np.array([engine not in values for engine in sample.engines.tolist()]),
+    }
+    return [
+        tuple(what for what, where in flags.items() if where[row])
+        for row in range(len(sample.times))
+    ]
 
 
 def mean_error(predicted_times: Rows, times: Rows) -> float:
     """Mean absolute error of predicted times, as a share of the measured ones [1]."""
     return float(np.mean(np.abs(predicted_times / times - 1.0)))
+
+
+def _prediction_of(
+    parts: OverlayParts, cases: Cases, limit: jax.Array, values: Mapping[str, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    def of_row(own: OverlayParts, case: Cases, least: jax.Array) -> tuple[jax.Array, jax.Array]:
+        calibration = Calibration(**values)
+        times = timed(own, calibration)
+        t_step = jnp.maximum(times.t_step, least)
+        spread = predicted_spread(
+            *(case.chip, case.llm, calibration, case.fabric),
+            t_step=t_step,
+            t_kernels=times.kernels,
+            t_sync=times.collectives - own.waiting,
+        )
+        return t_step, jnp.asarray(spread)
+
+    return jax.vmap(of_row)(parts, cases, limit)
+
+
+_predicted = jax.jit(_prediction_of)

@@ -14,7 +14,10 @@ from typing import Any
 from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.errors import InputError, suggestion, unknown_name
 
-KINDS = ("llms", "chips", "interconnects", "assumptions", "fabrics", "calibrations")
+KINDS = (
+    *("llms", "chips", "interconnects", "assumptions"),
+    *("proposers", "fabrics", "calibrations"),
+)
 """Tables of a catalog file."""
 
 SHIPPED = tuple(Path(__file__).with_name(f"{kind}.toml") for kind in KINDS)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxlimits.catalog.attention_kinds import attention_kinds
 from jaxlimits.catalog.entries import (
     Entries,
     Entry,
@@ -108,6 +109,30 @@ class Catalog:
         """Return the record of an engine's fitted constants."""
         return Calibration(**self.values("calibration", name))
 
+    def _measured(self, entry: Entry, values: Mapping[str, float]) -> dict[str, float]:
+        """Fields of a chip or a model that say whether a calibration rests on its rates."""
+        fits = [one.fit for one in self.calibrations.values()]
+
+        def stated(key: str, name: str) -> float:
+            return float(any(name in fit.get(key, ()) for fit in fits))
+
+        if entry.kind == "chips":
+            found = {"measured_chip": stated("chips", entry.name)}
+        elif entry.kind == "llms":
+            kinds = "+".join(attention_kinds(values))
+            found = {
+                "measured_model": stated("llms", entry.name),
+                "measured_attention": stated("attention", kinds),
+            }
+        else:
+            return {}
+        return {name: known for name, known in found.items() if name not in entry.raw}
+
+    @property
+    def proposers(self) -> Mapping[str, Entry]:
+        """Entries of what proposes tokens, by name."""
+        return self.entries["proposers"]
+
     def values(
         self,
         record: str,
@@ -141,6 +166,7 @@ class Catalog:
         values = entry_values(entry, beside=beside, assumed=assumed)
         if record in PARTIAL:
             return values
+        values |= self._measured(entry, values)
         return {field: values[own] for own, field in field_names(record).items()}
 
 

@@ -16,16 +16,19 @@ from jaxlimits.errors import InputError
 if TYPE_CHECKING:
     from jaxlimits.calibration.calibrate import Calibrated
     from jaxlimits.calibration.report import Report
+    from jaxlimits.calibration.selection import Selection
     from jaxlimits.catalog.loader import Catalog
 
 
 def calibrate(
-    table: Annotated[
-        str,
+    tables: Annotated[
+        list[str] | None,
         typer.Argument(
-            help="A CSV file of measurements, or a shipped table: static_batch, all_reduce."
+            metavar="[TABLE]...",
+            help="CSV files of measurements, fitted together, or shipped tables: static_batch, "
+            "serving, all_reduce. With --report by default the first two.",
         ),
-    ],
+    ] = None,
     without: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,13 +40,14 @@ def calibrate(
         typer.Option(
             "--fit",
             metavar="CONSTANT",
-            help="A constant to fit; by default four of them. Repeatable.",
+            help="A constant to fit; by default eight of them. Repeatable.",
         ),
     ] = None,
     stack: Annotated[
         str,
         typer.Option(
-            help="Use the all-reduces measured with this software: the fabrics STACK-CHIP."
+            help="Use the all-reduces measured with this software, the fabrics STACK-CHIP, for "
+            "rows whose engine has none."
         ),
     ] = "vllm",
     fabric: Annotated[
@@ -52,6 +56,14 @@ def calibrate(
             metavar="CHIP=NAME", help="Use the all-reduces of this fabric for a chip. Repeatable."
         ),
     ] = None,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report",
+            help="Show a report card: errors and coverage with each chip, engine, model and kind "
+            "of attention left out.",
+        ),
+    ] = False,
     against: Annotated[
         str | None,
         typer.Option(
@@ -85,6 +97,7 @@ def calibrate(
     from jaxlimits.calibration.labelled import label_report
     from jaxlimits.calibration.measured_tables import table_path
     from jaxlimits.calibration.measurements import read_measurements
+    from jaxlimits.calibration.selection import select
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.store.netcdf import check_target
 
@@ -97,37 +110,55 @@ def calibrate(
         problem = "fabrics are entries of a catalog"
         raise InputError(problem, where="--output", value=str(output), remedy="end it in .toml")
     catalog = load_catalog(*(catalogs or []))
-    path, left_out = table_path(table), pairs(without, "--without", example="model=llama3-8b")
+    if not tables and not report:
+        remedy = "name a CSV file of measurements, or static_batch, serving, all_reduce"
+        raise InputError("no table is named", where="TABLE", remedy=remedy)
+    paths = [table_path(table) for table in tables or DATA]
+    left_out = pairs(without, "--without", example="model=llama3-8b")
     if output is not None:
         check_target(output, force=force)
     if all_reduce:
+        (path, *others) = paths
+        if others:
+            raise InputError("takes one table", where="--all-reduce", value=str(others[0]))
         _fit_fabrics(path, catalog, left_out, output, source=source, as_json=as_json, force=force)
         return
-    measurements = read_measurements(path, catalog, without=left_out)
-    chips = (each.chip for each in measurements)
+    found = select(read_measurements(paths, catalog, without=left_out))
+    if not found.kept:
+        raise InputError("has no row of plain decode", where=", ".join(map(str, paths)))
+    measurements = found.kept
     named = pairs(fabric, "--fabric", example="h100=vllm-h100")
-    fabrics = choose_fabrics(chips, catalog, stack=stack, named=named, where="--fabric")
+    fabrics = choose_fabrics(measurements, catalog, stack=stack, named=named, where="--fabric")
     if against is not None:
         from jaxlimits.calibration.calibrate import assess
 
-        report = assess(measurements, catalog, against, fabrics=fabrics)
-        print_json(_report(report)) if as_json else _print_rows(report)
+        beside = assess(measurements, catalog, against, fabrics=fabrics)
+        print_json(_report(beside)) if as_json else _print_rows(beside)
         if output is not None:
-            dataset = label_report(report, calibration=against)
+            dataset = label_report(beside, calibration=against)
             write_result(dataset, output, force=force, quiet=as_json)
         return
     check_name(name, catalog.calibrations, where="--name")
     from jaxlimits.calibration.calibrate import FITTED
     from jaxlimits.calibration.calibrate import calibrate as fit_calibration
-    from jaxlimits.calibration.fit_entries import calibration_entry
+    from jaxlimits.calibration.fit_entries import calibration_entries
 
     fitted = fit_calibration(measurements, catalog, fabrics=fabrics, fields=tuple(fields or FITTED))
-    print_json(_fitted(fitted)) if as_json else _print_fit(fitted)
+    if report:
+        _show_card(fitted, found, catalog, as_json=as_json)
+    else:
+        print_json(_fitted(fitted)) if as_json else _print_fit(fitted)
     if rows_alone and output is not None:
         write_result(fitted.rows, output, force=force, quiet=as_json)
     elif output is not None:
-        entry = calibration_entry(name, fitted, path, source=source, without=left_out)
+        entry = calibration_entries(
+            *(name, fitted, paths), source=source, without=left_out, left_out=found.reasons
+        )
         _write(entry, output, force=force, quiet=as_json)
+
+
+DATA = ("static_batch", "serving")
+"""Shipped tables of decode rates to fit."""
 
 
 def _fit_fabrics(
@@ -182,10 +213,63 @@ def _print_fit(fitted: "Calibrated") -> None:
     typer.echo("\nmean absolute error of the time of a step")
     print_table((label(), number()), _errors(fitted), indent=2)
     typer.echo("\nall-reduces")
-    chips = sorted({each.chip for each in fitted.report.measurements})
-    without = "the limit's: no measured ones are named"
-    rows = [(chip, fitted.fabrics.get(chip, without)) for chip in chips]
-    print_table((label(), text()), rows, indent=2)
+    rows = [(chip, engine or "–", name) for (engine, chip), name in sorted(fitted.fabrics.items())]
+    print_table((label(), label(), text()), rows, indent=2)
+
+
+def _show_card(
+    fitted: "Calibrated", found: "Selection", catalog: "Catalog", *, as_json: bool
+) -> None:
+    import dataclasses
+
+    from jaxlimits.calibration.report_card import PUBLISHED, report_card
+
+    card = report_card(fitted, found, catalog)
+    if as_json:
+        print_json({**dataclasses.asdict(card), "published": dict(PUBLISHED)})
+        return
+    typer.echo(
+        f"{card.rows} rows; mean absolute error of the time of a step: {card.in_sample:.1%} in "
+        f"sample, bare limit {card.limit:.1%}, the paper's form {card.paper:.1%}\n"
+    )
+    columns = (label("left out"), number("groups"), number("error"), number("50 %"), number("80 %"))
+    columns += (number("95 %"), number("paper's form"), text("what its rows stand for"))
+    print_table(
+        columns,
+        [
+            (
+                *(one.split, f"{one.groups}", f"{one.error:.1%}"),
+                *(f"{share:.1%}" for share in one.coverage.values()),
+                *(f"{one.paper:.1%}", one.meaning),
+            )
+            for one in card.splits
+        ],
+    )
+    typer.echo("\nunder 50, 80, 95 %: rows within the interval that the other groups give\n")
+    for one in card.splits[1:]:
+        groups = (f"{name} {error:.1%}" for name, error in one.by_group.items())
+        typer.echo(f"each {one.split}: {', '.join(groups)}")
+    typer.echo("\nrows that were not fitted, since their steps hold prompts")
+    columns = (label("prompt tokens"), number("rows"), number("error"), number("bias"))
+    print_table(
+        (*columns, number("within 95 %")),
+        [
+            (o.name, f"{o.rows}", f"{o.error:.1%}", f"{o.bias:+.1%}", f"{o.inside:.1%}")
+            for o in card.others
+        ],
+        indent=2,
+    )
+    typer.echo("\nthe worst systems, each predicted from the others")
+    columns = (label("system"), number("rows"), number("error"), number("bias"))
+    print_table(
+        (*columns, text("likely cause")),
+        [(o.system, f"{o.rows}", f"{o.error:.1%}", f"{o.bias:+.1%}", o.cause) for o in card.worst],
+        indent=2,
+    )
+    typer.echo("\nother tools, as published, on data of their own")
+    print_table((label(), text()), list(PUBLISHED.items()), indent=2)
+    typer.echo("\nleft out")
+    print_table((number(), text()), [(f"{n}", why) for why, n in card.left_out.items()], indent=2)
 
 
 def _constants(fitted: "Calibrated") -> Iterator[Row]:
@@ -205,7 +289,10 @@ def _errors(fitted: "Calibrated") -> list[Row]:
 
     found, layer = fitted.report.errors, show(fitted.layer_time, "s")
     return [
-        ("calibrated, each machine and model left out", f"{found.calibrated_unseen:.1%}"),
+        *(
+            (f"calibrated, each {split} left out", f"{one.error:.1%}")
+            for split, one in fitted.intervals.splits.items()
+        ),
         ("calibrated, in sample", f"{found.calibrated:.1%}"),
         ("the bare limit, nothing fitted", f"{found.limit:.1%}"),
         ("the paper's form, left out", f"{found.paper_unseen:.1%}"),
@@ -270,10 +357,11 @@ def _fitted(fitted: "Calibrated") -> dict[str, Any]:
         "standard_errors": fitted.fit.errors,
         "fields": fitted.fit.fields,
         "covariance": fitted.fit.covariance.tolist(),
-        "spread": fitted.fit.spread,
-        "spread_unseen": fitted.spread_unseen,
+        "engines": {engine: fitted.values(engine) for engine in fitted.engines},
+        "spread": fitted.intervals.spread,
+        "widening": fitted.intervals.widening,
         "paper_layer_time": fitted.layer_time,
-        "fabrics": fitted.fabrics,
+        "fabrics": {f"{e} {chip}".strip(): name for (e, chip), name in fitted.fabrics.items()},
         **_report(fitted.report),
     }
 

@@ -37,8 +37,12 @@ def compare(
         ),
     ] = None,
     calibration: Annotated[
-        str, typer.Option(help="The calibration to predict with: its name in the catalog.")
-    ] = "vllm",
+        str | None,
+        typer.Option(
+            help="The calibration to predict with, by its name in the catalog; by default that of "
+            "each row's engine."
+        ),
+    ] = None,
     peers: Annotated[
         bool,
         typer.Option(
@@ -91,7 +95,7 @@ def compare(
             }
         )
     else:
-        _print_rows(rows, calibration)
+        _print_rows(rows, calibration or "predicted")
         _print_left_out(left_out)
         _print_summaries(summaries)
     if output is not None:

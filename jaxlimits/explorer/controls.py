@@ -165,7 +165,7 @@ class RecordCard:
 def names_in(record: str) -> list[str]:
     """Return the names and switches that belong to a record."""
     named = [record] if record in schema.NAMED else []
-    overlaid = list(schema.OVERLAID) if record == "chip" else []
+    overlaid = [kind for kind, of in schema.OVERLAID_RECORDS.items() if of == record]
     switches = list(schema.SWITCHES) if record == "deployment" else []
     return [*named, *overlaid, *switches]
 

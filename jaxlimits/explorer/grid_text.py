@@ -99,7 +99,7 @@ def _machines(state: State, catalog: Catalog) -> dict[str, Table]:
         settings = {n: text for n, text in state.of(side).items() if is_hardware(n)}
         own = {n: text for n, text in settings.items() if n in schema.FIELDS and n not in axes}
         for kind in schema.OVERLAID:
-            if kind in settings:
+            if kind in settings and is_hardware(kind):
                 stated = catalog.values(kind, settings[kind], where=WHERE, key=kind)
                 own = {n: as_text(v, schema.FIELDS[n].unit) for n, v in stated.items()} | own
         name = settings["chip"]

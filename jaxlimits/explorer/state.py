@@ -88,7 +88,7 @@ class State:
         """
         own = "other" if side == "b" and is_hardware(name) else "settings"
         kept = {n: old for n, old in getattr(self, own).items() if n != name}
-        if name in ("chip", *schema.OVERLAID):  # another chip comes with its own numbers
+        if name in _MACHINES:  # another chip comes with its own numbers
             kept = {n: old for n, old in kept.items() if not _is_of_the_chip(n)}
         changed = kept if text is None else {**kept, name: text}
         return dataclasses.replace(self, **{own: changed})
@@ -96,7 +96,11 @@ class State:
 
 def is_hardware(name: str) -> bool:
     """Whether a name is the machine's own: its chip, how chips are joined, their numbers."""
-    return name in ("chip", *schema.OVERLAID) or _is_of_the_chip(name)
+    return name in _MACHINES or _is_of_the_chip(name)
+
+
+_MACHINES = ("chip", *(kind for kind, of in schema.OVERLAID_RECORDS.items() if of == "chip"))
+"""Names that stand for numbers of a chip."""
 
 
 def _is_of_the_chip(name: str) -> bool:

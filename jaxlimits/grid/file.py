@@ -179,6 +179,9 @@ class GridTables(pydantic.BaseModel):
     assumptions: dict[str, dict[str, Any]] = pydantic.Field(
         default_factory=dict, description="Assumptions of your own, by name."
     )
+    proposers: dict[str, dict[str, Any]] = pydantic.Field(
+        default_factory=dict, description="Proposers of tokens of your own, by name."
+    )
     fabrics: dict[str, dict[str, Any]] = pydantic.Field(
         default_factory=dict, description="Fabrics of your own, by name."
     )

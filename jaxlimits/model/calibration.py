@@ -12,12 +12,20 @@ class Calibration(eqx.Module):
 
     Few, each with a physical meaning, and shared by all chips, models and batch sizes (ours). The
     defaults are the limit itself: peak rates, perfect overlap, no time between kernels, uniform
-    routing. See :mod:`jaxlimits.model.overlay` for the form in which they enter.
+    routing. See :mod:`jaxlimits.model.overlay` for the form in which they enter. The deviations
+    are those whose 1.96-fold holds 95 % of rows that a fit has not seen (ours).
     """
 
     mem_efficiency: Scalar = quantity(
         "1",
         "achieved share of the peak bandwidth on weights",
+        default=1.0,
+        positive=True,
+        upper=1.0,
+    )
+    expert_efficiency: Scalar = quantity(
+        "1",
+        "achieved share of the peak bandwidth on the weights of routed experts",
         default=1.0,
         positive=True,
         upper=1.0,
@@ -38,6 +46,17 @@ class Calibration(eqx.Module):
         display="us",
         default=0.0,
     )
+    sequence_latency: Scalar = quantity(
+        "s",
+        "time that the host spends on each sequence in one step",
+        display="us",
+        default=0.0,
+    )
+    collective_factor: Scalar = quantity(
+        "1",
+        "time of a measured all-reduce inside a step over that of one measured alone",
+        default=1.0,
+    )
     overlap_loss: Scalar = quantity(
         "1",
         "overlap of compute and memory inside a kernel that is lost; 0 their maximum, 1 their sum",
@@ -55,8 +74,23 @@ class Calibration(eqx.Module):
 
     spread: Scalar = quantity(
         "1",
-        "standard deviation of the logarithm of a predicted time, on a machine not seen",
+        "standard deviation of the logarithm of a predicted time, of what is known by its parts",
         default=0.0,
+    )
+    kernel_spread: Scalar = quantity(
+        "1", "standard deviation of the logarithm of the latency of kernels", default=0.0
+    )
+    chip_widening: Scalar = quantity(
+        "1", "factor on both deviations for a chip without measured rates", default=1.0, lower=1.0
+    )
+    model_widening: Scalar = quantity(
+        "1", "factor on both deviations for a model without measured rates", default=1.0, lower=1.0
+    )
+    attention_widening: Scalar = quantity(
+        "1",
+        "factor on both deviations for kinds of attention without measured rates",
+        default=1.0,
+        lower=1.0,
     )
 
     def __check_init__(self) -> None:

@@ -156,6 +156,13 @@ class Chip(eqx.Module):
         unset=0.0,
     )
 
+    measured_chip: Scalar = quantity(
+        "1",
+        "whether measured decode rates of this chip stand behind a calibration: 1 where they do",
+        default=0.0,
+        upper=1.0,
+    )
+
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds."""
         check_record(self)

@@ -7,7 +7,7 @@ constant.
 import equinox as eqx
 import jax.numpy as jnp
 
-from jaxlimits._types import Scalar
+from jaxlimits._types import Flag, Scalar
 from jaxlimits.model import residual
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON, ALL_GATHERS_ON
 from jaxlimits.model.chip import Chip
@@ -168,14 +168,40 @@ def all_to_all(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     return by_algorithm(chip, deployment, constant(chip.all_to_all_latency), of_payload)
 
 
+def reduces_experts(deployment: Deployment, *, unless_asked: bool = False) -> Flag:
+    """Whether ranks of experts all-reduce their sums: never among several replicas.
+
+    Every chip of a replica has all of its tokens under tensor parallelism, so that none need be
+    sent: each rank computes its experts' share, and the all-reduce of plain TP adds them (ours, as
+    vLLM, SGLang and TensorRT-LLM do it).
+
+    Parameters
+    ----------
+    unless_asked
+        What ``auto`` means.
+    """
+    asked = deployment.expert_exchange
+    if asked == "all-to-all" or (asked == "auto" and not unless_asked):
+        return False
+    return jnp.logical_and(is_expert_parallel(deployment), deployment.dp_size <= 1.0)
+
+
+def exchanges_tokens(deployment: Deployment) -> Flag:
+    """Whether tokens go to the ranks of their experts and come back."""
+    if deployment.expert_exchange != "all-reduce":
+        return is_expert_parallel(deployment)
+    return jnp.logical_and(is_expert_parallel(deployment), deployment.dp_size > 1.0)
+
+
 def tp_collectives(llm: LLM, deployment: Deployment) -> Scalar:
     r"""Tensor-parallel collectives of one step; none on one chip [1].
 
     Under expert parallelism each MoE layer has one fewer: its feed-forward part ends in an
-    all-to-all instead; so has a dense layer that several replicas share (ours).
+    all-to-all instead, unless ``expert_exchange`` keeps the all-reduce; so has a dense layer that
+    several replicas share (ours).
     """
     fewer = replaced_collectives(deployment)
-    replaced = jnp.where(is_expert_parallel(deployment), fewer, 0.0)
+    replaced = jnp.where(exchanges_tokens(deployment), fewer, 0.0)
     count = layer_collectives(llm, deployment) - llm.num_moe_layers * replaced
     if has_groups(deployment):
         replaced = jnp.where(group_replicas(deployment) > 1.0, fewer, 0.0)
@@ -229,7 +255,7 @@ def all_gather(chip: Chip, deployment: Deployment, *, size: Scalar, payload: Sca
 def ep_collectives(llm: LLM, deployment: Deployment) -> Scalar:
     """Expert-parallel all-to-alls of one step [1]. Ours."""
     count = ALL_TO_ALLS_PER_MOE_LAYER * llm.num_moe_layers
-    return jnp.where(is_expert_parallel(deployment), count, 0.0)
+    return jnp.where(exchanges_tokens(deployment), count, 0.0)
 
 
 def tp_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
@@ -246,7 +272,7 @@ def ep_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     if not deployment.expert_parallel:
         return constant(0.0)
     each = all_to_all(chip, llm, deployment)
-    return each.times(ep_collectives(llm, deployment), where=is_expert_parallel(deployment))
+    return each.times(ep_collectives(llm, deployment), where=exchanges_tokens(deployment))
 
 
 def pp_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:

@@ -119,7 +119,21 @@ class Deployment(eqx.Module):
         "token", "tokens that a draft proposes in one step", default=4.0, whole=True
     )
     acceptance: Scalar = quantity(
-        "1", "probability that a proposed token is accepted", default=0.8, upper=1.0
+        "1", "probability that the first proposed token is accepted", default=0.8, upper=1.0
+    )
+    acceptance_decay: Scalar = quantity(
+        "1",
+        "probability that a further proposed token is accepted over that of the one before",
+        default=1.0,
+        upper=1.0,
+    )
+    acceptance_length: Scalar = quantity(
+        "token",
+        "tokens that one step gives in the mean, as engines log them, the verification's own one "
+        "included; 0 for what acceptance and its decay give",
+        default=0.0,
+        lower=1.0,
+        unset=0.0,
     )
     accounting: str = switch("which weights count", "full", "layers", "nominal")
     roofline: str = switch("where compute and memory overlap", "step", "operator")
@@ -137,6 +151,13 @@ class Deployment(eqx.Module):
         "constant",
         *ALL_REDUCES,
         "best",
+    )
+    expert_exchange: str = switch(
+        "how ranks of experts of one replica give their sums: by all-to-alls, by an all-reduce, or "
+        "auto, the former in the limit and the latter in the calibrated overlay",
+        "auto",
+        "all-to-all",
+        "all-reduce",
     )
     topology: str = switch("how chips are joined where they exchange a payload", *ALGORITHMS_ON)
     weight_placement: str = switch(

@@ -20,6 +20,7 @@ from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
+from jaxlimits.model.overlay import predicted_spread
 from jaxlimits.model.power import system_power
 from jaxlimits.model.prefix import stored
 from jaxlimits.model.records import named_records, without_unused_parts
@@ -155,7 +156,15 @@ def step_terms(
         cost_rate=cost.cost_rate(chip, deployment, site),
         serving_cost=cost.serving_cost(chip, deployment, site),
         calibrated_t_step=step.calibrated_t_step,
-        calibrated_factor=jnp.exp(INTERVAL * calibration.spread),
+        calibrated_factor=jnp.exp(
+            INTERVAL
+            * predicted_spread(
+                *(chip, llm, calibration, fabric),
+                t_step=step.calibrated_t_step,
+                t_kernels=step.calibrated_t_kernels,
+                t_sync=step.calibrated_t_sync,
+            )
+        ),
         request=_request_terms(chip, llm, draft, deployment, *engine, step=step)
         if deployment.requests
         else None,

@@ -28,12 +28,6 @@ class Fabric(eqx.Module):
         default=_NO_LIMIT,
         positive=True,
     )
-    one_shot_bytes: Scalar = quantity(
-        "B",
-        "payload times chips from which on all-reduces take two shots",
-        display="MiB",
-        default=0.0,
-    )
     two_shot_latency: Scalar = quantity(
         "s", "latency of a two-shot all-reduce", display="us", default=0.0
     )
@@ -56,6 +50,12 @@ class Fabric(eqx.Module):
     library_hop_latency: Scalar = quantity(
         "s", "latency of one of the 2(n - 1) hops of the library's ring", display="us", default=0.0
     )
+    fabric_spread: Scalar = quantity(
+        "1",
+        "standard deviation of the logarithm of an all-reduce's time where it is inferred; 0 where "
+        "all-reduces of the chip were measured",
+        default=0.0,
+    )
     mesh_peers: Scalar = quantity(
         "1",
         "peers among which a chip's links are divided; 1 behind a switch",
@@ -70,19 +70,19 @@ class Fabric(eqx.Module):
 
 
 def measured_all_reduce_time(fabric: Fabric, *, payload: Scalar, chips: Scalar) -> Scalar:
-    r"""Time of one all-reduce of p bytes among n chips, as measured [s].
+    r"""Time of one all-reduce of p bytes among n chips: the quickest of the measured kinds [s].
 
     .. math::
-        t = \begin{cases}
-            \alpha_1 + (n-1)\,p/w_1 & n\,p < P_1 \quad\text{(one shot)} \\
-            \alpha_\mathrm{L} + 2(n-1)\,\tau & p < P_\mathrm{L} \quad\text{(library's ring)} \\
-            \alpha_2 + 2\,\frac{n-1}{n}\,p/w_2 & \text{otherwise (two shots, or in the switch)}
-        \end{cases}
+        t = \min\left(\alpha_1 + (n-1)\,\frac{p}{w_1},\;
+            \alpha_\mathrm{L} + 2(n-1)\,\tau\;(p < P_\mathrm{L}),\;
+            \alpha_2 + 2\,\frac{n-1}{n}\,\frac{p}{w_2}\right)
 
-    An engine chooses the kind by size, so the time jumps where its choice changes: vLLM's does
-    between 128 and 256 KiB on eight chips. In a mesh only the links to the peers in use count,
-    :math:`(n-1)/\text{mesh\_peers}` of the rate. The derivative is that of the kind in use. Zero on
-    one chip. Ours.
+    one shot, the library's ring, and two shots or in the switch. Each kind takes no less time for
+    more bytes, and the ring is only ever lost with size: so does the quickest. Engines change the
+    kind at sizes of their own, some of them late, where a table then has a step down; an engine
+    that is tuned has none. In a mesh only the links to the peers in use count,
+    :math:`(n-1)/\text{mesh\_peers}` of the rate. At a change of kind the derivative is the mean of
+    both. Zero on one chip. Ours.
     """
     shared = chips > 1.0
     peers = jnp.where(shared, chips - 1.0, 1.0)
@@ -91,6 +91,7 @@ def measured_all_reduce_time(fabric: Fabric, *, payload: Scalar, chips: Scalar) 
     moved = 2.0 * (peers / chips) * payload
     two_shot = fabric.two_shot_latency + moved / (fabric.two_shot_bw * linked)
     library = fabric.library_latency + 2.0 * peers * fabric.library_hop_latency
-    larger = jnp.where(payload < fabric.library_bytes, library, two_shot)
-    time = jnp.where(chips * payload < fabric.one_shot_bytes, one_shot, larger)
+    quickest = jnp.minimum(one_shot, jnp.where(fabric.two_shot_latency > 0.0, two_shot, one_shot))
+    in_ring = payload < fabric.library_bytes
+    time = jnp.where(in_ring, jnp.minimum(quickest, library), quickest)
     return jnp.where(shared, time, 0.0)

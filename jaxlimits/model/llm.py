@@ -168,6 +168,19 @@ class LLM(eqx.Module):
         allowed=(4.0, 8.0, 16.0),
     )
 
+    measured_model: Scalar = quantity(
+        "1",
+        "whether measured decode rates of this model stand behind a calibration: 1 where they do",
+        default=0.0,
+        upper=1.0,
+    )
+    measured_attention: Scalar = quantity(
+        "1",
+        "whether measured rates of such kinds of attention stand behind one: 1 where they do",
+        default=0.0,
+        upper=1.0,
+    )
+
     def __check_init__(self) -> None:
         """Refuse concrete values outside their bounds."""
         check_record(self)

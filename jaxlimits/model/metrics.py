@@ -92,13 +92,19 @@ class Metrics(eqx.Module):
         "B", "KV cache, index keys and states stored by one replica", display="GB"
     )
     bytes_per_chip: Scalar = metric("B", "weights and KV cache stored by one chip", display="GB")
-    weight_traffic: Scalar = metric("B", "weights read in one step by one replica", display="GB")
+    weight_traffic: Scalar = metric(
+        "B", "weights read in one step by one replica, at its slowest rank's pace", display="GB"
+    )
     kv_traffic: Scalar = metric(
         "B",
         "KV cache and index keys read in one step by one replica, states also written",
         display="GB",
     )
-    flops: Scalar = metric("FLOP", "tensor work of one step of one replica", display="TFLOP")
+    flops: Scalar = metric(
+        "FLOP",
+        "tensor work of one step of one replica, at its slowest rank's pace",
+        display="TFLOP",
+    )
     tp_collectives: Scalar = metric("1", "tensor-parallel collectives in one step")
     ep_collectives: Scalar = metric("1", "expert-parallel all-to-alls in one step")
     pp_hops: Scalar = metric("1", "hops between pipeline stages in one step")

@@ -5,8 +5,9 @@ r"""Speculation: a draft proposes tokens, and one step of the model verifies the
     t_\mathrm{step} = t_\mathrm{verify}(q + \gamma) + \gamma\,t_\mathrm{draft}
 
 tokens come of a step, with draft length :math:`\gamma`, acceptance :math:`a` of each proposed token
-and :math:`q` query tokens, 1 in plain decode. The draft is never free: it is the same model applied
-to another LLM, on the same chips, or to one layer and the LM head of this one (``mtp``).
+(or one that decays by position) and :math:`q` query tokens, 1 in plain decode. The draft is never
+free: it is the same model applied to another LLM, on the same chips, or to one layer and the LM
+head of this one (``mtp``).
 
 References
 ----------
@@ -19,16 +20,20 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
-from jaxlimits._types import Scalar
+from jaxlimits._types import Flag, Scalar
 from jaxlimits.model import capacity
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.kv_cache import sequence_bytes
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.sharded import kept_bytes
+from jaxlimits.model.volumes import added
 
 _TOTALS = tuple(name for name, info in quantities(LLM).items() if info.of_all_layers)
 """Fields of a model that its layers share."""
+
+POSITIONS = 32
+"""Positions of a draft that are summed one by one under an acceptance that decays."""
 
 
 def is_speculative(deployment: Deployment) -> bool:
@@ -74,16 +79,49 @@ def mean_layer(llm: LLM) -> LLM:
 def tokens_per_step(deployment: Deployment) -> Scalar:
     r"""Tokens that one step gives to a user in the mean [token].
 
-    .. math:: \sum_{j=0}^{\gamma} a^j = \frac{1 - a^{\gamma+1}}{1 - a}
+    .. math:: 1 + \sum_{j=1}^{\gamma} \prod_{i=1}^{j} a_i, \qquad a_i = a\,\delta^{\,i-1}
 
-    Each proposed token is accepted with the same probability, if all before it are; one more comes
-    from the verification itself. :math:`\gamma + 1` at :math:`a = 1`, with the derivative
-    :math:`\gamma(\gamma+1)/2`: above one half it is computed as :math:`\phi((\gamma+1)\ln a) /
-    \phi(\ln a) \cdot (\gamma + 1)` with :math:`\phi(x) = (e^x - 1)/x`, which is smooth there. 1
-    without speculation.
+    A proposed token counts if it and all before it are accepted; one more comes from the
+    verification itself. With a decay :math:`\delta` of 1 every position has the same probability,
+    and the sum is the closed form of :func:`_of_constant_acceptance`. ``acceptance_length`` states
+    the whole where it is set, as engines log it (those that do not count the verification's own
+    token log one less). 1 without speculation. The decay is ours: two numbers hold published curves
+    of drafts within a few per cent (the catalog's ``proposers`` say which).
     """
     if not is_speculative(deployment):
         return 1.0
+    constant = _of_constant_acceptance(deployment)
+    decays = deployment.acceptance_decay < 1.0
+    found = jnp.where(decays, _of_decaying_acceptance(deployment, decays), constant)
+    stated = deployment.acceptance_length
+    return jnp.where(stated > 0.0, stated, found)
+
+
+def _of_decaying_acceptance(deployment: Deployment, decays: Flag) -> Scalar:
+    r"""The sum over positions, :math:`1 + \sum_j a^j \delta^{j(j-1)/2}` [token].
+
+    Ends after :data:`POSITIONS`, of which the last ones add nothing for any decay. A draft length
+    that is no whole number has its last position in part, so that the sum has a derivative by it.
+    """
+    length, acceptance = deployment.draft_length, deployment.acceptance
+    decay = jnp.where(decays, deployment.acceptance_decay, 1.0)
+
+    def position(place: int) -> Scalar:
+        counted = jnp.clip(length - (place - 1.0), 0.0, 1.0)
+        return counted * acceptance**place * decay ** (place * (place - 1) // 2)
+
+    return 1.0 + added(position(place) for place in range(1, POSITIONS + 1))
+
+
+def _of_constant_acceptance(deployment: Deployment) -> Scalar:
+    r"""The sum where every position has the same probability [token].
+
+    .. math:: \sum_{j=0}^{\gamma} a^j = \frac{1 - a^{\gamma+1}}{1 - a}
+
+    :math:`\gamma + 1` at :math:`a = 1`, with the derivative :math:`\gamma(\gamma+1)/2`: above one
+    half it is computed as :math:`\phi((\gamma+1)\ln a) / \phi(\ln a) \cdot (\gamma + 1)` with
+    :math:`\phi(x) = (e^x - 1)/x`, which is smooth there.
+    """
     count, acceptance = deployment.draft_length + 1.0, deployment.acceptance
     high = acceptance > 0.5
     low = jnp.where(high, 0.25, acceptance)

@@ -26,7 +26,7 @@ from jaxlimits.model.mixed import (
     with_prompt_tokens,
 )
 from jaxlimits.model.operators import Operators, step_operators
-from jaxlimits.model.overlay import overlay_times
+from jaxlimits.model.overlay import OverlayTimes, overlay_parts, timed
 from jaxlimits.model.prefill import chunk_deployment, num_chunks, prefill_operators
 from jaxlimits.model.prefix import reused_tokens, stored
 from jaxlimits.model.request import Request
@@ -44,11 +44,13 @@ class Step(eqx.Module):
     times
         Times of the limit [s].
     weight_traffic, kv_traffic, flops
-        Read and computed by one replica [B, B, FLOP].
+        Read and computed by one replica, at the pace of its slowest rank, as the times count them
+        [B, B, FLOP].
     tensor_time
-        What the tensor work would take one chip [s].
-    calibrated_t_step
-        Time that a calibration predicts [s].
+        What that tensor work would take one chip [s].
+    calibrated_t_step, calibrated_t_kernels, calibrated_t_sync
+        Time that a calibration predicts, never less than the limit's, and of it latency of kernels
+        and measured collectives [s].
     """
 
     times: StepTimes
@@ -57,6 +59,8 @@ class Step(eqx.Module):
     flops: Scalar
     tensor_time: Scalar
     calibrated_t_step: Scalar
+    calibrated_t_kernels: Scalar
+    calibrated_t_sync: Scalar
 
 
 class Pass(eqx.Module):
@@ -70,12 +74,15 @@ class Pass(eqx.Module):
         The chip with the bandwidth at which the data of this pass stream.
     llm, deployment
         Whose pass it is, and over which tokens.
+    sequences
+        Those that an engine's host serves in the pass [1].
     """
 
     operators: Operators
     chip: Chip
     llm: LLM
     deployment: Deployment
+    sequences: Scalar
 
 
 def decode_passes(
@@ -107,14 +114,15 @@ def _passes(
         operators = step_operators(llm, verified)
     if not is_speculative(deployment):
         placed = _placed(chip, llm, deployment, operators, request)
-        return (Pass(operators, _gathering(placed, llm, deployment, operators), llm, step),)
+        gathering = _gathering(placed, llm, deployment, operators)
+        return (Pass(operators, gathering, llm, step, deployment.batch_size),)
     small = draft_model(llm, draft, deployment)
     proposed = proposing(deployment)
     proposals = step_operators(small, proposed)
     chip = _placed(chip, llm, deployment, operators, request, draft=(small, proposals))
     gathering = _gathering(chip, llm, deployment, operators)
-    own = Pass(operators, gathering, llm, step)
-    return own, Pass(proposals, chip, small, proposed)
+    own = Pass(operators, gathering, llm, step, deployment.batch_size)
+    return own, Pass(proposals, chip, small, proposed, 0.0)
 
 
 def decode_step(
@@ -192,27 +200,40 @@ def prefill_step(
     operators = prefill_operators(llm, chunk, reused=reused_tokens(deployment, request))
     chip = _placed(chip, llm, chunk, operators, request)
     chip = _gathering(chip, llm, chunk, operators, times=chunks)
-    each = Pass(operators, chip, llm, chunk)
+    each = Pass(operators, chip, llm, chunk, 0.0)
     return _pass(each, calibration, fabric, chunks=chunks)
 
 
 def _pass(each: Pass, calibration: Calibration, fabric: Fabric, *, chunks: Scalar = 1.0) -> Step:
-    """One pass over all its volumes; collectives and kernels start again for each chunk."""
-    operators = each.operators
-    records = (operators, each.chip, each.llm, each.deployment)
-    on = (each.chip, each.deployment)
+    """One pass over all its volumes; collectives and kernels start again for each chunk.
+
+    What a calibration predicts is never less than the limit: it rests on the same operators, but
+    constants of its own may still undercut a convention of the limit, as where fewer experts are
+    touched or collectives were measured that are quicker than the chip's.
+    """
+    records = (each.operators, each.chip, each.llm, each.deployment)
     waiting = waits(each.chip, each.llm, each.deployment)
-    predicted = overlay_times(*records, calibration=calibration, fabric=fabric, waiting=waiting)
+    consists = overlay_parts(*records, fabric=fabric, waiting=waiting, sequences=each.sequences)
+    predicted = timed(consists, calibration)
+    times = _in_chunks(step_times(*records, waiting=waiting), chunks)
+    whole = merged(each.operators)
     return Step(
-        times=_in_chunks(step_times(*records, waiting=waiting), chunks),
-        weight_traffic=operators.total("weight_traffic"),
-        kv_traffic=operators.total("kv_traffic"),
-        flops=operators.total("tensor_flops"),
-        tensor_time=sum((tensor_time(op, *on) for op in operators.each()), start=0.0),
-        calibrated_t_step=predicted.t_step
-        if _once(chunks)
-        else predicted.operators + chunks * (predicted.t_step - predicted.operators),
+        times=times,
+        weight_traffic=whole.weight_traffic,
+        kv_traffic=whole.kv_traffic,
+        flops=whole.tensor_flops,
+        tensor_time=tensor_time(whole, each.chip, each.deployment),
+        calibrated_t_step=jnp.maximum(_repeating(predicted, chunks), times.t_step),
+        calibrated_t_kernels=chunks * predicted.kernels,
+        calibrated_t_sync=chunks * (predicted.collectives - consists.waiting),
     )
+
+
+def _repeating(predicted: OverlayTimes, chunks: Scalar) -> Scalar:
+    """Time of a pass whose kernels and collectives run so many times [s]."""
+    if _once(chunks):
+        return predicted.t_step
+    return predicted.operators + chunks * (predicted.t_step - predicted.operators)
 
 
 def _once(chunks: Scalar) -> bool:

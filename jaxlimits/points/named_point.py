@@ -126,7 +126,7 @@ def idle_in_point(
         for name in settings
         if schema.is_numeric(name) and not {name, schema.scaled_field(name)} & {*_USUAL, *moving}
     }
-    named = [name for name in ("interconnect", "draft") if name in settings]
+    named = [name for name in (*schema.OVERLAID, "draft") if name in settings]
     if named:  # to load the shipped catalog takes longer than all else here
         catalog = catalog or load_catalog()
         fields |= {name: catalog.values(name, str(settings[name])).keys() for name in named}

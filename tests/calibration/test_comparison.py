@@ -26,17 +26,37 @@ def test_every_row_of_the_table_is_answered_for(compared):
 
 
 def test_a_row_stands_beside_its_own_limit_and_prediction(compared):
-    (row,) = [row for row in compared[0] if row.line == "2"]  # 8xH100, Llama 70B in FP8, batch 4
-    settings = {"tp_size": 8, "batch_size": 4, "seq_len": 1024 + 8192 / 2}
-    settings |= {"kv_sharding": "heads", "collective_algorithm": "constant"}  # as it was fitted
-    settings |= {"weight_bits": 8, "kv_bits": 8, "compute_bits": 8}
-    named = {"calibration": "vllm", "fabric": "vllm-h100"}
-    point = jl.evaluate("llama3-70b", "h100", x64=True, **settings, **named)
+    (row,) = [row for row in compared[0] if row.line == "2"]  # 8xH100, Llama 70B in FP8, 4 at once
+    settings = {"tp_size": 8, "batch_size": 4, "kv_sharding": "heads"}
+    settings |= {"collective_algorithm": "constant"}  # as it was fitted
+    settings |= {"weight_bits": 8, "kv_bits": 16, "compute_bits": 8}  # vLLM's cache on Hopper
+    named = {"calibration": "vllm", "fabric": "vllm-h100", "x64": True}
+    decode = jl.evaluate("llama3-70b", "h100", seq_len=1024 + 8192 / 2, **settings, **named)
+    request = {"input_len": 1024, "output_len": 8192, "mixed_steps": "even"}
+    point = jl.evaluate("llama3-70b", "h100", **settings, **named, **request)
     assert row.measured == 108.75
-    assert row.limit == pytest.approx(point.utps, rel=1e-9)
+    assert row.limit == pytest.approx(decode.utps, rel=1e-9)
     assert row.calibrated == pytest.approx(point.calibrated_utps, rel=1e-9)
-    assert row.achieved == pytest.approx(108.75 / point.utps, rel=1e-9)
+    assert row.lower == pytest.approx(point.calibrated_utps_lower, rel=1e-6)
+    assert row.achieved == pytest.approx(108.75 / decode.utps, rel=1e-9)
     assert row.lower < row.calibrated < row.upper
+    assert row.new == ""
+
+
+def test_what_no_rates_stand_behind_is_said_and_widens_the_interval(tmp_path):
+    path = tmp_path / "rates.csv"
+    lines = [
+        "system,precision,model,tp,batch,ctx_in,ctx_out,utps,engine",
+        "2xH100-SXM,BF16,Llama-3-8B,2,4,1024,1024,100,vllm",
+        "2xH100-SXM,BF16,Llama-3-70B,2,4,1024,1024,20,vllm",
+        "2xmi300x,BF16,Llama-3-70B,2,4,1024,1024,20,lmdeploy",
+    ]
+    path.write_text("\n".join(lines))
+    model, known, several = comparison.compare(path, load_catalog())[0]
+    assert (model.new, known.new) == ("model", "")
+    assert several.new == "chip, fabric, engine"
+    widths = [row.upper / row.lower for row in (known, several)]
+    assert widths[1] > 1.2 * widths[0]
 
 
 def test_no_measurement_beats_the_limit(compared):
@@ -78,6 +98,29 @@ def test_a_rate_beyond_the_limit_is_left_out_and_said(tmp_path):
     path.write_text("\n".join([header, lines[1]]))
     with pytest.raises(InputError, match="has no row that can be compared"):
         comparison.compare(path, load_catalog())
+
+
+def test_a_batch_that_does_not_fit_is_called_that(tmp_path):
+    header = "system,precision,model,tp,batch,ctx_in,ctx_out,utps"
+    path = tmp_path / "rates.csv"
+    lines = [
+        "8xH100-SXM,FP8,Llama-3-70B,8,1,1024,0,100",
+        "1xH100-SXM,FP8,Llama-3-70B,1,256,8192,0,900",
+    ]
+    path.write_text("\n".join([header, *lines]))
+    _, left_out = comparison.compare(path, load_catalog())
+    ((line, why),) = [(row.line, row.why) for row in left_out]
+    # 70 GB of weights beside 256 x 8192 x 163,840 B in 80 GB
+    assert line == "3"
+    assert why == "does not fit: 414 GB in 80 GB of memory"
+
+
+def test_a_server_runs_what_fits_of_the_requests_that_it_holds(tmp_path):
+    path = tmp_path / "rates.csv"
+    header = "system,precision,model,tp,concurrency,ctx_in,ctx_out,utps,engine"
+    path.write_text(header + "\n1xH200-SXM,FP8,Llama-3-70B,1,512,1024,8192,30,trtllm\n")
+    (row,), _ = comparison.compare(path, load_catalog())
+    assert row.measured < row.limit
 
 
 def test_summaries_are_of_the_rows_of_one_machine_and_engine(compared):

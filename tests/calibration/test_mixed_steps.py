@@ -1,21 +1,19 @@
 """Continuous batching on measured rows: prompts in decode steps explain what decode alone misses.
 
-Rows of vLLM at 8,192 and 1,024 tokens in and 1,024 out, of an Apache-2.0 sample of InferenceX runs
-(aiconfigurator-core 0.12.0). The calibration was fitted to static batches; nothing is fitted here.
+Rows of vLLM at 8,192 and 1,024 tokens in and 1,024 out of the shipped table of servers. The
+calibration rests on rows of hardly any prompts; nothing is fitted here.
 """
 
-from pathlib import Path
 from statistics import mean
 
 import pytest
 
 import jaxlimits as jl
 from jaxlimits.calibration.cases import choose_fabrics
-from jaxlimits.calibration.comparison import _not_plain
-from jaxlimits.calibration.measurements import read_what_can_be
-from jaxlimits.errors import InputError
+from jaxlimits.calibration.measured_tables import shipped_tables
+from jaxlimits.calibration.measurements import read_measurements
 
-ROWS = Path(__file__).parents[1] / "golden" / "serving_vllm.csv"
+LENGTHS = (8192, 1024)
 MODES = ("off", "even", "stalls")
 
 
@@ -29,19 +27,20 @@ def contradicts_itself(measured):
 def errors():
     """Errors of the predicted time a token, by input length and by how prompts are mixed in."""
     catalog = jl.load_catalog()
-    found = {(length, mode): [] for length in (8192, 1024) for mode in MODES}
-    for row, measured in read_what_can_be(ROWS, catalog):
-        if isinstance(measured, InputError) or _not_plain(row) or contradicts_itself(measured):
+    found = {(length, mode): [] for length in LENGTHS for mode in MODES}
+    for measured in read_measurements(shipped_tables()["serving"], catalog):
+        asked = measured.input_len in LENGTHS and measured.output_len == 1024
+        if measured.engine != "vllm" or not asked or contradicts_itself(measured):
             continue
-        named = choose_fabrics([measured.chip], catalog, stack="vllm", named={}, where="")
+        named = choose_fabrics([measured], catalog, named={}, where="")
         settings = {name: value for name, value in measured.settings.items() if name != "seq_len"}
-        lengths = {"input_len": int(row.cells["ctx_in"]), "output_len": int(row.cells["ctx_out"])}
+        lengths = {"input_len": int(measured.input_len), "output_len": 1024}
         for mode in MODES:
             point = jl.evaluate(
                 *(measured.llm, measured.chip),
                 catalog=catalog,
                 calibration="vllm",
-                fabric=named[measured.chip],
+                fabric=named[measured.engine, measured.chip],
                 mixed_steps=mode,
                 collective_algorithm="constant",
                 **settings,

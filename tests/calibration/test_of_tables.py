@@ -7,22 +7,37 @@ import jaxlimits as jl
 from tests.calibration.conftest import SPARSE
 
 
-def test_a_calibration_of_a_table_is_that_of_its_rows(fitted, tmp_path):
+def test_a_calibration_of_a_table_is_that_of_its_rows(tmp_path):
     path = tmp_path / "mine.toml"
     found = jl.calibrate("static_batch", path, without=SPARSE, name="mine", source="a test")
-    assert found.fit.values == fitted.fit.values
     rows = found.rows
-    assert rows.sizes["row"] == len(fitted.report.measurements)
+    assert rows.sizes["row"] == len(found.report.measurements) == 41
     assert float(abs(rows.error).mean()) == pytest.approx(found.report.errors.calibrated)
     assert float(abs(rows.error_unseen).mean()) == pytest.approx(
         found.report.errors.calibrated_unseen
     )
     assert bool((rows.lower_utps < rows.calibrated_utps).all())
     assert rows.measured_utps.attrs["si_unit"] == "token/s"
-    assert jl.load_catalog(path).calibrations["mine"].words["source"] == "a test"
+    entry = jl.load_catalog(path).calibrations["mine"]
+    assert entry.words["source"] == "a test"
+    assert set(entry.fit["chips"]) == {"b200", "mi325x"}
     with pytest.raises(jl.ResultError, match=r"mine\.toml"):
         jl.calibrate("static_batch", path, name="mine")
-    assert len(repr(found)) < 250
+    assert len(repr(found)) < 450
+
+
+def test_a_chip_of_ones_own_rows_is_no_longer_new(tmp_path):
+    path = tmp_path / "mine.toml"
+    fitted = "[calibrations.mine]\nmem_efficiency = 0.8\nspread = 0.1\nchip_widening = 2.0\n"
+    path.write_text(fitted + '[calibrations.mine.fit]\nchips = ["gb300"]\n')
+    catalog = jl.load_catalog(path)
+    assert float(catalog.chip("gb300").measured_chip) == 1.0
+    assert float(jl.load_catalog().chip("gb300").measured_chip) == 0.0
+    assert float(catalog.chip("h100").measured_chip) == 1.0
+    llm = catalog.llm("kimi-linear-48b") if "kimi-linear-48b" in catalog.llms else None
+    assert llm is None or float(llm.measured_attention) == 0.0
+    assert float(catalog.llm("qwen3-32b").measured_model) == 0.0
+    assert float(catalog.llm("qwen3-32b").measured_attention) == 1.0  # grouped-query, full
 
 
 def test_a_comparison_has_every_row_or_why_it_has_not():

@@ -109,17 +109,21 @@ def test_every_default_is_a_value_that_its_field_takes(record):
 
 
 PARTS = tuple(f"{part}_bits" for part in ("attention", "ffn", "expert", "embedding", "head"))
+EFFICIENCIES = tuple(f"{what}_efficiency" for what in ("mem", "expert", "kv", "flops"))
+WIDENINGS = tuple(f"{what}_widening" for what in ("chip", "model", "attention"))
 NOT_WHOLE = {
-    Chip: {"flops_ratio_16bit", "flops_ratio_4bit", "usable_fraction"},
+    Chip: {"flops_ratio_16bit", "flops_ratio_4bit", "usable_fraction", "measured_chip"},
     LLM: {*PARTS, "cache_bits", "state_bits", "operand_bits"}
+    | {"measured_model", "measured_attention"}
     | {"intermediate_size", "ffn_matrices", "expert_matrices"},
     Deployment: {"collectives_per_layer", "acceptance"}
+    | {"acceptance_decay", "acceptance_length"}
     | {f"{what}_bits" for what in ("weight", "kv", "compute", "index", "activation")},
     Site: {"utilisation", "pue"},
     Request: set(),
-    Calibration: {"mem_efficiency", "kv_efficiency", "flops_efficiency", "overlap_loss"}
-    | {"routed_passes", "routing_spread", "spread"},
-    Fabric: set(),
+    Calibration: {*EFFICIENCIES, "overlap_loss", "collective_factor"}
+    | {"routed_passes", "routing_spread", "spread", "kernel_spread", *WIDENINGS},
+    Fabric: {"fabric_spread"},
 }
 POSITIVE_FIELDS = {
     Chip: {"peak_flops", "peak_vector_flops", "mem_bw", "mem_capacity", "usable_fraction"}
@@ -132,12 +136,14 @@ POSITIVE_FIELDS = {
     | {"weight_bits", "kv_bits", "index_bits", "activation_bits"},
     Site: {"depreciation_time", "utilisation"},
     Request: {"output_len", "prefill_batch", "calls_per_answer"},
-    Calibration: {"mem_efficiency", "kv_efficiency", "flops_efficiency"},
+    Calibration: set(EFFICIENCIES),
     Fabric: {"one_shot_bw", "two_shot_bw", "mesh_peers"},
 }
+LOWER = dict.fromkeys(("pue", "acceptance_length", *WIDENINGS), 1.0)
 UPPER = {
     **dict.fromkeys(("usable_fraction", "tied_embeddings", "acceptance", "utilisation"), 1.0),
-    **dict.fromkeys(("mem_efficiency", "kv_efficiency", "flops_efficiency", "overlap_loss"), 1.0),
+    **dict.fromkeys((*EFFICIENCIES, "overlap_loss", "acceptance_decay"), 1.0),
+    **dict.fromkeys(("measured_chip", "measured_model", "measured_attention"), 1.0),
     **dict.fromkeys(("tp_size", "pp_size", "ep_size", "dp_size"), 65536.0),
     "mesh_rows": 256.0,
 }
@@ -158,11 +164,12 @@ STATED = {
     | {"compression_ratio": 1.0, "sparse_compression_ratio": 1.0},
     Deployment: dict.fromkeys(("tp_size", "pp_size", "ep_size", "dp_size", "batch_size"), 1.0)
     | {"seq_len": 4096.0, "query_tokens": 1.0, "collectives_per_layer": 3.0, "draft_length": 4.0}
-    | {"index_bits": 8.0, "activation_bits": 16.0, "acceptance": 0.8},
+    | {"index_bits": 8.0, "activation_bits": 16.0, "acceptance": 0.8}
+    | {"acceptance_decay": 1.0},
     Site: {"depreciation_time": 4 * 365.25 * 86400.0, "utilisation": 1.0, "pue": 1.2}
     | {"electricity_price": 0.08 / 3.6e6},
     Request: dict.fromkeys(("output_len", "prefill_batch", "calls_per_answer"), 1.0),
-    Calibration: dict.fromkeys(("mem_efficiency", "kv_efficiency", "flops_efficiency"), 1.0),
+    Calibration: dict.fromkeys((*EFFICIENCIES, *WIDENINGS, "collective_factor"), 1.0),
     Fabric: {"one_shot_bw": 1e18, "two_shot_bw": 1e18, "mesh_peers": 1.0},
 }
 """Defaults that are not zero."""
@@ -176,7 +183,7 @@ def test_what_is_counted_is_whole_and_what_must_be_there_is_positive(record):
     assert {name for name, info in fields.items() if info.positive} == POSITIVE_FIELDS[record]
     for name, info in fields.items():
         assert info.upper == UPPER.get(name, math.inf)
-        assert info.lower == {"pue": 1.0}.get(name, 0.0)
+        assert info.lower == LOWER.get(name, 0.0)
         assert info.allowed == ALLOWED.get(name, ())
         of_all = name.startswith(("nominal_", "extra_")) or name.endswith("_layers")
         assert info.of_all_layers == of_all

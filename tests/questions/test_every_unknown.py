@@ -36,12 +36,13 @@ VALUES |= {"cp_size": (2.0, 4.0), "redundant_experts": (8.0, 16.0), "dense_tp_si
 VALUES |= {"mesh_rows": (2.0, 1.0), "chip_hour_price": (1e-3, 2e-3)}
 VALUES |= {"usable_fraction": (0.5, 0.75), "utilisation": (1.0, 0.75)}
 VALUES |= {"draft_tied_embeddings": (1.0, 0.0)}
+ACCEPTANCES = ("acceptance", "acceptance_decay", "acceptance_length")
 OF_REQUESTS = ("input_len", "output_len", "prefill_chunk", "prefill_batch", "calls_per_answer")
 OF_REQUESTS += ("prefix_share",)
 OF_TIERS = ("sram_capacity", "lpddr_capacity", "sram_bw", "lpddr_bw")
 OF_ALL_PARTS = ("weight_bits", "kv_bits", "compute_bits")
 VALUES |= {
-    name: PAIRS[name] for name in ("acceptance", *OF_REQUESTS, *OF_TIERS, *OF_ALL_PARTS, *MATRICES)
+    name: PAIRS[name] for name in (*ACCEPTANCES, *OF_REQUESTS, *OF_TIERS, *OF_ALL_PARTS, *MATRICES)
 }
 
 # Where what changes most does not rise or fall throughout: entries are fewer, but those that are
@@ -52,8 +53,8 @@ METRIC_OF = {
     for sparse in ("", "sparse_")
 }
 
-# Thresholds act at once: the payload of 4 x 2 tokens x 64 x 2 B, and four chips of it.
-THRESHOLDS = {"library_bytes": 1024.0, "one_shot_bytes": 4096.0}
+# A threshold acts at once: the payload of 4 x 2 tokens x 64 x 2 B.
+THRESHOLDS = {"library_bytes": 1024.0}
 # From four to seven chips a domain it takes two for the eight of a replica; four rows of one chip
 # are as far apart as one row of four.
 THRESHOLDS |= {"scale_up_size": 7.0, "mesh_rows": 4.0}

@@ -124,6 +124,8 @@ class Part:
         Volumes of its operator in one step, and over all chunks of a prefill.
     norms
         Elements that count with the norms, in ``full`` accounting alone; ``None`` for none [1].
+    kernels
+        Kernels that an engine runs for it beside those of the heads; ``None`` for none [1].
     """
 
     operator: str
@@ -133,6 +135,7 @@ class Part:
     decode: Work
     prefill: Work
     norms: Count | None = None
+    kernels: Count | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

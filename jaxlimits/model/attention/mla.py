@@ -15,9 +15,10 @@ from jaxlimits.model.attention.query import query_rows
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 
-KERNELS = 12.0
+KERNELS = 14.0
 """Norm, joint down-projection, two latent norms, query up-projection, rotary embedding, cache
-write, absorbed key projection, concatenation, attention, value projection, output projection."""
+write, absorbed key projection, concatenation, attention, value projection, output projection, and
+two that quantise activations in blocks before a projection."""
 
 
 def is_absorbed(deployment: Deployment) -> bool:

@@ -1,0 +1,120 @@
+"""Which measured rows a fit takes: those that are plain decode, each of the others with its reason.
+
+Nothing is left out for its error: a rule says what a row is, from the table alone.
+"""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Sequence
+
+from jaxlimits.calibration.measurements import Measurement
+
+MOST_PROMPT = 0.25
+"""Prompt tokens by decoded token up to which a server's step is nearly pure decode."""
+
+_SAME = 0.03
+_REASONER, _CHAT = "DeepSeek-R1", "DeepSeek-V3"
+
+PROMPTS = (
+    "holds more than a prompt token for four that are decoded: scheduling, not decode, sets it"
+)
+TWIN = f"is the run of {_CHAT} of the same shape once more"
+DRAFTED = "its series drafts tokens in some rows and does not say in which"
+CROWDED = "contradicts its series: 512 requests at once are served quicker than 64"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """Rows that a fit takes, and why not the others.
+
+    Parameters
+    ----------
+    kept
+        Those that it takes.
+    left_out
+        Pairs of a row and the reason.
+    """
+
+    kept: list[Measurement]
+    left_out: list[tuple[Measurement, str]]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many rows are left out, by the reason."""
+        counts: dict[str, int] = defaultdict(int)
+        for _, why in self.left_out:
+            counts[why] += 1
+        return dict(counts)
+
+    def because(self, why: str) -> list[Measurement]:
+        """Rows that are left out for one reason."""
+        return [each for each, reason in self.left_out if reason == why]
+
+
+def select(measurements: Sequence[Measurement]) -> Selection:
+    """Part rows of plain decode from the others.
+
+    Left out are runs of DeepSeek-R1 that repeat one of DeepSeek-V3 (one model), series of DeepSeek
+    of which a run is quicker than its twin, and so drafts tokens, with all of their rows; runs of
+    gpt-oss on H100 that a larger number of requests makes quicker; and steps that hold many
+    prompt tokens, which are compared but not fitted.
+    """
+    drafted, twins = _drafted(measurements), _twins(measurements)
+
+    def why(each: Measurement) -> str:
+        if _series(each) in drafted:
+            return DRAFTED
+        if id(each) in twins:
+            return TWIN
+        if _is_crowded(each):
+            return CROWDED
+        if each.served and each.input_len > MOST_PROMPT * each.output_len:
+            return PROMPTS
+        return ""
+
+    reasons = [(each, why(each)) for each in measurements]
+    return Selection(
+        kept=[each for each, reason in reasons if not reason],
+        left_out=[(each, reason) for each, reason in reasons if reason],
+    )
+
+
+def _series(each: Measurement) -> tuple[object, ...]:
+    """A run's model and software on one machine."""
+    widths = tuple(each.settings.get(name, 0.0) for name in ("tp_size", "ep_size", "weight_bits"))
+    return each.system, each.model, each.engine, each.version, each.served, *widths
+
+
+def _pairs(measurements: Sequence[Measurement]) -> list[tuple[Measurement, Measurement]]:
+    """Runs of DeepSeek-R1 with those of DeepSeek-V3 at the same point in the same software."""
+    chats = {_point(each): each for each in measurements if each.model == _CHAT}
+    reasoners = (each for each in measurements if each.model == _REASONER)
+    return [(each, chats[_point(each)]) for each in reasoners if _point(each) in chats]
+
+
+def _point(each: Measurement) -> tuple[object, ...]:
+    sizes = tuple(sorted(each.settings.items()))
+    return each.system, each.engine, each.version, each.input_len, each.output_len, sizes
+
+
+def _twins(measurements: Sequence[Measurement]) -> set[int]:
+    return {id(one) for one, _ in _pairs(measurements)}
+
+
+def _drafted(measurements: Sequence[Measurement]) -> set[tuple[object, ...]]:
+    """Series of which a run is quicker than its twin; and a version that is so throughout."""
+    quicker = {
+        _series(one) for one, other in _pairs(measurements) if other.utps < one.utps * (1.0 - _SAME)
+    }
+    known = {_series(each) for each in measurements if each.version in _DRAFTING_VERSIONS}
+    return quicker | {series for series in known if series[1] in (_REASONER, _CHAT)}
+
+
+_DRAFTING_VERSIONS = ("1.2.0rc6.post3",)
+"""Of TensorRT-LLM: all of its DeepSeek-R1 runs are nearly twice as quick as those of the release
+before and after, and it has none of DeepSeek-V3."""
+
+
+def _is_crowded(each: Measurement) -> bool:
+    few = each.settings["batch_size"] < 512.0
+    return each.served and each.llm == "gpt-oss-120b" and each.chip == "h100" and not few
