@@ -69,6 +69,7 @@ COMBINATIONS = {
         "collective_algorithm": "best",
         "topology": "rail",
         "expert_exchange": "all-reduce",
+        "power_model": "activity",
     },
     "derived": DEFAULT
     | {

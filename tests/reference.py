@@ -1336,6 +1336,12 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         + p.mem_energy * p.mem_bw
         + p.server_power / p.chips_per_server
     )
+    if p.power_model == "activity":
+        streamed, computed = (weight_traffic + kv_traffic, flops)
+        own = p.read_energy * streamed + p.flop_energy * computed
+        busy = p.idle_power + own / (p.tp_size * step)
+        busy = min(busy, p.power_cap) if p.power_cap else busy
+        chip_power = busy + p.server_power / p.chips_per_server
     power = p.tp_size * p.pp_size * p.dp_size * chip_power
     price = (
         p.chip_price

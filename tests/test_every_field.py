@@ -112,6 +112,9 @@ mem_energy = "30 pJ/B"
 chip_price = "30000 USD"
 mem_price = "10 USD/GB"
 measured_chip = 0.4
+idle_power = "200 W"
+read_energy = "30 pJ/B"
+flop_energy = "1 pJ/FLOP"
 [interconnects.everything]
 link_bw = "1 GB/s"
 sync_latency = "2 us"
@@ -248,6 +251,10 @@ NEEDS = {
     "prefill_batch": REQUEST,
     "calls_per_answer": REQUEST,
     "draft_length": {"speculation": "draft"},
+    "idle_power": {"power_model": "activity"},
+    "read_energy": {"power_model": "activity"},
+    "flop_energy": {"power_model": "activity"},
+    "power_cap": {"power_model": "activity"},
     "acceptance": {"speculation": "draft"},
     "acceptance_decay": {"speculation": "draft"},
     "acceptance_length": {"speculation": "draft"},
@@ -305,6 +312,7 @@ SITUATIONS: list[dict[str, str]] = [
         "compute_bits": "4",
     },
     {"library_bytes": "1 MB", **TWO_SHOTS},
+    {"power_model": "activity"},
 ]
 MOST_AXES = 12
 UNCOUNTED = ("scale_out_latency_scale", "draft_vocab_size_scale")
@@ -313,7 +321,7 @@ APART = ("weight_bits", "kv_bits", "compute_bits")
 """Fields that set others, or stand for them, where these are not set beside them."""
 # Where twice and half the value are not values of the field.
 VALUES = {"ep_size": (2.0, 4.0), "tied_embeddings": (0.0, 1.0), "utilisation": (0.5, 1.0)}
-VALUES |= {"mesh_rows": (1.0, 2.0)}
+VALUES |= {"mesh_rows": (1.0, 2.0), "power_cap": (50.0, 100.0)}
 VALUES |= {"chip_hour_price": (0.0, 1e-3)}  # what is rented rests on no other price
 VALUES |= {"weight_bits": (8.0, 16.0), "compute_bits": (8.0, 16.0), "kv_bits": (8.0, 16.0)}
 VALUES |= {"draft_tied_embeddings": (0.0, 1.0), "acceptance": (0.4, 0.8)}
@@ -326,7 +334,8 @@ VALUES |= {"sram_capacity": (50e3, 100e3), "lpddr_capacity": (1e8, 2e8)}
 VALUES |= {"sram_bw": (10e9, 20e9), "lpddr_bw": (1e8, 2e8)}
 MATRICES = ("ffn_matrices", "expert_matrices", "draft_ffn_matrices", "draft_expert_matrices")
 VALUES |= dict.fromkeys(MATRICES, (2.0, 3.0))
-UNSCALED = ("tied_embeddings", "draft_tied_embeddings", "mesh_rows", "dense_tp_size", *MATRICES)
+UNSCALED = ("tied_embeddings", "draft_tied_embeddings", "mesh_rows", "dense_tp_size", "power_cap")
+UNSCALED += MATRICES
 FACTORS = {"pue": (1.0, 2.0), "prefill_batch": (1.0, 2.0), "calls_per_answer": (1.0, 2.0)}
 FACTORS |= dict.fromkeys(UNSCALED, (1.0, 1.0))
 

@@ -149,6 +149,7 @@ def _facts(found: "Solution", point: Values) -> dict[str, Any]:
         "depends": found.depends,
         "needed": {
             "value": found.value,
+            "best_value": found.reached_at,
             asked.metric: found.reached,
             "limit": found.binds,
         },
@@ -177,7 +178,8 @@ def _print_table(found: "Solution", point: Values, rests_on: str) -> None:
     rows = []
     for name, title in (("needed", "needed" if found.is_met else "best"), ("now", "now")):
         row = facts[name]
-        value, metric = _shown(row["value"], unit), _shown(row[asked.metric], metric_unit)
+        value = _shown(row.get("best_value", row["value"]), unit)
+        metric = _shown(row[asked.metric], metric_unit)
         rows.append((title, value, metric, (row["limit"] or "").replace("_", " ")))
     if not math.isnan(found.factor):
         rows.append(("factor", f"{found.factor:.4g}", "", ""))

@@ -5,8 +5,10 @@ numbers themselves. Those above zero lie in the order of their bit patterns: hal
 between two ends goes from zero to any magnitude, and ends at two neighbouring numbers of which one
 reaches the target and the other does not. No tolerance is left to choose, and the number of
 halvings is known beforehand: at most 31 in float32, 63 in float64. Whole numbers are found in the
-same way, rounded down. A field without such an order, as the number of chips, is tried value by
-value.
+same way, rounded down. A field of which some value between the ends may be the best, as the length
+of a draft, is scanned first, at places whose bit patterns are evenly apart, and then bisected
+between the first that reaches the target and the one before. A field without an order, as the
+number of chips, is tried value by value.
 
 All of it is written for one point, and mapped over grids as the metrics are. A library's bisection
 (``optimistix.Bisection`` under ``vmap``) takes about twice as long for a million points, raises for
@@ -60,11 +62,14 @@ class Answer(NamedTuple):
         none fits.
     reason
         One of :data:`jaxlimits.grid.requirements.REASONS`.
+    place
+        The value at which the metric is best of all that were tried; NaN where none fits.
     """
 
     value: jax.Array
     reached: jax.Array
     reason: jax.Array
+    place: jax.Array
 
 
 class Tried(NamedTuple):
@@ -140,6 +145,12 @@ def _by_bisection(
     lower, upper = at(jnp.minimum(start, end)), at(jnp.maximum(start, end))
     helps = ~(upper.score < lower.score)
     best, opposite = _either(helps, upper, lower), _either(helps, lower, upper)
+    if asked.is_scanned:
+        inside, before = _scanned(asked, at, lower.value, upper.value)
+        between = inside.met & ~best.met
+        better = between | (inside.score > best.score)
+        opposite = _either(between, before, opposite)
+        best = _either(better, inside, best)
     found = at(edge(lambda v: at(v).met, best.value, opposite.value))
     # The last value that reached the target may miss it by a rounding where it is compiled anew.
     found = found._replace(met=found.met | best.met)
@@ -147,6 +158,44 @@ def _by_bisection(
     is_cut = (best.value != low) & (best.value != high)
     met = _met(everywhere=opposite.met, all_fit=all_fit)
     return _answer(found, best, met=met, is_cut=is_cut, exists=best.allowed)
+
+
+def _scanned(
+    asked: Requirement, at: Callable[[jax.Array], Tried], low: jax.Array, high: jax.Array
+) -> tuple[Tried, Tried]:
+    """Scan between two ends: the least value that reaches the target and the one before it.
+
+    Where none does, the best value.
+    """
+    dtype = low.dtype
+    pattern = _PATTERNS[dtype.itemsize]
+    first, last = (jax.lax.bitcast_convert_type(end, pattern) for end in (low, high))
+    places = first + (last - first) // SCAN * jnp.arange(SCAN + 1, dtype=pattern)
+    values = jax.lax.bitcast_convert_type(places, dtype)
+    values = jnp.where(jnp.arange(SCAN + 1) == SCAN, high, values)
+    values = jnp.floor(values) if asked.is_whole else values
+
+    def step(
+        seen: tuple[Tried, Tried, Tried], value: jax.Array
+    ) -> tuple[tuple[Tried, Tried, Tried], None]:
+        found, before, last = seen
+        tried = at(value)
+        is_first = tried.met & ~found.met
+        is_better = ~found.met & ((tried.score > found.score) | jnp.isnan(found.score))
+        return (
+            _either(is_first | is_better, tried, found),
+            _either(is_first, last, before),
+            tried,
+        ), None
+
+    start = at(low)
+    (found, before, _), _ = jax.lax.scan(step, (start, start, start), values)
+    return found, before
+
+
+SCAN = 128
+"""Steps of a scan: from 1 to the largest number of tokens each is a third more than the one
+before."""
 
 
 def _edge_finder(asked: Requirement, dtype: np.dtype) -> Callable[..., jax.Array]:
@@ -269,6 +318,7 @@ def _answer(
         value=jnp.where(found.met, found.value, jnp.nan),
         reached=jnp.where(found.met, found.metric, best.metric),
         reason=jnp.where(found.met, met, unreachable),
+        place=jnp.where(jnp.isnan(best.score), jnp.nan, best.value),
     )
 
 

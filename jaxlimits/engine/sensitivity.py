@@ -120,7 +120,12 @@ def solve(
     general = tuple((name, name in moved or choice) for name, choice in static)
     trial = _trial(asked, fields, general, dict(static))
     found = answer(asked, trial, target=target, here=fields[asked.field])
-    return {asked.name: found.value, asked.reached: found.reached, asked.reason: found.reason}
+    return {
+        asked.name: found.value,
+        asked.reached: found.reached,
+        asked.reason: found.reason,
+        asked.place: found.place,
+    }
 
 
 def _trial(asked: Requirement, fields: Values, general: Static, static: Mapping[str, Any]) -> Trial:

@@ -32,6 +32,10 @@ REASONS: Mapping[str, int] = {
 or because the point's other fields admit no value of the bracket. Met: up to the target; by all
 values; by all that fit in memory, so that the answer is the last that does."""
 
+SCANNED = ("prefill_chunk", "draft_length")
+"""Unknowns of which some value between the ends is the best: longer drafts give more tokens and
+cost more, shorter chunks share a step with more decoding and read the weights more often."""
+
 METRICS = tuple(name for name in schema.OUTPUTS if name not in schema.FLAGS)
 """Metrics that can have a target, as their sensitivities can: all but the codes."""
 
@@ -75,6 +79,11 @@ class Requirement:
         return schema.FIELDS[self.field].whole
 
     @property
+    def is_scanned(self) -> bool:
+        """Whether values between the ends may be better than both, and are scanned first."""
+        return self.field in SCANNED
+
+    @property
     def is_constrained(self) -> bool:
         """Whether other fields of the point may forbid some values of the unknown."""
         return any(self.field in constraint.fields for constraint in CONSTRAINTS)
@@ -83,6 +92,11 @@ class Requirement:
     def reached(self) -> str:
         """Name of the variable with the metric that is reached."""
         return f"{self.name}_{self.metric}"
+
+    @property
+    def place(self) -> str:
+        """Name of the variable with the value at which the metric is best."""
+        return f"{self.name}_{self.field}_best"
 
     @property
     def reason(self) -> str:

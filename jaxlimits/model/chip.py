@@ -31,6 +31,10 @@ class Chip(eqx.Module):
     ``sram_*`` and ``lpddr_*`` are further tiers of memory beside the one that ``mem_*`` states; by
     default there are none. See :mod:`jaxlimits.model.tiers` (ours).
 
+    ``idle_power``, ``read_energy``, ``flop_energy`` and ``power_cap`` count under ``power_model``
+    ``activity``. Their defaults are a B200's, fitted to 197 measured powers of the ML.ENERGY
+    Leaderboard (ours); published measurements have about 125 pJ/B, 0.94 pJ/FLOP and 238 W idle.
+
     ``link_bw`` counts where ``collective_algorithm`` moves a payload, under ``auto`` wherever it is
     stated; where it is not, a payload moves at :data:`UNSTATED_LINK_BW`. ``router_latency`` counts
     in a mesh or a torus alone, and the ``scale_*`` fields under ``topology`` ``rail`` alone; their
@@ -127,6 +131,18 @@ class Chip(eqx.Module):
     )
     mem_energy: Scalar = quantity(
         "J/B", "memory power by bandwidth", display="pJ/B", default=30e-12
+    )
+    idle_power: Scalar = quantity(
+        "W", "power of a chip that waits for work with its clocks up", default=390.0
+    )
+    read_energy: Scalar = quantity(
+        "J/B", "energy of a byte that the memory streams", display="pJ/B", default=100e-12
+    )
+    flop_energy: Scalar = quantity(
+        "J/FLOP", "energy of a tensor FLOP", display="pJ/FLOP", default=1.1e-12
+    )
+    power_cap: Scalar = quantity(
+        "W", "power that a chip does not exceed; 0 where none is stated", default=0.0
     )
     server_power: Scalar = quantity("W", "power of a server beside its chips", default=300.0)
     chips_per_server: Scalar = quantity(

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
-from jaxlimits.model.power import system_power
 from jaxlimits.model.site import Site
 
 
@@ -32,23 +31,28 @@ def capital_cost(chip: Chip, deployment: Deployment) -> Scalar:
     return chips * chip_capital(chip)
 
 
-def cost_rate(chip: Chip, deployment: Deployment, site: Site) -> Scalar:
+def cost_rate(chip: Chip, deployment: Deployment, site: Site, *, power: Scalar) -> Scalar:
     r"""Cost of the system by time [USD/s].
 
     .. math:: K/T + \pi\,\mathrm{PUE}\,P \quad\text{or, where a rent is stated,}\quad n\,r
 
     Capital cost :math:`K` spread evenly over the depreciation time :math:`T`, and the electricity
-    of the provisioned power :math:`P` at the price :math:`\pi`. Interest, staff and space are left
+    of the system's power :math:`P` at the price :math:`\pi`. Interest, staff and space are left
     out. A rent :math:`r` of each of :math:`n` chips takes the place of both: whoever lets the chip
     pays for it and for its electricity.
+
+    Parameters
+    ----------
+    power
+        Power of the system, provisioned or by its activity [W].
     """
     owning = capital_cost(chip, deployment) / site.depreciation_time
-    powering = site.electricity_price * site.pue * system_power(chip, deployment)
+    powering = site.electricity_price * site.pue * power
     chips = deployment.tp_size * deployment.pp_size * deployment.dp_size
     rent = chip.chip_hour_price
     return jnp.where(rent > 0.0, chips * rent, owning + powering)
 
 
-def serving_cost(chip: Chip, deployment: Deployment, site: Site) -> Scalar:
+def serving_cost(chip: Chip, deployment: Deployment, site: Site, *, power: Scalar) -> Scalar:
     """Cost of the system by time in which it serves: idle time is paid for too [USD/s]."""
-    return cost_rate(chip, deployment, site) / site.utilisation
+    return cost_rate(chip, deployment, site, power=power) / site.utilisation

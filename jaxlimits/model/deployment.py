@@ -164,6 +164,11 @@ class Deployment(eqx.Module):
         "whether each replica keeps all weights, or a share of each layer", "resident", "sharded"
     )
     speculation: str = switch("what proposes tokens to be verified", "off", "draft", "mtp")
+    power_model: str = switch(
+        "whose power counts: what is provisioned for the machine, or what its activity takes",
+        "provisioned",
+        "activity",
+    )
     mixed_steps: str = switch(
         "what decode steps carry of a request's prompts (continuous batching)",
         "off",

@@ -71,7 +71,7 @@ class StepTerms(eqx.Module):
     stage_bw, stage_flops
         Bandwidth and tensor rate of the chips that share a stage [B/s, FLOP/s].
     power
-        Provisioned power of the system [W].
+        Power of the system, provisioned or by its activity [W].
     capital_cost, cost_rate, serving_cost
         Price of the system; its cost by time, and by time in which it serves [USD, USD/s, USD/s].
     calibrated_t_step
@@ -129,6 +129,12 @@ def step_terms(
     tokens = tokens_per_step(deployment)
     sequences = deployment.dp_size * deployment.pp_size * deployment.batch_size
     cache = capacity.kv_bytes(deployment, kept)
+    power = system_power(
+        *(chip, deployment),
+        traffic=step.weight_traffic + step.kv_traffic,
+        flops=step.flops,
+        t_step=step.times.t_step,
+    )
     if deployment.requests:
         prompts = prompts_kv_bytes(llm, draft, deployment, request)
         cache = jnp.maximum(cache, prompts)
@@ -151,10 +157,10 @@ def step_terms(
         step_tokens=sequences * tokens,
         stage_bw=deployment.tp_size * peak_bandwidth(chip, deployment),
         stage_flops=deployment.tp_size * _mean_rate(chip, deployment, step),
-        power=system_power(chip, deployment),
+        power=power,
         capital_cost=cost.capital_cost(chip, deployment),
-        cost_rate=cost.cost_rate(chip, deployment, site),
-        serving_cost=cost.serving_cost(chip, deployment, site),
+        cost_rate=cost.cost_rate(chip, deployment, site, power=power),
+        serving_cost=cost.serving_cost(chip, deployment, site, power=power),
         calibrated_t_step=step.calibrated_t_step,
         calibrated_factor=jnp.exp(
             INTERVAL

@@ -38,8 +38,8 @@ OF_THE_PREFILL = ("ttft", "dollars_per_input_token")
 
 
 def _provisioned(meaning: str) -> str:
-    """A meaning that owns up to its die areas."""
-    return f"{meaning}, based on assumed die areas where none is stated"
+    """A meaning that owns up to its die areas, and says whose power it is."""
+    return f"{meaning}, provisioned on assumed die areas where none is stated, or by activity"
 
 
 def _priced(meaning: str) -> str:
@@ -131,11 +131,9 @@ class Metrics(eqx.Module):
     num_chips: Scalar = metric("1", "chips of the system")
     users: Scalar = metric("1", "sequences in flight in the system")
     stps_per_chip: Scalar = metric("token/s", "tokens per second of the system by chip")
-    power: Scalar = metric("W", _provisioned("provisioned power of the system"), display="kW")
-    energy_per_token: Scalar = metric("J/token", _provisioned("provisioned energy per token"))
-    stps_per_watt: Scalar = metric(
-        "token/J", _provisioned("system throughput by provisioned power")
-    )
+    power: Scalar = metric("W", _provisioned("power of the system"), display="kW")
+    energy_per_token: Scalar = metric("J/token", _provisioned("energy per token"))
+    stps_per_watt: Scalar = metric("token/J", _provisioned("system throughput by power"))
     capital_cost: Scalar = metric("USD", _priced("price of the system"))
     cost_rate: Scalar = metric("USD/s", _priced("cost of the system by time"), display="USD/h")
     dollars_per_token: Scalar = metric(

@@ -55,8 +55,9 @@ class Solution:
         NaN where no value reaches the target.
     reason
         ``met``, ``met_everywhere``, ``met_where_it_fits``, or ``unreachable_`` with what binds.
-    reached
-        The metric there; the best that it comes to where the target is unreachable.
+    reached, reached_at
+        The metric there; the best that it comes to where the target is unreachable, and the value
+        at which it does: that of the answer where there is one.
     now
         The field's value at the point as it is.
     metrics, metrics_now
@@ -94,6 +95,7 @@ class Solution:
     value: float
     reason: str
     reached: float
+    reached_at: float
     now: float
     metrics: Metrics | None
     metrics_now: Metrics
@@ -253,11 +255,11 @@ def parse_target(text: str, *, key: str = "target") -> tuple[str, str, str]:
 
 
 def _solved(scenario: Scenario, asked: Requirement, point: Mapping[str, str | float]) -> Solution:
-    variables = (asked.name, asked.reached, asked.reason)
+    variables = (asked.name, asked.reached, asked.reason, asked.place)
     tried = _that_matter(scenario, asked)
     job = make_job(scenario, outputs=variables, requirements=(tried,), precision="float64")
     arrays, _ = collect(job)
-    value, reached, code = (arrays[name].item() for name in variables)
+    value, reached, code, place = (arrays[name].item() for name in variables)
     reason = next(meaning for meaning, number in REASONS.items() if number == code)
     factor = f"{asked.field}{schema.SCALE_SUFFIX}"
     kept = {name: number for name, number in scenario.base.items() if name != factor}
@@ -270,6 +272,7 @@ def _solved(scenario: Scenario, asked: Requirement, point: Mapping[str, str | fl
         value=value,
         reason=reason,
         reached=reached,
+        reached_at=value if reason.startswith("met") else place,
         now=present_value(scenario, asked.field),
         metrics=metrics,
         metrics_now=now,

@@ -7,6 +7,7 @@ import jaxlimits as jl
 from jaxlimits.model.cost import capital_cost, chip_capital, cost_rate, serving_cost
 from jaxlimits.model.fields import quantities
 from jaxlimits.model.metrics import Metrics
+from jaxlimits.model.power import system_power
 from tests.helpers import evaluate_x64, named_scenario
 
 HOUR = 3600.0
@@ -25,14 +26,21 @@ def node(**values):
     return named_scenario("llama3-70b", "h100", tp_size=8.0, **prices)
 
 
+def provisioned(scenario):
+    step = {"traffic": 1.0, "flops": 1.0, "t_step": 1.0}  # whatever it does
+    return system_power(scenario.chip, scenario.deployment, **step)
+
+
 def dollars_an_hour(scenario):
     with jax.enable_x64(True):
-        return HOUR * float(cost_rate(scenario.chip, scenario.deployment, scenario.site))
+        records = (scenario.chip, scenario.deployment, scenario.site)
+        return HOUR * float(cost_rate(*records, power=provisioned(scenario)))
 
 
 def served_for(scenario):
     with jax.enable_x64(True):
-        return float(serving_cost(scenario.chip, scenario.deployment, scenario.site))
+        records = (scenario.chip, scenario.deployment, scenario.site)
+        return float(serving_cost(*records, power=provisioned(scenario)))
 
 
 def test_a_chip_bears_its_share_of_server_and_network():

@@ -156,6 +156,7 @@ STATED = {
     | {"scale_up_size": 8.0, "scale_out_bw": 50e9, "scale_out_latency": 5e-6}
     | dict.fromkeys(("sync_latency", "hop_latency", "all_to_all_latency"), 1.5e-6)
     | {"router_latency": 0.2e-6, "die_area": 800e-6, "power_density": 1.1e6, "mem_energy": 30e-12}
+    | {"idle_power": 390.0, "read_energy": 100e-12, "flop_energy": 1.1e-12}
     | {"server_power": 300.0, "chips_per_server": 8.0, "chip_price": 30e3, "server_price": 80e3}
     | {"network_price": 4e3},
     LLM: dict.fromkeys((*PARTS, "cache_bits"), 8.0)
