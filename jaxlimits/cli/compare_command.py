@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,6 +54,14 @@ def compare(
         typer.Option("--plot", help="Also draw the shares of the limit: .svg, .png or .pdf."),
     ] = None,
     output: Result = None,
+    board: Annotated[
+        Path | None,
+        typer.Option(
+            "--board",
+            help="Draw the measured frontier of every chip and model under its limit and its "
+            "prediction, on one page that stands alone: .html. By default of the shipped tables.",
+        ),
+    ] = None,
     force: Force = False,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
@@ -67,6 +75,9 @@ def compare(
     if picture is not None:
         check_picture(picture, force=force, where="--plot")
     check_result(output, force=force)
+    if board is not None:
+        _draw_board(table, board, catalogs or [], force=force)
+        return
     if peers:
         if table is not None:
             remedy = "leave one of them out"
@@ -100,6 +111,26 @@ def compare(
         _print_summaries(summaries)
     if output is not None:
         write_result(dataset, output, force=force, quiet=as_json)
+
+
+def _draw_board(
+    table: str | None, board: Path, catalogs: "Sequence[str | Path]", *, force: bool
+) -> None:
+    from jaxlimits.calibration.board import draw_board
+    from jaxlimits.calibration.measured_tables import table_path
+    from jaxlimits.calibration.measurements import read_measurements
+    from jaxlimits.catalog.loader import load_catalog
+    from jaxlimits.store.netcdf import check_target, renamed_when_whole
+
+    if board.suffix != ".html":
+        raise InputError("is no .html file", where="--board", value=str(board))
+    check_target(board, force=force)
+    catalog = load_catalog(*catalogs)
+    paths = [table_path(each) for each in ([table] if table else ["static_batch", "serving"])]
+    measurements = read_measurements(paths, catalog)
+    with renamed_when_whole(board, force=force) as partial:
+        count = draw_board(measurements, catalog, partial)
+    typer.echo(f"wrote {board}: {count} frontiers")
 
 
 def _draw_rows(dataset: "xr.Dataset", picture: Path) -> None:
@@ -192,6 +223,7 @@ COMMAND = Command(
     examples=(
         "jaxlimits compare measured",
         "jaxlimits compare measured --plot achieved.svg",
+        "jaxlimits compare --board board.html",
         "jaxlimits compare --peers",
     ),
 )
