@@ -23,6 +23,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::jaxlimits.IdleSettingWarning")
 # windows and chunks shorter than the context. Each field can take twice and half of its value here.
 ENTRIES = """
 [llms.everything]
+measured_model = 0.4
+measured_attention = 0.4
 num_layers = 64
 hidden_size = 64
 vocab_size = 1000
@@ -202,8 +204,9 @@ head_bits = 16
 cache_bits = 8
 state_bits = 16
 operand_bits = 8
-measured_model = 0.4
-measured_attention = 0.4
+[proposers.everything]
+acceptance = 0.8
+acceptance_decay = 0.9
 [calibrations.everything]
 mem_efficiency = 0.4
 expert_efficiency = 0.4
@@ -232,7 +235,7 @@ fabric_spread = 0.1
 mesh_peers = 2
 """
 OVERLAY = {"calibration": "everything", "fabric": "everything", "interconnect": "everything"}
-OVERLAY |= {"draft": "small"}
+OVERLAY |= {"draft": "small", "proposer": "everything"}
 BASE = {"tp_size": 4, "pp_size": 2, "dp_size": 2}
 BASE |= {"batch_size": 4, "seq_len": 512, "query_tokens": 2}
 BASE_OF_REQUESTS = {name: value for name, value in BASE.items() if name != "seq_len"}
@@ -242,6 +245,10 @@ OUTPUTS += ("capital_cost", "cost_rate", "dollars_per_token")
 OUTPUTS += ("calibrated_t_step", "calibrated_utps_upper")
 
 TWO_SHOTS = {"one_shot_latency": "90 us"}
+SLOW_SHOTS = {"two_shot_latency": "90 us", **TWO_SHOTS}
+RING = {"library_bytes": "1 MB", **SLOW_SHOTS}
+CAPPED = {"power_model": "activity", "idle_power": "300 W"}
+STATED_LENGTH = {"speculation": "draft", "draft_length": "5"}
 # Fields that count under one setting only.
 NEEDS = {
     "input_len": {"output_len": "8"},
@@ -254,10 +261,10 @@ NEEDS = {
     "idle_power": {"power_model": "activity"},
     "read_energy": {"power_model": "activity"},
     "flop_energy": {"power_model": "activity"},
-    "power_cap": {"power_model": "activity"},
+    "power_cap": CAPPED,
     "acceptance": {"speculation": "draft"},
     "acceptance_decay": {"speculation": "draft"},
-    "acceptance_length": {"speculation": "draft"},
+    "acceptance_length": STATED_LENGTH,
     "sram_capacity": {"sram_bw": "10 GB/s"},
     "sram_bw": {"sram_capacity": "50000 B", "memory_tiers": "add"},
     "lpddr_capacity": {"lpddr_bw": "0.1 GB/s", "mem_capacity": "100 kB"},
@@ -274,8 +281,9 @@ NEEDS = {
     "scale_up_size": {"collective_algorithm": "one-shot", "topology": "rail"},
     "scale_out_bw": {"collective_algorithm": "one-shot", "topology": "rail"},
     "scale_out_latency": {"collective_algorithm": "one-shot", "topology": "rail"},
-    "library_latency": {"library_bytes": "1 MB"},
-    "library_hop_latency": {"library_bytes": "1 MB"},
+    "library_bytes": SLOW_SHOTS,
+    "library_latency": RING,
+    "library_hop_latency": RING,
     "two_shot_latency": TWO_SHOTS,
     "two_shot_bw": TWO_SHOTS,
     "state_chunk": {"peak_flops": "1 GFLOP/s", **REQUEST},
@@ -311,8 +319,12 @@ SITUATIONS: list[dict[str, str]] = [
         "topology": "rail",
         "compute_bits": "4",
     },
-    {"library_bytes": "1 MB", **TWO_SHOTS},
+    TWO_SHOTS,
+    SLOW_SHOTS,
+    RING,
     {"power_model": "activity"},
+    CAPPED,
+    STATED_LENGTH,
 ]
 MOST_AXES = 12
 UNCOUNTED = ("scale_out_latency_scale", "draft_vocab_size_scale")

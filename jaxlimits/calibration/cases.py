@@ -21,9 +21,10 @@ from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
 from jaxlimits.model.kv_cache import sequence_bytes
 from jaxlimits.model.llm import LLM
-from jaxlimits.model.mixed import mixed_operators, with_prompt_tokens
+from jaxlimits.model.mixed import mean_share, mixed_operators, with_prompt_tokens
 from jaxlimits.model.operators import step_operators
 from jaxlimits.model.overlay import OverlayParts, overlay_parts
+from jaxlimits.model.prefix import Stored
 from jaxlimits.model.request import Request
 from jaxlimits.model.roofline import StepTimes, step_times
 
@@ -133,13 +134,14 @@ def _as_engines_run(each: Measurement, chip: Chip, llm: LLM) -> Deployment:
     with.
     """
     settings: dict[str, Any] = {**each.settings, "kv_sharding": "heads", "mixed_steps": "even"}
-    settings["collective_algorithm"] = "constant"
+    settings |= {"collective_algorithm": "constant", "reused_prefixes": False}
     whole = Deployment(**settings)
     if not each.served:
         return whole
     room = float(capacity.replica_capacity(chip, whole))
-    weights, sequence = capacity.weight_bytes(llm, whole), sequence_bytes(llm, whole)
-    fits = float(capacity.batch_capacity(whole, capacity=room, weights=weights, sequence=sequence))
+    weights = capacity.weight_bytes(llm, whole)
+    kept = Stored(own=sequence_bytes(llm, whole), shared=None)
+    fits = float(capacity.batch_capacity(whole, capacity=room, weights=weights, stored=kept))
     running = max(min(each.settings["batch_size"], math.floor(fits)), 1.0)
     return Deployment(**{**settings, "batch_size": float(running)})
 
@@ -164,8 +166,9 @@ def _limit(case: Cases) -> StepTimes:
 
 def _consists(case: Cases) -> OverlayParts:
     decoding = case.deployment
-    operators = mixed_operators(case.llm, decoding, case.request)
-    step = with_prompt_tokens(decoding, case.request)
+    carried = mean_share(decoding, case.request)
+    operators = mixed_operators(case.llm, decoding, carried)
+    step = with_prompt_tokens(decoding, carried)
     consists = overlay_parts(
         operators,
         case.chip,

@@ -16,7 +16,7 @@ from jaxlimits.calibration.measurements import read_measurements
 from jaxlimits.calibration.priors import FITTED
 from jaxlimits.calibration.selection import select
 from jaxlimits.catalog.loader import Catalog, load_catalog
-from jaxlimits.errors import InputError, placed
+from jaxlimits.errors import placed
 from jaxlimits.store.netcdf import check_target, renamed_when_whole, write_dataset
 
 
@@ -82,9 +82,7 @@ def calibrate(
         check_target(Path(output), force=force)
     check_name(name, catalog.calibrations, where="name")
     left_out = dict(without or {})
-    found = select(read_measurements(paths, catalog, without=left_out))
-    if not found.kept:
-        raise InputError("has no row of plain decode", where=", ".join(map(str, paths)))
+    found = select(read_measurements(paths, catalog, without=left_out)).checked()
     named = choose_fabrics(found.kept, catalog, stack=stack, named=fabrics or {}, where="fabrics")
     fitted = fit_calibration(found.kept, catalog, fabrics=named, fields=tuple(fields))
     if output is not None:

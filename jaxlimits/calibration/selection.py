@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from jaxlimits.calibration.measurements import Measurement
+from jaxlimits.errors import InputError
 
 MOST_PROMPT = 0.25
 """Prompt tokens by decoded token up to which a server's step is nearly pure decode."""
@@ -37,6 +38,20 @@ class Selection:
 
     kept: list[Measurement]
     left_out: list[tuple[Measurement, str]]
+
+    def checked(self) -> "Selection":
+        """The selection, which must keep a row.
+
+        Raises
+        ------
+        InputError
+            With the reason why the first is left out.
+        """
+        if not self.kept:
+            first, why = self.left_out[0]
+            where = first.where.rpartition(": line")[0]
+            raise InputError(f"has no row of plain decode: the first {why}", where=where)
+        return self
 
     @property
     def reasons(self) -> dict[str, int]:
