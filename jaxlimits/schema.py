@@ -5,6 +5,7 @@ of the result. Nothing here is stated twice; units, bounds and wording come from
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Collection, Mapping
 
@@ -253,6 +254,7 @@ def sensitivity(name: str) -> Sensitivity | None:
     return None
 
 
+@functools.cache
 def part_fields(part: str) -> tuple[str, ...]:
     """Return the names that users write for the fields on which a part of the model rests."""
     rests_on = OPTIONAL_PARTS[part].rests_on

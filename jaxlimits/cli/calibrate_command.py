@@ -1,7 +1,7 @@
 """``jaxlimits calibrate``: constants of real engines from measured decode rates."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,6 @@ from jaxlimits.errors import InputError
 
 if TYPE_CHECKING:
     from jaxlimits.calibration.calibrate import Calibrated
-    from jaxlimits.calibration.measurements import Measurement
     from jaxlimits.calibration.report import Report
     from jaxlimits.calibration.selection import Selection
     from jaxlimits.catalog.loader import Catalog
@@ -101,22 +100,35 @@ def calibrate(
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.store.netcdf import check_target
 
-    _check_asked(tables, output, against, fields, all_reduce=all_reduce, report=report)
+    rows_alone = output is not None and output.suffix == ".nc"
+    unfitted = bool((output and not rows_alone) or fields or all_reduce)
+    _refuse(
+        nothing_fitted=against is not None and unfitted,
+        no_catalog=all_reduce and rows_alone,
+        no_table=not tables and not report,
+    )
     catalog = load_catalog(*(catalogs or []))
     paths = [table_path(table) for table in tables or DATA]
     left_out = pairs(without, "--without", example="model=llama3-8b")
     if output is not None:
         check_target(output, force=force)
     if all_reduce:
-        options = {"source": source, "as_json": as_json, "force": force}
-        _fit_fabrics(paths[0], catalog, left_out, output, **options)
+        (path, *others) = paths
+        if others:
+            raise InputError("takes one table", where="--all-reduce", value=str(others[0]))
+        _fit_fabrics(path, catalog, left_out, output, source=source, as_json=as_json, force=force)
         return
-    found = select(read_measurements(paths, catalog, without=left_out)).checked()
+    found = select(read_measurements(paths, catalog, without=left_out))
+    if not found.kept:
+        raise InputError("has no row of plain decode", where=", ".join(map(str, paths)))
     measurements = found.kept
     named = pairs(fabric, "--fabric", example="h100=vllm-h100")
     fabrics = choose_fabrics(measurements, catalog, stack=stack, named=named, where="--fabric")
     if against is not None:
-        _show_beside(measurements, catalog, against, fabrics, output, as_json=as_json, force=force)
+        from jaxlimits.calibration.calibrate import assess
+
+        beside = assess(measurements, catalog, against, fabrics=fabrics)
+        _show_rows(beside, against, output, as_json=as_json, force=force)
         return
     check_name(name, catalog.calibrations, where="--name")
     from jaxlimits.calibration.calibrate import FITTED
@@ -128,64 +140,42 @@ def calibrate(
         _show_card(fitted, found, catalog, as_json=as_json)
     else:
         print_json(_fitted(fitted)) if as_json else _print_fit(fitted)
-    if output is None:
-        return
-    if output.suffix == ".nc":
+    if rows_alone and output is not None:
         write_result(fitted.rows, output, force=force, quiet=as_json)
-        return
-    words = {"source": source, "without": left_out, "left_out": found.reasons}
-    entries = calibration_entries(name, fitted, paths, **words)
-    _write(entries, output, force=force, quiet=as_json)
-
-
-def _check_asked(
-    tables: list[str] | None,
-    output: Path | None,
-    against: str | None,
-    fields: list[str] | None,
-    *,
-    all_reduce: bool,
-    report: bool,
-) -> None:
-    """Refuse options that exclude each other."""
-    rows_alone = output is not None and output.suffix == ".nc"
-    if against is not None and ((output and not rows_alone) or fields or all_reduce):
-        problem = "nothing is fitted, so there is nothing to fit or write"
-        remedy = "leave out --fit, --all-reduce, and -o unless it is a .nc file"
-        raise InputError(problem, where="--against", remedy=remedy)
-    if all_reduce and rows_alone:
-        problem = "fabrics are entries of a catalog"
-        raise InputError(problem, where="--output", value=str(output), remedy="end it in .toml")
-    if not tables and not report:
-        remedy = "name a CSV file of measurements, or static_batch, serving, all_reduce"
-        raise InputError("no table is named", where="TABLE", remedy=remedy)
-    if all_reduce and len(tables or []) != 1:
-        raise InputError("takes one table", where="--all-reduce")
-
-
-def _show_beside(
-    measurements: "Sequence[Measurement]",
-    catalog: "Catalog",
-    against: str,
-    fabrics: dict[tuple[str, str], str],
-    output: Path | None,
-    *,
-    as_json: bool,
-    force: bool,
-) -> None:
-    """Put a calibration of the catalog beside measurements, and write that where it is asked."""
-    from jaxlimits.calibration.calibrate import assess
-    from jaxlimits.calibration.labelled import label_report
-
-    beside = assess(measurements, catalog, against, fabrics=fabrics)
-    print_json(_report(beside)) if as_json else _print_rows(beside)
-    if output is not None:
-        dataset = label_report(beside, calibration=against)
-        write_result(dataset, output, force=force, quiet=as_json)
+    elif output is not None:
+        entry = calibration_entries(
+            *(name, fitted, paths), source=source, without=left_out, left_out=found.reasons
+        )
+        _write(entry, output, force=force, quiet=as_json)
 
 
 DATA = ("static_batch", "serving")
 """Shipped tables of decode rates to fit."""
+
+
+def _refuse(*, nothing_fitted: bool, no_catalog: bool, no_table: bool) -> None:
+    """Refuse options that contradict each other."""
+    if nothing_fitted:
+        problem = "nothing is fitted, so there is nothing to fit or write"
+        remedy = "leave out --fit, --all-reduce, and -o unless it is a .nc file"
+        raise InputError(problem, where="--against", remedy=remedy)
+    if no_catalog:
+        problem = "fabrics are entries of a catalog, and a .nc file holds none"
+        raise InputError(problem, where="--output", remedy="name a .toml file")
+    if no_table:
+        remedy = "name a CSV file of measurements, or static_batch, serving, all_reduce"
+        raise InputError("no table is named", where="TABLE", remedy=remedy)
+
+
+def _show_rows(
+    report: "Report", calibration: str, output: Path | None, *, as_json: bool, force: bool
+) -> None:
+    from jaxlimits.calibration.labelled import label_report
+
+    print_json(_report(report)) if as_json else _print_rows(report)
+    if output is not None:
+        dataset = label_report(report, calibration=calibration)
+        write_result(dataset, output, force=force, quiet=as_json)
 
 
 def _fit_fabrics(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,13 @@ class Choices:
         The problem.
     positions
         Position on each axis of the problem's grid, by combination; 0 for a continuous field.
+    static
+        Every static field but the switches that vary.
     """
 
     problem: Problem
     positions: np.ndarray
+    static: Mapping[str, Any]
 
     def fields(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
         """Return every field but the continuous ones, for some combinations."""
@@ -46,10 +50,9 @@ class Choices:
     def groups(self, chosen: np.ndarray) -> list[tuple[dict[str, Any], np.ndarray]]:
         """Part combinations by the switches that they choose; each group is one program."""
         scenario = self.problem.scenario
-        fixed = scenario.fixed_static()
         found: dict[tuple[tuple[str, Any], ...], list[np.ndarray]] = {}
         for choice in np.unique(chosen):
-            static = {**fixed, **scenario.choice_at(tuple(self.positions[choice].tolist()))}
+            static = {**self.static, **scenario.choice_at(tuple(self.positions[choice].tolist()))}
             rows = np.flatnonzero(chosen == choice)
             found.setdefault(tuple(sorted(static.items())), []).append(rows)
         return [(dict(static), np.concatenate(rows)) for static, rows in found.items()]
@@ -60,7 +63,8 @@ def enumerate_choices(problem: Problem) -> Choices:
     free = {span.name for span in problem.ranges}
     lengths = [1 if axis.name in free else len(axis) for axis in problem.scenario.axes]
     combinations = itertools.product(*map(range, lengths))
-    return Choices(problem=problem, positions=np.array(list(combinations)))
+    positions = np.array(list(combinations))
+    return Choices(problem=problem, positions=positions, static=problem.scenario.fixed_static())
 
 
 def measure_designs(

@@ -183,6 +183,7 @@ def switch(meaning: str, *choices: str) -> Any:
     return eqx.field(static=True, default=choices[0], metadata={_METADATA_KEY: info})
 
 
+@functools.cache  # asked of every field of a grid, many times over
 def quantities(record: type) -> Mapping[str, Quantity]:
     """Return the numeric fields of a record type, in order of declaration."""
     return {name: info for name, info in _infos(record) if isinstance(info, Quantity)}

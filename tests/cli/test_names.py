@@ -91,8 +91,12 @@ def test_a_point_says_at_which_context_and_by_which_conventions_it_is(settings, 
         options += ["--set", setting]
     assert says in run("point", *options).out
     assert says in run("point", *options, "--json").json["rests_on"]
-    target = ("--for", "batch_size", "--target", "utps >= 5")
-    assert says in run("solve", *options, *target).out
+
+
+def test_a_solution_says_at_which_context_and_by_which_conventions_it_is():
+    options = ("--llm", "llama3-8b", "--chip", "h100", "--set", "seq_len=100")
+    done = run("solve", *options, "--for", "batch_size", "--target", "utps >= 5")
+    assert "seq_len = 100 token (set); kv_sharding = heads (default)" in done.out
 
 
 @pytest.mark.parametrize(

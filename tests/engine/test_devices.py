@@ -35,7 +35,7 @@ print(json.dumps({"chunks": chunks, "programs": kernel._chunks._cache_size()}))
 
 def sweep_on(devices, grid, output):
     """Sweep in a process that has a number of devices: chunks that each computed, programs made."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SWEEP, str(grid), str(output), str(MEMORY)],
         env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},

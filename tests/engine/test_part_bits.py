@@ -61,21 +61,29 @@ def test_factors_on_weight_bits_hold_for_the_parts_that_follow():
     assert read(weight_bits=8, expert_bits_scale=0.5) == pytest.approx(read(**given), rel=1e-12)
 
 
+DRAFTED = {"speculation": "draft", "draft": "llama3-8b"}
+
+
 @pytest.mark.parametrize(
-    "given", one_in(3, [{"weight_bits": 8, "expert_bits": 4}, {}, {"weight_bits": 8}])
+    ("given", "drafted"),
+    one_in(
+        3,
+        [({"weight_bits": 8, "expert_bits": 4}, {}), ({}, DRAFTED), ({"weight_bits": 8}, DRAFTED)],
+    ),
 )
-def test_what_weight_bits_change_is_the_sum_of_the_parts_that_follow(given):
-    one = grid({"batch_size": [1, 8]}, tp_size=16, speculation="draft", draft="llama3-8b", **given)
+def test_what_weight_bits_change_is_the_sum_of_the_parts_that_follow(given, drafted):
+    one = grid({"batch_size": [1, 8]}, tp_size=16, **given, **drafted)
     del one["base"]["batch_size"], one["outputs"]
-    asked = {"of": ["utps"], "by": ["weight_bits", *PARTS]}
+    parts_here = PARTS if drafted else OWN
+    asked = {"of": ["utps"], "by": ["weight_bits", *parts_here]}
     found = jl.sweep({**one, "elasticities": asked, "derivatives": asked})
-    following = [part for part in PARTS if part not in given]
+    following = [part for part in parts_here if part not in given]
     for word in ("elasticity", "derivative"):
         parts = [found[f"utps_{word}_{part}"] for part in following]
         together = found[f"utps_{word}_weight_bits"]
         assert (together < 0.0).all()
         np.testing.assert_allclose(sum(part.values for part in parts), together, rtol=1e-9)
-        for part in PARTS:  # also of those that are set, each alone
+        for part in parts_here:  # also of those that are set, each alone
             assert (found[f"utps_{word}_{part}"] <= 0.0).all()
         assert "its elasticity is the sum" in together.attrs["comment"]
 

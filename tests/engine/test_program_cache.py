@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import jaxlimits as jl
 from jaxlimits.engine import program_cache
 from jaxlimits.engine.program_cache import FOLDER, keep_programs
 
@@ -67,14 +68,14 @@ def values(path):
 
 def test_a_second_start_compiles_nothing_and_gives_the_same_bits(tmp_path):
     cache = tmp_path / "compiled"
-    sweep = [(COMMAND, "sweep", "smoke", "-o", tmp_path / f"{n}.nc") for n in range(4)]
+    sweep = [(COMMAND, "sweep", "smoke", "-o", tmp_path / f"{n}.nc") for n in range(3)]
     at_once = [start(*words, cache=cache) for words in sweep[:2]]
     for process in at_once:
         assert requests_and_hits(process)[0] > 0
     assert cache.stat().st_mode & 0o777 == 0o700
     requests, hits = requests_and_hits(start(*sweep[2], cache=cache))
     assert requests == hits > 0
-    assert requests_and_hits(start(*sweep[3], cache="off"))[1] == 0
+    jl.sweep("smoke", tmp_path / "3.nc").close()  # here, by the cache of the tests
     first = values(tmp_path / "0.nc")
     assert first
     assert all(values(tmp_path / f"{n}.nc") == first for n in (1, 2, 3))

@@ -102,7 +102,6 @@ def test_the_bandwidth_that_reaches_a_speed_is_its_closed_form():
     slow_but(
         ["mem_bw", "sync_latency", "weight_bits", "kv_bits", "collectives_per_layer"],
         "sync_latency",
-        "kv_bits",
     ),
 )
 def test_a_thousand_solutions_of_a_continuous_unknown_reach_the_target(field):
@@ -164,14 +163,30 @@ def test_chips_are_tried_one_by_one_since_more_of_them_can_be_slower():
     [
         ("xpu-hbm3", "for = 'sync_latency'\nat_least = 2000", "unreachable_memory"),
         ("xpu-hbm4", "for = 'mem_bw'\nat_least = 2000", "unreachable_sync"),
-        ("xpu-hbm4", "for = 'mem_bw'\nat_least = 500\nto = '2 TB/s'", "unreachable_memory"),
+        pytest.param(
+            *("xpu-hbm4", "for = 'mem_bw'\nat_least = 500\nto = '2 TB/s'", "unreachable_memory"),
+            marks=pytest.mark.slow,
+        ),
         ("xpu-sram", "for = 'mem_bw'\nat_least = 1", "unreachable_capacity"),
-        ("xpu-hbm3", "for = 'batch_size'\nof = 'stps'\nat_least = 1e9", "unreachable_capacity"),
+        pytest.param(
+            *(
+                "xpu-hbm3",
+                "for = 'batch_size'\nof = 'stps'\nat_least = 1e9",
+                "unreachable_capacity",
+            ),
+            marks=pytest.mark.slow,
+        ),
         ("xpu-hbm4", "for = 'ep_size'\nat_least = 1\namong = [3, 7]", "unreachable_excluded"),
         ("xpu-hbm4", "for = 'chip_price'\nat_least = 1", "met_everywhere"),
-        ("xpu-hbm4", "for = 'chip_price'\nat_least = 1e6", "unreachable_sync"),
+        pytest.param(
+            *("xpu-hbm4", "for = 'chip_price'\nat_least = 1e6", "unreachable_sync"),
+            marks=pytest.mark.slow,
+        ),
         ("xpu-cows", "for = 'batch_size'\nat_least = 100", "met_where_it_fits"),
-        ("xpu-sram", "for = 'mem_capacity'\nat_least = 1000", "met_where_it_fits"),
+        pytest.param(
+            *("xpu-sram", "for = 'mem_capacity'\nat_least = 1000", "met_where_it_fits"),
+            marks=pytest.mark.slow,
+        ),
         ("xpu-hbm4", "for = 'mem_bw'\nof = 't_step'\nat_most = '1 ms'", "met"),
     ],
 )

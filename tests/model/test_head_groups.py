@@ -197,7 +197,7 @@ def test_a_latent_that_is_shared_is_not_projected_again():
 FLAGS = ("value_heads", "attention_gates", "windowed_heads", "shared_kv", "extra_weights")
 
 
-@pytest.mark.parametrize("accounting", one_in(2, ["full", "layers", "nominal"]))
+@pytest.mark.parametrize("accounting", one_in(3, ["full", "layers", "nominal"]))
 @pytest.mark.parametrize(
     "name", one_in(2, ["llama3-8b", "gpt-oss-20b", "deepseek-v3.2", "llama4-scout"])
 )

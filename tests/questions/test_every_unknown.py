@@ -14,6 +14,8 @@ from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.file import RequirementTable
 from jaxlimits.grid.requirements import METRICS, read_requirement
 from jaxlimits.points.named_point import point_scenario
+from jaxlimits.questions.solve import _FEW as FEW
+from tests.helpers import slow_but
 from tests.test_every_field import (
     BASE,
     ENTRIES,
@@ -119,7 +121,9 @@ def kind_of_search(name):
     table = RequirementTable.model_validate({"for": name, "of": "utps", "at_least": "1 token/s"})
     asked = read_requirement("value", table, where="test")
     promised = any(name in schema.part_fields(part) for part in schema.OPTIONAL_PARTS)
-    return (len(asked.candidates), asked.is_whole, asked.is_constrained, promised)
+    num = len(asked.candidates)
+    how = "bracket" if num == 0 else "one by one" if num <= FEW else "along an axis"
+    return (how, asked.is_whole, asked.is_constrained, promised)
 
 
 def by_kind():
@@ -167,7 +171,7 @@ def written_metric(metric, value):
 IDLE_HERE = ["chip_price", "electricity_price", "die_area", "pue", *IDLE]
 
 
-@pytest.mark.parametrize("name", IDLE_HERE)
+@pytest.mark.parametrize("name", slow_but(IDLE_HERE, "chip_price", *IDLE))
 def test_a_field_that_does_not_count_is_met_everywhere_or_unreachable(name, catalog):
     now = evaluated(catalog)
     point = ("everything", "everything")
