@@ -57,7 +57,9 @@ def test_generated_pages_name_what_the_registries_have():
     assert "`display_unit`" in run("guide", "file-layout").out
 
 
-@pytest.mark.parametrize("page", [p for p in all_pages() if p.kind == "reference"], ids=str)
+@pytest.mark.parametrize(
+    "page", [p for p in all_pages() if p.kind == "reference"], ids=lambda page: page.topic
+)
 def test_a_generated_page_explains_every_row(page):
     rows = [line for line in page.make().splitlines() if line.startswith("| `")]
     empty = [row for row in rows if row.endswith("|  |") and "`op`" not in row]

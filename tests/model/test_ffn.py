@@ -6,10 +6,9 @@ import pytest
 
 from jaxlimits.model import collectives, ffn, vector, weights
 from jaxlimits.model.attention import sparse
-from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.communication import exchanges
 from jaxlimits.model.deployment import Deployment
-from jaxlimits.model.overlay import activation_time
+from jaxlimits.model.overlay import activation_pass
 from tests.helpers import evaluate_x64, named_scenario
 from tests.hybrids import NEMOTRON_NANO
 
@@ -95,8 +94,8 @@ def test_tokens_go_to_experts_in_the_latents_width():
 
 def test_an_engine_moves_activations_of_experts_in_that_width():
     chip = named_scenario("llama3-8b", "h200").chip
-    seconds = activation_time(chip, SUPER, HERE, Calibration(routed_passes=16.0))
-    assert seconds == pytest.approx(16 * 2 * 22 * 1024 * 40 / 4.8e12, rel=1e-12)
+    seconds = activation_pass(chip, SUPER, HERE)
+    assert seconds == pytest.approx(2 * 22 * 1024 * 40 / 4.8e12, rel=1e-12)
 
 
 def test_a_latent_as_wide_as_the_stream_adds_its_projections_alone():
