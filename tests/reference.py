@@ -938,7 +938,7 @@ def placement_time(data, tiers, *, overlap: bool) -> float:
     """Least streaming time over all placements: a linear program in the shares of each kind."""
     data = [(stored, read) for stored, read in data if stored > 0]
     stored = sum(s for s, _ in data)
-    scale = sum(read for _, read in data) / min(rate for _, rate in tiers)
+    scale = sum(read for _, read in data) / sum(rate for _, rate in tiers)
     shares = len(data) * len(tiers)
     cost, above, most = np.zeros(shares + 1), [], []
     for k, (size, rate) in enumerate(tiers):
@@ -959,7 +959,10 @@ def placement_time(data, tiers, *, overlap: bool) -> float:
     whole = np.zeros((len(data), shares + 1))
     for i in range(len(data)):
         whole[i, i * len(tiers) : (i + 1) * len(tiers)] = 1.0
-    found = linprog(cost, A_ub=above, b_ub=most, A_eq=whole, b_eq=np.ones(len(data)))
+    exactly = {"A_ub": above, "b_ub": most, "A_eq": whole, "b_eq": np.ones(len(data))}
+    # At the solver's own tolerances times that a fast tier takes would be lost beside a slow one's.
+    names = ("primal_feasibility_tolerance", "dual_feasibility_tolerance")
+    found = linprog(cost, **exactly, options=dict.fromkeys(names, 1e-10))
     return found.fun * scale if found.status == 0 else math.nan
 
 

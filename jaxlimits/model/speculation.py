@@ -92,7 +92,9 @@ def tokens_per_step(deployment: Deployment) -> Scalar:
         return 1.0
     constant = _of_constant_acceptance(deployment)
     decays = deployment.acceptance_decay < 1.0
-    found = jnp.where(decays, _of_decaying_acceptance(deployment, decays), constant)
+    # Nothing at a decay of 1, where it gives the sum its derivative.
+    beside = (deployment.acceptance_decay - 1.0) * _slope_at_no_decay(deployment)
+    found = jnp.where(decays, _of_decaying_acceptance(deployment, decays), constant + beside)
     stated = deployment.acceptance_length
     return jnp.where(stated > 0.0, stated, found)
 
@@ -107,10 +109,24 @@ def _of_decaying_acceptance(deployment: Deployment, decays: Flag) -> Scalar:
     decay = jnp.where(decays, deployment.acceptance_decay, 1.0)
 
     def position(place: int) -> Scalar:
-        counted = jnp.clip(length - (place - 1.0), 0.0, 1.0)
+        counted = _counted(length, place)
         return counted * acceptance**place * decay ** (place * (place - 1) // 2)
 
     return 1.0 + added(position(place) for place in range(1, POSITIONS + 1))
+
+
+def _slope_at_no_decay(deployment: Deployment) -> Scalar:
+    r"""Derivative of that sum by :math:`\delta` at 1, :math:`\sum_j a^j j(j-1)/2` [token]."""
+    length, acceptance = deployment.draft_length, deployment.acceptance
+    return added(
+        _counted(length, place) * acceptance**place * (place * (place - 1) / 2.0)
+        for place in range(2, POSITIONS + 1)
+    )
+
+
+def _counted(length: Scalar, place: int) -> Scalar:
+    """How much of a position a draft of some length has: 1, 0, or a part of the last [1]."""
+    return jnp.clip(length - (place - 1.0), 0.0, 1.0)
 
 
 def _of_constant_acceptance(deployment: Deployment) -> Scalar:

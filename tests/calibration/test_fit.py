@@ -15,6 +15,7 @@ TRUE |= {"flops_efficiency": 0.75, "kernel_latency": 5e-6, "sequence_latency": 5
 TRUE |= {"collective_factor": 1.05, "overlap_loss": 0.5, "routed_passes": 16.0}
 TRUE |= {"routing_spread": 1.0}
 NOISE = 0.05
+REPEATS = 100
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +23,12 @@ def parts(static_batch, catalog, fabrics):
     return parts_of(make_cases(static_batch, catalog, fabrics))
 
 
-@pytest.fixture(scope="module", params=[60, pytest.param(100, marks=pytest.mark.slow)])
-def repeats(parts, request):
+@pytest.fixture(scope="module")
+def repeats(parts):
     """Known constants, drawn from their priors, and the fit to noisy rows that they make."""
     random = np.random.default_rng(2025)
     pairs = []
-    for _ in range(request.param):
+    for _ in range(REPEATS):
         known = {**TRUE, **{name: drawn(PRIORS[name], random) for name in FITTED}}
         exact = predict(parts, known)
         noisy = exact * np.exp(random.normal(0.0, NOISE, len(exact)))

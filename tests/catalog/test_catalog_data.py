@@ -44,6 +44,7 @@ _UNIT_TEXT = {
     "m^2": r"mm\^2",
     "W/m^2": r"W/mm\^2",
     "J/B": r"pJ/B",
+    "J/FLOP": r"pJ/FLOP",
     "USD": r"USD",
     "USD/B": r"USD/GB",
 }

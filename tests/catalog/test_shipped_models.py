@@ -81,6 +81,7 @@ BY_HAND = {"kimi-k3", "llama-nemotron-49b"}
 """No class of transformers has their layers: hand counts are in ``test_more_families.py``."""
 
 NOT_THE_SHAPE = {"nominal_params", "nominal_active_params"}
+NOT_THE_SHAPE |= {"measured_model", "measured_attention"}
 
 
 def configuration(row, folder):

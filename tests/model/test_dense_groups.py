@@ -75,5 +75,5 @@ def test_experts_may_have_another_tp_than_attention():
     # less beside the mean.
     whole, split = (shared(0.0, ep_size=size, batch_size=1.0) for size in (32.0, 8.0))
     assert whole.weight_bytes == split.weight_bytes
-    assert whole.weight_traffic == split.weight_traffic
+    assert split.weight_traffic < whole.weight_traffic  # that of the slowest rank
     assert split.t_mem < whole.t_mem
