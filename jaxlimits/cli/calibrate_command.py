@@ -160,8 +160,8 @@ def _refuse(*, nothing_fitted: bool, no_catalog: bool, no_table: bool) -> None:
         remedy = "leave out --fit, --all-reduce, and -o unless it is a .nc file"
         raise InputError(problem, where="--against", remedy=remedy)
     if no_catalog:
-        problem = "fabrics are entries of a catalog, and a .nc file holds none"
-        raise InputError(problem, where="--output", remedy="name a .toml file")
+        problem = "fabrics are entries of a catalog"
+        raise InputError(problem, where="--output", remedy="end it in .toml")
     if no_table:
         remedy = "name a CSV file of measurements, or static_batch, serving, all_reduce"
         raise InputError("no table is named", where="TABLE", remedy=remedy)

@@ -54,10 +54,10 @@ def results(tmp_path_factory):
         ("best", ("maximise stps where utps", "tokens per second of the system (stps)")),
         ("front", ("(utps) [token/s]", "utps &gt;= 50")),
         ("plan", ("target of the time of a token", "no schedule does with less", "its target")),
-        ("compared", ("achieved share of the limit", "the limit", "predicted by vllm")),
+        ("compared", ("achieved share of the limit", "the limit", "predicted by its engine")),
         ("peers", ("llm_viewer", "time of a token that a tool states")),
         ("calibrated", ("predicted by the fit",)),
-        ("assessed", ("predicted by vllm",)),
+        ("assessed", ("predicted by its engine",)),
     ],
 )
 def test_every_answer_is_drawn_without_a_kind(results, folder, name, words):

@@ -36,8 +36,8 @@ OF_HEADS += tuple(
 OTHERS = (*OF_HEADS, "q_lora_rank", "hc_mult", "index_block_size")
 ABSENT = {"chip_hour_price", "power_cap", "acceptance_length"}
 ABSENT |= {prefix + name for prefix in ("", "draft_") for name in OTHERS}
-"""Fields that jump at 0: heads as elsewhere, no latent, gate, streams or blocks, a chip that is owned
-or without a cap of power, an accepted length that is computed."""
+"""Fields that jump at 0: heads as elsewhere, no latent, gate, streams or blocks, a chip that is
+owned or has no cap of power, an accepted length that is computed."""
 
 # Points away from kinks and jumps, but for the fields in braces: expert parallelism sets in where
 # ``ep_size`` exceeds 1, and the imbalance it brings has a kink where a rank holds a whole number of

