@@ -57,7 +57,7 @@ def results(tmp_path_factory):
         ("compared", ("achieved share of the limit", "the limit", "predicted by its engine")),
         ("peers", ("llm_viewer", "time of a token that a tool states")),
         ("calibrated", ("predicted by the fit",)),
-        ("assessed", ("predicted by its engine",)),
+        ("assessed", ("predicted by vllm",)),
     ],
 )
 def test_every_answer_is_drawn_without_a_kind(results, folder, name, words):

@@ -11,7 +11,7 @@ def test_every_median_that_is_told_is_drawn(folder):
         group = f"{each['system']}, {each['engine']}".rstrip(", ")
         assert f"<!-- {group} -->" in drawn
         assert f"<!-- {each['achieved']:.0%}  ({each['rows']}) -->" in drawn
-    for words in ("achieved share of the limit", "predicted by vllm", "the limit", "median"):
+    for words in ("achieved share of the limit", "predicted by its engine", "the limit", "median"):
         assert f"<!-- {words}" in drawn
 
 
