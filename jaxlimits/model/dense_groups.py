@@ -12,7 +12,7 @@ exchange. The LM head exchanges one token a sequence (a bound).
 
 References
 ----------
-SGLang, ``--moe-dense-tp-size`` and ``--enable-dp-lm-head`` (the division: published). Its place in
+SGLang, option ``moe-dense-tp-size`` and ``enable-dp-lm-head`` (the division: published). Its place in
 the limit model is ours.
 """
 

@@ -41,8 +41,12 @@ def test_a_parameter_has_the_same_option_in_every_command():
         assert {key: FLAGS[key] for key in own} == own, name
 
 
+ABOVE = ("cli", "examples", "guide")
+"""Rooms whose readers use the command line."""
+
+
 def test_the_layers_below_name_no_option():
-    below = [path for path in PACKAGE.rglob("*.py") if path.parent.name not in ("cli", "examples")]
+    below = [path for path in PACKAGE.rglob("*.py") if path.parent.name not in ABOVE]
     below.remove(PACKAGE / "planning" / "engine_flags.py")  # options of other programs
     assert len(below) > 100
     for path in below:
