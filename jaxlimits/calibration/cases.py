@@ -87,7 +87,7 @@ def refuse_without_fabric(
     for each in measurements:
         if each.settings["tp_size"] > 1.0 and (each.engine, each.chip) not in fabrics:
             problem = f"no fabric names {each.chip}, whose all-reduces are a part of each step"
-            remedy = f"name one for {each.chip} in `fabrics`, or fit one to measured all-reduces"
+            remedy = f"name one (`fabric={each.chip}=NAME`), or fit one (`all_reduce=True`)"
             where = {"where": each.where, "key": "system", "value": each.system}
             raise InputError(problem, **where, remedy=remedy)
 

@@ -12,8 +12,8 @@ exchange. The LM head exchanges one token a sequence (a bound).
 
 References
 ----------
-SGLang, option ``moe-dense-tp-size`` and ``enable-dp-lm-head`` (the division: published). Its place in
-the limit model is ours.
+SGLang, options ``moe-dense-tp-size`` and ``enable-dp-lm-head`` (the division: published). Its place
+in the limit model is ours.
 """
 
 import equinox as eqx
