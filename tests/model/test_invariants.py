@@ -206,7 +206,8 @@ def sparse_full_and_indexer(scenario: Scenario) -> Law:
     batch, span = scenario["batch_size"], scenario["seq_len"]
     layers = scenario["num_indexer_layers"] or scenario["num_sparse_layers"]
     heads, width, hidden = (scenario[n] for n in ("index_n_heads", "index_head_dim", "hidden_size"))
-    copies = scenario["tp_size"] if scenario.deployment.kv_sharding == "heads" else 1.0
+    by_heads = scenario.deployment.kv_sharding == "heads"
+    copies = scenario["tp_size"] / scenario["cp_size"] if by_heads else 1.0
     keys = layers * batch * span * width * copies * scenario["index_bits"] / 8
     rows = scenario["q_lora_rank"] or hidden
     elements = layers * (rows * heads * width + hidden * width + hidden * heads)
