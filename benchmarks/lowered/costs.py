@@ -126,7 +126,7 @@ def _read(computation: Computation, one: Instruction, inner: Computation) -> flo
 def _taken(name: str, inner: Computation) -> float:
     """Bytes of a parameter that a fusion uses: slices alone where nothing else reads it."""
     users = [each for each in inner.values() if name in each.operands]
-    if users and all(each.operation in _SLICES for each in users):
+    if users and all(each.operation in _SLICES and each.operands[0] == name for each in users):
         return sum(each.bytes for each in users)
     updated = [each for each in users if each.operation == "dynamic-update-slice"]
     if users and len(updated) == len(users) and all(u.operands[0] == name for u in updated):
