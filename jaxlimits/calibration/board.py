@@ -27,7 +27,7 @@ WORKLOADS = ((1024.0, 1024.0), (1024.0, 8192.0), (8192.0, 1024.0))
 """Tokens in and out of the runs of InferenceX."""
 
 _WORDS = (
-    "Measured runs that no other beats in a user's speed and a chip's throughput at once, the "
+    "The Pareto frontier of measured runs in a user's speed and a chip's throughput, the "
     "limit of the same machine, parallelism and batch, and what the calibration of that engine "
     "predicts. A limit is of decode steps alone: prompts that share them take their own time."
 )

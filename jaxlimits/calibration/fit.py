@@ -152,7 +152,7 @@ def fit_constants(
     fields
         Constants to fit.
     engines
-        Engine of each row; all are of one where left out.
+        Engine of each row; one engine for all by default.
     weights
         1 for a row that counts, 0 for one that does not; by default all count.
     like

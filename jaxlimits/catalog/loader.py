@@ -40,6 +40,10 @@ VECTOR_SHARE = 1.0 / 30.0
 """Vector rate over the 8-bit tensor rate, for a chip that states none (ours: an H100's)."""
 
 
+_RATED = ("chips", "llms")
+"""Kinds of entries on whose measured rates a calibration may rest."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Catalog:
     """Models, chips, interconnects, fabrics and calibrations by name.
@@ -109,8 +113,15 @@ class Catalog:
         """Return the record of an engine's fitted constants."""
         return Calibration(**self.values("calibration", name))
 
+    def measured(self, entry: Entry) -> dict[str, float]:
+        """Return the fields of a chip or a model that say whether a calibration rests on its rates.
+
+        None of another kind of entry, nor those that the entry states itself.
+        """
+        return self._measured(entry, entry_values(entry)) if entry.kind in _RATED else {}
+
     def _measured(self, entry: Entry, values: Mapping[str, float]) -> dict[str, float]:
-        """Fields of a chip or a model that say whether a calibration rests on its rates."""
+        """As :meth:`measured`, from the values of its fields."""
         fits = [one.fit for one in self.calibrations.values()]
 
         def stated(key: str, name: str) -> float:

@@ -201,7 +201,7 @@ def chunk_points(
     room = room or device_room()
     if room.platform == "cpu":
         return _POINTS_ON_CPU if reduced else max(_POINTS_ON_CPU, _BYTES_ON_CPU // bytes_a_point)
-    return points_on_accelerator(bytes_a_point, stored=stored, limit=room.bytes)
+    return points_on_accelerator(bytes_a_point, stored=stored, limit=float(room.bytes))
 
 
 def points_on_accelerator(bytes_a_point: int, *, stored: int, limit: float) -> int:
@@ -328,7 +328,7 @@ def _alike(job: Job, keys: Iterable[Key], number: int) -> Iterator[list[Key]]:
             yield together
 
 
-@dataclasses.dataclass(kw_only=True, slots=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _UnderWay:
     """Chunks that the devices compute, one on each, and with which reductions.
 
@@ -377,14 +377,17 @@ class _Line:
         One is computed again where a reduction had too little room for it, or the device none. A
         reduction keeps what room it once needed: chunks are alike.
         """
-        under_way = waiting.popleft()
-        for place, key in enumerate(under_way.keys):
-            reductions, chunk = under_way.reductions, None
-            if under_way.results is not None:
-                chunk = self._arrived(key, under_way.results[place])
+        first = waiting.popleft()
+        keys, before, results = first.keys, first.reductions, first.results
+        del first  # results that are given up must leave the device
+        for place, key in enumerate(keys):
+            reductions = before
+            chunk = None if results is None else self._arrived(key, results[place])
             while chunk is None or self._enlarged(reductions, chunk):
-                reductions = self.reductions
-                chunk = self._again(key, [under_way, *waiting])
+                reductions, chunk = self.reductions, self._computed(key)
+                if chunk is None:
+                    results = None
+                    chunk = self._alone(key, waiting)
             yield chunk
 
     def _run(self, keys: Sequence[Key]) -> list[Results]:
@@ -404,14 +407,12 @@ class _Line:
             rules=self.job.scenario.rules,
         )
 
-    def _again(self, key: Key, others: Sequence[_UnderWay]) -> Chunk:
-        """Compute one chunk; where there is no memory for it, with nothing else on the devices."""
+    def _alone(self, key: Key, waiting: collections.deque[_UnderWay]) -> Chunk:
+        """Compute one chunk with nothing else on the devices, from now on."""
+        self.ahead = 0
+        for place, other in enumerate(waiting):
+            waiting[place] = dataclasses.replace(other, results=None)
         chunk = self._computed(key)
-        if chunk is None:
-            self.ahead = 0
-            for other in others:
-                other.results = None
-            chunk = self._computed(key)
         if chunk is None:
             raise self._full()
         return chunk

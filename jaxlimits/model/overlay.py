@@ -144,7 +144,7 @@ def overlay_parts(
     waiting
         The limit's synchronisation of the step, where it is known.
     sequences
-        Those that the host serves; the deployment's where left out.
+        Those that the host serves; by default the deployment's.
     """
     if waiting is None:
         waiting = waits(chip, llm, deployment)

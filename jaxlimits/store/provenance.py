@@ -118,14 +118,18 @@ def _used_entries(spec: GridSpec) -> dict[str, dict[str, Any]]:
                 named[schema.entry_kind(field)] += [str(value) for value in values]
     entries = spec.catalog.entries
     return {
-        kind: {name: _table(find_entry(entries, kind, name)) for name in names}
+        kind: {name: _table(find_entry(entries, kind, name), spec.catalog) for name in names}
         for kind, names in named.items()
     }
 
 
-def _table(entry: Entry) -> dict[str, Any]:
-    """What an entry states, but its aliases: it is recorded under the name that the grid has."""
-    return {**entry.words, **entry.raw}
+def _table(entry: Entry, catalog: Catalog) -> dict[str, Any]:
+    """What an entry states, but its aliases: it is recorded under the name that the grid has.
+
+    Whether a calibration rests on its rates is recorded with it: the calibrations that say so are
+    not, unless the grid names them.
+    """
+    return {**entry.words, **entry.raw, **catalog.measured(entry)}
 
 
 def _json(value: Any) -> str:

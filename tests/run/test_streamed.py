@@ -421,7 +421,7 @@ def test_a_folder_of_someone_else_is_not_touched(grid, tmp_path):
     folder = shards_folder(output)
     folder.mkdir()
     (folder / "thesis.nc").write_text("do not delete", encoding="utf-8")
-    with pytest.raises(jl.ResultError, match="in the way"):
+    with pytest.raises(jl.ResultError, match="is not a sweep folder"):
         jl.sweep(grid, output, memory=MEMORY, force=True)
     assert (folder / "thesis.nc").read_text(encoding="utf-8") == "do not delete"
 
