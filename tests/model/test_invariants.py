@@ -244,7 +244,8 @@ def test_a_split_within_the_heads_needs_no_copies(scenario):
     if scenario["num_sparse_layers"]:
         heads = 1.0  # all index heads read one key
     roomy = scenario.scaled(1e4, ["mem_capacity"])  # for the few chips that are left
-    within = roomy.but(tp_size=min(scenario["tp_size"], heads), dp_size=1.0, ep_size=1.0)
+    sizes = {"tp_size": min(scenario["tp_size"], heads), "dp_size": 1.0, "ep_size": 1.0}
+    within = roomy.but(cp_size=1.0, **sizes)  # nor a part of the sequence elsewhere
     split, copied = yield [Plain(within.but(kv_sharding=by)) for by in ("split", "heads")]
     assert split.feasible
     np.testing.assert_equal(vars(split), vars(copied))
