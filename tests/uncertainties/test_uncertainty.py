@@ -284,7 +284,7 @@ def test_every_numeric_field_can_be_uncertain(study):
     dataset = jl.sobol(study(head + "\n".join(lines) + ENTRIES))
     matters = (dataset.total_order > 1e-20).any("metric").to_series()  # more than rounding
     assert set(matters.index) == {*(f"{name}_scale" for name in factors), *BASE}
-    idle = ["library_bytes_scale"]  # nothing is sent of that size
+    idle = ["one_shot_bw_scale", "one_shot_latency_scale"]  # two shots are the quicker here
     idle += ["chip_hour_price_scale"]  # nothing is rented
     assert sorted(matters.index[~matters]) == sorted(idle)
 
