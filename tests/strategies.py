@@ -344,7 +344,8 @@ def scenarios(
         numbers["draft_length"] = draw(counts(0, 8))
         numbers["acceptance"] = draw(st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0.0, 1.0)))
         numbers["acceptance_decay"] = draw(st.one_of(st.just(1.0), st.floats(0.1, 1.0)))
-        numbers["acceptance_length"] = draw(st.one_of(st.just(0.0), st.floats(1.0, 8.0)))
+        most = numbers["draft_length"] + 1.0
+        numbers["acceptance_length"] = draw(st.one_of(st.just(0.0), st.floats(1.0, most)))
     if chosen["weight_placement"] == "sharded":
         numbers["ep_size"] = 1.0
     numbers |= fixed

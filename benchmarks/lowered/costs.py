@@ -19,7 +19,7 @@ _FREE = {
 
 _SLICES = {"dynamic-slice", "gather", "slice"}
 
-_MOVES = {*_FREE, "broadcast", "reshape", "transpose", "copy", "concatenate", "pad", "slice"}
+_MOVES = {*_FREE, *_SLICES, "broadcast", "reshape", "transpose", "copy", "concatenate", "pad"}
 """Instructions whose numbers come from elsewhere: addresses alone."""
 
 _SLOTS = {

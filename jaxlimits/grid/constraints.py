@@ -220,6 +220,16 @@ CONSTRAINTS = (
         remedy="raise nominal_active_params, or choose accounting = 'full'",
         needs={"accounting": "nominal"},
     ),
+    *(
+        Constraint(
+            fields=("acceptance_length", "draft_length"),
+            holds=lambda f: f["acceptance_length"] <= f["draft_length"] + 1.0,
+            says="a step gives at most what its draft proposes and one token more",
+            remedy="lower acceptance_length, raise draft_length, or link the axes",
+            needs={"speculation": speculation},
+        )
+        for speculation in ("draft", "mtp")
+    ),
     Constraint(
         fields=("draft_num_layers",),
         holds=lambda f: f["draft_num_layers"] >= 1.0,

@@ -130,7 +130,7 @@ class Deployment(eqx.Module):
     acceptance_length: Scalar = quantity(
         "token",
         "tokens that one step gives in the mean, as engines log them, the verification's own one "
-        "included; 0 for what acceptance and its decay give",
+        "included, so at most draft_length + 1; 0 for what acceptance and its decay give",
         default=0.0,
         lower=1.0,
         unset=0.0,

@@ -115,7 +115,10 @@ def touched_imbalance(
     p = jnp.clip(-jnp.expm1(log_untouched), _P_MIN, 1.0 - _P_MIN)
     block = experts / ranks
     urn = _urn(ranks, block * p, block, p, q, jnp.minimum(block, t * k))
-    largest = jnp.minimum(ranks, 1.0 / p)
+    # No rank touches more than all that is touched, nor more than it holds: exactly even where
+    # every expert is touched.
+    touched = jnp.where(k < experts, -jnp.expm1(log_untouched), 1.0)
+    largest = jnp.minimum(ranks, 1.0 / touched)
     return jnp.where(dense, 1.0, jnp.clip(_max_over_mean(urn), 1.0, largest))
 
 

@@ -169,6 +169,7 @@ EDGES = {
     "nominal accounting": ([(1, 1), (1, 2)], [(0, 1), (2, 1), (-1, 1)]),
     # With 2 of 10 experts in use, of A active and P parameters: 8 A >= 2 (P - A).
     "the experts in use": ([(20, 100, 10, 2), (1, 5, 10, 2)], [(19, 100, 10, 2), (1, 6, 10, 2)]),
+    "a step gives at most": ([(5, 4), (0, 0), (1, 0)], [(5.5, 4), (1.5, 0)]),
     "speculation = 'draft'": ([(1,)], [(0,)]),
     # Totals count where both are stated, else layers * width^2: 2 * 3^2 = 18.
     "a draft must not": (

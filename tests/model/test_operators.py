@@ -93,15 +93,17 @@ def test_under_expert_parallelism_only_the_routed_experts_wait_for_the_slowest()
     assert 1.0 < memory < compute < 32.0
 
 
-def test_the_slowest_rank_lengthens_times_and_leaves_volumes():
+def test_the_slowest_rank_lengthens_times_and_the_volumes_that_they_count():
     sizes = {"tp_size": 8.0, "dp_size": 4.0, "ep_size": 32.0, "vector_work": "off"}
     scenario = named_scenario("deepseek-v3", "h200", **sizes)
     point = evaluate_x64(*scenario)
     step = step_operators(scenario.llm, scenario.deployment)
-    experts = step.experts.weight_traffic
-    rest = point.weight_traffic + point.kv_traffic - experts
-    paced = rest + experts * step.experts.traffic_pace
-    assert point.t_mem == pytest.approx(float(paced) / (8 * scenario["mem_bw"]), rel=1e-12)
+    traffic = sum(each.weight_traffic + each.kv_traffic for each in step.each())
+    beyond = step.experts.weight_traffic * (step.experts.traffic_pace - 1.0)
+    assert beyond > 0.0
+    paced = float(traffic + beyond)
+    assert point.weight_traffic + point.kv_traffic == pytest.approx(paced, rel=1e-12)
+    assert point.t_mem == pytest.approx(paced / (8 * scenario["mem_bw"]), rel=1e-12)
 
 
 def test_layer_accounting_has_no_head_and_reads_no_embedding():

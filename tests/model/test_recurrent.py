@@ -230,10 +230,10 @@ def test_a_first_token_takes_the_work_of_states_too():
 
 
 def test_an_engine_runs_a_recurrent_mixers_kernels_in_place_of_attentions():
-    # 36 of 6, 12 of 6, 48 of 9 and 4 for the shared expert
-    assert overlay.kernels_per_step(QWEN3_NEXT, Deployment()) == 36 * 6 + 12 * 6 + 48 * 13
-    # 23 of 6, 6 of 6, 23 of 13
-    assert overlay.kernels_per_step(NEMOTRON_NANO, Deployment()) == 23 * 6 + 6 * 6 + 23 * 13
+    # 36 of 6, 12 of 6, 48 of 6 and 4 for the shared expert
+    assert overlay.kernels_per_step(QWEN3_NEXT, Deployment()) == 36 * 6 + 12 * 6 + 48 * 10
+    # 23 of 6, 6 of 6, 23 of 10
+    assert overlay.kernels_per_step(NEMOTRON_NANO, Deployment()) == 23 * 6 + 6 * 6 + 23 * 10
 
 
 @pytest.mark.parametrize("llm", [QWEN3_NEXT, NEMOTRON_NANO], ids=["delta", "mamba"])

@@ -78,7 +78,9 @@ def test_a_whole_step_has_each_volume_at_its_pace():
 def test_a_part_of_an_anatomy_is_the_work_of_one_chip_at_its_pace():
     deployment = Deployment(tp_size=4.0, compute_bits=16.0)
     operators = chain(MEMORY, UNEVEN)
-    part = _part(UNEVEN, Pass(operators, MACHINE.chip, MACHINE.llm, deployment), times=2.0)
+    part = _part(
+        UNEVEN, Pass(operators, MACHINE.chip, MACHINE.llm, deployment, sequences=1.0), times=2.0
+    )
     assert part.tensor_flops == 6e15  # 2 * 8 * 1.5 / 4
     assert part.vector_flops == 4.5e13  # 2 * 6 * 1.5 / 4
     assert part.traffic == 6e12  # 2 * (4 + 2) * 2 / 4

@@ -90,7 +90,7 @@ def test_a_mean_layer_has_every_kind_of_layer_in_its_share():
 @pytest.mark.parametrize("combination", ["draft", "mtp"])
 @law(
     scenario=lambda combination: scenarios(
-        combinations=(combination,), feasible=None, acceptance=0.0
+        combinations=(combination,), feasible=None, acceptance=0.0, acceptance_length=0.0
     ),
 )
 def test_a_draft_that_is_never_accepted_is_never_faster_than_none(combination, scenario):
