@@ -10,7 +10,8 @@ from typing import Any
 
 import jax
 
-from jaxlimits.engine.stream import IN_FLIGHT, Job, _Line, make_mesh, stream
+from jaxlimits.engine.chunk_sizes import IN_FLIGHT
+from jaxlimits.engine.stream import Job, _Line, make_mesh, stream
 from jaxlimits.grid.plan import Key
 
 SECONDS_OF_DEVICE = 6.0

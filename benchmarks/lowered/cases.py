@@ -10,9 +10,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks.grids import METRICS, Axes, grid_text, spec_of
+from jaxlimits.engine.chunk_sizes import point_bytes, points_on_accelerator, stored_bytes
 from jaxlimits.engine.kernel import Inputs, chunks_reduced
 from jaxlimits.engine.reductions import REDUCTIONS
-from jaxlimits.engine.stream import Job, kept_axes, point_bytes, points_on_accelerator, stored_bytes
+from jaxlimits.engine.stream import Job, kept_axes
 from jaxlimits.grid.plan import make_plan
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import GridSpec

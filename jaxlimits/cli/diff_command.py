@@ -15,7 +15,8 @@ from jaxlimits.cli.tables import Row, glued, label, number, print_filled, print_
 from jaxlimits.errors import InputError, ResultError
 
 if TYPE_CHECKING:
-    from jaxlimits.questions.difference import Difference, Place, VariableDifference
+    from jaxlimits.questions.difference import Difference
+    from jaxlimits.questions.differing_variables import Place, VariableDifference
 
 EXIT_DIFFERENT = 1
 

@@ -21,7 +21,8 @@ from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import AxisTable, GridFile, GridTables
 from jaxlimits.grid.rules import Budget, Price, Rules, Term
 from jaxlimits.grid.scenario import Scenario, bind
-from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog, refuse_unstated
+from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
+from jaxlimits.grid.stated import refuse_unstated
 from jaxlimits.model.fields import Quantity
 from jaxlimits.values import parse_number
 

@@ -7,6 +7,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxlimits.grid.plan import Plan
+from jaxlimits.grid.rules import Rules
+
 Traced = dict[str, jax.Array]
 
 NO_CODE = -128
@@ -122,3 +125,45 @@ def _short(shape: Sequence[int], over: Sequence[int]) -> tuple[int, int]:
     }
     axis = max(parts, key=lambda axis: parts[axis], default=0)
     return axis, parts.get(axis, 1)
+
+
+def as_counted(
+    metrics: Traced,
+    names: tuple[str, ...],
+    lengths: jax.Array,
+    plan: Plan,
+    *,
+    rules: Rules,
+    regardless: Collection[str],
+) -> Traced:
+    """Outputs with NaN, or an impossible code, where a point is padding or does not fit.
+
+    A point outside a budget counts as one that does not fit. What counts regardless of whether the
+    point fits says itself where it has no value. Padding matters along the axes only on which an
+    output depends.
+    """
+    if not names:
+        return {}
+    usable = metrics["feasible"]
+    for budget in rules.budgets:
+        usable = usable & budget.keeps(metrics[budget.of])
+    padded = {axis for axis, size in enumerate(plan.block) if plan.shape[axis] % size}
+
+    def counts(value: jax.Array, mask: jax.Array) -> jax.Array:
+        shape = jnp.broadcast_shapes(value.shape, mask.shape)
+        along = {axis for axis in padded if shape[axis] > 1}
+        return mask & inside(lengths, plan.block, along)
+
+    everywhere = jnp.ones((1,) * len(plan.block), bool)
+    reduced = {
+        name: jnp.where(
+            counts(metrics[name], everywhere if name in regardless else usable),
+            metrics[name],
+            jnp.nan,
+        )
+        if jnp.issubdtype(metrics[name].dtype, jnp.floating)
+        else jnp.where(counts(metrics[name], everywhere), metrics[name].astype(jnp.int8), NO_CODE)
+        for name in names
+    }
+    padding = inside(lengths, plan.block, padded)
+    return {**reduced, USABLE: usable & padding}

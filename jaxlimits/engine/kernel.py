@@ -15,17 +15,17 @@ but those that are asked for whole.
 
 import functools
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Jaxpr, Var, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxlimits.engine.counted import NO_CODE, USABLE, Counted, Traced, inside
-from jaxlimits.engine.program import FEW, UNFUSED, trace
+from jaxlimits.engine.counted import USABLE, Counted, Traced, as_counted
+from jaxlimits.engine.over_axes import over_axes
+from jaxlimits.engine.program import FEW, UNFUSED
 from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.sensitivity import Static, Values, outputs_at
 from jaxlimits.grid.plan import Key, Plan
@@ -285,7 +285,7 @@ def _chunk_on_each(
             name: _rounded(jnp.broadcast_to(metrics[name], plan.block), bits) for name in outputs
         }
         solved = {name for asked in requirements for name in asked.quantities}
-        reduced = _counted(metrics, counted, lengths, plan, rules=rules, regardless=solved)
+        reduced = as_counted(metrics, counted, lengths, plan, rules=rules, regardless=solved)
         return whole, reduced, lengths
 
     return _on_each(chunk, mesh, shared=1)(inputs, places)
@@ -356,56 +356,11 @@ def _metrics(
         {name: _cut(column, start, size) for name, column in axis.items()}
         for axis, start, size in zip(inputs.axes, place, plan.block, strict=True)
     ]
-    return _over_axes(outputs, inputs.base, axes)
+    return over_axes(outputs, inputs.base, axes)
 
 
 def _cut(column: jax.Array, start: jax.Array, size: int) -> jax.Array:
     return column if len(column) == size else jax.lax.dynamic_slice_in_dim(column, start, size)
-
-
-def _over_axes(
-    outputs: Callable[[Values], Traced], base: Values, axes: Sequence[Values]
-) -> dict[str, jax.Array]:
-    """Map a function of one point over axes; those of switches have length 1 and no values."""
-    columns = {
-        name: (column, place) for place, axis in enumerate(axes) for name, column in axis.items()
-    }
-    values = {**base, **{name: column for name, (column, _) in columns.items()}}
-    program = trace(outputs, values)
-    along = [columns[name][1] if name in columns else None for name in program.inputs]
-    depends = _axes_of(program.traced.jaxpr, along)
-    function: Callable[..., Any] = jaxpr_as_fun(program.traced)
-    for place in reversed(range(len(axes))):
-        if axes[place]:
-            mapped = [0 if axis == place else None for axis in along]
-            function = jax.vmap(
-                function,
-                in_axes=mapped,
-                out_axes=[0 if place in found else None for found in depends],
-            )
-    arrays = function(*(values[name] for name in program.inputs))
-    return {
-        name: jnp.expand_dims(array, [place for place in range(len(axes)) if place not in found])
-        for name, array, found in zip(program.outputs, arrays, depends, strict=True)
-    }
-
-
-def _axes_of(program: Jaxpr, along: Sequence[int | None]) -> list[set[int]]:
-    """Axes on which each output of a program depends, given the axis along which each input varies.
-
-    Whatever an operation returns counts as depending on all that it takes.
-    """
-    axes: dict[Var, set[int]] = {
-        variable: set() if axis is None else {axis}
-        for variable, axis in zip(program.invars, along, strict=True)
-    }
-
-    def of(inputs: Sequence[Any]) -> set[int]:
-        return set().union(*(axes.get(one, set()) for one in inputs if isinstance(one, Var)))
-
-    for operation in program.eqns:
-        axes |= dict.fromkeys(operation.outvars, of(operation.invars))
-    return [of([output]) for output in program.outvars]
 
 
 def _rounded(array: jax.Array, bits: int | None) -> jax.Array:
@@ -414,45 +369,3 @@ def _rounded(array: jax.Array, bits: int | None) -> jax.Array:
         return array
     exponent = jnp.finfo(array.dtype).nexp
     return jax.lax.reduce_precision(array, exponent_bits=exponent, mantissa_bits=bits)
-
-
-def _counted(
-    metrics: Traced,
-    names: tuple[str, ...],
-    lengths: jax.Array,
-    plan: Plan,
-    *,
-    rules: Rules,
-    regardless: Collection[str],
-) -> Traced:
-    """Outputs with NaN, or an impossible code, where a point is padding or does not fit.
-
-    A point outside a budget counts as one that does not fit. What counts regardless of whether the
-    point fits says itself where it has no value. Padding matters along the axes only on which an
-    output depends.
-    """
-    if not names:
-        return {}
-    usable = metrics["feasible"]
-    for budget in rules.budgets:
-        usable = usable & budget.keeps(metrics[budget.of])
-    padded = {axis for axis, size in enumerate(plan.block) if plan.shape[axis] % size}
-
-    def counts(value: jax.Array, mask: jax.Array) -> jax.Array:
-        shape = jnp.broadcast_shapes(value.shape, mask.shape)
-        along = {axis for axis in padded if shape[axis] > 1}
-        return mask & inside(lengths, plan.block, along)
-
-    everywhere = jnp.ones((1,) * len(plan.block), bool)
-    reduced = {
-        name: jnp.where(
-            counts(metrics[name], everywhere if name in regardless else usable),
-            metrics[name],
-            jnp.nan,
-        )
-        if jnp.issubdtype(metrics[name].dtype, jnp.floating)
-        else jnp.where(counts(metrics[name], everywhere), metrics[name].astype(jnp.int8), NO_CODE)
-        for name in names
-    }
-    padding = inside(lengths, plan.block, padded)
-    return {**reduced, USABLE: usable & padding}

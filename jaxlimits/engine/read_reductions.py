@@ -17,7 +17,8 @@ from jaxlimits.errors import InputError, suggestion, unknown_name
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.file import ReductionTable, explained
 from jaxlimits.grid.requirements import codes
-from jaxlimits.grid.spec import GridSpec, refuse_unstated
+from jaxlimits.grid.spec import GridSpec
+from jaxlimits.grid.stated import refuse_unstated
 
 _COUNTED = {1: "one", 2: "two", 3: "three"}
 

@@ -14,6 +14,15 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxlimits import schema
+from jaxlimits.engine.chunk_sizes import (
+    EVERYWHERE,
+    IN_FLIGHT,
+    Room,
+    chunk_points,
+    device_room,
+    point_bytes,
+    stored_bytes,
+)
 from jaxlimits.engine.failures import explained_failures, unless_full
 from jaxlimits.engine.kernel import Inputs, Results, make_mesh, place_inputs, run_chunks
 from jaxlimits.engine.pages import keep_pages
@@ -22,28 +31,6 @@ from jaxlimits.errors import DeviceMemoryError, InputError
 from jaxlimits.grid.plan import Key, Plan, make_plan
 from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.scenario import Scenario
-
-IN_FLIGHT = 2
-"""Chunks in flight on each device: one computing while the other's results are taken."""
-
-_POINTS_ON_CPU = 1 << 20
-"""Points whose metrics stay in the caches until the reductions have read them."""
-
-_BYTES_ON_CPU = 64 << 20
-"""Memory of a chunk that is only stored: larger ones start programs and files less often."""
-
-_SHARE_ON_ACCELERATOR = 0.2
-"""Share of an accelerator's memory for one chunk: what is reduced is seldom written there at all,
-but some reductions look at their metrics twice."""
-
-_POINTS_ON_ACCELERATOR = 1 << 30
-"""Points of a chunk that an index of 32 bits can tell apart."""
-
-_STORED_ON_ACCELERATOR = 512 << 20
-"""Bytes of a chunk's outputs, of which as many chunks wait on the host as are in flight."""
-
-_BYTES_UNSAID = 8 << 30
-"""Memory of a device that does not say how much it has."""
 
 _FEWEST_POINTS = 1 << 12
 """Points of a chunk that is not halved any more: below, it is not the chunk that fills memory."""
@@ -106,116 +93,6 @@ class Job:
     bits: int | None = None
     ahead: int = IN_FLIGHT
     portable: bool = False
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Room:
-    """What a device has for chunks.
-
-    Parameters
-    ----------
-    platform
-        As JAX names it: ``"cpu"``, ``"cuda"``.
-    bytes
-        Memory that it lets a process have [B]; of a CPU it does not matter.
-    """
-
-    platform: str
-    bytes: int = 0
-
-
-EVERYWHERE = Room(platform="cpu")
-"""Of chunks that are the same on every machine: those of a CPU fit on all."""
-
-
-def device_room() -> Room:
-    """Return the room on the first device of this process."""
-    device = jax.devices()[0]
-    limit = (device.memory_stats() or {}).get("bytes_limit", _BYTES_UNSAID)
-    return Room(platform=device.platform, bytes=int(limit))
-
-
-def point_bytes(
-    outputs: Iterable[str],
-    reductions: Iterable[Reduction],
-    precision: str,
-    requirements: Sequence[Requirement] = (),
-    *,
-    on_cpu: bool | None = None,
-) -> int:
-    """Return the memory that one point takes on the device while its chunk is computed [B].
-
-    On a CPU every metric that is reduced lies there. In the one program of an accelerator hardly
-    any does, and no more than one reduction's at a time: ``benchmarks/results/lowered`` has the
-    temporaries of every shipped grid.
-
-    Parameters
-    ----------
-    outputs, reductions, precision, requirements
-        As in a :class:`Job`.
-    on_cpu
-        Whether the device is one; by default as the default device of JAX is.
-    """
-    size = np.dtype(precision).itemsize
-    each = [3 * size for reduction in reductions for _ in reduction.of]
-    searched = 4 * size * len(requirements)  # both ends of a bracket, before and after a step
-    if jax.default_backend() == "cpu" if on_cpu is None else on_cpu:
-        return stored_bytes(outputs, precision) + sum(each) + searched + 4 * size
-    return stored_bytes(outputs, precision) + max(each, default=size) + searched
-
-
-def stored_bytes(outputs: Iterable[str], precision: str) -> int:
-    """Return what the outputs of one point take where they are stored [B]."""
-    size = np.dtype(precision).itemsize
-    return sum(1 if schema.is_code(name) else size for name in outputs)
-
-
-def chunk_points(
-    bytes_a_point: int,
-    *,
-    reduced: bool,
-    stored: int = 0,
-    memory: float | None = None,
-    room: Room | None = None,
-) -> int:
-    """Return how many points a chunk should have.
-
-    On a CPU a chunk stays near the caches, which is where fresh memory stops being the cost; an
-    accelerator takes a share of its memory, which hides the cost of starting a program.
-
-    Parameters
-    ----------
-    bytes_a_point
-        As :func:`point_bytes`.
-    reduced
-        Whether anything reads the metrics of a chunk again.
-    stored
-        Bytes of a point that go to the host [B].
-    memory
-        Bytes that a chunk may take; by default found from the device.
-    room
-        The device's; by default the first of this process is asked.
-    """
-    if memory is not None:
-        return max(1, int(memory / (IN_FLIGHT * bytes_a_point)))
-    room = room or device_room()
-    if room.platform == "cpu":
-        return _POINTS_ON_CPU if reduced else max(_POINTS_ON_CPU, _BYTES_ON_CPU // bytes_a_point)
-    return points_on_accelerator(bytes_a_point, stored=stored, limit=float(room.bytes))
-
-
-def points_on_accelerator(bytes_a_point: int, *, stored: int, limit: float) -> int:
-    """Return how many points a chunk should have on an accelerator with so much memory.
-
-    Parameters
-    ----------
-    bytes_a_point, stored
-        As for :func:`chunk_points`.
-    limit
-        Memory of the device [B].
-    """
-    points = min(_POINTS_ON_ACCELERATOR, int(_SHARE_ON_ACCELERATOR * limit / bytes_a_point))
-    return max(1, min(points, _STORED_ON_ACCELERATOR // stored) if stored else points)
 
 
 def make_job(

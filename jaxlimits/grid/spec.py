@@ -1,27 +1,21 @@
 """The grid as data: names resolved, values in SI units, nothing said twice."""
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from jaxlimits import schema
 from jaxlimits.catalog.entries import KINDS
 from jaxlimits.catalog.loader import Catalog, extended, load_catalog, with_models
 from jaxlimits.catalog.text_files import read_toml
-from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.errors import InputError
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
-from jaxlimits.grid.file import GridFile, GridTables, Precision, SensitivityTable
+from jaxlimits.grid.file import GridFile, GridTables, Precision
 from jaxlimits.grid.layouts import sizes_of
+from jaxlimits.grid.outputs import outputs_of
 from jaxlimits.grid.requirements import Requirement, read_requirement, refuse_taken_names
-
-_SENSITIVITIES = {
-    "elasticities": "elasticity",
-    "derivatives": "derivative",
-    "doublings": "doubling",
-}
-"""Keys of a grid file, and the kind of sensitivity that each lists."""
+from jaxlimits.grid.stated import refuse_two_contexts, refuse_unstated
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +135,7 @@ def build_spec(
     lengths = _given("input_len", axes, settings)
     requested = "input_len" in unknown or any(float(length) > 0.0 for length in lengths)
     refuse_two_contexts(named | unknown, requested=requested, where=where)
-    outputs = _outputs(tables, requirements, named=named, where=where)
+    outputs = outputs_of(tables, requirements, named=named, where=where)
     return GridSpec(
         file=file,
         overrides={name: str(raw) for name, raw in overrides.items()},
@@ -290,73 +284,6 @@ def _given(
     return [*fixed, *(value for axis in axes for value in _columns_of(axis).get(name, ()))]
 
 
-def refuse_two_contexts(named: Collection[str], *, requested: bool, where: str = "") -> None:
-    """Raise where a context is stated beside a request, which has a context of its own.
-
-    Parameters
-    ----------
-    named
-        Every name that is set, varied or solved for.
-    requested
-        Whether an ``input_len`` above 0 is stated, or one is solved for.
-    where
-        What to name in an error.
-
-    Raises
-    ------
-    InputError
-        With both names and what to leave out.
-    """
-    stated = next(
-        (name for name in ("seq_len", f"seq_len{schema.SCALE_SUFFIX}") if name in named), None
-    )
-    if stated is None or not requested:
-        return
-    problem = (
-        "is stated beside a request, whose lengths set the context: decode steps are at"
-        " input_len + output_len / 2, and input_len + output_len has to fit"
-    )
-    remedy = f"leave out {stated}, or input_len and output_len"
-    raise InputError(problem, where=where, key=stated, remedy=remedy)
-
-
-_CALLS_FOR = {
-    "calibration": ("a calibration", 'calibration = "vllm" or another'),
-    "input_len": ("a request", "input_len = 4096 or another length"),
-}
-"""What metrics need, by the name to set, and how it is written."""
-
-
-def refuse_unstated(
-    metrics: Iterable[str], named: Collection[str], *, where: str = "", key: str
-) -> None:
-    """Raise where a metric, or one that a sensitivity is of, says nothing for lack of a setting.
-
-    Parameters
-    ----------
-    metrics
-        Metrics, sensitivities of metrics, or anything else, which is passed over.
-    named
-        Every name that is set, varied or solved for.
-    where, key
-        What to name in an error.
-
-    Raises
-    ------
-    InputError
-        A calibrated metric without a calibration, one of a request without a request.
-    """
-    unstated = schema.unstated_metrics(named)
-    for name in metrics:
-        asked = schema.sensitivity(name)
-        metric = name if asked is None else asked.metric
-        if metric in unstated:
-            setting = next(s for s, found in schema.CONDITIONAL.items() if metric in found)
-            needed, example = _CALLS_FOR[setting]
-            remedy = f"state {example}, in [base], as an axis or by `overrides`"
-            raise InputError(f"needs {needed}", where=where, key=key, value=name, remedy=remedy)
-
-
 def _requirements(
     tables: GridTables, axes: tuple[Axis, ...], *, where: str
 ) -> tuple[Requirement, ...]:
@@ -366,58 +293,3 @@ def _requirements(
     )
     refuse_taken_names(requirements, axes, where=where)
     return requirements
-
-
-def _outputs(
-    tables: GridTables,
-    requirements: Iterable[Requirement],
-    *,
-    named: Collection[str],
-    where: str,
-) -> tuple[str, ...]:
-    """Outputs to keep whole: metrics in the model's order, sensitivities, requirements.
-
-    Where something is reduced or required only what is named, else all metrics by default; with
-    sensitivities comes ``limit``, which says on which side of a kink a point lies. Calibrated
-    metrics are there where a calibration is named, those of a request where one is stated, and
-    only there.
-    """
-    sensitivities = list(_sensitivities(tables, where=where))
-    kept = [asked for asked in requirements if tables.require[asked.name].keep]
-    outputs = tables.outputs
-    if outputs is None and (tables.reduce or sensitivities or tables.require):
-        outputs = []
-    elif outputs is None or outputs == "all":
-        unstated = schema.unstated_metrics(named)
-        outputs = [name for name in schema.OUTPUTS if name not in unstated]
-    elif not (outputs or tables.reduce or sensitivities or kept):
-        raise InputError("is empty", where=where, key="outputs", remedy="leave it out to keep all")
-    for name in outputs:
-        if not schema.is_output(name):
-            raise unknown_name("output", name, schema.OUTPUTS, where=where, key="outputs")
-    refuse_unstated([*outputs, *sensitivities], named, where=where, key="outputs")
-    if len(set(outputs)) != len(outputs):
-        raise InputError("has a name twice", where=where, key="outputs", value=outputs)
-    asked = dict.fromkeys([name for name in outputs if name not in schema.OUTPUTS] + sensitivities)
-    metrics = {*outputs, *(["limit"] if asked else [])}
-    required = [name for asked in kept for name in asked.quantities]
-    return (*(name for name in schema.OUTPUTS if name in metrics), *asked, *required)
-
-
-def _sensitivities(tables: GridTables, *, where: str) -> Iterator[str]:
-    """Names of the outputs that ``elasticities``, ``derivatives`` and ``doublings`` ask for."""
-    for key, kind in _SENSITIVITIES.items():
-        table = getattr(tables, key)
-        if isinstance(table, list):
-            table = SensitivityTable(by=table)
-        for metric, text in itertools.product(*((table.of, table.by) if table else ((), ()))):
-            if metric not in schema.CONTINUOUS:
-                raise unknown_name("metric", metric, schema.CONTINUOUS, where=where, key=key)
-            by = tuple(field.strip() for field in text.split("*"))
-            for field in by:
-                if field not in schema.FIELDS:
-                    raise unknown_name("field", field, schema.FIELDS, where=where, key=key)
-            if len(by) > schema.SENSITIVITIES[kind]:
-                remedy = "write one field, or for a second order 'mem_bw * sync_latency'"
-                raise InputError("too many fields", where=where, key=key, value=text, remedy=remedy)
-            yield schema.Sensitivity(metric=metric, by=by, kind=kind).name

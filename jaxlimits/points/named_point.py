@@ -14,7 +14,7 @@ from jaxlimits.grid.bits_in_words import bits_in_words, named_model
 from jaxlimits.grid.checks import check_scenario, remarks_in_words
 from jaxlimits.grid.layouts import sizes_of
 from jaxlimits.grid.scenario import Scenario, own_parts
-from jaxlimits.grid.spec import refuse_two_contexts
+from jaxlimits.grid.stated import refuse_two_contexts
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import Metrics

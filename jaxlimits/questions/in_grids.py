@@ -9,7 +9,8 @@ from jaxlimits.engine.stream import Job, collect, make_job
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.rules import Rules
 from jaxlimits.grid.scenario import bind, refuse_absent
-from jaxlimits.grid.spec import GridSpec, refuse_unstated
+from jaxlimits.grid.spec import GridSpec
+from jaxlimits.grid.stated import refuse_unstated
 from jaxlimits.questions.labelled_points import Row, in_order, rows_of
 from jaxlimits.questions.parts import parts_of_grid
 from jaxlimits.questions.question import Question

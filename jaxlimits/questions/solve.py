@@ -22,7 +22,7 @@ from jaxlimits.grid.checks import admitted, check_scenario
 from jaxlimits.grid.file import RequirementTable
 from jaxlimits.grid.requirements import REASONS, Requirement, check_metric, read_requirement
 from jaxlimits.grid.scenario import Scenario, own_parts, refuse_absent
-from jaxlimits.grid.spec import refuse_unstated
+from jaxlimits.grid.stated import refuse_unstated
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import OF_THE_PREFILL, Limit, Metrics

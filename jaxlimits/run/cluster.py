@@ -18,11 +18,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxlimits.engine.stream import Job, Room, device_room, stream
+from jaxlimits.engine.chunk_sizes import Room, device_room
+from jaxlimits.engine.stream import Job, stream
 from jaxlimits.errors import InputError, ResultError
 from jaxlimits.grid.plan import Key
+from jaxlimits.run.computing import Done
 from jaxlimits.run.devices import own_devices, share_devices
-from jaxlimits.run.streamed import Done
 from jaxlimits.store.shards import Blanks, Shard, write_shard
 
 if TYPE_CHECKING:

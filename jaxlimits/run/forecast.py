@@ -24,7 +24,8 @@ from jaxlimits.errors import ResultError
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.plan import Key
 from jaxlimits.grid.spec import GridSpec
-from jaxlimits.run.streamed import dense_bytes, is_long, is_sharded, worked_off
+from jaxlimits.run.computing import worked_off
+from jaxlimits.run.streamed import dense_bytes, is_long, is_sharded
 from jaxlimits.store.chunks import chunk_places, filtered_chunk
 from jaxlimits.store.folders import unfinished_folders
 from jaxlimits.store.hdf5 import chunk_of, opened_image, variable

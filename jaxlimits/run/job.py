@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from jaxlimits.engine.chunk_sizes import Room
 from jaxlimits.engine.read_reductions import read_reductions
-from jaxlimits.engine.stream import Job, Room, make_job
+from jaxlimits.engine.stream import Job, make_job
 from jaxlimits.grid.file import Precision, read_grid
 from jaxlimits.grid.mapping import grid_of_mapping
 from jaxlimits.grid.scenario import Scenario

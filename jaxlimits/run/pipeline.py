@@ -14,31 +14,23 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits import schema
+from jaxlimits.engine.chunk_sizes import IN_FLIGHT, point_bytes
 from jaxlimits.engine.findings import findings_of
-from jaxlimits.engine.stream import (
-    IN_FLIGHT,
-    Job,
-    Progress,
-    collect,
-    halved,
-    point_bytes,
-    silent,
-)
+from jaxlimits.engine.stream import Job, Progress, collect, halved, silent
 from jaxlimits.errors import DeviceMemoryError, InputError, ResultError, placed
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Precision
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.run.cluster import compute_on, workers_room
+from jaxlimits.run.computing import Compute, compute_here
 from jaxlimits.run.effects import check_effects
 from jaxlimits.run.forecast import foresee, refuse, refuse_without_space
 from jaxlimits.run.given import check_output, chosen_grid, memory_bytes
 from jaxlimits.run.job import load_grid, spec_job
 from jaxlimits.run.streamed import (
     SINGLE_FILE_BYTES,
-    Compute,
     as_begun,
-    compute_here,
     dense_bytes,
     is_finished,
     is_long,

@@ -9,22 +9,17 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
-from jaxlimits.engine.reduction import Arrays
-from jaxlimits.engine.stream import Chunk, Job, Progress, halved, merge_parts, stream
+from jaxlimits.engine.stream import Job, Progress, halved, merge_parts
 from jaxlimits.errors import (
     DamagedResultWarning,
-    DeviceError,
     DeviceMemoryError,
     InputError,
     ResultError,
@@ -33,6 +28,7 @@ from jaxlimits.errors import (
 )
 from jaxlimits.grid.plan import Key
 from jaxlimits.grid.spec import GridSpec
+from jaxlimits.run.computing import Compute
 from jaxlimits.store.folders import kept_folder, shards_folders, unfinished_folders, working_folder
 from jaxlimits.store.index import read_listing, write_index
 from jaxlimits.store.layout import make_layout
@@ -48,7 +44,7 @@ from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
 from jaxlimits.store.owner import Ownership
 from jaxlimits.store.pack import pack
 from jaxlimits.store.provenance import describe_run
-from jaxlimits.store.shards import Blanks, Shard, check_shard, lay_out_shards, write_shard
+from jaxlimits.store.shards import Shard, check_shard, lay_out_shards
 from jaxlimits.store.template import build_dataset
 
 SINGLE_FILE_BYTES = 1 << 30
@@ -57,12 +53,7 @@ SINGLE_FILE_BYTES = 1 << 30
 LONG_POINTS = 1 << 22
 """A sweep of at most so many points is done before anybody would interrupt it."""
 
-_SHARDS_IN_FLIGHT = 4
 _SHOWN = 3
-
-
-Made = TypeVar("Made")
-"""What becomes of a chunk."""
 
 
 def is_long(spec: GridSpec, job: Job) -> bool:
@@ -225,29 +216,6 @@ class _Told:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Done:
-    """A chunk that was computed, and written where a dense output is kept.
-
-    Parameters
-    ----------
-    key
-        Which chunk.
-    parts
-        What each reduction keeps of it.
-    shard
-        Its file.
-    """
-
-    key: Key
-    parts: dict[str, Arrays]
-    shard: Shard | None
-
-
-Compute = Callable[[Job, Iterable[Key], Path, Blanks | None], Generator[Done]]
-"""Computes chunks and writes their shards, in the order of their keys."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Sweep:
     """A running sweep."""
 
@@ -317,56 +285,6 @@ class _Sweep:
             message = f"{len(problems)} finished shards are computed again: {shown}"
             warnings.warn(f"{self.ledger.folder}: {message}", DamagedResultWarning, stacklevel=2)
         return found
-
-
-def compute_here(
-    job: Job, keys: Iterable[Key], folder: Path, blanks: Blanks | None
-) -> Generator[Done]:
-    """Compute chunks in this process and yield them in the order of their keys.
-
-    While later chunks are computed, earlier ones are compressed and written.
-    """
-    if blanks is None:
-        for chunk in stream(job, keys):
-            yield Done(key=chunk.key, parts=chunk.parts, shard=None)
-        return
-
-    def write(chunk: Chunk, workers: Executor) -> Shard:
-        return write_shard(folder, chunk.key, chunk.arrays, blanks=blanks, workers=workers)
-
-    for chunk, shard in worked_off(job, keys, write):
-        yield Done(key=chunk.key, parts=chunk.parts, shard=shard)
-
-
-def worked_off(
-    job: Job, keys: Iterable[Key], work: Callable[[Chunk, Executor], Made]
-) -> Generator[tuple[Chunk, Made]]:
-    """Compute chunks and work on earlier ones meanwhile; yield both in the order of their keys.
-
-    Where a device fails, what was computed before comes first.
-
-    Parameters
-    ----------
-    job, keys
-        The sweep, and which of its chunks.
-    work
-        What is done with a chunk, given threads that help with it.
-    """
-    waiting: deque[tuple[Chunk, Future[Made]]] = deque()
-    failure: DeviceError | None = None
-    with ThreadPoolExecutor(os.cpu_count()) as workers, ThreadPoolExecutor(2) as writers:
-        try:
-            for chunk in stream(job, keys):
-                waiting.append((chunk, writers.submit(work, chunk, workers)))
-                if len(waiting) > _SHARDS_IN_FLIGHT:
-                    earlier, made = waiting.popleft()
-                    yield earlier, made.result()
-        except DeviceError as error:
-            failure = error
-        for earlier, made in waiting:
-            yield earlier, made.result()
-    if failure is not None:
-        raise failure
 
 
 def _finish(

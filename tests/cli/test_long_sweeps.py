@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxlimits as jl
-from jaxlimits.run import streamed
+from jaxlimits.run import computing, streamed
 from jaxlimits.store import ledger
 from jaxlimits.store.results import IncompleteResultWarning
 from tests.command_line import run
@@ -174,7 +174,7 @@ def test_a_place_that_cannot_be_written_is_said_before_anything_is_computed(
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(ledger.Path, "mkdir", refuse)
-    monkeypatch.setattr(streamed, "stream", None)
+    monkeypatch.setattr(computing, "stream", None)
     done = run("sweep", grid, "-o", "out.nc", "--memory", BUDGET)
     assert (done.code, done.out) == (1, "")
     assert "out.shards: cannot be written: [Errno 13] Permission denied" in done.err

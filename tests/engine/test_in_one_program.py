@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from jaxlimits.engine import kernel
 from jaxlimits.engine.bins import _counted_apart, _counted_at_once
+from jaxlimits.engine.chunk_sizes import points_on_accelerator
 from jaxlimits.engine.reductions.argmax import _best_along, _best_of_rows
 from jaxlimits.engine.reductions.frontier import _beaten_by_any, _beaten_by_each, _Points
 from jaxlimits.engine.reductions.top import _top_of_groups
-from jaxlimits.engine.stream import points_on_accelerator
 from jaxlimits.run.pipeline import sweep
 
 GRID = {

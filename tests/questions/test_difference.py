@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import jaxlimits as jl
-from jaxlimits.questions import difference
+from jaxlimits.questions import differing_variables
 from jaxlimits.store.netcdf import write_dataset
 
 CODES = {"flag_values": np.array([0, 1, 2], np.int8), "flag_meanings": "memory compute sync"}
@@ -127,7 +127,7 @@ def test_blocks_say_what_the_whole_does(most, monkeypatch, tmp_path):
         dataset = xr.Dataset({"v": (dims, array), "k": (dims, code, CODES)}, coordinates)
         paths.append(tmp_path / f"{place}.nc")
         write_dataset(dataset.assign_attrs(format_version=1), paths[-1])
-    monkeypatch.setattr(difference, "MOST_VALUES", most)
+    monkeypatch.setattr(differing_variables, "MOST_VALUES", most)
     found = jl.diff(*paths)
     one, other = arrays
     v = found.variables["v"]
@@ -139,9 +139,9 @@ def test_blocks_say_what_the_whole_does(most, monkeypatch, tmp_path):
 
 
 def test_a_block_holds_no_more_than_is_said(monkeypatch):
-    monkeypatch.setattr(difference, "MOST_VALUES", 10)
+    monkeypatch.setattr(differing_variables, "MOST_VALUES", 10)
     for shape in ([], [7], [3, 4], [2, 100], [4, 3, 30], [0, 3]):
-        blocks = list(difference._blocks(shape))
+        blocks = list(differing_variables._blocks(shape))
         sizes = [int(np.prod([part.stop - part.start for part in block])) for block in blocks]
         assert all(size <= 10 for size in sizes)
         assert sum(sizes) == np.prod(shape)

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 import jaxlimits as jl
+from jaxlimits.engine import chunk_sizes
 from jaxlimits.engine import stream as engine
 from jaxlimits.errors import UnfinishedSweepError
 from jaxlimits.grid.scenario import bind
@@ -81,8 +82,8 @@ def test_chunks_that_do_not_fit_are_halved_and_gone_on_with(grid, tmp_path, monk
     assert 0 < device.starts < 13
     job = spec_job(spec, bind(spec))
     fits = engine.halved(job).plan.points_per_chunk
-    point = engine.point_bytes(job.outputs, job.reductions, job.precision)
-    assert_same_bits(output, wholes(engine.IN_FLIGHT * point * fits))
+    point = chunk_sizes.point_bytes(job.outputs, job.reductions, job.precision)
+    assert_same_bits(output, wholes(chunk_sizes.IN_FLIGHT * point * fits))
     assert not any(folder.exists() for folder in shards_folders(output))
 
 

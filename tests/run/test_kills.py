@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 import jaxlimits as jl
-from jaxlimits.engine.stream import IN_FLIGHT
+from jaxlimits.engine.chunk_sizes import IN_FLIGHT
 from jaxlimits.grid.scenario import bind
-from jaxlimits.run import streamed
+from jaxlimits.run import computing
 from jaxlimits.run.pipeline import load_grid, spec_job
 from jaxlimits.store.index import missing_shards
 from jaxlimits.store.ledger import Ledger
@@ -29,7 +29,7 @@ _COMPILING = {
     name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"
 } | {"JAXLIMITS_CACHE": os.path.join(os.environ["JAX_COMPILATION_CACHE_DIR"], "killed")}
 MEMORY = 5e4
-UNDER_WAY = (IN_FLIGHT + 1) + (streamed._SHARDS_IN_FLIGHT + 1) + 1
+UNDER_WAY = (IN_FLIGHT + 1) + (computing._SHARDS_IN_FLIGHT + 1) + 1
 """Chunks that may be started and not recorded: in the stream, being written, being recorded."""
 
 KINDS = {
@@ -43,12 +43,12 @@ KINDS = {
 SWEEP = """
 import signal, sys
 import jax
-from jaxlimits.run import streamed
+from jaxlimits.run import computing, streamed
 from jaxlimits.cli import main
 
 log, largest, *sys.argv[1:] = sys.argv[1:]
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored
-real = streamed.stream
+real = computing.stream
 
 def stream(job, keys):
     def started():
@@ -59,7 +59,7 @@ def stream(job, keys):
 
     yield from real(job, started(), devices=jax.local_devices()[:1])
 
-streamed.stream, streamed.SINGLE_FILE_BYTES = stream, int(largest)
+computing.stream, streamed.SINGLE_FILE_BYTES = stream, int(largest)
 main()
 """
 

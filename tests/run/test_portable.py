@@ -5,10 +5,11 @@ import dataclasses
 import pytest
 
 import jaxlimits as jl
+from jaxlimits.engine import chunk_sizes
 from jaxlimits.engine import stream as engine
-from jaxlimits.engine.stream import Room
+from jaxlimits.engine.chunk_sizes import Room
 from jaxlimits.grid.scenario import bind
-from jaxlimits.run import streamed
+from jaxlimits.run import computing, streamed
 from jaxlimits.run.cluster import workers_room
 from jaxlimits.run.job import load_grid, spec_job
 from tests.command_line import run
@@ -21,7 +22,7 @@ BUDGETS = ("400 kB", "60 MB")
 @pytest.fixture
 def grid(tmp_path, monkeypatch):
     # As if chunks that fit everywhere were small, so that a small grid has a few.
-    monkeypatch.setattr(engine, "_POINTS_ON_CPU", 2500)
+    monkeypatch.setattr(chunk_sizes, "_POINTS_ON_CPU", 2500)
     monkeypatch.setattr(streamed, "LONG_POINTS", 1000)
     path = tmp_path / "grid.toml"
     path.write_text(GRID, encoding="utf-8")
@@ -46,12 +47,12 @@ def test_a_portable_plan_is_one_for_every_device_and_budget():
 
 
 def test_a_small_budget_has_one_portable_chunk_under_way():
-    assert planned("billion", None, portable=True, memory=1e9).ahead == engine.IN_FLIGHT
+    assert planned("billion", None, portable=True, memory=1e9).ahead == chunk_sizes.IN_FLIGHT
     assert planned("billion", None, portable=True, memory=6e7).ahead == 0
 
 
 def stopped(grid, output, monkeypatch, **options):
-    real = streamed.stream
+    real = computing.stream
 
     def stream(job, keys):
         for place, chunk in enumerate(real(job, keys)):
@@ -60,7 +61,7 @@ def stopped(grid, output, monkeypatch, **options):
             yield chunk
 
     with monkeypatch.context() as patch:
-        patch.setattr(streamed, "stream", stream)
+        patch.setattr(computing, "stream", stream)
         with pytest.raises(StopError):
             jl.sweep(grid, output, **options)
 

@@ -12,7 +12,7 @@ import pytest
 import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.errors import UnfinishedSweepError
-from jaxlimits.run import streamed
+from jaxlimits.run import computing, streamed
 from jaxlimits.store import ledger
 from jaxlimits.store.folders import shards_folders
 from jaxlimits.store.index import missing_shards
@@ -86,7 +86,7 @@ def counted(monkeypatch):
     class Counted:
         computed, stop_after = 0, None
 
-    real = streamed.stream
+    real = computing.stream
 
     def stream(job, keys):
         for chunk in real(job, keys):
@@ -95,7 +95,7 @@ def counted(monkeypatch):
             Counted.computed += 1
             yield chunk
 
-    monkeypatch.setattr(streamed, "stream", stream)
+    monkeypatch.setattr(computing, "stream", stream)
     return Counted
 
 
@@ -143,10 +143,10 @@ def test_resuming_computes_only_what_was_under_way(tmp_path, counted, text):
     done = counted.stop_after = every // 2
     with pytest.raises(StopError):
         jl.sweep(grid, output, memory=memory)
-    assert counted.computed == done > streamed._SHARDS_IN_FLIGHT
+    assert counted.computed == done > computing._SHARDS_IN_FLIGHT
     counted.stop_after, counted.computed = None, 0
     jl.sweep(grid, output, memory=memory, resume=True).close()
-    under_way = 0 if text is REDUCED else streamed._SHARDS_IN_FLIGHT + 1
+    under_way = 0 if text is REDUCED else computing._SHARDS_IN_FLIGHT + 1
     assert every - done <= counted.computed <= every - done + under_way
     assert_same_bits(output, tmp_path / "first.nc")
 

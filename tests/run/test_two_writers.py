@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import jaxlimits as jl
-from jaxlimits.run import streamed
+from jaxlimits.run import computing, streamed
 from jaxlimits.store.folders import kept_folder, shards_folders
 from jaxlimits.store.index import missing_shards
 from jaxlimits.store.ledger import Ledger
@@ -26,10 +26,10 @@ from tests.run.test_streamed import DENSE, StopError, assert_same_bits
 HELD_SWEEP = """
 import itertools, os, sys, time
 from jaxlimits.cli import main
-from jaxlimits.run import streamed
+from jaxlimits.run import computing, streamed
 
 number, gate, largest, *sys.argv[1:] = sys.argv[1:]
-real, streamed.SINGLE_FILE_BYTES = streamed.stream, int(largest)
+real, streamed.SINGLE_FILE_BYTES = computing.stream, int(largest)
 
 def stream(job, keys):
     for place, chunk in enumerate(real(job, keys)):
@@ -37,7 +37,7 @@ def stream(job, keys):
             time.sleep(0.01)
         yield chunk
 
-streamed.stream = stream
+computing.stream = stream
 main()
 """
 """A sweep that holds on after so many chunks as long as a file is there."""
@@ -216,14 +216,14 @@ def test_an_owner_of_another_machine_is_told_from_one_that_is_gone(writers, age)
 
 
 def test_an_unfinished_replacement_is_neither_lost_nor_taken_for_the_result(writers, monkeypatch):
-    real = streamed.stream
+    real = computing.stream
 
     def stream(job, keys):
         yield from list(real(job, list(keys)[:6]))
         raise StopError
 
     with monkeypatch.context() as patch:
-        patch.setattr(streamed, "stream", stream)
+        patch.setattr(computing, "stream", stream)
         with pytest.raises(StopError):
             jl.sweep(writers.grid, writers.output, memory=MEMORY, force=True)
     assert_the_earlier_result_is_whole(writers)
@@ -249,7 +249,7 @@ def test_what_a_user_put_beside_the_shards_stays(writers):
 
 
 def test_a_folder_that_goes_while_it_is_written_is_no_want_of_room(writers, monkeypatch, tmp_path):
-    real = streamed.stream
+    real = computing.stream
 
     def stream(job, keys):
         for place, chunk in enumerate(real(job, keys)):
@@ -258,7 +258,7 @@ def test_a_folder_that_goes_while_it_is_written_is_no_want_of_room(writers, monk
                     folder.rename(tmp_path / "gone")
             yield chunk
 
-    monkeypatch.setattr(streamed, "stream", stream)
+    monkeypatch.setattr(computing, "stream", stream)
     with pytest.raises(jl.ResultError, match=r"folder \S+ was removed.*; start again$") as told:
         jl.sweep(writers.grid, writers.output, memory=MEMORY, force=True)
     assert "room" not in str(told.value)

@@ -157,7 +157,7 @@ def test_bands_along_axes_are_those_of_each_point_alone(study):
 def test_bands_are_the_same_however_the_axes_are_cut(study, monkeypatch):
     path = study(ALONG)
     whole = jl.uncertainty(path)
-    monkeypatch.setattr("jaxlimits.engine.stream._POINTS_ON_CPU", 600)
+    monkeypatch.setattr("jaxlimits.engine.chunk_sizes._POINTS_ON_CPU", 600)
     cut = jl.uncertainty(path)
     for name in whole.data_vars:
         np.testing.assert_allclose(cut[name], whole[name], rtol=1e-12)
