@@ -14,6 +14,11 @@ MOST_PROMPT = 0.25
 """Prompt tokens by decoded token up to which a server's step is nearly pure decode."""
 
 _SAME = 0.03
+
+_CROWD, _HARDLY_SLOWER = 8.0, 0.95
+"""Times as many requests at once, and the share of a user's speed that no server keeps under them:
+where one does, it runs fewer of them than the table says."""
+
 _REASONER, _CHAT = "DeepSeek-R1", "DeepSeek-V3"
 
 PROMPTS = (
@@ -21,7 +26,7 @@ PROMPTS = (
 )
 TWIN = f"is the run of {_CHAT} of the same shape once more"
 DRAFTED = "its series drafts tokens in some rows and does not say in which"
-CROWDED = "contradicts its series: 512 requests at once are served quicker than 64"
+CROWDED = "contradicts its series: eight times as many requests at once hardly slow a user"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,18 +75,19 @@ def select(measurements: Sequence[Measurement]) -> Selection:
     """Part rows of plain decode from the others.
 
     Left out are runs of DeepSeek-R1 that repeat one of DeepSeek-V3 (one model), series of DeepSeek
-    of which a run is quicker than its twin, and so drafts tokens, with all of their rows; runs of
-    gpt-oss on H100 that a larger number of requests makes quicker; and steps that hold many
-    prompt tokens, which are compared but not fitted.
+    of which a run is quicker than its twin, and so drafts tokens, with all of their rows; runs of a
+    server that eight times as many requests hardly slow; and steps that hold many prompt tokens,
+    which are compared but not fitted.
     """
     drafted, twins = _drafted(measurements), _twins(measurements)
+    crowded = _crowded(measurements)
 
     def why(each: Measurement) -> str:
         if _series(each) in drafted:
             return DRAFTED
         if id(each) in twins:
             return TWIN
-        if _is_crowded(each):
+        if id(each) in crowded:
             return CROWDED
         if each.served and each.input_len > MOST_PROMPT * each.output_len:
             return PROMPTS
@@ -130,6 +136,27 @@ _DRAFTING_VERSIONS = ("1.2.0rc6.post3",)
 before and after, and it has none of DeepSeek-V3."""
 
 
-def _is_crowded(each: Measurement) -> bool:
-    few = each.settings["batch_size"] < 512.0
-    return each.served and each.llm == "gpt-oss-120b" and each.chip == "h100" and not few
+def _crowded(measurements: Sequence[Measurement]) -> set[int]:
+    """Runs of a server in which many more requests at once than in another hardly slow a user."""
+    alike: dict[tuple[object, ...], list[Measurement]] = defaultdict(list)
+    for each in measurements:
+        if each.served:
+            alike[_served_alike(each)].append(each)
+    return {
+        id(many)
+        for runs in alike.values()
+        for many in runs
+        if any(_is_crowd(many, few) for few in runs)
+    }
+
+
+def _served_alike(each: Measurement) -> tuple[object, ...]:
+    """What two runs share that differ in the number of requests, and in the engine's version."""
+    sizes = {name: size for name, size in each.settings.items() if name != "batch_size"}
+    named = each.system, each.model, each.engine, each.input_len, each.output_len
+    return (*named, *sorted(sizes.items()))
+
+
+def _is_crowd(many: Measurement, few: Measurement) -> bool:
+    more = many.settings["batch_size"] >= _CROWD * few.settings["batch_size"]
+    return more and many.utps >= _HARDLY_SLOWER * few.utps

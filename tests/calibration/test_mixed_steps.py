@@ -12,15 +12,10 @@ import jaxlimits as jl
 from jaxlimits.calibration.cases import choose_fabrics
 from jaxlimits.calibration.measured_tables import shipped_tables
 from jaxlimits.calibration.measurements import read_measurements
+from jaxlimits.calibration.selection import CROWDED, select
 
 LENGTHS = (8192, 1024)
 MODES = ("off", "even", "stalls")
-
-
-def contradicts_itself(measured):
-    """gpt-oss on H100 at 512 requests at once: faster than at 64, since fewer of them run."""
-    crowded = measured.settings["batch_size"] >= 512
-    return measured.chip == "h100" and measured.llm == "gpt-oss-120b" and crowded
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +23,11 @@ def errors():
     """Errors of the predicted time a token, by input length and by how prompts are mixed in."""
     catalog = jl.load_catalog()
     found = {(length, mode): [] for length in LENGTHS for mode in MODES}
-    for measured in read_measurements(shipped_tables()["serving"], catalog):
+    rows = read_measurements(shipped_tables()["serving"], catalog)
+    crowded = {id(each) for each in select(rows).because(CROWDED)}
+    for measured in rows:
         asked = measured.input_len in LENGTHS and measured.output_len == 1024
-        if measured.engine != "vllm" or not asked or contradicts_itself(measured):
+        if measured.engine != "vllm" or not asked or id(measured) in crowded:
             continue
         named = choose_fabrics([measured], catalog, named={}, where="")
         settings = {name: value for name, value in measured.settings.items() if name != "seq_len"}
