@@ -100,6 +100,7 @@ def step_times(
     deployment: Deployment,
     *,
     waiting: Waits | None = None,
+    whole: Operator | None = None,
 ) -> StepTimes:
     r"""Times of one step by the deployment's ``roofline``.
 
@@ -114,8 +115,13 @@ def step_times(
     ----------
     waiting
         The step's synchronisation, where it is known: it takes longest to trace.
+    whole
+        All operators as one, where that is known.
     """
-    parts = (merged(operators),) if deployment.roofline == "step" else operators.each()
+    if deployment.roofline == "step":
+        parts = (merged(operators) if whole is None else whole,)
+    else:
+        parts = operators.each()
     compute = [compute_time(part, chip, deployment) for part in parts]
     mem = [mem_time(part, chip, deployment) for part in parts]
     overlapped = [jnp.maximum(c, m) for c, m in zip(compute, mem, strict=True)]

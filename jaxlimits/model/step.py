@@ -34,7 +34,7 @@ from jaxlimits.model.roofline import StepTimes, mem_time, merged, step_times, te
 from jaxlimits.model.sharded import gather_time, is_sharded
 from jaxlimits.model.speculation import draft_model, is_speculative, proposing, verifying
 from jaxlimits.model.tiers import has_tiers, model_data, streaming_chip
-from jaxlimits.model.volumes import added
+from jaxlimits.model.volumes import Operator, added
 
 
 class Step(eqx.Module):
@@ -216,26 +216,29 @@ def _pass(each: Pass, calibration: Calibration, fabric: Fabric, *, chunks: Scala
     waiting = waits(each.chip, each.llm, each.deployment)
     consists = overlay_parts(*records, fabric=fabric, waiting=waiting, sequences=each.sequences)
     predicted = timed(consists, calibration)
-    times = _in_chunks(step_times(*records, waiting=waiting), chunks)
     whole = merged(each.operators)
+    times = _in_chunks(step_times(*records, waiting=waiting, whole=whole), chunks)
     return Step(
         times=times,
         weight_traffic=whole.weight_traffic,
         kv_traffic=whole.kv_traffic,
         flops=whole.tensor_flops,
-        tensor_time=_slowest_tensor_time(each),
+        tensor_time=_slowest_tensor_time(each, whole),
         calibrated_t_step=jnp.maximum(_repeating(predicted, chunks), times.t_step),
         calibrated_t_kernels=chunks * predicted.kernels,
         calibrated_t_sync=chunks * (predicted.collectives - consists.waiting),
     )
 
 
-def _slowest_tensor_time(each: Pass) -> Scalar:
+def _slowest_tensor_time(each: Pass, whole: Operator) -> Scalar:
     """What the tensor work of the slowest ranks would take one chip [s].
 
-    Operator by operator: the sum of all has products of every width, whose rates one term after
-    another would be rounded otherwise where a program is compiled otherwise.
+    Operator by operator where products have widths of their own: the sum of all has products of
+    every width, whose rates one term after another would be rounded otherwise where a program is
+    compiled otherwise.
     """
+    if not each.deployment.part_widths:
+        return tensor_time(whole, each.chip, each.deployment)
     return added(
         tensor_time(operator, each.chip, each.deployment) * operator.compute_pace
         for operator in each.operators.each()
