@@ -15,7 +15,7 @@ from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fields import documented, metric
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.request import Request
-from jaxlimits.model.roofline import mem_time, tensor_time
+from jaxlimits.model.roofline import mem_time, stage_rates, tensor_time
 from jaxlimits.model.step import Pass, decode_passes
 from jaxlimits.model.volumes import Operator
 
@@ -80,15 +80,17 @@ def step_anatomy(
 
 def _tensor_roof(of: Pass) -> Scalar:
     """The tensor rate of one chip: that of the operator whose products are the narrowest."""
+    of_stage = stage_rates(of.chip, of.deployment)
     rates = (
         jnp.where(some := op.tensor_flops > 0.0, op.tensor_flops, 0.0)
-        / jnp.where(some, tensor_time(op, of.chip, of.deployment), 1.0)
+        / jnp.where(some, tensor_time(op, of_stage), 1.0)
         for op in of.operators.each()
     )
     return functools.reduce(jnp.maximum, rates)
 
 
 def _part(operator: Operator, of: Pass, *, times: Scalar = 1.0) -> Part:
+    rates = stage_rates(of.chip, of.deployment)
     share = times / of.deployment.tp_size
     tensor = operator.tensor_flops * operator.compute_pace * share
     beside = operator.vector_flops * operator.compute_pace * share
@@ -97,7 +99,7 @@ def _part(operator: Operator, of: Pass, *, times: Scalar = 1.0) -> Part:
         tensor_flops=tensor,
         vector_flops=beside,
         traffic=read,
-        t_tensor=tensor_time(operator, of.chip, of.deployment) * operator.compute_pace * share,
+        t_tensor=tensor_time(operator, rates) * operator.compute_pace * share,
         t_vector=beside / of.chip.peak_vector_flops,
-        t_mem=mem_time(operator, of.chip, of.deployment) * times,
+        t_mem=mem_time(operator, rates) * times,
     )

@@ -29,7 +29,7 @@ from jaxlimits.model.ffn import expert_width
 from jaxlimits.model.layers import dense_layers, ffn_layers, mixing_layers
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operators
-from jaxlimits.model.roofline import compute_time, mem_time
+from jaxlimits.model.roofline import compute_time, mem_time, stage_rates
 from jaxlimits.model.volumes import added
 
 FFN_KERNELS = 4.0
@@ -224,10 +224,11 @@ def operator_work(operators: Operators, chip: Chip, deployment: Deployment) -> t
             "sequences" if name in of_sequences else "experts" if name == "experts" else "weights"
         )
 
+    rates = stage_rates(chip, deployment)
     return tuple(
         Work(
-            mem=mem_time(operator, chip, deployment),
-            compute=compute_time(operator, chip, deployment),
+            mem=mem_time(operator, rates),
+            compute=compute_time(operator, rates),
             streams=streams(name),
         )
         for name, operator in operators.named().items()

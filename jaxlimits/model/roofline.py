@@ -3,7 +3,7 @@ r"""Roofline: from the volumes of a step to its times."""
 import equinox as eqx
 import jax.numpy as jnp
 
-from jaxlimits._types import Scalar
+from jaxlimits._types import Flag, Scalar
 from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.collectives import Waits, waits
 from jaxlimits.model.deployment import Deployment
@@ -26,6 +26,49 @@ class StepTimes(eqx.Module):
     t_step: Scalar
 
 
+class WidthRates(eqx.Module):
+    """Tensor rates of one chip by the width of a product's operands.
+
+    Parameters
+    ----------
+    usual
+        That of 8 bits [FLOP/s].
+    wide, narrow
+        Those of 16 and of 4 bits over it [1].
+    count
+        Whether products run at them, and not all at the deployment's ``compute_bits``.
+    """
+
+    usual: Scalar
+    wide: Scalar
+    narrow: Scalar
+    count: Flag
+
+
+class Rates(eqx.Module):
+    """What the chips of one stage do in a second, found once for all operators.
+
+    Parameters
+    ----------
+    stated
+        Tensor rate of one chip at the deployment's ``compute_bits`` [FLOP/s].
+    own
+        Those of products at their own widths; ``None`` where none has one for certain.
+    vector
+        Vector rate of one chip [FLOP/s].
+    memory
+        Bandwidth of the stage [B/s].
+    chips
+        Chips of the stage [1].
+    """
+
+    stated: Scalar
+    own: WidthRates | None
+    vector: Scalar
+    memory: Scalar
+    chips: Scalar
+
+
 def tensor_rate(chip: Chip, deployment: Deployment) -> Scalar:
     """Dense tensor rate of one chip at the deployment's ``compute_bits`` [FLOP/s]."""
     bits = deployment.compute_bits
@@ -33,28 +76,46 @@ def tensor_rate(chip: Chip, deployment: Deployment) -> Scalar:
     return chip.peak_flops * jnp.where(bits > 8.0, chip.flops_ratio_16bit, narrow)
 
 
-def tensor_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scalar:
+def stage_rates(chip: Chip, deployment: Deployment) -> Rates:
+    """Rates of the chips of one stage."""
+    return Rates(
+        stated=tensor_rate(chip, deployment),
+        own=_width_rates(chip, deployment) if deployment.part_widths else None,
+        vector=chip.peak_vector_flops,
+        memory=deployment.tp_size * memory_rate(chip),
+        chips=deployment.tp_size,
+    )
+
+
+def _width_rates(chip: Chip, deployment: Deployment) -> WidthRates:
+    """Operands of 4 bits are multiplied as ones of 16 where there is no rate for them (ours)."""
+    has_narrow = chip.flops_ratio_4bit > 1.0
+    return WidthRates(
+        usual=chip.peak_flops,
+        wide=chip.flops_ratio_16bit,
+        narrow=jnp.where(has_narrow, chip.flops_ratio_4bit, chip.flops_ratio_16bit),
+        count=deployment.compute_bits <= 0.0 if deployment.stated_width else True,
+    )
+
+
+def tensor_time(operator: Operator, rates: Rates) -> Scalar:
     r"""Time of one operator's tensor work on one chip alone [s].
 
     .. math:: F / P \quad \text{or} \quad F_8/P_8 + F_{16}/P_{16} + F_4/P_4
 
-    by the deployment's ``compute_bits``, or each product at its own width where that is 0. Operands
-    of 4 bits are multiplied as ones of 16 on a chip without a rate of their own (ours).
+    by the deployment's ``compute_bits``, or each product at its own width where that is 0.
     """
-    if not deployment.part_widths:
-        return operator.tensor_flops / tensor_rate(chip, deployment)
+    if rates.own is None:
+        return operator.tensor_flops / rates.stated
     wide, narrow = operator.wide_flops, operator.narrow_flops
-    has_narrow = chip.flops_ratio_4bit > 1.0
-    ratio = jnp.where(has_narrow, chip.flops_ratio_4bit, chip.flops_ratio_16bit)
     usual = operator.tensor_flops - wide - narrow
-    by_part = (usual + wide / chip.flops_ratio_16bit + narrow / ratio) / chip.peak_flops
-    if not deployment.stated_width:
-        return by_part
-    stated = operator.tensor_flops / tensor_rate(chip, deployment)
-    return jnp.where(deployment.compute_bits > 0.0, stated, by_part)
+    by_width = (usual + wide / rates.own.wide + narrow / rates.own.narrow) / rates.own.usual
+    if rates.own.count is True:
+        return by_width
+    return jnp.where(rates.own.count, by_width, operator.tensor_flops / rates.stated)
 
 
-def compute_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scalar:
+def compute_time(operator: Operator, rates: Rates) -> Scalar:
     r"""Time of one operator's arithmetic on the chips of one stage [s].
 
     .. math:: \max(F_\mathrm{tensor}/P_\mathrm{tensor},\; F_\mathrm{vector}/P_\mathrm{vector})
@@ -63,12 +124,11 @@ def compute_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scal
     Tensor and vector units overlap (ours); without vector work this is the paper's compute time
     (published).
     """
-    tensor = tensor_time(operator, chip, deployment)
-    beside = operator.vector_flops / chip.peak_vector_flops
-    return jnp.maximum(tensor, beside) * operator.compute_pace / deployment.tp_size
+    beside = operator.vector_flops / rates.vector
+    return jnp.maximum(tensor_time(operator, rates), beside) * operator.compute_pace / rates.chips
 
 
-def mem_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scalar:
+def mem_time(operator: Operator, rates: Rates) -> Scalar:
     r"""Time to stream one operator's bytes from the memories of one stage [s].
 
     .. math:: t_\mathrm{mem} = B \cdot \text{pace} / (\mathrm{tp}\; W)
@@ -77,7 +137,7 @@ def mem_time(operator: Operator, chip: Chip, deployment: Deployment) -> Scalar:
     in turn, so stages do not shorten it (published for TP; PP and pace ours).
     """
     traffic = (operator.weight_traffic + operator.kv_traffic) * operator.traffic_pace
-    return traffic / (deployment.tp_size * memory_rate(chip))
+    return traffic / rates.memory
 
 
 def merged(operators: Operators) -> Operator:
@@ -122,8 +182,9 @@ def step_times(
         parts = (merged(operators) if whole is None else whole,)
     else:
         parts = operators.each()
-    compute = [compute_time(part, chip, deployment) for part in parts]
-    mem = [mem_time(part, chip, deployment) for part in parts]
+    rates = stage_rates(chip, deployment)
+    compute = [compute_time(part, rates) for part in parts]
+    mem = [mem_time(part, rates) for part in parts]
     overlapped = [jnp.maximum(c, m) for c, m in zip(compute, mem, strict=True)]
     exposed = (waiting or waits(chip, llm, deployment)).whole
     return StepTimes(

@@ -30,7 +30,14 @@ from jaxlimits.model.overlay import OverlayTimes, overlay_parts, timed
 from jaxlimits.model.prefill import chunk_deployment, num_chunks, prefill_operators
 from jaxlimits.model.prefix import reused_tokens, stored
 from jaxlimits.model.request import Request
-from jaxlimits.model.roofline import StepTimes, mem_time, merged, step_times, tensor_time
+from jaxlimits.model.roofline import (
+    StepTimes,
+    mem_time,
+    merged,
+    stage_rates,
+    step_times,
+    tensor_time,
+)
 from jaxlimits.model.sharded import gather_time, is_sharded
 from jaxlimits.model.speculation import draft_model, is_speculative, proposing, verifying
 from jaxlimits.model.tiers import has_tiers, model_data, streaming_chip
@@ -237,11 +244,11 @@ def _slowest_tensor_time(each: Pass, whole: Operator) -> Scalar:
     every width, whose rates one term after another would be rounded otherwise where a program is
     compiled otherwise.
     """
+    rates = stage_rates(each.chip, each.deployment)
     if not each.deployment.part_widths:
-        return tensor_time(whole, each.chip, each.deployment)
+        return tensor_time(whole, rates)
     return added(
-        tensor_time(operator, each.chip, each.deployment) * operator.compute_pace
-        for operator in each.operators.each()
+        tensor_time(operator, rates) * operator.compute_pace for operator in each.operators.each()
     )
 
 
@@ -283,7 +290,7 @@ def _gathering(
         return chip
     weights = capacity.weight_bytes(llm, deployment)
     whole = merged(operators)
-    streaming = mem_time(whole, chip, deployment)
+    streaming = mem_time(whole, stage_rates(chip, deployment))
     gathering = times * gather_time(chip, llm, deployment, weights=weights)
     rate = memory_rate(chip) * streaming / jnp.maximum(streaming, gathering)
     return streaming_at(chip, rate)

@@ -15,7 +15,7 @@ from jaxlimits.model.precision import (
     part_bits,
     product_width,
 )
-from jaxlimits.model.roofline import tensor_time
+from jaxlimits.model.roofline import stage_rates, tensor_time
 from jaxlimits.model.volumes import Operator
 from tests.helpers import evaluate_x64, named_scenario
 from tests.laws import law
@@ -140,9 +140,9 @@ def test_each_product_runs_at_the_rate_of_its_width(ratio, seconds):
     work = Operator(
         tensor_flops=3e12, vector_flops=0.0, weight_traffic=0.0, wide_flops=1e12, narrow_flops=1e12
     )
-    assert tensor_time(work, chip, Deployment()) == pytest.approx(seconds)
+    assert tensor_time(work, stage_rates(chip, Deployment())) == pytest.approx(seconds)
     in_16 = Deployment(compute_bits=16.0)
-    assert tensor_time(work, chip, in_16) == pytest.approx(6.0)
+    assert tensor_time(work, stage_rates(chip, in_16)) == pytest.approx(6.0)
 
 
 @law(scenario=scenarios(feasible=True))

@@ -6,7 +6,14 @@ from jaxlimits.model.anatomy import _part
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.metrics import Limit
 from jaxlimits.model.operators import Operators
-from jaxlimits.model.roofline import compute_time, mem_time, merged, step_times, tensor_rate
+from jaxlimits.model.roofline import (
+    compute_time,
+    mem_time,
+    merged,
+    stage_rates,
+    step_times,
+    tensor_rate,
+)
 from jaxlimits.model.step import Pass
 from jaxlimits.model.volumes import Operator
 from tests.helpers import evaluate_x64, named_scenario
@@ -39,16 +46,16 @@ def test_operand_width_sets_the_tensor_rate(bits, rate):
 
 
 def test_compute_takes_the_slower_of_tensor_and_vector_units():
-    alone = Deployment()
-    assert compute_time(TENSOR, MACHINE.chip, alone) == 8.0  # 8e15 / 1e15
-    assert compute_time(MEMORY, MACHINE.chip, alone) == 3.0  # 3e13 / 1e13, above 1e15 / 1e15
-    assert compute_time(TENSOR, MACHINE.chip, Deployment(tp_size=4.0)) == 2.0
+    alone = stage_rates(MACHINE.chip, Deployment())
+    assert compute_time(TENSOR, alone) == 8.0  # 8e15 / 1e15
+    assert compute_time(MEMORY, alone) == 3.0  # 3e13 / 1e13, above 1e15 / 1e15
+    assert compute_time(TENSOR, stage_rates(MACHINE.chip, Deployment(tp_size=4.0))) == 2.0
 
 
 def test_memory_time_is_all_bytes_over_the_bandwidth_of_one_stage():
-    assert mem_time(TENSOR, MACHINE.chip, Deployment()) == 6.0  # (4e12 + 2e12) / 1e12
+    assert mem_time(TENSOR, stage_rates(MACHINE.chip, Deployment())) == 6.0  # (4e12 + 2e12) / 1e12
     deployment = Deployment(tp_size=4.0, pp_size=3.0, dp_size=2.0)
-    assert mem_time(TENSOR, MACHINE.chip, deployment) == 1.5
+    assert mem_time(TENSOR, stage_rates(MACHINE.chip, deployment)) == 1.5
 
 
 UNEVEN = Operator(
@@ -62,8 +69,9 @@ UNEVEN = Operator(
 
 
 def test_the_slowest_rank_sets_the_pace():
-    assert compute_time(UNEVEN, MACHINE.chip, Deployment()) == 12.0  # 8 * 1.5
-    assert mem_time(UNEVEN, MACHINE.chip, Deployment()) == 12.0  # 6 * 2
+    rates = stage_rates(MACHINE.chip, Deployment())
+    assert compute_time(UNEVEN, rates) == 12.0  # 8 * 1.5
+    assert mem_time(UNEVEN, rates) == 12.0  # 6 * 2
 
 
 def test_a_whole_step_has_each_volume_at_its_pace():
