@@ -21,6 +21,7 @@ from jaxlimits.model.records import named_records
 from jaxlimits.model.request import Request
 from jaxlimits.model.site import DEFAULT_SITE
 from jaxlimits.schema import FIELDS, OUTPUTS, SWITCHES
+from tests.quick_tracing import as_users_trace
 
 DENSE, SPARSE = "llama3-70b", "deepseek-v3.2"
 NINE = ("utps", "stps", "tpot", "t_mem", "t_step", "power", "energy_per_token", "flops", "t_sync")
@@ -50,6 +51,12 @@ def count(function, *arguments):
 def _count(jaxpr):
     inner = (one for each in jaxpr.eqns for one in jaxprs_in_params(each.params))
     return len(jaxpr.eqns) + sum(map(_count, inner))
+
+
+@pytest.fixture(autouse=True)
+def counted_as_users_trace():
+    with as_users_trace():
+        yield
 
 
 @pytest.fixture
