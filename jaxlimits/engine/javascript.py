@@ -16,10 +16,11 @@ from jaxlimits.engine.operations import Flat, Place
 
 _TEXTS: Mapping[str, str] = {
     "add": "({0}+{1})", "sub": "({0}-{1})", "mul": "({0}*{1})", "div": "({0}/{1})",
-    "rem": "({0}%{1})", "max": "max({0},{1})", "min": "min({0},{1})", "pow": "pow({0},{1})",
+    "rem": "({0}%{1})", "max": "max({0},{1})", "min": "min({0},{1})", "pow": "power({0},{1})",
     "gt": "({0}>{1})", "ge": "({0}>={1})", "lt": "({0}<{1})", "le": "({0}<={1})",
     "eq": "({0}==={1})", "ne": "({0}!=={1})", "and": "({0}&&{1})", "or": "({0}||{1})",
-    "not": "(!{0})", "neg": "(-{0})", "abs": "abs({0})", "floor": "floor({0})",
+    "not": "(!{0})", "same": "(!{0}===!{1})", "differ": "(!{0}!==!{1})",
+    "neg": "(-{0})", "abs": "abs({0})", "floor": "floor({0})",
     "sqrt": "sqrt({0})", "exp": "exp({0})", "log": "log({0})", "log1p": "log1p({0})",
     "expm1": "expm1({0})", "select_n": "({0}?{2}:{1})", "number": "({0}?1:0)",
     "mantissa": "mantissa({0})", "exponent": "exponent({0})",
@@ -32,6 +33,8 @@ var jaxlimits = globalThis.jaxlimits = globalThis.jaxlimits || {};
 jaxlimits.PROGRAMS = (function () {
 const {max, min, pow, abs, floor, sqrt, exp, log, log1p, expm1} = Math;
 const [real, words] = (bits => [new Float64Array(bits), new Uint32Array(bits)])(new ArrayBuffer(8));
+// As in C, 1 to any power is 1.
+function power(x, y) { return x === 1 ? 1 : pow(x, y); }
 // x = mantissa * 2^exponent, the mantissa from 1/2 to 1; of a number below 2^-1022, 0.
 function exponent(x) { real[0] = x; return x ? ((words[1] >>> 20) & 2047) - 1022 : 0; }
 function mantissa(x) {
@@ -293,7 +296,7 @@ class _Function:
         return f"x{slot}"
 
 
-def _number(value: float | bool) -> str:
+def _number(value: float | int | bool) -> str:
     """A constant; with parentheses where a sign would join another."""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -25,7 +25,8 @@ class Operation(NamedTuple):
     ----------
     name
         What it does: the name of a primitive of JAX, or ``input``, ``constant``, ``element`` (of a
-        vector), ``number`` (of a truth value), ``mantissa`` and ``exponent`` (of ``frexp``).
+        vector), ``number`` (of a truth value), ``same`` and ``differ`` (of two truth values),
+        ``mantissa`` and ``exponent`` (of ``frexp``).
     operands
         Places of what it works on.
     lanes
@@ -63,6 +64,7 @@ ELEMENTWISE = frozenset(
 """Primitives that treat each element alike and have no settings."""
 
 _CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call")
+_OF_TRUTHS = {"eq": "same", "ne": "differ"}
 _SAME = ("squeeze", "stop_gradient", "copy", "copy_p")
 """Primitives that change no number."""
 
@@ -141,6 +143,8 @@ def _translated(equation: JaxprEqn, operands: tuple[Place, ...], listed: _List) 
     if name in _SAME:
         return [operands[0]]
     kinds = {_kind(one) for one in equation.invars}
+    if name in _OF_TRUTHS and kinds == {"b"}:
+        return [listed.add(Operation(_OF_TRUTHS[name], operands, listed.widest(operands)))]
     if name in ELEMENTWISE and not (name in ("and", "or", "not") and kinds != {"b"}):
         return [listed.add(Operation(name, operands, listed.widest(operands)))]
     if name in _OTHERS:

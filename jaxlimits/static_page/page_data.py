@@ -29,6 +29,7 @@ OF_THE_PAGE = ("chip", "llm", "deployment", "site", "request")
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "p", "n", "u", "m")
 _NAMES = ("B", "bit", "FLOP", "FLOPS", "token", "USD", "s", "h", "year", "W", "J", "Wh", "m")
+_MULTIPLES = ("k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti")
 _FACTOR = re.compile(r"[^/]+")
 
 
@@ -125,11 +126,12 @@ def _model(catalog: Catalog, entry: Entry) -> Table:
 
 def _spellings(unit: str) -> dict[str, float]:
     """Ways to write a unit, and how much of it each is: of ``B/s`` also ``TB/s`` and ``Gbit/s``."""
+    bare = {each: units.parse(f"1 {each}", "1") for each in _MULTIPLES}
     if unit == "1":
-        multiples = ("k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti")
-        return {each: units.parse(f"1 {each}", "1") for each in multiples} | {"%": 0.01}
+        return bare | {"%": 0.01}
     texts = _quotients([_words_of(part) for part in _FACTOR.findall(unit)])
-    return {text: units.convert(1.0, text, unit) for text in texts}
+    found = {text: units.convert(1.0, text, unit) for text in texts}
+    return found | bare if unit == "token" else found
 
 
 @functools.cache
