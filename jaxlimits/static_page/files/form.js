@@ -96,6 +96,8 @@ jaxlimits.form = (function () {
       made("span", {class: "unit"}, unit ? `[${unit}] ` : "", ...about));
     const input = made("input", {id: `field-${name}`, inputmode: "decimal", title: `${name}: ${info.meaning} (${info.bounds})`, "aria-describedby": `wrong-${name}`});
     const wrong = made("span", {class: "wrong", id: `wrong-${name}`});
+    let before;  // what counted when the field got the focus, and counts again where it holds no value
+    input.addEventListener("focus", () => { before = page.state.set[name]; });
     input.addEventListener("input", () => {
       try {
         const value = input.value.trim() === "" ? undefined : numbers.read(name, input.value);
@@ -105,6 +107,7 @@ jaxlimits.form = (function () {
       } catch (error) {
         wrong.textContent = error.message;
         input.setAttribute("aria-invalid", "true");
+        page.set(name, before);
       }
     });
     input.addEventListener("change", () => { if (!wrong.textContent) show_number(page.state, name); });
