@@ -59,7 +59,7 @@ jaxlimits.form = (function () {
   /* A field that searches the names of a list: it is empty while it has the focus. */
   function chooser(page, name, label) {
     const list = made("datalist", {id: `${name}-list`});
-    const input = made("input", {id: name, list: `${name}-list`, role: "combobox", "aria-describedby": `${name}-about ${name}-wrong`});
+    const input = made("input", {id: name, list: `${name}-list`, "aria-describedby": `${name}-about ${name}-wrong`});
     const about = made("span", {class: "about", id: `${name}-about`}), wrong = made("span", {class: "wrong", id: `${name}-wrong`});
     input.addEventListener("focus", () => { input.placeholder = `${page.state[name]}; type to search`; input.value = ""; });
     input.addEventListener("input", () => { if (known(page.state, name, input.value)) page.choose(name, known(page.state, name, input.value)); });
@@ -98,7 +98,7 @@ jaxlimits.form = (function () {
     const wrong = made("span", {class: "wrong", id: `wrong-${name}`});
     let before;  // what counted when the field got the focus, and counts again where it holds no value
     input.addEventListener("focus", () => { before = page.state.set[name]; });
-    input.addEventListener("input", () => {
+    const take = () => {
       try {
         const value = input.value.trim() === "" ? undefined : numbers.read(name, input.value);
         wrong.textContent = "";
@@ -109,14 +109,15 @@ jaxlimits.form = (function () {
         input.setAttribute("aria-invalid", "true");
         page.set(name, before);
       }
-    });
-    input.addEventListener("change", () => { if (!wrong.textContent) show_number(page.state, name); });
+    };
+    input.addEventListener("input", take);
+    input.addEventListener("change", () => { take(); if (!wrong.textContent) show_number(page.state, name); });
     inputs[name] = {input, wrong, is_number: true};
     return made("div", {class: "field"}, words, input, wrong);
   }
 
-  /* Write a state into the inputs; that with the focus is left to who types. */
-  function show(state) {
+  /* Write a state into the inputs; that with the focus is left to who types. Afresh: wrong ones too. */
+  function show(state, afresh = false) {
     for (const kind of ["llm", "chip"]) {
       const {input, list, about, wrong} = inputs[kind], own = state.own[kind];
       const options = Object.entries(DATA[`${kind}s`]).map(([name, {title}]) => made("option", {value: name}, title));
@@ -131,19 +132,19 @@ jaxlimits.form = (function () {
       }
     }
     for (const name of ["interconnect", "assume"]) inputs[name].input.value = state[name];
-    show_numbers(state);
+    show_numbers(state, afresh);
   }
 
-  function show_numbers(state) {
-    for (const [name, each] of Object.entries(inputs)) if (each.is_number) show_number(state, name);
+  function show_numbers(state, afresh) {
+    for (const [name, each] of Object.entries(inputs)) if (each.is_number) show_number(state, name, afresh);
   }
 
-  function show_number(state, name) {
+  function show_number(state, name, afresh = false) {
     const {input, wrong} = inputs[name], info = DATA.fields[name];
     const fields = point.all_fields(state);
     if (name === "seq_len") input.disabled = fields.input_len > 0;
     input.placeholder = numbers.edited(info, point.base_fields(state)[name]) || "not stated";
-    if (document.activeElement === input && input.getAttribute("aria-invalid") === "true") return;
+    if (input.getAttribute("aria-invalid") === "true" && !afresh) return;  // what is wrong stays to be mended
     const is_main = Object.values(MAIN).some(fields => name in fields);
     const text = name in state.set || is_main ? numbers.edited(info, fields[name]) : "";
     if (document.activeElement !== input) input.value = text;

@@ -33,10 +33,10 @@ jaxlimits.page = (function () {
     update();
   }
 
-  /* Show the point at once, and the map when the browser has drawn it. */
-  function update({keep_said = false} = {}) {
-    if (!keep_said) page.said = [];
-    form.show(page.state);
+  /* Show the point at once, and the map when the browser has drawn it. Afresh: another state as a whole. */
+  function update({afresh = false} = {}) {
+    if (!afresh) page.said = [];
+    form.show(page.state, afresh);
     page.fields = point.all_fields(page.state);
     page.found = point.evaluate(page.fields);
     answer.show(page.fields, page.found, [...page.said, ...point.problems(page.state)]);
@@ -93,7 +93,7 @@ jaxlimits.page = (function () {
 
   function build_actions() {
     by_id("form").addEventListener("submit", event => event.preventDefault());
-    by_id("reset").addEventListener("click", () => { page.state = link.initial(); by_id("file-said").textContent = ""; update(); });
+    by_id("reset").addEventListener("click", () => { page.said = []; page.state = link.initial(); by_id("file-said").textContent = ""; update({afresh: true}); });
     by_id("copy").addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(location.href);
@@ -108,7 +108,7 @@ jaxlimits.page = (function () {
   function open_link() {
     page.said = [];
     page.state = link.read(location.hash, page.said);
-    update({keep_said: true});
+    update({afresh: true});
   }
 
   form.build(page);
