@@ -9,6 +9,7 @@ from selenium.webdriver.common.keys import Keys
 
 import jaxlimits as jl
 from tests.catalog.releases import RELEASES
+from tests.command_line import run
 
 MOST_BYTES = 1_500_000
 
@@ -281,6 +282,23 @@ def test_a_quantised_model_is_left_to_the_command_that_reads_it(page):
     words = drop(page, "config.json", json.dumps(config))
     assert "quantization_config: the page reads no quantised model" in words
     assert "run `jaxlimits catalog llms config.json --json > model.json`" in words
+
+
+def test_what_the_catalog_command_prints_can_be_dropped(page, tmp_path):
+    """So does a quantised model get to the page."""
+    scheme = {"quant_method": "fp8", "weight_block_size": [128, 128], "fmt": "e4m3"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**QWEN, "quantization_config": scheme}), encoding="utf-8")
+    words = drop(page, "model.json", run("catalog", "llms", path, "--json").out)
+    assert words == "The page uses the model of model.json."
+    expected = by_package(json.loads(path.read_text(encoding="utf-8")), tmp_path)
+    assert expected["ffn_bits"] < 16.0 == expected["head_bits"]
+    assert {name: at(page)[name] for name in expected} == expected
+    page.driver.execute_script("document.getElementById('file-said').textContent = ''")
+    drop(page, "chip.json", run("catalog", "chips", "b200", "--json").out)
+    known = jl.load_catalog().values("chip", "b200")
+    for name in ("peak_flops", "mem_bw", "link_bw", "sync_latency", "base_power", "chip_price"):
+        assert at(page)[name] == pytest.approx(known[name], rel=1e-15), name
 
 
 def by_package(config, tmp_path):
