@@ -380,6 +380,18 @@ def test_every_input_has_a_label_and_the_page_its_landmarks(page):
         assert len(page.all(selector)) == 1, selector
 
 
+def test_a_link_within_the_page_leaves_the_point_as_it_is(page):
+    field(page, "batch_size", "24")
+    link = page.driver.current_url
+    for within in page.all('a[href="#result"]'):
+        page.driver.execute_script("arguments[0].click()", within)
+        assert page.driver.execute_script("return document.activeElement.id") == "result"
+    assert page.driver.current_url == link
+    assert at(page)["batch_size"] == 24
+    assert said(page, "problems") == ""
+    assert said(page, "brief").endswith("memory binds")
+
+
 def test_on_a_phone_it_is_one_column_that_does_not_scroll_sideways(page):
     size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

@@ -28,6 +28,7 @@ jaxlimits.answer = (function () {
     by_id("remarks").replaceChildren(...found.remarks.map(words => made("li", {}, words)));
     const {metrics} = found, cannot = found.broken.length > 0;
     by_id("binding").textContent = cannot ? `This point ${DATA.reasons.cannot_be}.` : `${point.binding(metrics)}.`;
+    by_id("brief").textContent = cannot ? `This point ${DATA.reasons.cannot_be}` : brief(fields, metrics);
     for (const id of ["tiles", "times", "memory", "metrics"]) by_id(id).hidden = cannot;
     if (cannot) return;
     show_tiles(fields, metrics);
@@ -36,6 +37,12 @@ jaxlimits.answer = (function () {
     by_id("metrics").querySelector("tbody").replaceChildren(...Object.entries(DATA.metrics).map(([name, {meaning}]) =>
       made("tr", {}, made("th", {scope: "row"}, `${meaning} `, made("code", {}, name)),
         made("td", {"data-metric": name}, shown(name, fields, metrics)))));
+  }
+
+  /* The answer in one line, which a phone always shows. */
+  function brief(fields, metrics) {
+    if (!metrics.feasible) return point.binding(metrics);
+    return `${shown("utps", fields, metrics)} for one user, ${shown("stps", fields, metrics)} in all; ${DATA.limits[metrics.limit]} binds`;
   }
 
   function show_tiles(fields, metrics) {

@@ -310,7 +310,7 @@ jaxlimits.map = (function () {
       return round_values(values[0], values[values.length - 1], info.scale, most, doubling).map(value => [value, place_of(values, value)]);
     };
     pen.textAlign = "center"; pen.textBaseline = "top";
-    for (const [value, column] of along(drawn.x, Math.max(2, Math.floor(box.width / 70)))) {
+    for (const [value, column] of along(drawn.x, Math.max(2, Math.floor(box.width / 56)))) {
       pen.fillText(short(drawn.x.info, value), left_of(box, column + 0.5), box.top + box.height + 6);
     }
     pen.fillText(titled(drawn.x), box.left + box.width / 2, box.top + box.height + 28);

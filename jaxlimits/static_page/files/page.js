@@ -92,6 +92,14 @@ jaxlimits.page = (function () {
   }
 
   function build_actions() {
+    // The part of the address after "#" is the point: a link within the page must leave it alone.
+    for (const within of document.querySelectorAll('a[href="#result"]')) {
+      within.addEventListener("click", event => {
+        event.preventDefault();
+        by_id("result").focus();
+        by_id("result").scrollIntoView();
+      });
+    }
     by_id("form").addEventListener("submit", event => event.preventDefault());
     by_id("reset").addEventListener("click", () => { page.said = []; page.state = link.initial(); by_id("file-said").textContent = ""; update({afresh: true}); });
     by_id("copy").addEventListener("click", async () => {
