@@ -364,6 +364,24 @@ def test_the_map_is_the_model_and_moves_the_point(page):
         assert page.driver.execute_script(code, *axes), axes
 
 
+def test_the_map_says_why_a_metric_has_no_value_and_where_the_point_is_not(page):
+    def set_map(**changes):
+        page.driver.execute_script("jaxlimits.page.set_map(arguments[0])", changes)
+
+    set_map(metric="ttft")
+    page.wait(lambda page: "has no value, no request stated" in said(page, "map-said"))
+    set_map(metric="stps", x="weight_bits")  # 0: as the model is released
+    page.wait(lambda page: said(page, "map-said") == "The point lies outside the map.")
+    set_map(x="mem_bw", x_from=5e12, x_to=9e12)
+    page.wait(lambda page: said(page, "map-said") == "The point lies outside the map.")
+    set_map(x_from=2e12)
+    page.wait(lambda page: "memory bandwidth 3.35 TB/s" in said(page, "map-said"))
+    for which in ("x", "y"):  # a menu gives its axis the usual range
+        menu = page.driver.find_element("id", f"map-{which}")
+        menu.find_element("css selector", "option[value=seq_len]").click()
+    page.wait(lambda page: said(page, "map-said").startswith("The cross: context 8,192"))
+
+
 def test_every_input_has_a_label_and_the_page_its_landmarks(page):
     page.driver.execute_script(OPEN_ALL)
     page.wait(lambda page: len(page.all("#further input")) > 50)
