@@ -13,7 +13,7 @@ import numpy as np
 from jaxlimits import schema
 from jaxlimits.engine.javascript import javascript
 from jaxlimits.engine.operations import Flat, flatten
-from jaxlimits.engine.program import Program, Types, Values, trace
+from jaxlimits.engine.program import Types, Values, trace
 from jaxlimits.engine.sensitivity import FITS_REQUEST, PREFILL_LIMIT, point_model
 from jaxlimits.grid.constraints import CONSTRAINTS, REMARKS, Constraint
 
@@ -61,7 +61,7 @@ def page_program(unused: Sequence[str] = ()) -> Flat:
     values: Types = dict.fromkeys(schema.FIELDS, scalar)
     model = point_model(values, tuple(sorted(static.items())))
     model = model.only([*METRICS, FITS_REQUEST, PREFILL_LIMIT])
-    return flatten(_without_idle(trace(lambda at: {**model(at), **_held(at)}, values)))
+    return flatten(trace(lambda at: {**model(at), **_held(at)}, values))
 
 
 def _held(values: Values) -> dict[str, jax.Array]:
@@ -72,10 +72,6 @@ def _held(values: Values) -> dict[str, jax.Array]:
         for kind, rules in named.items()
         for number, rule in enumerate(rules)
     }
-
-
-def _without_idle(program: Program) -> Program:
-    return program.only(program.outputs)
 
 
 def _bounds(unused: Sequence[str]) -> Mapping[str, float]:

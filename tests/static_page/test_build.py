@@ -12,6 +12,7 @@ from jaxlimits.engine.exported import METRICS
 from jaxlimits.static_page import build
 from jaxlimits.static_page.page_data import page_data
 from tests.command_line import run
+from tests.test_words import stumbled_over
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,6 +71,11 @@ def test_every_file_of_the_page_is_loaded_and_the_other_way_round():
     named = {name for name in shipped if f'"{name}"' in page}
     assert shipped - named == {"index.html"}
     assert page.count("<script src=") == len([name for name in shipped if name.endswith(".js")]) + 2
+
+
+def test_no_text_of_the_page_has_a_turn_that_readers_stumble_over():
+    texts = {path.name: path.read_text(encoding="utf-8") for path in build.FILES.iterdir()}
+    assert {name: found for name, text in texts.items() if (found := stumbled_over(text))} == {}
 
 
 def test_the_wheel_has_the_files_of_the_page():
