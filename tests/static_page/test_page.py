@@ -377,7 +377,7 @@ def test_the_map_says_why_a_metric_has_no_value_and_where_the_point_is_not(page)
         page.driver.execute_script("jaxlimits.page.set_map(arguments[0])", changes)
 
     set_map(metric="ttft")
-    page.wait(lambda page: "has no value, no request stated" in said(page, "map-said"))
+    page.wait(lambda page: "has no value: no request stated" in said(page, "map-said"))
     set_map(metric="stps", x="weight_bits")  # 0: as the model is released
     page.wait(lambda page: said(page, "map-said") == "The point lies outside the map.")
     set_map(x="mem_bw", x_from=5e12, x_to=9e12)

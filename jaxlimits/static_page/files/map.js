@@ -95,7 +95,7 @@ jaxlimits.map = (function () {
     const at = here[1] * drawn.x.values.length + here[0], kind = region(at);
     const where = `${drawn.x.words} ${numbers.shown(drawn.x.info, drawn.x.values[here[0]])}, ${drawn.y.words} ${numbers.shown(drawn.y.info, drawn.y.values[here[1]])}`;
     const lacking = kind < 3 && Number.isNaN(drawn.values[at]) ? point.reason(drawn.metric, drawn.fields, {feasible: 1}) : null;
-    const value = drawn.metric === "limit" || kind > 2 ? "" : `${words_of(drawn.metric)} ${lacking ? `has no value, ${DATA.reasons[lacking]}` : numbers.shown(metric_info(), drawn.values[at])}; `;
+    const value = drawn.metric === "limit" || kind > 2 ? "" : `${words_of(drawn.metric)} ${lacking ? `has no value: ${DATA.reasons[lacking]}` : numbers.shown(metric_info(), drawn.values[at])}; `;
     const what = kind === 4 ? DATA.reasons.cannot_be : kind === 3 ? DATA.reasons.does_not_fit : `${value}${DATA.limits[kind]} binds`;
     document.getElementById("map-said").textContent = `${cell ? "Here" : "The cross"}: ${where}. ${what[0].toUpperCase()}${what.slice(1)}.`;
   }
