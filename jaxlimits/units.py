@@ -212,6 +212,11 @@ def quotient(unit: str, *by: str) -> str:
     return "*".join(_power(name, power) for name, power in powers.items() if power) or "1"
 
 
+def names() -> frozenset[str]:
+    """Return every name of a unit, with each prefix that it takes."""
+    return _NAMES
+
+
 def example(unit: str) -> str:
     """Return a value as people write it in this unit: ``"18 TB/s"`` for ``"B/s"``."""
     return _KINDS[unit][1] if unit in _KINDS else f"1 {unit}"

@@ -30,6 +30,7 @@ SLOW = {
     "how-to/reproduce-the-paper",
     "how-to/calibrate",
     "how-to/speculation",
+    "how-to/page-without-installation",
 }
 """Pages whose commands take more than a few seconds; other tests run commands like these."""
 

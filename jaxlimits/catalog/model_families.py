@@ -155,8 +155,8 @@ def _without_ffn(expressions: Mapping[str, str], fields: Fields, config: Config)
     return alone + fields.get("num_moe_layers", 0)
 
 
-_ALWAYS_DUE = ("num_layers", "hidden_size", "vocab_size", "num_heads", "num_kv_heads")
-_DUE_WITH_EXPERTS = ("num_experts", "experts_per_token", "moe_intermediate_size")
+ALWAYS_DUE = ("num_layers", "hidden_size", "vocab_size", "num_heads", "num_kv_heads")
+DUE_WITH_EXPERTS = ("num_experts", "experts_per_token", "moe_intermediate_size")
 
 
 def _is_due(field: str, expressions: Mapping[str, str], fields: Fields) -> bool:
@@ -164,7 +164,7 @@ def _is_due(field: str, expressions: Mapping[str, str], fields: Fields) -> bool:
     if field == "intermediate_size":
         return expressions[field] != "0"
     with_experts = fields.get("num_moe_layers", 0) > 0
-    return field in _ALWAYS_DUE or (field in _DUE_WITH_EXPERTS and with_experts)
+    return field in ALWAYS_DUE or (field in DUE_WITH_EXPERTS and with_experts)
 
 
 def _blamed(expression: str, config: Config, why: str) -> InputError:

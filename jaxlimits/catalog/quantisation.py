@@ -19,7 +19,7 @@ from jaxlimits.errors import InputError
 SIDE_FILE = "hf_quant_config.json"
 """Where ModelOpt writes the quantisation beside a configuration."""
 
-_DTYPES = {
+DTYPES = {
     "bfloat16": 16.0,
     "float16": 16.0,
     "half": 16.0,
@@ -28,8 +28,14 @@ _DTYPES = {
     "float8_e4m3fn": 8.0,
     "float8_e5m2": 8.0,
 }
-_STATE_DTYPES = ("mamba_ssm_cache_dtype", "mamba_ssm_dtype")
-_CACHED_AT_LEAST = 16.0
+"""Bits of a number by its name in a configuration."""
+
+STATE_DTYPES = ("mamba_ssm_cache_dtype", "mamba_ssm_dtype")
+"""Keys that state the precision of a recurrent state."""
+
+CACHED_AT_LEAST = 16.0
+"""Bits of the cache of a model that states narrower ones for all else."""
+
 _CACHE_FORMATS = {"FP8": 8.0, "INT8": 8.0, "NVFP4": 4.5}
 
 
@@ -84,7 +90,7 @@ def read_precision(
     if not changed:
         problem, remedy = "quantises no module that is known", ELSEWHERE
         raise InputError(problem, where=table.where, key=table.key, remedy=remedy)
-    cache = _cache_bits(table) or max(kept, _CACHED_AT_LEAST)
+    cache = _cache_bits(table) or max(kept, CACHED_AT_LEAST)
     operands = {operand for how in parts.values() for operand in how.operands}
     said = ", ".join(
         f"{part} = {how.bits:.6g}{' (a mean)' if how.mixed else ''}"
@@ -109,7 +115,7 @@ def read_precision(
 
 
 def _unquantised(kept: float, dtype: str, state: Mapping[str, float]) -> Precision:
-    cache = max(kept, _CACHED_AT_LEAST)
+    cache = max(kept, CACHED_AT_LEAST)
     words = f"Stored with weight_bits = {kept:g} ({dtype}). KV cache: {cache:g}.{_said(state)}"
     return Precision(fields={"weight_bits": kept, "kv_bits": cache, **state}, words=words)
 
@@ -120,14 +126,14 @@ def _said(state: Mapping[str, float]) -> str:
 
 def _state_bits(values: Mapping[str, Any], where: str) -> dict[str, float]:
     """Bits of a recurrent state, where the file states them."""
-    key = next((key for key in _STATE_DTYPES if values.get(key) is not None), None)
+    key = next((key for key in STATE_DTYPES if values.get(key) is not None), None)
     return {} if key is None else {"state_bits": _bits_of(key, values, where)[0]}
 
 
 def _dtype(values: Mapping[str, Any], where: str) -> tuple[float, str]:
     key = "dtype" if values.get("dtype") is not None else "torch_dtype"
     if values.get(key) is None:
-        return _DTYPES["bfloat16"], "no dtype is stated"
+        return DTYPES["bfloat16"], "no dtype is stated"
     return _bits_of(key, values, where)
 
 
@@ -135,11 +141,11 @@ def _bits_of(key: str, values: Mapping[str, Any], where: str) -> tuple[float, st
     """Bits of a dtype, and its name."""
     written = values[key]
     name = written.removeprefix("torch.") if isinstance(written, str) else None
-    if name not in _DTYPES:
-        remedy = f"write one of {', '.join(_DTYPES)}"
+    if name not in DTYPES:
+        remedy = f"write one of {', '.join(DTYPES)}"
         problem = "is no dtype that is known"
         raise InputError(problem, where=where, key=key, value=written, remedy=remedy)
-    return _DTYPES[name], name
+    return DTYPES[name], name
 
 
 def _quantisation(values: Mapping[str, Any], *, where: str, beside: Path | None) -> Table | None:

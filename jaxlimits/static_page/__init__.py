@@ -1,0 +1,1 @@
+"""A page without installation: the model in a browser, as a folder of static files."""
