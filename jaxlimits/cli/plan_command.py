@@ -70,7 +70,7 @@ def plan(
         typer.Option(
             "-o",
             "--output",
-            help="Write the choices, and what each target of tpot takes, to this .nc file.",
+            help="Write the choices, and what each tpot and each rate takes, to this .nc file.",
         ),
     ] = None,
     force: Force = False,

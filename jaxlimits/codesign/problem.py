@@ -19,7 +19,7 @@ from jaxlimits.codesign.problem_file import (
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import AxisTable, GridFile, GridTables
-from jaxlimits.grid.rules import Budget, Price, Rules, Term
+from jaxlimits.grid.rules import Budget, Price, Term
 from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.grid.spec import GridSpec, build_spec, grid_catalog
 from jaxlimits.grid.stated import refuse_unstated
@@ -130,10 +130,11 @@ def build_problem(file: ProblemFile, *catalog: str | Path) -> Problem:
         if why is not None:
             raise InputError(f"{name} is absent: {why}", where=where, key=key)
     check_scenario(scenario)
+    rules = dataclasses.replace(scenario.rules, prices=prices, budgets=budgets)
     return Problem(
         file=file,
         spec=spec,
-        scenario=dataclasses.replace(scenario, rules=Rules(prices=prices, budgets=budgets)),
+        scenario=dataclasses.replace(scenario, rules=rules),
         ranges=tuple(ranges.values()),
         objective=objective,
         maximise=maximise,

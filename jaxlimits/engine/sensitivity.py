@@ -13,6 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlimits.engine.masks import (
+    FITS_REQUEST,
+    PREFILL_LIMIT,
+    without_excluded,
+    without_invalid,
+)
 from jaxlimits.engine.part_bits import Static, moving_with, scaled, split_off
 from jaxlimits.engine.program import Program, Types, Values, trace
 from jaxlimits.engine.requirement import Trial, answer
@@ -35,12 +41,6 @@ from jaxlimits.schema import (
 )
 
 Function = Callable[[Values], jax.Array]
-
-PREFILL_LIMIT = "prefill_limit"
-"""What binds the prefill of a request, beside the metrics of a point: codes as of ``limit``."""
-
-FITS_REQUEST = "fits_request"
-"""Whether a request fits in memory at its whole length, beside the metrics of a point."""
 
 
 def outputs_at(
@@ -65,21 +65,23 @@ def outputs_at(
     requirements
         Unknowns to solve for where one of their variables is named.
     rules
-        Prices, which stand for fields (a sensitivity then holds them fixed).
+        Prices, which stand for fields (a sensitivity then holds them fixed), and layouts that are
+        not valid at every point.
     """
     fields, static = effective_fields(values, static)
     fields = rules.priced(fields)
     models = functools.partial(point_model, fields)
     known = {**split_off(fields, static, PART_BITS)[0], **models(static)(fields)}
-    found = {
-        name: value
-        for asked in requirements
-        if not asked.quantities.keys().isdisjoint(names)
-        for name, value in solve(asked, fields, static, target=values[asked.aim]).items()
-    }
-    for name in set(names) - found.keys():
+    solved: dict[str, jax.Array] = {}
+    for asked in requirements:
+        if not asked.quantities.keys().isdisjoint(names):
+            answered = solve(asked, fields, static, target=values[asked.aim])
+            solved |= without_excluded(answered, asked, fields, static, rules)
+    found = {}
+    for name in set(names) - solved.keys():
         asked = sensitivity(name)
         found[name] = known[name] if asked is None else differentiate(asked, fields, static, models)
+    found = {**without_invalid(found, fields, static, rules), **solved}
     return {name: found[name] for name in sorted(names)}
 
 

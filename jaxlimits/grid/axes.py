@@ -44,7 +44,7 @@ def read_axis(
     *,
     where: str,
     table: str = "axes",
-    llms: Sequence[Mapping[str, float]] = (),
+    llms: Sequence[Mapping[str, Any]] = (),
 ) -> Axis:
     """Return an axis from its text; ``table`` is where it stands in its file.
 
@@ -58,7 +58,7 @@ def read_axis(
     where, table
         What to name in an error.
     llms
-        The models for which an axis of all layouts must be valid.
+        The models of which each layout of an axis of all layouts is valid for one or more.
 
     Raises
     ------
@@ -96,12 +96,12 @@ def read_axis(
 def _all_layouts(
     name: str,
     table: AxisTable,
-    llms: Sequence[Mapping[str, float]],
+    llms: Sequence[Mapping[str, Any]],
     *,
     where: str,
     key: str,
 ) -> list[str]:
-    """Names of every layout that is valid for all models."""
+    """Names of every layout that is valid for any of the models."""
     if name != schema.LAYOUT or table.all is None:
         remedy = "write layout = { all = 64 }, with only = { tp_size = [1, 2, 4, 8] } if you like"
         raise InputError("all and only are of layouts", where=where, key=key, remedy=remedy)
@@ -116,7 +116,7 @@ def _all_layouts(
     }
     found = all_layouts(table.all, llms, only=only)
     if not found:
-        problem = f"no layout of at most {table.all} chips is valid for every model"
+        problem = f"no layout of at most {table.all} chips is valid for any model"
         raise InputError(problem, where=where, key=key, remedy="allow more chips or other sizes")
     return [layout.name for layout in found]
 

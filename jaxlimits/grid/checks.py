@@ -1,6 +1,7 @@
 """The check of every combination of values that a grid makes."""
 
-from collections.abc import Collection
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
@@ -20,11 +21,39 @@ def check_scenario(scenario: Scenario) -> None:
     """
     for name in schema.FIELDS:
         _check_scaled(scenario, name)
+    masked = scenario.rules.layouts
+    _check_constraints(
+        scenario, [r for r in CONSTRAINTS if masked is None or r not in masked.rules]
+    )
+    if masked is not None and not masked.whole_parts:
+        for layout in _without_a_point(scenario):
+            _check_constraints(layout, masked.rules)
+
+
+def _check_constraints(scenario: Scenario, constraints: Iterable[Constraint]) -> None:
     combinations = list(scenario.choices())
-    for constraint in CONSTRAINTS:
+    for constraint in constraints:
         needed = constraint.needs.items()
         if any(needed <= switches.items() for switches in combinations):
             _check_constraint(scenario, constraint)
+
+
+def _without_a_point(scenario: Scenario) -> Iterator[Scenario]:
+    """Yield the grid of each layout that is written and valid at no point, for what it lacks."""
+    names = [axis.name for axis in scenario.axes]
+    place = names.index(schema.LAYOUT)
+    others = tuple(axis for axis in range(len(names)) if axis != place)
+    held = scenario.valid_layouts().any(others)
+    for number in np.flatnonzero(~held):
+        columns = {n: column[[number]] for n, column in scenario.columns[place].items()}
+        axis = scenario.axes[place]
+        alone = dataclasses.replace(axis, values=(axis.values[number],), linked={})
+        yield dataclasses.replace(
+            scenario,
+            axes=(*scenario.axes[:place], alone, *scenario.axes[place + 1 :]),
+            columns=(*scenario.columns[:place], columns, *scenario.columns[place + 1 :]),
+            rules=dataclasses.replace(scenario.rules, layouts=None),
+        )
 
 
 def admitted(scenario: Scenario, name: str) -> np.ndarray:

@@ -20,6 +20,8 @@ class Finding:
     nan_means
         What a missing value means where it is not that no point fits: a name in words joined by
         underscores.
+    flags
+        Meanings of the values 0, 1 and so on, in the same form, where they are codes.
     """
 
     name: str
@@ -28,3 +30,4 @@ class Finding:
     quantity: str | None
     meaning: str
     nan_means: str = ""
+    flags: tuple[str, ...] = ()

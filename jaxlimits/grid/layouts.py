@@ -5,8 +5,6 @@ A layout names five sizes as engines write them: ``tp8``, ``tp4 pp2``, ``tp1 ep1
 vary, so that combinations that cannot be are no points of the grid.
 """
 
-import functools
-import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,7 +13,7 @@ import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.errors import InputError
-from jaxlimits.grid.constraints import CONSTRAINTS
+from jaxlimits.grid.constraints import CONSTRAINTS, Arrays, Constraint
 
 _SIZE = re.compile(r"(tp|pp|ep|dp|cp)([1-9][0-9]*)")
 _SEPARATORS = re.compile(r"[\s,.·x_-]+")
@@ -97,14 +95,113 @@ def sizes_of(name: str, beside: Collection[str], *, where: str = "", key: str) -
     return {size: float(count) for size, count in read_layout(name)._asdict().items()}
 
 
+def _saves_copies(f: Arrays) -> Any:
+    """Whether CP goes no further than TP over the fewest KV heads: chips beyond hold copies."""
+    own = f["windowed_num_kv_heads"]
+    shared = f["cp_size"] * f["num_kv_heads"].clip(min=1.0) <= f["tp_size"]
+    shared_windowed = (own > 0.0) & (f["cp_size"] * own.clip(min=1.0) <= f["tp_size"])
+    return (f["cp_size"] == 1.0) | shared | shared_windowed
+
+
+WHOLE_PARTS = (
+    Constraint(
+        fields=("tp_size", "num_heads"),
+        holds=lambda f: f["num_heads"] % f["tp_size"] == 0.0,
+        says="tp_size must divide the heads, so that each chip has whole ones",
+        remedy="choose another layout",
+        ordered=False,
+    ),
+    Constraint(
+        fields=("pp_size", "num_layers"),
+        holds=lambda f: f["pp_size"] <= f["num_layers"],
+        says="there must be no more stages than layers",
+        remedy="choose another layout",
+    ),
+    Constraint(
+        fields=("ep_size", "num_moe_layers"),
+        holds=lambda f: (f["num_moe_layers"] > 0.0) | (f["ep_size"] == 1.0),
+        says="a model without routed experts has none to place",
+        remedy="choose a layout without ep",
+    ),
+)
+"""What a layout that nobody wrote keeps, beside what must hold between fields."""
+
+SAVES_COPIES = (
+    Constraint(
+        fields=("cp_size", "tp_size", "num_kv_heads", "windowed_num_kv_heads"),
+        holds=_saves_copies,
+        says="context parallelism must save copies of the cache",
+        remedy="choose a smaller cp, or name its sizes in only",
+        needs={"kv_sharding": "heads"},
+    ),
+    Constraint(
+        fields=("cp_size",),
+        holds=lambda f: f["cp_size"] == 1.0,
+        says="a cache that is split over all chips has no copies to save",
+        remedy="leave out cp, or name its sizes in only",
+        needs={"kv_sharding": "split"},
+    ),
+)
+"""What it keeps where nobody names the sizes of context parallelism."""
+
+_CONCERNED = tuple(
+    rule for rule in CONSTRAINTS if not set(schema.LAYOUT_SIZES).isdisjoint(rule.fields)
+)
+"""Conditions between fields that name a size of a layout."""
+
+
+class Validity(NamedTuple):
+    """What the layouts of an axis keep at a point to be valid there.
+
+    Parameters
+    ----------
+    whole_parts, saves_copies
+        Whether :data:`WHOLE_PARTS` and :data:`SAVES_COPIES` hold too, as of layouts that nobody
+        wrote one by one.
+    """
+
+    whole_parts: bool = False
+    saves_copies: bool = False
+
+    @property
+    def rules(self) -> tuple[Constraint, ...]:
+        """The conditions, each under the settings of switches that it needs."""
+        whole = WHOLE_PARTS if self.whole_parts else ()
+        return (*_CONCERNED, *whole, *(SAVES_COPIES if self.saves_copies else ()))
+
+    def holds(self, fields: Arrays, switches: Mapping[str, Any], *, sought: str = "") -> Any:
+        """Where the layout of points is valid, under some settings of the switches.
+
+        Parameters
+        ----------
+        fields
+            Every field of the conditions: arrays of numpy, or traced ones.
+        switches
+            Every switch that a condition needs.
+        sought
+            A field whose value is not settled: conditions that name it are passed over.
+        """
+        held = np.True_
+        for rule in self.rules:
+            if sought not in rule.fields and rule.needs.items() <= switches.items():
+                held = rule.holds(fields) & held
+        return held
+
+
+def deciding_names() -> set[str]:
+    """Return the fields and switches that decide which layouts are valid, but for the sizes."""
+    rules = (*_CONCERNED, *WHOLE_PARTS, *SAVES_COPIES)
+    return {name for rule in rules for name in (*rule.fields, *rule.needs)} - {*schema.LAYOUT_SIZES}
+
+
 def all_layouts(
     most: int, llms: Sequence[Mapping[str, Any]], *, only: Mapping[str, Collection[float]]
 ) -> list[Layout]:
-    """Return every layout of at most so many chips that is valid for each of some models.
+    """Return every layout of at most so many chips that is valid for any of some models.
 
     Valid is what no constraint between fields forbids; TP divides the heads, so that each chip has
     whole ones, and stages are no more than layers. Context parallelism goes as far as it saves
-    copies of some model's cache: no further than TP over its KV heads, and nowhere where KV is
+    copies of the model's cache: no further than TP over its KV heads, and nowhere where KV is
     ``split``. Where ``only`` names sizes of it, these are considered, whatever they save.
 
     Parameters
@@ -117,36 +214,48 @@ def all_layouts(
     only
         The sizes to consider, by field; every one where a field is not named.
     """
-    shares = functools.partial(_useful_cp, kv_heads=min(map(_kv_heads, llms), default=math.inf))
-    valid = [
+    found = {layout for llm in llms for layout in _layouts_of(most, llm, only)}
+    return sorted(found, key=lambda each: (*each[:2], each.dp_size, each.ep_size, each.cp_size))
+
+
+def _layouts_of(
+    most: int, llm: Mapping[str, Any], only: Mapping[str, Collection[float]]
+) -> Iterator[Layout]:
+    """Every layout that is valid for one model."""
+    tried = [
         Layout(*layout[:-1], cp_size)
-        for layout in _combinations(most, only)
-        if _has_whole_parts(layout, llms)
-        for cp_size in _sizes("cp_size", layout.tp_size, only, every=shares)
+        for layout in _combinations(most, llm, only)
+        for cp_size in _sizes("cp_size", layout.tp_size, only, every=_divisors)
     ]
-    if not valid:
-        return []
-    columns = {
-        name: np.array(column, np.float64)
-        for name, column in zip(schema.LAYOUT_SIZES, zip(*valid, strict=True), strict=True)
+    if not tried:
+        return
+    stated = {**schema.switch_defaults(), **schema.base_defaults(), **llm}
+    fields = {
+        **{name: np.float64(value) for name, value in stated.items() if schema.is_numeric(name)},
+        **{
+            name: np.array(column, np.float64)
+            for name, column in zip(schema.LAYOUT_SIZES, zip(*tried, strict=True), strict=True)
+        },
     }
-    held = np.ones(len(valid), bool)
-    for llm in llms:
-        stated = {**schema.base_defaults(), **llm}
-        known = {**{name: np.asarray(value) for name, value in stated.items()}, **columns}
-        for rule in CONSTRAINTS:
-            concerned = not set(schema.LAYOUT_SIZES).isdisjoint(rule.fields)
-            if concerned and not rule.needs and known.keys() >= set(rule.fields):
-                held &= np.broadcast_to(rule.holds(known), held.shape)
-    return [layout for layout, holds in zip(valid, held.tolist(), strict=True) if holds]
+    validity = Validity(whole_parts=True, saves_copies="cp_size" not in only)
+    held = np.broadcast_to(validity.holds(fields, stated), (len(tried),))
+    yield from (layout for layout, holds in zip(tried, held.tolist(), strict=True) if holds)
 
 
-def _combinations(most: int, only: Mapping[str, Collection[float]]) -> Iterator[Layout]:
-    """Every layout of at most so many chips without context parallelism, EP over a stage's."""
+def _combinations(
+    most: int, llm: Mapping[str, Any], only: Mapping[str, Collection[float]]
+) -> Iterator[Layout]:
+    """Every layout of at most so many chips without context parallelism, EP over a stage's.
+
+    What a model cannot have is left out early, where that is most of it.
+    """
     for tp_size in _sizes("tp_size", most, only):
+        if llm["num_heads"] % tp_size:
+            continue
         for pp_size in _sizes("pp_size", most // tp_size, only):
             for dp_size in _sizes("dp_size", most // (tp_size * pp_size), only):
-                for ep_size in _sizes("ep_size", tp_size * dp_size, only):
+                ranks = tp_size * dp_size if llm["num_moe_layers"] > 0.0 else 1
+                for ep_size in _sizes("ep_size", ranks, only):
                     if (tp_size * dp_size) % ep_size == 0:
                         yield Layout(tp_size, pp_size, ep_size, dp_size)
 
@@ -163,24 +272,5 @@ def _sizes(
     return (size for size in each if size <= upper)
 
 
-def _kv_heads(llm: Mapping[str, Any]) -> float:
-    """The fewest KV heads of any layer: chips beyond them hold copies."""
-    if llm.get("kv_sharding") == "split":
-        return math.inf
-    own = llm.get("windowed_num_kv_heads", 0.0)
-    return max(min(llm["num_kv_heads"], own or math.inf), 1.0)
-
-
-def _useful_cp(tp_size: int, *, kv_heads: float) -> Iterator[int]:
-    """Sizes of context parallelism that divide TP, as far as each saves copies of a cache."""
-    most = max(int(tp_size / kv_heads), 1)
-    return (size for size in range(1, most + 1) if tp_size % size == 0)
-
-
-def _has_whole_parts(layout: Layout, llms: Sequence[Mapping[str, Any]]) -> bool:
-    return all(
-        llm["num_heads"] % layout.tp_size == 0.0
-        and layout.pp_size <= llm["num_layers"]
-        and (llm["num_moe_layers"] > 0.0 or layout.ep_size == 1)
-        for llm in llms
-    )
+def _divisors(number: int) -> Iterator[int]:
+    return (size for size in range(1, number + 1) if number % size == 0)

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from jaxlimits.grid.layouts import Validity
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Term:
@@ -87,10 +89,14 @@ class Rules:
         In the order in which they rest on each other.
     budgets
         Points outside them never enter a reduction.
+    layouts
+        What the layouts of an axis keep at a point, where some are valid at some points only; what
+        is no valid point has no value and enters no reduction. ``None`` where all are valid.
     """
 
     prices: tuple[Price, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    layouts: Validity | None = None
 
     def priced(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return fields with every price in its place."""

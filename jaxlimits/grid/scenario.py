@@ -16,6 +16,8 @@ import numpy as np
 from jaxlimits import schema
 from jaxlimits.errors import InputError
 from jaxlimits.grid.axes import Axis
+from jaxlimits.grid.file import AxisTable
+from jaxlimits.grid.layouts import Validity
 from jaxlimits.grid.rules import NO_RULES, Rules
 from jaxlimits.grid.spec import GridSpec
 
@@ -79,6 +81,27 @@ class Scenario:
     def reaches(self, name: str, *, above: float) -> bool:
         """Whether a field exceeds a value anywhere in the grid."""
         return bool(np.any(self.effective(name) > above))
+
+    def valid_layouts(self) -> np.ndarray:
+        """Return where the layout is valid, of a shape that broadcasts over the axes.
+
+        Each axis has its length where it decides, else 1; true alone where all layouts are valid.
+        """
+        held = np.ones([1] * len(self.axes), bool)
+        for rule in () if self.rules.layouts is None else self.rules.layouts.rules:
+            fields = {name: self.effective(name) for name in rule.fields}
+            held = held & (np.asarray(rule.holds(fields)) | ~self._applies(rule.needs))
+        return held
+
+    def _applies(self, needs: Mapping[str, str]) -> np.ndarray:
+        """Where switches have some settings, along the axes of those that vary."""
+        found = np.ones([1] * len(self.axes), bool)
+        for place, axis in enumerate(self.axes):
+            if axis.name in needs:
+                shape = [-1 if each == place else 1 for each in range(len(self.axes))]
+                chosen = [str(choice) == needs[axis.name] for choice in axis.values]
+                found = found & np.array(chosen).reshape(shape)
+        return found & all(self.switches.get(n, choice) == choice for n, choice in needs.items())
 
     def fixed_static(self) -> dict[str, Any]:
         """Return every static field of the deployment but the switches that vary."""
@@ -197,7 +220,7 @@ def bind(spec: GridSpec) -> Scenario:
         base |= constant
         columns.append(along)
     varying = {name for fields in columns for name in fields}
-    return Scenario(
+    scenario = Scenario(
         unstated=_unstated(spec, taken=taken),
         where=spec.file.where,
         base={name: value for name, value in base.items() if name not in varying},
@@ -206,6 +229,26 @@ def bind(spec: GridSpec) -> Scenario:
         columns=tuple(columns),
         own=own_parts(taken),
     )
+    return with_masked_layouts(scenario, _validity(spec))
+
+
+def _validity(spec: GridSpec) -> Validity | None:
+    """What the layouts of an axis keep, as they are listed or found; ``None`` without such axis."""
+    raw = spec.file.tables.axes.get(schema.LAYOUT)
+    if raw is None:
+        return None
+    table = raw if isinstance(raw, AxisTable) else AxisTable()
+    found = table.all is not None
+    return Validity(whole_parts=found, saves_copies=found and "cp_size" not in table.only)
+
+
+def with_masked_layouts(scenario: Scenario, validity: Validity | None) -> Scenario:
+    """Return a scenario whose rules leave out layouts where these are not valid, if any is not."""
+    if validity is None:
+        return scenario
+    masked = dataclasses.replace(scenario.rules, layouts=validity)
+    found = dataclasses.replace(scenario, rules=masked)
+    return scenario if found.valid_layouts().all() else found
 
 
 def _entry_values(

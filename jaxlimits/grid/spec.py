@@ -12,7 +12,7 @@ from jaxlimits.catalog.text_files import read_toml
 from jaxlimits.errors import InputError
 from jaxlimits.grid.axes import Axis, check_name, read_axis, read_value
 from jaxlimits.grid.file import GridFile, GridTables, Precision
-from jaxlimits.grid.layouts import sizes_of
+from jaxlimits.grid.layouts import deciding_names, sizes_of
 from jaxlimits.grid.outputs import outputs_of
 from jaxlimits.grid.requirements import Requirement, read_requirement, refuse_taken_names
 from jaxlimits.grid.stated import refuse_two_contexts, refuse_unstated
@@ -202,20 +202,33 @@ def _axes(
     }
     catalog = with_models(catalog, _llms(read.values(), settings), where=where, folder=file.folder)
     if schema.LAYOUT in file.tables.axes:
-        stated = {
-            name: value
-            for name, value in settings.items()
-            if schema.is_numeric(name) or name in schema.SWITCHES
-        }
-        llms = [
-            {**catalog.values("llm", str(name), where=where, key="llm"), **stated}
-            for name in _given("llm", read.values(), settings)
-        ]
+        llms = _models_of_layouts(read.values(), settings, catalog, where=where)
         raw = file.tables.axes[schema.LAYOUT]
         read[schema.LAYOUT] = read_axis(
             schema.LAYOUT, raw, where=where, table=file.axes_key, llms=llms
         )
     return tuple(read[name] for name in file.tables.axes), catalog
+
+
+def _models_of_layouts(
+    axes: Iterable[Axis],
+    settings: Mapping[str, float | str],
+    catalog: Catalog,
+    *,
+    where: str,
+) -> list[dict[str, float | str]]:
+    """Models with the values of a grid that decide which layouts are valid: one for each case."""
+    deciding = {"llm", *deciding_names()}
+    cases = [{name: value for name, value in settings.items() if name in deciding}]
+    for axis in axes:
+        columns = {n: c for n, c in _columns_of(axis).items() if n in deciding}
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        cases = [{**case, **row} for case in cases for row in (rows or [{}])]
+    distinct = {tuple(sorted(case.items())): case for case in cases if "llm" in case}
+    return [
+        {**catalog.values("llm", str(case.pop("llm")), where=where, key="llm"), **case}
+        for case in distinct.values()
+    ]
 
 
 def _refuse_twice(

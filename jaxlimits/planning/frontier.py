@@ -1,8 +1,10 @@
-"""What each time of a token costs: the least machines and the bound, level by level.
+"""What each time of a token costs, and each rate of requests: least machines and bound, by level.
 
 The machines of every level come from one pass over those that are evaluated anyway: the pass keeps
 the Pareto frontier of the time of a token and the cost. The bound of a level is a program of its
-own, which begins with the points of the one before.
+own, which begins with the points of the one before. How much a machine serves within the targets
+does not depend on how much is asked: its best rate, kept in the same pass, says how many of it
+every rate takes.
 """
 
 import dataclasses
@@ -14,6 +16,12 @@ from jaxlimits.planning.bound import Bound, Points
 from jaxlimits.planning.targets import Target
 
 _LEVELS = 20
+_RATES = 10.0
+"""Factor to either side of the rate of a workload, up to which rates go."""
+
+_SLACK = 1e-9
+"""Of a rate, what rounding may take."""
+
 _BEYOND = 1.25
 """Factor on the longest time of a token that still saves something, up to which levels go."""
 
@@ -46,6 +54,65 @@ class Frontier:
     predicted: np.ndarray | None
 
 
+Rates = np.ndarray
+"""Requests by time that one group of each machine serves within the targets: chips, layouts [1/s].
+
+0 where a machine does not keep the targets.
+"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RateFrontier:
+    """What each rate of requests takes within the targets; NaN where nothing keeps them.
+
+    Parameters
+    ----------
+    levels
+        Rates of requests [1/s].
+    bound
+        What no schedule can do without [unit of what is minimised].
+    aggregated, disaggregated
+        Least cost of machines that prefill and decode in one, and of those that do one of the two.
+    predicted
+        Least cost of either by a calibration's prediction; none without one.
+    """
+
+    levels: np.ndarray
+    bound: np.ndarray
+    aggregated: np.ndarray
+    disaggregated: np.ndarray
+    predicted: np.ndarray | None
+
+
+def rates_around(rate: float) -> np.ndarray:
+    """Return rates of requests to look at, evenly apart by their logarithms, the stated one too."""
+    return np.unique(np.append(np.geomspace(rate / _RATES, rate * _RATES, _LEVELS), rate))
+
+
+def groups_for(rate: float, rates: np.ndarray) -> np.ndarray:
+    """Return how many groups serve requests at a rate, by the rate of one group."""
+    return np.ceil(rate / rates * (1.0 - _SLACK))
+
+
+def costs_at(levels: np.ndarray, best: Rates, totals: np.ndarray) -> np.ndarray:
+    """Return the least cost of machines that serve each rate of requests; NaN where none does.
+
+    Parameters
+    ----------
+    levels
+        Rates of requests [1/s].
+    best
+        What one group of each machine serves.
+    totals
+        What one group of each machine costs; NaN where that is not stated.
+    """
+    serves = (best > 0.0) & np.isfinite(totals)
+    if not serves.any():
+        return np.full(len(levels), np.nan)
+    one, each = best[serves], totals[serves]
+    return np.array([np.min(groups_for(rate, one) * each) for rate in levels.tolist()])
+
+
 def front_with(front: Front, tpot: np.ndarray, cost: np.ndarray) -> Front:
     """Return a front with further machines taken in."""
     points = np.concatenate([front, np.stack([tpot, cost])], axis=1)
@@ -73,6 +140,27 @@ def levels_of(fronts: Sequence[Front], target: float) -> np.ndarray:
     last = max([float(times.max()) * _BEYOND, *own])
     even = np.geomspace(times.min(), last, _LEVELS)
     return np.unique(np.concatenate([even, own]))
+
+
+def bounds_at_rates(
+    levels: np.ndarray, bounded: Callable[[float, Points | None], Bound]
+) -> np.ndarray:
+    """Return the bound of each rate of requests; NaN where no schedule keeps the targets.
+
+    Parameters
+    ----------
+    levels
+        Rates of requests [1/s].
+    bounded
+        From a rate, and points to begin with, to the bound.
+    """
+    found, known = [], None
+    for rate in levels.tolist():
+        here = bounded(rate, known)
+        known = here.kept
+        found.append(here.least)
+    bounds = np.array(found)
+    return np.where(np.isfinite(bounds), bounds, np.nan)
 
 
 def bounds_at(

@@ -8,7 +8,7 @@ import xarray as xr
 
 from jaxlimits import schema
 from jaxlimits.planning.choice import Choice
-from jaxlimits.planning.frontier import Frontier
+from jaxlimits.planning.frontier import Frontier, RateFrontier
 from jaxlimits.planning.plan import Plan
 from jaxlimits.planning.targets import OF_THE_FLEET, SEEN
 from jaxlimits.results.strict import strict
@@ -29,7 +29,8 @@ def label_plan(plan: Plan) -> xr.Dataset:
     Each has what all its machines come to and what a request sees; what is built is text, one line
     a choice: ``2 x h200 tp4 (serve), batch 112``. Where the frontier was asked for, it lies along
     ``tpot_target``: ``least_bound``, ``least_aggregated``, ``least_disaggregated`` and, with a
-    calibration, ``least_predicted``. Model, chips where there is one kind, and the lengths of
+    calibration, ``least_predicted``; and within the targets along ``rate``, the requests that come:
+    ``least_bound_at_rate`` and so on. Model, chips where there is one kind, and the lengths of
     requests in the mean are coordinates without a dimension.
     """
     variables: dict[str, Entry] = {
@@ -40,10 +41,14 @@ def label_plan(plan: Plan) -> xr.Dataset:
     kinds = [choice.kind for choice in plan.choices]
     coordinates["kind"] = _words(kinds, "whether machines prefill and decode apart")
     if plan.frontier is not None:
-        variables |= _frontier(plan.frontier, plan.minimised)
+        variables |= _frontier(plan.frontier, plan.minimised, along="tpot_target")
         meaning = "target of the time of a token"
         attributes = {**output_attributes("tpot"), "long_name": meaning}
         coordinates["tpot_target"] = (("tpot_target",), plan.frontier.levels, attributes)
+    if plan.by_rate is not None:
+        variables |= _frontier(plan.by_rate, plan.minimised, along="rate", suffix="_at_rate")
+        attributes = {**output_attributes("request_rate"), "long_name": "requests that come"}
+        coordinates["rate"] = (("rate",), plan.by_rate.levels, attributes)
     unit = output_attributes(plan.minimised)
     variables["bound"] = ((), np.array(plan.least), {**unit, "long_name": _MEANINGS["bound"]})
     return xr.Dataset(variables, coordinates, attrs=_attributes(plan))
@@ -71,12 +76,14 @@ def _columns(plan: Plan) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
     }
 
 
-def _frontier(found: Frontier, minimised: str) -> dict[str, Entry]:
+def _frontier(
+    found: Frontier | RateFrontier, minimised: str, *, along: str, suffix: str = ""
+) -> dict[str, Entry]:
     unit = output_attributes(minimised)
     known = {name: getattr(found, name) for name in _MEANINGS}
     return {
-        f"least_{name}": (
-            ("tpot_target",),
+        f"least_{name}{suffix}": (
+            (along,),
             values,
             {**unit, "long_name": _MEANINGS[name], "nan_means": "target_not_reached"},
         )

@@ -8,8 +8,8 @@ one of the two. Both are limits of the hardware; a calibration adds what an engi
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -18,9 +18,19 @@ from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.axes import read_value
 from jaxlimits.planning.bound import Bound, Points, least_fleet
 from jaxlimits.planning.choice import Choice, Miss
-from jaxlimits.planning.frontier import Front, Frontier, bounds_at, least_at, levels_of
+from jaxlimits.planning.frontier import (
+    Front,
+    Frontier,
+    RateFrontier,
+    bounds_at,
+    bounds_at_rates,
+    costs_at,
+    least_at,
+    levels_of,
+    rates_around,
+)
 from jaxlimits.planning.operating import operating_points
-from jaxlimits.planning.search import Search
+from jaxlimits.planning.search import Found, Search
 from jaxlimits.planning.systems import (
     Machines,
     Prompts,
@@ -67,6 +77,8 @@ class Plan:
         How many layouts of each chip were tried.
     frontier
         What each target of the time of a token takes, where that was asked for.
+    by_rate
+        What each rate of requests takes within the targets, where that was asked for.
 
     Examples
     --------
@@ -89,6 +101,7 @@ class Plan:
     misses: tuple[Miss, ...]
     layouts: int
     frontier: Frontier | None = None
+    by_rate: RateFrontier | None = None
 
     def __repr__(self) -> str:
         best = self.choices[0] if self.choices else "no layout reaches the targets"
@@ -96,7 +109,7 @@ class Plan:
 
     @property
     def dataset(self) -> xr.Dataset:
-        """The choices along ``choice``, and the frontier along ``tpot_target``."""
+        """The choices along ``choice``, and the frontiers along ``tpot_target`` and ``rate``."""
         from jaxlimits.planning.labelled_plan import label_plan  # noqa: PLC0415  it takes this record
 
         return label_plan(self)
@@ -174,7 +187,8 @@ def plan(
     count
         How many choices to return.
     frontier
-        Find what each of some twenty targets of the time of a token takes, too.
+        Find what each of some twenty targets of the time of a token takes, too, and each of as many
+        rates of requests, from a tenth of the workload's to ten times as many.
     catalog, **settings
         As for :func:`jaxlimits.evaluate`; with ``calibration`` the plan predicts too. A
         ``prefix_share`` takes the place of the workload's; every prompt reuses so much.
@@ -229,6 +243,9 @@ def plan(
         misses=() if found.choices else search.misses(),
         layouts=len(machines.layouts),
         frontier=_frontier(found.fronts, asked, least) if frontier else None,
+        by_rate=_by_rate(found, workload.rate, sizes.totals[minimise], asked, least)
+        if frontier
+        else None,
     )
 
 
@@ -245,8 +262,15 @@ def _reusing(
     )
 
 
-_Bounding = Callable[[Sequence[Target], Points | None], Bound]
-"""From targets, and points to begin with, to what no schedule can do without."""
+class _Bounding(Protocol):
+    """From targets, and points to begin with, to what no schedule can do without.
+
+    At the rate of the workload, unless another one is stated.
+    """
+
+    def __call__(
+        self, asked: Sequence[Target], first: Points | None, *, rate: float | None = None
+    ) -> Bound: ...
 
 
 def _bound_of(
@@ -263,7 +287,9 @@ def _bound_of(
     def points(limit: float) -> Iterable[Points]:
         return operating_points(grid, tried, prompts, workload, minimised, limit=limit)
 
-    def bounded(asked: Sequence[Target], first: Points | None) -> Bound:
+    def bounded(
+        asked: Sequence[Target], first: Points | None, *, rate: float | None = None
+    ) -> Bound:
         limits = [t.limit for t in asked if t.metric == "tpot" and t.percent is not None]
         limit = min(limits, default=math.inf)
         if grid.points <= KEPT_POINTS and limit not in kept:
@@ -271,7 +297,7 @@ def _bound_of(
             kept[limit] = [Points.joined(points(limit))]
         return least_fleet(
             lambda: iter(kept.get(limit) or points(limit)),
-            rate=workload.rate,
+            rate=workload.rate if rate is None else rate,
             output_len=workload.mean_output_len,
             targets=asked,
             whole=minimised == "num_chips",
@@ -302,6 +328,29 @@ def _frontier(
     return Frontier(
         levels=levels,
         bound=bounds_at(levels, least, targets),
+        aggregated=one,
+        disaggregated=apart,
+        predicted=np.fmin(*predicted[0]) if predicted else None,
+    )
+
+
+def _by_rate(
+    found: Found,
+    rate: float,
+    totals: np.ndarray,
+    targets: Sequence[Target],
+    least: _Bounding,
+) -> RateFrontier:
+    """What each rate of requests takes, from a group's best rate of every machine."""
+    levels = rates_around(rate)
+    prefill = costs_at(levels, found.prefill_rates, totals)
+    (one, apart), *predicted = (
+        (costs_at(levels, both, totals), prefill + costs_at(levels, decode, totals))
+        for both, decode in found.rates
+    )
+    return RateFrontier(
+        levels=levels,
+        bound=bounds_at_rates(levels, lambda at, first: least(targets, first, rate=at)),
         aggregated=one,
         disaggregated=apart,
         predicted=np.fmin(*predicted[0]) if predicted else None,

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxlimits.model.metrics import Limit
 from jaxlimits.planning.choice import Choice, Group, Miss
-from jaxlimits.planning.frontier import NOTHING, Front, front_with
+from jaxlimits.planning.frontier import NOTHING, Front, Rates, front_with, groups_for
 from jaxlimits.planning.served import Served, served_blocks
 from jaxlimits.planning.systems import Machines, Prompts, shares_filled
 from jaxlimits.planning.targets import FITS, Target
@@ -49,8 +49,9 @@ class Search:
         percent = self._percent("tpot")
         mixed = "even" if percent is None else "stalls"
         blocks = self._blocks(mixed, calibrated=calibrated)
-        serving, decoding = _Least(count), _Least(count)
-        predicted, predicted_decoding = _Least(1), _Least(1)
+        shape = self.machines.shape
+        serving, decoding = _Least(count, shape), _Least(count, shape)
+        predicted, predicted_decoding = _Least(1, shape), _Least(1, shape)
         for block in blocks:
             serving.add(self._serving(block), self._limit("tpot"))
             decoding.add(self._decoding(block), self._limit("tpot"))
@@ -58,7 +59,7 @@ class Search:
                 predicted.add(self._serving(block, predicted=True), self._limit("tpot"))
                 asked = self._decoding(block, predicted=True)
                 predicted_decoding.add(asked, self._limit("tpot"))
-        prefilling = _Least(1)
+        prefilling = _Least(1, shape)
         prefilling.add(self._prefilling(), math.inf)
         choices = self._choices(serving, decoding, prefilling)[:count]
         least = self._choices(predicted, predicted_decoding, prefilling)
@@ -67,6 +68,8 @@ class Search:
             choices=tuple(choices),
             predicted=least[0] if least else None,
             fronts=tuple((one.front, _with_prefill(other, prefilling)) for one, other in pairs),
+            rates=tuple((one.rates, other.rates) for one, other in pairs),
+            prefill_rates=prefilling.rates,
         )
 
     def misses(self) -> tuple[Miss, ...]:
@@ -138,7 +141,7 @@ class Search:
         return count * self.totals[self.minimised][chip, layout]
 
     def _groups(self, rates: np.ndarray) -> np.ndarray:
-        return np.ceil(self.workload.rate / rates * (1.0 - _SLACK))
+        return groups_for(self.workload.rate, rates)
 
     def _serving(self, block: Served, *, predicted: bool = False) -> "_Candidates":
         slower = block.predicted if predicted else 1.0
@@ -250,11 +253,18 @@ class Found:
     fronts
         Of what keeps every target but that of the time of a token, in the time of a token and cost:
         machines that do both, and those that do one each; once more by the prediction.
+    rates
+        Of what keeps every target, requests that a group of each machine serves: those that do
+        both, and those that decode alone; once more by the prediction.
+    prefill_rates
+        Requests that it prefills, where it does no more.
     """
 
     choices: tuple[Choice, ...]
     predicted: Choice | None
     fronts: tuple[tuple[Front, Front], ...]
+    rates: tuple[tuple[Rates, Rates], ...]
+    prefill_rates: Rates
 
 
 def _with_prefill(decoding: "_Least", prefilling: "_Least") -> Front:
@@ -308,13 +318,15 @@ class _Row:
 class _Least:
     """The least candidates of a stream, the best batch of each chip and layout.
 
-    Its ``front`` is of all, whatever their time of a token.
+    Its ``front`` is of all, whatever their time of a token; its ``rates`` are the best of each chip
+    and layout within it.
     """
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, shape: tuple[int, int]):
         self._count = count
         self._kept: dict[tuple[int, int], _Row] = {}
         self.front: Front = NOTHING
+        self.rates: Rates = np.zeros(shape)
 
     def add(self, found: _Candidates, limit: float) -> None:
         """Take in a block, of which a time of a token within the limit counts [s].
@@ -324,6 +336,7 @@ class _Least:
         self.front = front_with(self.front, found.tpot, found.cost)
         in_time = found.tpot <= limit * (1.0 + _SLACK)
         found = found.at(in_time & np.isfinite(found.cost))
+        np.maximum.at(self.rates, (found.chip, found.layout), found.rate)
         for place in _best_of_each(found)[: 4 * self._count].tolist():
             row = _Row(
                 role=found.role,

@@ -9,6 +9,7 @@ tokens of a prompt, each by all tokens up to its end (published, github.com/kvca
 prompt reuses the blocks at its beginning that some prompt had before. With a session's name instead
 (``session_id``, ``conversation_id``) a prompt reuses all that the session's last request had read
 and written, as a further turn of a chat does (ours). Either is what a cache without end would hold.
+A column ``prefix`` states it row by row, as a cache of some size found it, and comes before both.
 """
 
 import collections
@@ -16,6 +17,7 @@ import csv
 import datetime
 import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "blocks": ("hash_ids",),
     "session": ("session_id", "conversation_id"),
+    "prefix": ("prefix",),
 }
 """What each column may be called, in small letters."""
 
@@ -95,8 +98,8 @@ def read_trace(path: str | Path, *, rate: object = None) -> Workload:
     ------
     InputError
         With file and line: no such file, a column that is missing, a length that is no whole number
-        above 0, blocks that are no list of names, a time before the one above it, no rate to be
-        had.
+        above 0, blocks that are no list of names, a prefix that is neither a share nor a number of
+        the prompt's tokens, a time before the one above it, no rate to be had.
 
     Examples
     --------
@@ -115,7 +118,8 @@ def read_trace(path: str | Path, *, rate: object = None) -> Workload:
         where = f"{path}: line {line}"
         pair = _length(row, "input", where), _length(row, "output", where)
         lengths[pair] += 1
-        reused += cache.reused(row, *pair, where)
+        found, stated = cache.reused(row, *pair, where), _prefix(row, pair[0], where)
+        reused += found if stated is None else stated
         time = _time(row, where)
         if time is not None and last is not None and time < last:
             remedy = "sort the rows by time"
@@ -192,6 +196,32 @@ def _length(row: Mapping[str, Any], column: str, where: str) -> float:
         remedy = "leave the row out"
         raise InputError(problem, where=where, key=name, value=row[name], remedy=remedy)
     return value
+
+
+def _prefix(row: Mapping[str, Any], prompt: float, where: str) -> float | None:
+    """Tokens of one prompt that its row says are reused; none where it says nothing.
+
+    A number above 1, or one without a point, is a number of tokens, as 512 and 1; another one is a
+    share of the prompt, as 0.5 and 1.0.
+    """
+    name = _named(row, "prefix")
+    if name is None or row[name] in (None, ""):
+        return None
+    raw = row[name]
+    try:
+        value = math.nan if isinstance(raw, bool) else float(raw)
+    except (TypeError, ValueError):
+        value = math.nan
+    share = value <= 1.0 and (isinstance(raw, float) or not str(raw).strip().isdigit())
+    if not (value >= 0.0 and (share or value.is_integer())):
+        problem = "is neither a share of the prompt nor a number of its tokens"
+        remedy = "write 0.5 for half of it, or 512 for so many tokens"
+        raise InputError(problem, where=where, key=name, value=raw, remedy=remedy)
+    if not share and value > prompt:
+        problem = f"is more than the prompt, which has {prompt:,.0f} tokens"
+        remedy = "a prefix is a part of the prompt: state its tokens, or a share from 0 to 1"
+        raise InputError(problem, where=where, key=name, value=raw, remedy=remedy)
+    return value * prompt if share else value
 
 
 def _time(row: Mapping[str, Any], where: str) -> float | None:

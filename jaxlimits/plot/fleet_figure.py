@@ -1,4 +1,4 @@
-"""What a target of the time of a token takes: the bound, the least machines, and the runners-up."""
+"""What a target of the time of a token takes, or a rate of requests: bound and least machines."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import xarray as xr
 
+from jaxlimits.errors import unknown_name
 from jaxlimits.plot import scales, style
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ALONG = "tpot_target"
+_ALONG = {"tpot_target": "", "rate": "_at_rate"}
+"""Dimensions of the frontiers, and what the names of their variables end in."""
+
+_CHOSEN = {"tpot_target": "tpot", "rate": "request_rate"}
+"""Where choices stand along them."""
+
+_LIMITS = {"tpot_target": ("tpot_limit", "its target"), "rate": ("rate", "the rate of the plan")}
+"""The plan's own value of each, by the attribute that says it, and its words."""
+
 _LINES: Mapping[str, tuple[str, dict[str, Any]]] = {
     "least_predicted": ("an engine, as a calibration predicts", {"color": 3, "linestyle": "-."}),
     "least_disaggregated": ("prefill and decode apart", {"color": 2, "linestyle": "--"}),
@@ -25,24 +34,29 @@ _LINES: Mapping[str, tuple[str, dict[str, Any]]] = {
 """Words of each line, and how it is drawn, in the order of the legend."""
 
 
-def _lacks(dataset: xr.Dataset, _asked: Mapping[str, Any]) -> str:
-    if _ALONG not in dataset.dims or "least_bound" not in dataset.data_vars:
+def _lacks(dataset: xr.Dataset, asked: Mapping[str, Any]) -> str:
+    x = asked.get("x") or "tpot_target"
+    bound = f"least_bound{_ALONG.get(x, '')}"
+    if x in _ALONG and (x not in dataset.dims or bound not in dataset.data_vars):
         return "the result has no frontier, as `jaxlimits plan -o` writes it"
-    return "" if dataset.sizes[_ALONG] else "no layout serves the requests at any time of a token"
+    served = dataset.sizes.get(x, 1)
+    return "" if served else "no layout serves the requests at any time of a token"
 
 
 @kind(lacks=_lacks)
-def fleet(dataset: xr.Dataset, **layout: Unpack[Layout]) -> "Figure":
+def fleet(dataset: xr.Dataset, *, x: str = "tpot_target", **layout: Unpack[Layout]) -> "Figure":
     r"""Draw what each target of the time of a token takes: least machines, bound, runners-up.
 
     What is minimised, as the number of chips, stands over the target. Below the shaded bound no
     schedule keeps the target. Marks are the choices of the plan, the least one filled; the line
-    across is its target.
+    across is its target. Over ``rate`` they stand at the requests that they can serve.
 
     Parameters
     ----------
     dataset
         What ``jaxlimits plan -o`` wrote, or the dataset of a plan with its frontier.
+    x
+        What lies across: ``tpot_target``, or ``rate``, the requests that come.
 
     Examples
     --------
@@ -53,49 +67,58 @@ def fleet(dataset: xr.Dataset, **layout: Unpack[Layout]) -> "Figure":
     >>> figure.axes[0].get_xlabel()
     'target of the time of a token (tpot_target)\n[ms/token]'
     """
+    if x not in _ALONG:
+        raise unknown_name("frontier", x, _ALONG, where="plot", key="x")
     panels = new_panels(dataset, **layout)
     minimised = str(dataset.attrs.get("minimised", "num_chips"))
-    names = [name for name in _LINES if name in dataset.data_vars]
+    lines = {f"{name}{_ALONG[x]}": line for name, line in _LINES.items()}
+    lines = {name: line for name, line in lines.items() if name in dataset.data_vars}
     for axes, part in panels:
-        _draw_lines(axes, part, names)
-        _draw_choices(axes, part, minimised)
+        _draw_lines(axes, part, lines, x=x)
+        _draw_choices(axes, part, minimised, x=x)
         axes.grid(which="major", color="0.9", linewidth=0.6)
-    across = style.shown(dataset[_ALONG])
-    up = np.concatenate([style.shown(dataset[name]).ravel() for name in names])
+    across = style.shown(dataset[x])
+    up = np.concatenate([style.shown(dataset[name]).ravel() for name in lines])
     if np.isfinite(up).any():
         scales.scale_by_values(panels.axes[0], "y", up, small=panels.are_small)
     scales.scale_by_values(panels.axes[0], "x", across, small=panels.are_small)
-    what = dataset[minimised] if minimised in dataset else dataset["least_bound"]
-    panels.label(style.label(dataset[_ALONG]), f"least {style.label(what)}")
+    what = dataset[minimised] if minimised in dataset else dataset[f"least_bound{_ALONG[x]}"]
+    panels.label(style.label(dataset[x]), f"least {style.label(what)}")
     panels.set_legend()
     return panels.figure
 
 
-def _draw_lines(axes: "Axes", part: xr.Dataset, names: list[str]) -> None:
-    """Steps: machines keep every looser target too, and the bound holds for every tighter one."""
-    across = style.shown(part[_ALONG])
-    for name in names:
-        words, look = _LINES[name]
+def _draw_lines(
+    axes: "Axes", part: xr.Dataset, lines: Mapping[str, tuple[str, dict[str, Any]]], *, x: str
+) -> None:
+    """Steps: what serves more, or sooner, serves less too; what nothing does, nothing beyond does.
+
+    A looser target is to the right, and a higher rate.
+    """
+    across = style.shown(part[x])
+    of_bound, of_machines = ("pre", "post") if x == "tpot_target" else ("post", "pre")
+    for name, (words, look) in lines.items():
         values = style.shown(part[name])
         drawn = {**look, "color": style.COLOURS[look["color"]], "linewidth": 1.6}
         if np.isfinite(values).any():
-            side = "pre" if name == "least_bound" else "post"
+            side = of_bound if name.startswith("least_bound") else of_machines
             axes.step(across, values, where=side, label=words, **drawn)
-    bound = style.shown(part["least_bound"])
+    bound = style.shown(part[f"least_bound{_ALONG[x]}"])
     shade = {"color": "0.88", "linewidth": 0.0, "zorder": 0.3}
-    axes.fill_between(across, 0.0, bound, step="pre", where=np.isfinite(bound), **shade)
+    axes.fill_between(across, 0.0, bound, step=of_bound, where=np.isfinite(bound), **shade)
 
 
-def _draw_choices(axes: "Axes", part: xr.Dataset, minimised: str) -> None:
-    """The choices where they stand, the least one filled, and the target that they keep."""
-    if part.sizes.get("choice") and minimised in part:
-        times, costs = style.shown(part["tpot"]), style.shown(part[minimised])
+def _draw_choices(axes: "Axes", part: xr.Dataset, minimised: str, *, x: str) -> None:
+    """The choices where they stand, the least one filled, and what the plan was asked for."""
+    if part.sizes.get("choice") and minimised in part and _CHOSEN[x] in part:
+        places, costs = style.shown(part[_CHOSEN[x]]), style.shown(part[minimised])
         look = {"linestyle": "none", "marker": "o", "color": style.COLOURS[1], "zorder": 4}
-        if len(times) > 1:
+        if len(places) > 1:
             hollow = {"markerfacecolor": "none", "markersize": 7.0, "label": "runners-up"}
-            axes.plot(times[1:], costs[1:], **look, **hollow)
-        axes.plot(times[:1], costs[:1], markersize=7.0, label="the least that keeps all", **look)
-    limit = part.attrs.get("tpot_limit")
+            axes.plot(places[1:], costs[1:], **look, **hollow)
+        axes.plot(places[:1], costs[:1], markersize=7.0, label="the least that keeps all", **look)
+    attribute, words = _LIMITS[x]
+    limit = part.attrs.get(attribute)
     if limit is not None and np.isfinite(limit):
-        at = style.shown(xr.DataArray(float(limit), attrs=part[_ALONG].attrs))
-        axes.axvline(float(at), color="0.4", linewidth=0.9, linestyle=":", label="its target")
+        at = style.shown(xr.DataArray(float(limit), attrs=part[x].attrs))
+        axes.axvline(float(at), color="0.4", linewidth=0.9, linestyle=":", label=words)

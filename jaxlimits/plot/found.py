@@ -71,6 +71,18 @@ def free_dims(variable: xr.DataArray, layout: Layout) -> list[str]:
     return [str(dim) for dim in variable.dims if dim not in panels]
 
 
+def along_coordinates(dataset: xr.Dataset, *names: str | None) -> xr.Dataset:
+    """Return a result whose dimensions are those coordinates that are named and lie along one.
+
+    A coordinate such as ``mean_context`` stands for the axis along which it lies.
+    """
+    for name in names:
+        beside = name in dataset.coords and name not in dataset.dims
+        if beside and dataset[name].ndim == 1:
+            dataset = dataset.swap_dims({dataset[name].dims[0]: name})
+    return dataset
+
+
 def panel_dims(variable: xr.DataArray, layout: Layout, **asked: str | None) -> list[str]:
     """Return the dimensions of a panel: those that are asked for, else the last that there are.
 

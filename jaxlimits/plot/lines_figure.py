@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import xarray as xr
 
 from jaxlimits.plot import scales, style
-from jaxlimits.plot.found import free_dims, lacking_of, needed, panel_dims
+from jaxlimits.plot.found import along_coordinates, free_dims, lacking_of, needed, panel_dims
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import Panels, new_panels
@@ -44,7 +44,8 @@ def lines(
     Parameters
     ----------
     x, by
-        The axis across, and that of the lines; by default the last two of the grid.
+        The axis across, and that of the lines; by default the last two of the grid. A coordinate
+        along one axis, as ``mean_context``, stands for it.
     marks
         Levels of the metric to mark, in the unit in which it is shown, by their names.
     missing
@@ -59,6 +60,7 @@ def lines(
     10
     """
     of = needed(dataset, of)
+    dataset = along_coordinates(dataset, x, by)
     if alone := by is None and len(free_dims(dataset[of], layout)) == 1:
         by, dataset = "line", dataset.expand_dims(line=[""])
     x, by = panel_dims(dataset[of], layout, x=x, by=by)

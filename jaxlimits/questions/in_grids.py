@@ -7,7 +7,6 @@ from jaxlimits.engine.findings import find
 from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.stream import Job, collect, make_job
 from jaxlimits.grid.checks import check_scenario
-from jaxlimits.grid.rules import Rules
 from jaxlimits.grid.scenario import bind, refuse_absent
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.grid.stated import refuse_unstated
@@ -27,6 +26,7 @@ def points_of_grid(
     **own: Any,
 ) -> list[Row]:
     """Reduce each part of a grid to points; ``order`` is the metric by which each is sorted."""
+    check_scenario(bind(spec))
     check_effects(spec, _job_of(spec, question, kind, **own), allow_idle=allow_idle)
     found = []
     for part in parts_of_grid(spec, question):
@@ -41,9 +41,9 @@ def _job_of(
     """Plan the reduction of a grid to points, within the targets."""
     refuse_unstated(question.metrics, spec.named, where=spec.file.where, key="best")
     names = [axis.name for axis in spec.axes]
-    rules = Rules(budgets=question.targets)
-    scenario = dataclasses.replace(bind(spec), rules=rules)
-    check_scenario(scenario)
+    scenario = bind(spec)
+    rules = dataclasses.replace(scenario.rules, budgets=question.targets)
+    scenario = dataclasses.replace(scenario, rules=rules)
     refuse_absent((*of, *(budget.of for budget in question.targets)), scenario, key="best")
     also = tuple(name for name in question.metrics if name not in of)
     everywhere = tuple(range(len(names)))

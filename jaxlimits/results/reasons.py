@@ -11,6 +11,8 @@ NAN_MEANS = "nan_means"
 """Attribute of a variable whose NaN may mean something else than that the point does not fit."""
 
 _REASON = "_reason"
+_VALID = "valid_layout"
+"""Coordinate of a grid of which some layouts are valid at some points only."""
 _ONLY_STATED = ("power", "capital_cost", "cost_rate")
 """Metrics that a point has whether it fits or not, where what they rest on is stated."""
 
@@ -39,6 +41,8 @@ def reasons(dataset: xr.Dataset, of: str) -> xr.DataArray:
         found = xr.where(variable == "", _of_nothing(variable), Reason.FITS)
     else:
         found = xr.where(variable.isnull(), _why(dataset, of), Reason.FITS)
+    if (valid := _valid(dataset, variable)) is not None:
+        found = xr.where((found != Reason.FITS) & (valid == 0), Reason.CANNOT_BE, found)
     attributes = {
         "long_name": f"why there is no {of}",
         "flag_values": np.array([*Reason], dtype=np.int8),
@@ -46,6 +50,12 @@ def reasons(dataset: xr.Dataset, of: str) -> xr.DataArray:
     }
     codes = found.astype(np.int8).transpose(*variable.dims)
     return codes.rename("reason").assign_attrs(attributes)
+
+
+def _valid(dataset: xr.Dataset, variable: xr.DataArray) -> xr.DataArray | None:
+    """Where the layout of a variable's points is valid; ``None`` where all are, or it has none."""
+    valid = dataset.coords.get(_VALID)
+    return valid if valid is not None and {*valid.dims} <= {*variable.dims} else None
 
 
 def words_of(codes: np.ndarray) -> str:

@@ -68,12 +68,12 @@ class Blanks:
     images
         Files by the shape of their block, as bytes.
     columns
-        Coordinates of the whole grid as they are stored, each with the axis it lies along.
+        Coordinates of the whole grid as they are stored, each with the axes it lies along.
     """
 
     plan: Plan
     images: Mapping[tuple[int, ...], bytes]
-    columns: Mapping[str, tuple[int, np.ndarray]]
+    columns: Mapping[str, tuple[tuple[int, ...], np.ndarray]]
 
 
 def shard_name(plan: Plan, key: Key) -> str:
@@ -134,8 +134,8 @@ def shard_image(
     """Return the bytes of a shard; parameters as for :func:`write_shard`."""
     parts = blanks.plan.slices(key)
     with opened_image(blanks.images[_shape(blanks.plan, key)]) as file:
-        for column, (axis, values) in blanks.columns.items():
-            write_stored(variable(file, column), values[parts[axis]])
+        for column, (axes, values) in blanks.columns.items():
+            write_stored(variable(file, column), values[tuple(parts[axis] for axis in axes)])
         file.attrs.modify(_KEY, np.array(key, np.int32))
         for output, values in arrays.items():
             write_chunks(variable(file, output), values, workers)
@@ -216,14 +216,14 @@ def _corners(plan: Plan) -> itertools.product:
     return itertools.product(*({0, count - 1} for count in plan.counts))
 
 
-def _stored_columns(layout: Layout, path: Path) -> dict[str, tuple[int, np.ndarray]]:
+def _stored_columns(layout: Layout, path: Path) -> dict[str, tuple[tuple[int, ...], np.ndarray]]:
     """Coordinates of the whole grid in the form that a single file has them in."""
     whole = layout.template[list(layout.outputs)]
     lay_out(whole, path)
     with h5py.File(path) as file:
         return {
             str(name): (
-                layout.dims.index(str(column.dims[0])),
+                tuple(layout.dims.index(str(dim)) for dim in column.dims),
                 read_stored(variable(file, str(name))),
             )
             for name, column in whole.coords.items()

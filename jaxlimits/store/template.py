@@ -14,6 +14,7 @@ from jaxlimits import schema, units
 from jaxlimits.grid.assumptions import assumptions_in_words
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.checks import remarks_in_words
+from jaxlimits.grid.derived import derived_coordinates, excluded_in_words
 from jaxlimits.grid.file import shipped_grids
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.requirements import Requirement, codes, is_output, output
@@ -80,6 +81,10 @@ def build_dataset(
         (coordinates if own else variables)[finding.name] = entry
     fixed = fixed_values(spec, scenario)
     attributes = global_attributes(spec, scenario)
+    for derived in derived_coordinates(scenario, spec.requirements):
+        if derived.dims or not is_shipped(spec):
+            entry = (derived.dims, derived.values, finding_attributes(derived, spec))
+            coordinates[derived.name] = entry
     if not is_shipped(spec):
         coordinates |= {
             name: single_coordinate(name, value)
@@ -201,6 +206,13 @@ def finding_attributes(finding: Finding, spec: GridSpec) -> dict[str, Any]:
     """Return the CF attributes of what a reduction says: those of its quantity, its own meaning."""
     name = finding.quantity
     if name is None:
+        if finding.flags:
+            values = np.arange(len(finding.flags), dtype=finding.values.dtype)
+            return {
+                "long_name": finding.meaning,
+                "flag_values": values,
+                "flag_meanings": " ".join(finding.flags),
+            }
         numbers = finding.values.dtype.kind != "U"
         return {"long_name": finding.meaning, **({"units": "1"} if numbers else {})}
     known = is_output(name, spec.requirements)
@@ -234,7 +246,10 @@ def global_attributes(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
     tables = spec.file.tables
     run = describe_run(spec, scenario)
     written = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    remarks = remarks_in_words(scenario, spec.named | overlaid_fields(spec))
+    remarks = [
+        *excluded_in_words(scenario),
+        *remarks_in_words(scenario, spec.named | overlaid_fields(spec)),
+    ]
     made_by = f"jaxlimits {run['jaxlimits_version']}"
     return {
         "Conventions": "CF-1.11",

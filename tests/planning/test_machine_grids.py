@@ -98,3 +98,69 @@ def test_a_frontier_lies_above_its_bound_and_meets_the_plan():
         at = ends.levels.tolist().index(level)
         assert there.least == ends.bound[at]
         assert there.choices[0].cost == machines[at]
+
+
+@pytest.fixture(scope="module")
+def small():
+    work = jl.Workload.of_lengths([(2000, 200)], rate=100.0)
+    asked = {"targets": ["tpot <= 12 ms/token", "ttft <= 1 s"], "most": 2}
+    return work, asked, jl.plan("llama3-8b", "h100", work, frontier=True, **asked)
+
+
+def test_each_rate_takes_what_a_plan_at_that_rate_takes(small):
+    work, asked, found = small
+    by_rate = found.by_rate
+    machines = np.fmin(by_rate.aggregated, by_rate.disaggregated)
+    assert (by_rate.bound <= machines).all()
+    for values in (by_rate.bound, by_rate.aggregated, by_rate.disaggregated):
+        assert (np.diff(values) >= 0).all()
+    assert by_rate.levels[[0, -1]] == pytest.approx([10.0, 1000.0])
+    place = by_rate.levels.tolist().index(100.0)
+    assert machines[place] == found.choices[0].cost
+    for at in (place, 3, len(by_rate.levels) - 1):
+        rate = float(by_rate.levels[at])
+        there = jl.plan("llama3-8b", "h100", dataclasses.replace(work, rate=rate), **asked)
+        assert there.least == by_rate.bound[at]
+        assert there.choices[0].cost == machines[at]
+        of_kind = {"aggregated": by_rate.aggregated, "disaggregated": by_rate.disaggregated}
+        for kind, costs in of_kind.items():
+            own = [choice.cost for choice in there.choices if choice.kind == kind]
+            assert not own or min(own) == costs[at]
+
+
+@pytest.mark.slow
+def test_each_rate_takes_what_is_predicted_at_that_rate(small):
+    work, asked, _ = small
+    asked = {**asked, "calibration": "vllm"}
+    found = jl.plan("llama3-8b", "h100", work, frontier=True, **asked)
+    for at in (3, 11, 17):
+        rate = float(found.by_rate.levels[at])
+        there = jl.plan("llama3-8b", "h100", dataclasses.replace(work, rate=rate), **asked)
+        assert there.predicted.cost == found.by_rate.predicted[at]
+
+
+def test_a_plan_over_rates_is_drawn(small):
+    data = small[2].dataset
+    assert data.least_bound_at_rate.dims == ("rate",)
+    np.testing.assert_array_equal(data.least_aggregated_at_rate, small[2].by_rate.aggregated)
+    axes = jl.plot.fleet(data, x="rate").axes[0]
+    assert "requests that come (rate)" in axes.get_xlabel()
+    drawn = {line.get_label(): line for line in axes.get_lines()}
+    bound, ours = drawn["no schedule does with less"], drawn["prefill and decode in one"]
+    np.testing.assert_array_equal(ours.get_ydata(), small[2].by_rate.aggregated)
+    # Machines of a rate serve every lower one; what a rate needs, every higher one needs.
+    assert (ours.get_drawstyle(), bound.get_drawstyle()) == ("steps-pre", "steps-post")
+    assert drawn["the rate of the plan"].get_xdata()[0] == pytest.approx(100.0)
+    assert drawn["the least that keeps all"].get_xdata()[0] >= 100.0
+    with pytest.raises(jl.InputError, match=r"unknown frontier 'rat'.*rate"):
+        jl.plot.fleet(data, x="rat")
+    with pytest.raises(jl.InputError, match="no frontier"):
+        jl.plot.draw(data.drop_dims("rate"), "fleet", x="rate")
+
+
+def test_machines_that_keep_no_target_serve_no_rate():
+    work = jl.Workload.of_lengths([(2000, 200)], rate=10.0)
+    found = jl.plan("llama3-8b", "h100", work, targets="tpot <= 1 us/token", most=2, frontier=True)
+    for name in ("bound", "aggregated", "disaggregated"):
+        assert np.isnan(getattr(found.by_rate, name)).all()
+    assert found.by_rate.predicted is None

@@ -55,6 +55,28 @@ def test_a_further_turn_of_a_session_reuses_all_before_it(tmp_path):
     assert work.prefix_share == (120 + 170) / 520
 
 
+def test_a_row_says_how_much_of_its_prompt_is_reused(tmp_path):
+    # Half of 1,000, 300 of 600, one token, all of 50, none: 851 of 1,950 tokens.
+    rows = ["input_len,output_len,prefix", "1000,10,0.5", "600,10,300", "200,10,1", "50,10,1.0"]
+    rows += ["100,10,0"]
+    work = jl.read_trace(written(tmp_path, "\n".join(rows)), rate=1)
+    assert work.prefix_share == pytest.approx((500 + 300 + 1 + 50) / 1950, rel=1e-15)
+    lines = [f'{{"input_length": 8, "output_length": 1, "prefix": {n}}}' for n in ("0.25", "1", 4)]
+    work = jl.read_trace(written(tmp_path, "\n".join(lines), "t.jsonl"), rate=1)
+    assert work.prefix_share == (2 + 1 + 4) / 24
+
+
+def test_what_a_row_says_comes_before_what_blocks_show(tmp_path):
+    # The second prompt's block was there before, but a cache found 100 tokens; the third one's row
+    # says nothing, and its block of 512 tokens was there.
+    rows = ["input_len,output_len,hash_ids,prefix", "600,10,[1],", "600,10,[1],100", "600,10,[1],"]
+    work = jl.read_trace(written(tmp_path, "\n".join(rows)), rate=1)
+    assert work.prefix_share == (100 + 512) / 1800
+
+
+PREFIX = "input_len,output_len,prefix\n100,10,0.5\n100,10,{}\n"
+
+
 def test_without_names_nothing_is_known_to_be_reused(tmp_path):
     assert jl.read_trace(written(tmp_path, AZURE)).prefix_share == 0.0
 
@@ -99,6 +121,22 @@ def test_the_context_in_the_mean_is_that_of_tokens_not_of_requests():
         (MOONCAKE.replace("[0, 2]", "[[1]]"), "t.jsonl", r"line 2.*hash_ids.*no list"),
         ('{"input_length": 1}\n[]\n', "t.jsonl", r"line 1.*no output length"),
         ("{\n", "t.jsonl", r"line 1.*no JSON object"),
+        (PREFIX.format("-0.1"), "t.csv", r"t\.csv: line 3: prefix.*-0\.1.*neither a share"),
+        (PREFIX.format("1.5"), "t.csv", r"line 3: prefix.*1\.5.*neither a share"),
+        (PREFIX.format("nan"), "t.csv", r"line 3: prefix.*nan.*neither a share"),
+        (PREFIX.format("inf"), "t.csv", r"line 3: prefix"),
+        (PREFIX.format("half"), "t.csv", r"line 3: prefix.*half.*neither a share"),
+        (PREFIX.format("101"), "t.csv", r"line 3: prefix.*101.*more than the prompt.*100 tokens"),
+        (
+            '{"input_length": 9, "output_length": 1, "prefix": [1]}',
+            "t.jsonl",
+            r"line 1: prefix.*neither a share",
+        ),
+        (
+            '{"input_length": 9, "output_length": 1, "prefix": true}',
+            "t.jsonl",
+            r"line 1: prefix.*neither a share",
+        ),
     ],
 )
 def test_a_row_that_is_wrong_is_named_by_its_line(tmp_path, text, name, says):
