@@ -387,7 +387,7 @@ COMMAND = Command(
     run=calibrate,
     panel=Panel.COMPARE,
     examples=(
-        "jaxlimits calibrate static_batch --without 'model=DeepSeek-V3.2 (DSA)' --name mine"
-        " -o mine.toml",
+        "jaxlimits calibrate static_batch --report --name mine -o mine.toml",
+        "jaxlimits calibrate static_batch --without 'model=DeepSeek-V3.2 (DSA)'",
     ),
 )

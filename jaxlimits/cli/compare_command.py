@@ -221,9 +221,8 @@ COMMAND = Command(
     run=compare,
     panel=Panel.COMPARE,
     examples=(
-        "jaxlimits compare measured",
         "jaxlimits compare measured --plot achieved.svg",
-        "jaxlimits compare --board board.html",
+        "jaxlimits compare static_batch --board board.html",
         "jaxlimits compare --peers",
     ),
 )
