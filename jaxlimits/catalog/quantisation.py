@@ -137,7 +137,7 @@ def _bits_of(key: str, values: Mapping[str, Any], where: str) -> tuple[float, st
     name = written.removeprefix("torch.") if isinstance(written, str) else None
     if name not in _DTYPES:
         remedy = f"write one of {', '.join(_DTYPES)}"
-        problem = "is no dtype that is known"
+        problem = "is not a known dtype"
         raise InputError(problem, where=where, key=key, value=written, remedy=remedy)
     return _DTYPES[name], name
 
@@ -171,5 +171,5 @@ def _cache_bits(table: Table) -> float | None:
         return None
     if name not in _CACHE_FORMATS:
         remedy = f"known are {', '.join(_CACHE_FORMATS)}"
-        raise table.wrong(key, "is no format that is known", remedy=remedy)
+        raise table.wrong(key, "is not a known format", remedy=remedy)
     return _CACHE_FORMATS[name]

@@ -26,7 +26,7 @@ def calibrate(
         typer.Argument(
             metavar="[TABLE]...",
             help="CSV files of measurements, fitted together, or shipped tables: static_batch, "
-            "serving, all_reduce. With --report by default the first two.",
+            "serving, all_reduce. Without a table, --report takes the first two.",
         ),
     ] = None,
     without: Annotated[

@@ -59,7 +59,7 @@ def compare(
         typer.Option(
             "--board",
             help="Draw the measured frontier of every chip and model under its limit and its "
-            "prediction, on one page that stands alone: .html. By default of the shipped tables.",
+            "prediction, on one self-contained .html page; without a table, of the shipped ones.",
         ),
     ] = None,
     force: Force = False,
@@ -175,7 +175,7 @@ def _group(row: "Comparison") -> str:
 def _print_left_out(left_out: "list[LeftOut]") -> None:
     if not left_out:
         return
-    typer.echo(f"\nleft out: {len(left_out)} rows that are no points of the model")
+    typer.echo(f"\nleft out: {len(left_out)} rows that are not points of the model")
     rows = [(str(row.line), f"{row.system} {row.model}", row.why) for row in left_out]
     print_table((number("line"), text("measured on"), text("why")), rows)
 

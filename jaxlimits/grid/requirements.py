@@ -235,7 +235,7 @@ def _bracket(table: RequirementTable, *, where: str, key: str) -> tuple[float, f
         unit = schema.FIELDS[table.unknown].unit
         shown = f"from {units.show(low, unit)} to {units.show(high, unit)}"
         remedy = "write the lower end first, and two that differ"
-        raise InputError(f"is no bracket, {shown}", where=where, key=key, remedy=remedy)
+        raise InputError(f"is not a bracket, {shown}", where=where, key=key, remedy=remedy)
     return low, high
 
 
@@ -275,7 +275,7 @@ def refuse_taken_names(
         key = f"require.{asked.name}"
         if not asked.name.isidentifier() or schema.is_output(asked.name):
             problem = f"{asked.name!r} cannot name a variable"
-            remedy = "choose a name of letters and digits that is no axis or output"
+            remedy = "choose a name of letters and digits that is not an axis or output"
             raise InputError(problem, where=where, key=key, remedy=remedy)
         for name in asked.quantities:
             if name in taken:

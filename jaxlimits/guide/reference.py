@@ -190,7 +190,7 @@ absent without. For each continuous metric and each field there are also
 _SWITCHES = """A switch chooses a convention. The page [The model](../explanation/model.md)
 explains what the two conventions decide that change answers most: `kv_sharding` and
 `collective_algorithm`."""
-_REDUCTIONS = """A reduction keeps what is asked of a grid instead of its every point. The page
+_REDUCTIONS = """A reduction keeps what is asked of a grid instead of every point. The page
 [Sweep a billion points](../how-to/billion-points.md) uses them."""
 _GRID_KEYS = """A grid is a TOML file. The command `jaxlimits init sweep` writes one that explains
 each of its lines. Values of quantities are text with a unit, as `"8 TB/s"`."""

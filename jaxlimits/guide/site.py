@@ -74,7 +74,7 @@ def _check_target(target: Path, *, force: bool) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not (target / _MARK).exists():
-        raise ResultError(f"{target}: exists and is no site of the guide; name another folder")
+        raise ResultError(f"{target}: exists and is not a site of the guide; name another folder")
     if not force:
         raise ResultError(f"{target}: exists already; replace it with `force=True`")
 

@@ -169,12 +169,12 @@ def test_what_is_wrong_is_said_by_key_value_and_remedy(tmp_path, key, value, mes
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "is no JSON"),
-        (b"{", "is no JSON"),
-        (b'{"model_type": "llama", "hidden_size": ' + b"9" * 5000 + b"}", "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
+        (b"", "is not JSON"),
+        (b"{", "is not JSON"),
+        (b'{"model_type": "llama", "hidden_size": ' + b"9" * 5000 + b"}", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
         (b"\xff\xfe\x00", "is not text in UTF-8"),
-        (b"null", "is no model configuration"),
+        (b"null", "is not a model configuration"),
         (b'{"model_type": null}', "model_type = 'None': is a family"),
     ],
 )

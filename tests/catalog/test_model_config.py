@@ -155,9 +155,9 @@ def test_what_cannot_be_read_is_refused_by_file_and_key(tmp_path, changes, messa
 def test_a_file_that_is_no_configuration_is_refused(tmp_path):
     path = tmp_path / "config.json"
     for text, message in {
-        "[1, 2": "is no JSON",
-        "[1, 2]": "is no model configuration",
-        '{"name": "a tokenizer"}': "is no model configuration",
+        "[1, 2": "is not JSON",
+        "[1, 2]": "is not a model configuration",
+        '{"name": "a tokenizer"}': "is not a model configuration",
     }.items():
         path.write_text(text)
         with pytest.raises(InputError, match=message):

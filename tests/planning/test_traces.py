@@ -91,7 +91,7 @@ def test_the_context_in_the_mean_is_that_of_tokens_not_of_requests():
         (AZURE.replace("396", "4.5"), "t.csv", r"line 3.*whole number"),
         (AZURE.replace("109", ""), "t.csv", r"line 3.*no output length"),
         (AZURE.replace("18:15:51", "18:15:41"), "t.csv", r"line 4.*before the row above"),
-        (AZURE.replace("2023-11-16 18:15:51.2225670", "now"), "t.csv", r"line 4.*is no time"),
+        (AZURE.replace("2023-11-16 18:15:51.2225670", "now"), "t.csv", r"line 4.*is not a time"),
         ("TIMESTAMP,ContextTokens\n1,2\n", "t.csv", r"line 2.*no output length"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n", "t.csv", "holds no request"),
         ("", "t.csv", "holds no request"),
