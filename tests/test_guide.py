@@ -62,6 +62,12 @@ def test_a_how_to_is_one_page_with_a_goal_and_a_next_page(topic):
     assert links(topic, text[text.index("**Next.**") :])
 
 
+def test_the_glossary_is_in_order():
+    terms = re.findall(r"^\*\*(.+)\*\*$", PAGES["glossary"].make(), re.MULTILINE)
+    assert len(terms) > 30
+    assert terms == sorted(terms, key=str.casefold)
+
+
 def test_there_is_a_how_to_for_many_questions():
     assert len(HOW_TOS) >= 15
 
