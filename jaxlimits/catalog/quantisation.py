@@ -82,7 +82,7 @@ def read_precision(
     parts = stored_parts(scheme, anatomy, kept=kept)
     changed = {part: how for part, how in parts.items() if how.bits != kept}
     if not changed:
-        problem, remedy = "quantises no module that is known", ELSEWHERE
+        problem, remedy = "quantises no known module", ELSEWHERE
         raise InputError(problem, where=table.where, key=table.key, remedy=remedy)
     cache = _cache_bits(table) or max(kept, _CACHED_AT_LEAST)
     operands = {operand for how in parts.values() for operand in how.operands}

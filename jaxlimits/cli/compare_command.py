@@ -123,7 +123,7 @@ def _draw_board(
     from jaxlimits.store.netcdf import check_target, renamed_when_whole
 
     if board.suffix != ".html":
-        raise InputError("is no .html file", where="--board", value=str(board))
+        raise InputError("is not an .html file", where="--board", value=str(board))
     check_target(board, force=force)
     catalog = load_catalog(*catalogs)
     paths = [table_path(each) for each in ([table] if table else ["static_batch", "serving"])]

@@ -358,7 +358,7 @@ def _print_misses(found: "Plan") -> None:
         nearest = show(miss.value, output(miss.target.metric).unit)
         typer.echo(
             f"  {miss.target.words}: the nearest is {miss.chip} {miss.layout.name} with {nearest};"
-            f" {miss.limit} binds, {miss.factor:.3g}× better is due"
+            f" {miss.limit} binds, {miss.factor:.3g}× better is needed"
         )
         if miss.target.metric == "capacity_utilisation":
             typer.echo("  no group holds the model with one request: allow more chips with --most")

@@ -200,7 +200,9 @@ def check_metric(metric: str, *, where: str = "", key: str) -> None:
     """Raise unless a metric can have a target."""
     if metric in schema.FLAGS:
         remedy = f"choose a metric with an order: {', '.join(METRICS[:6])}, …"
-        raise InputError("a code has no target", where=where, key=key, value=metric, remedy=remedy)
+        raise InputError(
+            "a category has no target", where=where, key=key, value=metric, remedy=remedy
+        )
     if metric not in METRICS and schema.sensitivity(metric) is None:
         raise unknown_name("metric", metric, METRICS, where=where, key=key)
 

@@ -315,7 +315,7 @@ def test_without_quantisation_the_dtype_says_it(values, bits, cache):
         ({"quantization_config": compressed()}, "config_groups = {}: states no weights"),
         (
             {"quantization_config": compressed(group(8, "re:visual.*"))},
-            "quantization_config: quantises no module that is known",
+            "quantization_config: quantises no known module",
         ),
         (
             {

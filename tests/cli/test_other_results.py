@@ -147,7 +147,7 @@ def test_a_file_of_a_calibration_is_no_result(command, folder):
     done = run(command, "mine.toml")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        "jaxlimits: mine.toml: is a TOML file and no result; sweep a grid, or one that names what "
+        "jaxlimits: mine.toml: is a TOML file, not a result; sweep a grid, or one that names what "
         "this file holds, and give its result\n"
     )
 
