@@ -95,10 +95,10 @@ def test_the_context_in_the_mean_is_that_of_tokens_not_of_requests():
         ("TIMESTAMP,ContextTokens\n1,2\n", "t.csv", r"line 2.*no output length"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n", "t.csv", "holds no request"),
         ("", "t.csv", "holds no request"),
-        (MOONCAKE.replace("[0, 2]", "5"), "t.jsonl", r"line 2.*hash_ids.*no list"),
-        (MOONCAKE.replace("[0, 2]", "[[1]]"), "t.jsonl", r"line 2.*hash_ids.*no list"),
+        (MOONCAKE.replace("[0, 2]", "5"), "t.jsonl", r"line 2.*hash_ids.*are not a list"),
+        (MOONCAKE.replace("[0, 2]", "[[1]]"), "t.jsonl", r"line 2.*hash_ids.*are not a list"),
         ('{"input_length": 1}\n[]\n', "t.jsonl", r"line 1.*no output length"),
-        ("{\n", "t.jsonl", r"line 1.*no JSON object"),
+        ("{\n", "t.jsonl", r"line 1.*is not a JSON object"),
     ],
 )
 def test_a_row_that_is_wrong_is_named_by_its_line(tmp_path, text, name, says):
