@@ -137,7 +137,10 @@ def test_windows_by_list_by_pattern_and_for_all():
     [
         ({"model_type": "mamba2"}, r"model_type = 'mamba2': has layers with a recurrent state"),
         ({"model_type": "ours", "compress_ratios": [4]}, r"a compressed cache of an unknown kind"),
-        ({"model_type": "ours", "linear_attn_config": {"a": 1}}, r"linear attention of an unknown kind"),
+        (
+            {"model_type": "ours", "linear_attn_config": {"a": 1}},
+            r"linear attention of an unknown kind",
+        ),
         ({"model_type": "ours"}, r"model_type = 'ours': is a family of unknown layers"),
         ({"model_type": "ours", "ssm_state_size": 128}, r"ssm_state_size = 128: .*recurrent state"),
         ({"kv_lora_rank": "out"}, r"kv_lora_rank: is missing"),
