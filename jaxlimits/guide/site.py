@@ -98,6 +98,8 @@ def _draw(text: str, pictures: Sequence[str], beside: Path, *, where: str) -> No
         for name, content in shown_files(text).items():
             (folder / name).write_text(content, encoding="utf-8")
         for line in shown_commands(text):
+            if all((folder / name).exists() for name in pictures):
+                break  # further commands may take long, and draw nothing that is shown
             _run(line, folder, where=where)
         for name in pictures:
             if not (folder / name).exists():
