@@ -54,7 +54,7 @@ def may_be_at_most(number: Any, most: float) -> bool:
 
 
 def chosen(condition: Flag, yes: Scalar, no: Scalar) -> Scalar:
-    """One of two numbers; a condition on plain numbers is decided here and is no operation."""
+    """One of two numbers; a condition on plain numbers is decided here and is not an operation."""
     if isinstance(condition, bool | np.bool_):
         return yes if condition else no
     return jnp.where(condition, yes, no)

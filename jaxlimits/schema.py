@@ -323,7 +323,7 @@ refuse_shared_names(
 
 
 def scaled_field(name: str) -> str | None:
-    """Return the field that a scale factor multiplies, or ``None`` where the name is no factor."""
+    """Return the field that a factor multiplies, or ``None`` where the name is not a factor."""
     field = name.removesuffix(SCALE_SUFFIX)
     return field if name.endswith(SCALE_SUFFIX) and field in FIELDS else None
 

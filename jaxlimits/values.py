@@ -41,7 +41,7 @@ def as_written(raw: Any, *, key: str) -> Written:
     if is_quantity(raw):
         return with_unit(as_written(raw.magnitude, key=key), unit_text(raw))
     if isinstance(raw, list | tuple | range) or getattr(raw, "ndim", 0):
-        raise InputError(f"holds {_count(raw)}, where one is due", key=key, remedy=_FOR_MANY)
+        raise InputError(f"holds {_count(raw)}, where one is needed", key=key, remedy=_FOR_MANY)
     number = _number(raw, key=key)
     unit = getattr(raw, "attrs", {}).get("si_unit", "1")  # a value of a result
     return with_unit(number, unit)

@@ -4,7 +4,8 @@ import contextlib
 import io
 import shlex
 
-from jaxlimits.guide.fences import fences
+from jaxlimits.guide.fences import fences, shown_commands
+from jaxlimits.guide.pages import written_pages
 from tests.command_line import run
 
 OMITTED = "…"
@@ -14,24 +15,30 @@ NOT_RUN = "no-run"
 """Stands beside the language of a program that needs what a test has not, as a cluster."""
 
 
+RUN = {
+    page.topic: page.make()
+    for page in written_pages()
+    if page.topic == "tutorial" or page.topic.startswith("how-to/")
+}
+"""Pages that show commands and what they print, by topic; the others show formulas."""
+
+
+def commands():
+    """Commands that the pages show, which the guide's tests run."""
+    return [line for text in RUN.values() for line in shown_commands(text)]
+
+
+def bodies(text, language):
+    """Contents of the blocks of a text in one language."""
+    return [fence.body for fence in fences(text) if fence.language == language]
+
+
 def do(line, folder):
     """Run a command line in a folder; it must succeed."""
     with contextlib.chdir(folder):
         done = run(*shlex.split(line)[1:])
     assert done.code == 0, f"{line}\n{done.err}"
     return done
-
-
-def output_of(line):
-    """Name of the file that a line writes, if it says so."""
-    words = shlex.split(line)
-    return words[words.index("-o") + 1] if "-o" in words else None
-
-
-def inputs_of(line, lines):
-    """Files among the words of a line that lines before it leave."""
-    before = lines[: lines.index(line)]
-    return {output_of(other) for other in before} & {*shlex.split(line)} - {output_of(line)}
 
 
 def run_page(text, folder):

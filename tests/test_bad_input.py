@@ -339,7 +339,7 @@ def test_a_full_disk_is_an_error_of_one_line_that_leaves_nothing(
     [
         ("missing.nc", ["no such file"]),
         ("folder", ["is a folder"]),
-        ("grid.toml", ["is a TOML file and no result"]),
+        ("grid.toml", ["is a TOML file, not a result"]),
         ("cut.nc", ["not a readable NetCDF"]),
         ("other.nc", ["not a result"]),
         ("newer.nc", ["newer", "upgrade"]),

@@ -18,22 +18,6 @@ PAGES = {page.topic: page for page in written_pages()}
 TOPICS = {page.topic for page in all_pages()}
 HOW_TOS = [topic for topic in PAGES if topic.startswith("how-to/")]
 
-RUN = ["tutorial", *HOW_TOS]
-"""Pages that show commands and what they print; the others show formulas."""
-
-SLOW = {
-    "how-to/fewest-chips",
-    "how-to/request-trace",
-    "how-to/bandwidth-for-a-target",
-    "how-to/design-under-budgets",
-    "how-to/uncertainty",
-    "how-to/reproduce-the-paper",
-    "how-to/calibrate",
-    "how-to/speculation",
-    "how-to/page-without-installation",
-}
-"""Pages whose commands take more than a few seconds; other tests run commands like these."""
-
 MOST_LINES = 100
 """A how-to guide is one page."""
 
@@ -49,13 +33,10 @@ def links(topic, text):
     }
 
 
-@pytest.mark.parametrize(
-    "topic",
-    [pytest.param(each, marks=pytest.mark.slow if each in SLOW else ()) for each in RUN],
-)
+@pytest.mark.parametrize("topic", shown.RUN)
 def test_what_a_page_shows_is_what_its_commands_print(topic, tmp_path):
     with mpl.rc_context({"backend": "agg"}):
-        for text, said in shown.run_page(PAGES[topic].make(), tmp_path):
+        for text, said in shown.run_page(shown.RUN[topic], tmp_path):
             assert shown.missing(text, said) == [], said
 
 
@@ -79,6 +60,12 @@ def test_a_how_to_is_one_page_with_a_goal_and_a_next_page(topic):
     assert text.index("**Goal.**") < text.index("**What it means.**") < text.index("**Next.**")
     assert len(text.splitlines()) <= MOST_LINES
     assert links(topic, text[text.index("**Next.**") :])
+
+
+def test_the_glossary_is_in_order():
+    terms = re.findall(r"^\*\*(.+)\*\*$", PAGES["glossary"].make(), re.MULTILINE)
+    assert len(terms) > 30
+    assert terms == sorted(terms, key=str.casefold)
 
 
 def test_there_is_a_how_to_for_many_questions():

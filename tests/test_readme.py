@@ -1,105 +1,116 @@
-"""The README's own examples, run as they stand."""
+"""The README is short, and what it shows stands on a page of the guide, whose tests run it."""
 
-import functools
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import jaxlimits as jl
-from jaxlimits.guide.fences import fences, shown_commands
+from jaxlimits.guide.fences import shown_commands
+from jaxlimits.guide.pages import FOLDER
 from tests import shown
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TABLES = re.findall(r"^\|.*\| `(jaxlimits .*)` \|$", README, flags=re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+
+MOST_LINES = 150
+WIDTH = 120
 
 
-def blocks(language):
-    return [fence.body for fence in fences(README) if fence.language == language]
+def page(topic):
+    """Text of a page of the guide."""
+    return (FOLDER / f"{topic}.md").read_text(encoding="utf-8")
 
 
-def command_lines():
-    in_tables = re.findall(r"^\|.*\| `(jaxlimits .*)` \|$", README, flags=re.MULTILINE)
-    return list(dict.fromkeys([*shown_commands(README), *in_tables]))
+def rows(text, *, columns):
+    """Further cells of the rows of the tables of a text that have so many, by the first cell."""
+    cells = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    table = {first.strip(): [cell.strip() for cell in rest] for first, *rest in cells}
+    return {first: rest for first, rest in table.items() if len(rest) == columns}
 
 
-def test_the_python_example_runs():
-    example = blocks("python")[0]  # the next one needs a cluster
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", example],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+def test_it_is_short():
+    lines = README.splitlines()
+    assert len(lines) <= MOST_LINES
+    assert [line for line in lines if len(line) > WIDTH and not line.startswith(("|", "!["))] == []
+
+
+@pytest.mark.parametrize("line", [*shown_commands(README), *TABLES])
+def test_every_command_is_one_that_a_page_runs(line):
+    assert line in shown.commands()
+
+
+def test_ten_questions_have_one_command_each_and_a_page_that_runs_it():
+    asked = re.findall(r"^\| \[.*\?\]\((.*)\) \| `(jaxlimits .*)` \|$", README, re.MULTILINE)
+    assert len(asked) == len(TABLES) == 10
+    for link, line in asked:
+        assert line in shown_commands((ROOT / link).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("language", ["text", "python"])
+def test_every_output_and_program_is_on_such_a_page(language):
+    pages = "".join(body for text in shown.RUN.values() for body in shown.bodies(text, language))
+    here = "".join(shown.bodies(README, language))
+    assert here
+    assert shown.missing(here, pages) == []
+
+
+def test_the_main_job_runs(tmp_path):
+    first, _, _ = shown.bodies(README, "sh")
+    line = first[first.index("jaxlimits sweep") :].strip()
+    shutil.copytree(ROOT / "grids", tmp_path / "grids", ignore=shutil.ignore_patterns("pictures"))
+    assert shown.do(line, tmp_path).out.startswith("14,400 points")
+    assert (tmp_path / "paper.nc").exists()
+
+
+def test_the_second_block_installs_and_tests():
+    *install, tests = shown.bodies(README, "sh")[1].splitlines()
+    assert all("pip install" in line for line in install)
+    assert tests == ".venv-test/bin/python -m pytest -n auto"
+
+
+def test_the_larger_answers_are_those_of_the_guide():
+    found = re.findall(
+        r"^least num_chips: (\d+); every schedule needs at least (\d+)\n  binds: (\w+)",
+        shown.RUN["how-to/fewest-chips"],
+        re.MULTILINE,
     )
-    assert done.returncode == 0, done.stderr
-    assert "token/s a user, binds: " in done.stdout
-    assert "3350000000000.0" in done.stdout
+    stated = [
+        (chips, bound, binds.partition(",")[0])
+        for name, (chips, _, bound, binds) in rows(README, columns=4).items()
+        if " on " in name
+    ]
+    assert len(stated) == 2
+    assert stated == found[1:]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Make the file that a line leaves for those after it, once."""
-    folder = tmp_path_factory.mktemp("readme")
-
-    @functools.cache
-    def make(name):
-        line = next(line for line in command_lines() if shown.output_of(line) == name)
-        for needed in inputs_of(line):
-            make(needed)
-        shown.do(line, folder)
-        return folder / name
-
-    return make
+def test_the_report_card_is_that_of_the_guide():
+    card = rows(page("how-to/calibrate"), columns=4)
+    errors = rows(README, columns=4)
+    groups, values = errors["left out"], errors["mean error of the time"]
+    assert values == [card[group][0] for group in groups]
 
 
-@pytest.mark.parametrize("line", command_lines())
-def test_every_command_line_runs_after_those_before_it(line, made, tmp_path):
-    for name in inputs_of(line):
-        shutil.copy(made(name), tmp_path)
-    shown.do(line, tmp_path)
-    output = shown.output_of(line)
-    if output and "--plan" not in line:
-        assert (tmp_path / output).exists()
+def test_the_times_are_those_of_the_guide():
+    timed = {name: row for name, row in rows(README, columns=3).items() if "sweep" in name}
+    measured = rows(page("explanation/performance"), columns=3)
+    assert len(timed) == 4
+    assert timed == {name: measured[name] for name in timed}
 
 
-def inputs_of(line):
-    return shown.inputs_of(line, command_lines())
-
-
-def test_the_lines_leave_files_for_those_after_them():
-    assert {name for line in command_lines() for name in inputs_of(line)} == {
-        *("smoke.nc", "h200.nc", "sobol.nc", "my_chip.toml")
-    }
-
-
-def test_the_example_grid_sweeps(tmp_path):
-    example, reduction, requirements = blocks("toml")
-    example += requirements + reduction.replace('"batch_size"', '"mem_bw_scale"')
-    grid = tmp_path / "example.toml"
-    grid.write_text(example, encoding="utf-8")
-    dataset = jl.sweep(grid)
-    assert {"best", "best_tp_size", "best_mem_bw_scale", "best_utps"} <= set(dataset.data_vars)
-    assert {"utps_elasticity_mem_bw", "least_bandwidth_reason"} <= set(dataset.data_vars)
-    assert {"break_even", "break_even_utps_doubling_mem_bw"} <= set(dataset.data_vars)
-    assert dict(dataset.sizes) == {
-        "chip": 2,
-        "tp_size": 2,
-        "mem_bw_scale": 4,
-        "seq_len": 6,
-        "kv_bits": 4,
-        "roofline": 2,
-    }
-    assert (
-        (dataset.utps.isel(roofline=1) <= dataset.utps.isel(roofline=0))
-        .where(dataset.utps.isel(roofline=0).notnull(), other=True)
-        .all()
-    )
-
-
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)]+)\)", README))
+@pytest.mark.parametrize("link", LINK.findall(README))
 def test_links_lead_somewhere(link):
     assert (ROOT / link).exists()
+
+
+def test_every_how_to_is_two_links_away():
+    near = {(ROOT / link).resolve() for link in LINK.findall(README)}
+    near |= {
+        (path.parent / link).resolve()
+        for path in near
+        if path.suffix == ".md"
+        for link in LINK.findall(path.read_text(encoding="utf-8"))
+    }
+    assert set(FOLDER.rglob("how-to/*.md")) <= near

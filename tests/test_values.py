@@ -79,7 +79,7 @@ def test_what_only_divides_is_written_with_negative_powers():
 @pytest.mark.parametrize(
     ("raw", "says"),
     [
-        ([1, 2], "x: holds 2 values, where one is due; jl.sweep takes lists and arrays"),
+        ([1, 2], "x: holds 2 values, where one is needed; jl.sweep takes lists and arrays"),
         (range(3), "holds 3 values"),
         (np.ones((2, 3)), "holds 2 × 3 values"),
         (jnp.ones(4), "holds 4 values"),

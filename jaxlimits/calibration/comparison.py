@@ -1,6 +1,6 @@
 """The limit, a calibrated prediction and what was measured, side by side.
 
-Every row of a table is answered for: with numbers, or with the reason why it is no point of the
+Every row of a table is answered for: with numbers, or with the reason why it is not a point of the
 model. And the sixteen cases that other tools answer too, with the reason for each difference.
 """
 
@@ -79,7 +79,7 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class LeftOut:
-    """A row that is no point of the model, and why."""
+    """A row that is not a point of the model, and why."""
 
     line: str
     system: str

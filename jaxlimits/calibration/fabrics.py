@@ -82,7 +82,7 @@ def read_all_reduces(
     Raises
     ------
     InputError
-        Naming file, line and column: missing columns, unknown GPUs, values that are no numbers,
+        Naming file, line and column: missing columns, unknown GPUs, values that are not numbers,
         times of zero, duplicate rows, too few rows of a chip and stack.
     """
     rows = selected(read_table(path, required=COLUMNS), without=without or {}, where=str(path))
@@ -112,7 +112,7 @@ def fit_fabric(table: AllReduces) -> FabricFit:
     The time is linear in latencies and inverse rates once the sizes at which the kind changes are
     given: non-negative least squares on relative errors for each pair of powers of two, and the
     pair of the least Bayesian information criterion, which makes the library's ring pay for its
-    constants. Where an engine changes from one shot to two is no field: a prediction takes the
+    constants. Where an engine changes from one shot to two is not a field: a prediction takes the
     quicker.
     """
     best: tuple[float, float, np.ndarray, np.ndarray] | None = None

@@ -26,7 +26,7 @@ def check_name(name: str, taken: Iterable[str], *, where: str) -> None:
     """Raise unless an entry can have a name."""
     if not _NAME.fullmatch(name):
         remedy = "use letters, digits, - and _"
-        raise InputError("is no name for an entry", where=where, value=name, remedy=remedy)
+        raise InputError("is not a name for an entry", where=where, value=name, remedy=remedy)
     if name in taken:
         raise InputError("the name is taken", where=where, value=name, remedy="choose another name")
 
@@ -57,7 +57,7 @@ def calibration_entries(
     without
         Values by column of the rows that were left out.
     left_out
-        Rows that are no plain decode, by the reason.
+        Rows that are not plain decode, by the reason.
     """
     fit = _fit_table(fitted, tables, without=without or {}, left_out=left_out or {})
     errors, rows = fitted.report.errors, len(fitted.report.measurements)

@@ -37,7 +37,7 @@ def label_comparison(
         for own, name in names.items()
     }
     why = np.array([row.why for row in left_out], dtype=np.str_)
-    words = {"long_name": "why a row is no point of the model"}
+    words = {"long_name": "why a row is not a point of the model"}
     attributes = answer_attributes(
         f"The table {table} beside the limit and the prediction of {calibration}",
         question=f"shares of the limit that the rows of {table} achieve",

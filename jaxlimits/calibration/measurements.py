@@ -121,7 +121,7 @@ def read_measurements(
     Raises
     ------
     InputError
-        Naming file, line and column: missing columns, unknown chips or models, values that are no
+        Naming file, line and column: missing columns, unknown chips or models, values that are not
         numbers, zero rates, rates that are not those of the batch, duplicate rows in one table or
         over several.
     """

@@ -125,7 +125,7 @@ def compare(
     xarray.Dataset
         Along ``row``: rates of one user [token/s], measured, predicted and of the limit; the
         prediction's error and the achieved share of the limit [1]. Along ``left_out``: why the
-        other rows are no plain decode at a fixed batch.
+        other rows are not plain decode at a fixed batch.
 
     Raises
     ------

@@ -117,7 +117,7 @@ class Card:
     splits, others, worst
         What was left out, what was not fitted, and the worst systems.
     left_out
-        Rows that are no plain decode, by the reason.
+        Rows that are not plain decode, by the reason.
     """
 
     rows: int

@@ -47,7 +47,7 @@ def _part(table: Table, name: str, unknown: tuple[str, ...]) -> Table | None:
         return None
     for key in unknown:
         if part.values.get(key):
-            raise part.wrong(key, "is a layer of a kind not known", remedy=_REMEDY)
+            raise part.wrong(key, "is a layer of an unknown kind", remedy=_REMEDY)
     return part
 
 

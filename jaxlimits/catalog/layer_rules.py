@@ -7,10 +7,10 @@ from jaxlimits.catalog.config_keys import Config, whole
 from jaxlimits.errors import InputError
 
 _OTHER_LAYERS = {
-    "linear_attention": "has linear attention of a kind not known",
+    "linear_attention": "has linear attention of an unknown kind",
     "mamba": "has layers of Mamba, whose recurrent state is not known",
     "conv": "has layers of convolution alone, whose state is not known",
-    "recurrent": "has layers with a recurrent state of a kind not known",
+    "recurrent": "has layers with a recurrent state of an unknown kind",
 }
 
 
@@ -100,7 +100,7 @@ def _kinds(config: Config, key: str, words: Mapping[str, str]) -> list[str]:
     for name in named:
         if str(name) not in words or isinstance(name, list | dict | bool):
             known = name if isinstance(name, str) else ""
-            why = _OTHER_LAYERS.get(known, f"has layers of a kind not known, {name!r:.40}")
+            why = _OTHER_LAYERS.get(known, f"has layers of an unknown kind, {name!r:.40}")
             raise config.refuse(key, why)
     number = config["num_hidden_layers"] if named else 0
     # Some files list the layers of multi-token prediction too.

@@ -65,7 +65,7 @@ def read_model_config(path: Path, *, name: str) -> Entry:
 
 
 def read_anatomy(values: Mapping[str, Any], *, where: str) -> tuple[Anatomy, list[str]]:
-    """Read the shape of a language model, and what of it is left out.
+    """Read the shape of a language model, and what that leaves out.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def _parsed(file: Path) -> dict[str, Any]:
     content = read_json(file)
     if not isinstance(content, dict) or not ({"model_type", "architectures"} & content.keys()):
         remedy = "name the config.json of a model on Hugging Face"
-        raise InputError("is no model configuration", where=str(file), remedy=remedy)
+        raise InputError("is not a model configuration", where=str(file), remedy=remedy)
     return content
 
 

@@ -117,7 +117,7 @@ def _unknown(kind: str, values: Mapping[str, Any], *, where: str) -> InputError:
         return InputError(problem, where=where, key=key, value=value, remedy=remedy)
     readable = [name for name, family in families().items() if not family.refused]
     remedy = f"{suggestion(kind, readable)}; or write an entry by hand"
-    problem = "is a family whose layers are not known"
+    problem = "is a family of unknown layers"
     return InputError(problem, where=where, key="model_type", value=kind, remedy=remedy)
 
 

@@ -195,7 +195,7 @@ class Stored:
     bits
         Of one weight, the mean by elements where its modules differ [1].
     operands
-        Least widths of products with what of it is quantised [1].
+        Least widths of products with its quantised parts [1].
     mixed
         Whether its modules differ.
     """
@@ -282,5 +282,5 @@ def _compiled(text: str, where: str, key: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        problem, remedy = f"is no regular expression: {error}", "write it as Python's re does"
+        problem, remedy = f"is not a regular expression: {error}", "write it as Python's re does"
         raise InputError(problem, where=where, key=key, value=text, remedy=remedy) from None

@@ -88,7 +88,7 @@ def read_precision(
     parts = stored_parts(scheme, anatomy, kept=kept)
     changed = {part: how for part, how in parts.items() if how.bits != kept}
     if not changed:
-        problem, remedy = "quantises no module that is known", ELSEWHERE
+        problem, remedy = "quantises no known module", ELSEWHERE
         raise InputError(problem, where=table.where, key=table.key, remedy=remedy)
     cache = _cache_bits(table) or max(kept, CACHED_AT_LEAST)
     operands = {operand for how in parts.values() for operand in how.operands}
@@ -143,7 +143,7 @@ def _bits_of(key: str, values: Mapping[str, Any], where: str) -> tuple[float, st
     name = written.removeprefix("torch.") if isinstance(written, str) else None
     if name not in DTYPES:
         remedy = f"write one of {', '.join(DTYPES)}"
-        problem = "is no dtype that is known"
+        problem = "is not a known dtype"
         raise InputError(problem, where=where, key=key, value=written, remedy=remedy)
     return DTYPES[name], name
 
@@ -177,5 +177,5 @@ def _cache_bits(table: Table) -> float | None:
         return None
     if name not in _CACHE_FORMATS:
         remedy = f"known are {', '.join(_CACHE_FORMATS)}"
-        raise table.wrong(key, "is no format that is known", remedy=remedy)
+        raise table.wrong(key, "is not a known format", remedy=remedy)
     return _CACHE_FORMATS[name]

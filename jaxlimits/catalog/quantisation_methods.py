@@ -33,7 +33,7 @@ def scheme_of(table: Table) -> Scheme:
     method = table.text("quant_method").lower() or _unnamed(table)
     if method not in _METHODS:
         remedy = f"known are {', '.join(_METHODS)}; {ELSEWHERE}"
-        raise table.wrong("quant_method", "is no quantisation that is known", remedy=remedy)
+        raise table.wrong("quant_method", "is not a known quantisation", remedy=remedy)
     return _METHODS[method](table)
 
 
@@ -87,7 +87,7 @@ def _fp4_experts(table: Table) -> list[tuple[Patterns, Format]]:
     dtype = table.text("expert_dtype")
     if dtype not in _EXPERT_DTYPES:
         remedy = f"known are {', '.join(filter(None, _EXPERT_DTYPES))}; {ELSEWHERE}"
-        raise table.wrong("expert_dtype", "is no format that is known", remedy=remedy)
+        raise table.wrong("expert_dtype", "is not a known format", remedy=remedy)
     how = _EXPERT_DTYPES[dtype]
     return [] if how is None else [(_patterns(table, ["experts"], "expert_dtype"), how)]
 
@@ -237,7 +237,7 @@ def _algorithm(table: Table) -> Format:
     name = table.text("quant_algo").upper()
     if name not in known:
         remedy = f"known are {', '.join(known)}; {ELSEWHERE}"
-        raise table.wrong("quant_algo", "is no format that is known", remedy=remedy)
+        raise table.wrong("quant_algo", "is not a known format", remedy=remedy)
     own = known[name]
     group = own.get("group", 1)
     if own.get("own_group"):
@@ -272,7 +272,7 @@ def _quark_width(table: Table) -> int:
     name = table.text("dtype")
     if name not in known:
         remedy = f"known are {', '.join(known)}; {ELSEWHERE}"
-        raise table.wrong("dtype", "is no format that is known", remedy=remedy)
+        raise table.wrong("dtype", "is not a known format", remedy=remedy)
     return known[name]
 
 
@@ -297,7 +297,7 @@ def _mlx_format(table: Table) -> Format:
     mode = table.text("mode") or "affine"
     if mode not in _MLX_SCALES:
         remedy = f"known are {', '.join(_MLX_SCALES)}"
-        raise table.wrong("mode", "is no format that is known", remedy=remedy)
+        raise table.wrong("mode", "is not a known format", remedy=remedy)
     group = table.whole("group_size", _MLX_GROUPS[mode], least=1)
     return Format(table.whole("bits", least=1) + _MLX_SCALES[mode] / group, 16)
 

@@ -54,13 +54,13 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:  # a number of too many digits is a ValueError
-        raise InputError(f"is no JSON: {error}", where=str(path)) from None
+        raise InputError(f"is not JSON: {error}", where=str(path)) from None
 
 
 def toml_text(content: Mapping[str, Any]) -> str:
     """Write tables of text, numbers and lists as TOML, which :func:`parse_toml` reads as they were.
 
-    Within a table, TOML has what is no table first.
+    Within a table, TOML has what is not a table first.
     """
     return tomli_w.dumps(content)
 

@@ -26,7 +26,7 @@ def calibrate(
         typer.Argument(
             metavar="[TABLE]...",
             help="CSV files of measurements, fitted together, or shipped tables: static_batch, "
-            "serving, all_reduce. With --report by default the first two.",
+            "serving, all_reduce. Without a table, --report takes the first two.",
         ),
     ] = None,
     without: Annotated[
@@ -387,7 +387,7 @@ COMMAND = Command(
     run=calibrate,
     panel=Panel.COMPARE,
     examples=(
-        "jaxlimits calibrate static_batch --without 'model=DeepSeek-V3.2 (DSA)' --name mine"
-        " -o mine.toml",
+        "jaxlimits calibrate static_batch --report --name mine -o mine.toml",
+        "jaxlimits calibrate static_batch --without 'model=DeepSeek-V3.2 (DSA)'",
     ),
 )

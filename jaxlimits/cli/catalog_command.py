@@ -43,7 +43,7 @@ def catalog(
 ) -> None:
     """List models, chips, interconnects, fabrics and calibrations, or show one entry.
 
-    Also what can be set and what comes out: fields, switches and metrics.
+    It also lists what can be set and what comes out: fields, switches and metrics.
     """
     if kind is not None and kind in NAMES:
         _show_names(kind, name, as_json=as_json)

@@ -59,7 +59,7 @@ def compare(
         typer.Option(
             "--board",
             help="Draw the measured frontier of every chip and model under its limit and its "
-            "prediction, on one page that stands alone: .html. By default of the shipped tables.",
+            "prediction, on one self-contained .html page; without a table, of the shipped ones.",
         ),
     ] = None,
     force: Force = False,
@@ -123,7 +123,7 @@ def _draw_board(
     from jaxlimits.store.netcdf import check_target, renamed_when_whole
 
     if board.suffix != ".html":
-        raise InputError("is no .html file", where="--board", value=str(board))
+        raise InputError("is not an .html file", where="--board", value=str(board))
     check_target(board, force=force)
     catalog = load_catalog(*catalogs)
     paths = [table_path(each) for each in ([table] if table else ["static_batch", "serving"])]
@@ -175,7 +175,7 @@ def _group(row: "Comparison") -> str:
 def _print_left_out(left_out: "list[LeftOut]") -> None:
     if not left_out:
         return
-    typer.echo(f"\nleft out: {len(left_out)} rows that are no points of the model")
+    typer.echo(f"\nleft out: {len(left_out)} rows that are not points of the model")
     rows = [(str(row.line), f"{row.system} {row.model}", row.why) for row in left_out]
     print_table((number("line"), text("measured on"), text("why")), rows)
 
@@ -221,9 +221,8 @@ COMMAND = Command(
     run=compare,
     panel=Panel.COMPARE,
     examples=(
-        "jaxlimits compare measured",
         "jaxlimits compare measured --plot achieved.svg",
-        "jaxlimits compare --board board.html",
+        "jaxlimits compare static_batch --board board.html",
         "jaxlimits compare --peers",
     ),
 )

@@ -45,7 +45,7 @@ def diff(
 ) -> None:
     """Show what differs between two results: settings, axes, variables, and where most.
 
-    The exit code is 0 where nothing differs but when they were made, 1 where anything does, 2 where
+    The exit code is 0 if nothing differs except when they were made, 1 if anything does, and 2 if
     one cannot be read. Results of any size are read a block at a time.
     """
     from jaxlimits.questions.difference import diff as difference

@@ -91,7 +91,7 @@ def check_result(path: Path | None, *, force: bool) -> None:
         return
     if path.suffix != ".nc":
         remedy = "end its name in .nc"
-        raise InputError("is no dataset", where="--output", value=str(path), remedy=remedy)
+        raise InputError("is not a dataset", where="--output", value=str(path), remedy=remedy)
     check_target(path, force=force)
 
 
@@ -128,7 +128,7 @@ def point_values(
     Raises
     ------
     InputError
-        A name that is set twice, or that is no field.
+        A name that is set twice, or that is not a field.
     """
     from jaxlimits.grid.axes import check_name
 
@@ -158,7 +158,7 @@ def check_picture(target: Path, *, force: bool, where: str) -> None:
     require_backend()
     if target.suffix not in PICTURES:
         remedy = f"end its name in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}"
-        raise InputError("is no kind of picture", where=where, value=str(target), remedy=remedy)
+        raise InputError("is not a kind of picture", where=where, value=str(target), remedy=remedy)
     check_target(target, force=force)
 
 

@@ -79,10 +79,10 @@ def plan(
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the fewest chips that serve requests within targets, and what no schedule does without.
+    """Find the fewest chips that serve requests within targets, and a bound for every schedule.
 
-    Every valid layout of every chip is tried at every batch: machines that prefill and decode in
-    one, and machines that do one of the two.
+    The search tries every valid layout of every chip at every batch: machines that prefill and
+    decode in one, and machines that do one of the two.
     """
     from jaxlimits.errors import placed
     from jaxlimits.planning.plan import plan as find_plan
@@ -268,7 +268,7 @@ def _print_answer(found: "Plan") -> None:
 
     best, unit = found.choices[0], output(found.minimised).unit
     needed, least = show(best.cost, unit), show(found.least, unit)
-    typer.echo(f"least {found.minimised}: {needed}; no schedule does with less than {least}")
+    typer.echo(f"least {found.minimised}: {needed}; every schedule needs at least {least}")
     if found.binds == "capacity":
         quick = f"{found.bound.value:.3g} chips' worth of time would do"
         typer.echo(f"  binds: capacity: {quick}, and no group of fewer chips holds the model")
@@ -358,7 +358,7 @@ def _print_misses(found: "Plan") -> None:
         nearest = show(miss.value, output(miss.target.metric).unit)
         typer.echo(
             f"  {miss.target.words}: the nearest is {miss.chip} {miss.layout.name} with {nearest};"
-            f" {miss.limit} binds, {miss.factor:.3g}× better is due"
+            f" {miss.limit} binds, {miss.factor:.3g}× better is needed"
         )
         if miss.target.metric == "capacity_utilisation":
             typer.echo("  no group holds the model with one request: allow more chips with --most")

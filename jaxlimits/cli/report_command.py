@@ -30,7 +30,7 @@ def report(
     target = output or result.parent / f"{result.stem}.html"
     if target.suffix not in (".html", ".htm"):
         remedy = "end its name in .html"
-        raise InputError("is no page", where="--output", value=str(target), remedy=remedy)
+        raise InputError("is not a page", where="--output", value=str(target), remedy=remedy)
     check_target(target, force=force)
     with open_result(result) as dataset:
         write_report(dataset, target)

@@ -69,9 +69,9 @@ def solve(
 ) -> None:
     """Find the value of a field at which a metric reaches a target.
 
-    Where more of the field helps the answer is the least value, else it is the largest: the least
-    bandwidth, the largest latency, the fewest chips. A table require.NAME in a grid file asks the
-    same at every point of the grid: see `jaxlimits sweep`.
+    The answer is the least value where more of the field helps, as the least bandwidth or the
+    fewest chips, and the largest value otherwise, as the largest latency. A table require.NAME in a
+    grid file asks the same at every point of the grid: see `jaxlimits sweep`.
     """
     from jaxlimits.catalog.loader import load_catalog
     from jaxlimits.grid.assumptions import assumptions_in_words

@@ -185,7 +185,7 @@ def unit_in_title(title: str, cells: Sequence[str]) -> tuple[str, list[str]]:
     -------
     tuple
         ``("mem_bw [TB/s]", ["1", "2"])`` for ``"mem_bw"`` and ``["1 TB/s", "2 TB/s"]``; both as
-        they are where cells differ in their unit or are no quantities.
+        they are where cells differ in their unit or are not quantities.
     """
     split = [cell.partition(" ")[::2] for cell in cells]
     found = {unit for number, unit in split if number not in _NOT_NUMBERS}

@@ -18,7 +18,7 @@ EXIT_OFF = 1
 def validate(overrides: Settings = None, as_json: AsJson = False) -> None:
     """Check this build against every published figure.
 
-    The exit code is 1 where one is off.
+    The exit code is 1 if one is off.
     """
     from jaxlimits.errors import placed
     from jaxlimits.studies.anchors import check_anchors

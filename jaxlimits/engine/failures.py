@@ -20,7 +20,7 @@ _LIBRARIES = ("CUBLAS_STATUS", "CUDNN_STATUS", "CUSOLVER_STATUS")
 """Names in the errors of libraries that find no memory for themselves when they start."""
 
 _OF_A_PROGRAM = ("INVALID_ARGUMENT", "UNIMPLEMENTED", "NOT_FOUND", "OUT_OF_RANGE")
-"""How errors begin that are no device's: a mistake in a program, whose traceback is of use."""
+"""How errors begin that are not a device's: a mistake in a program, whose traceback is of use."""
 
 _OTHERS = "another process may hold it (`nvidia-smi` lists them); end that"
 _NVIDIA = ("cuda", "gpu")

@@ -83,7 +83,7 @@ def _own_keys(kind: type[Reduction], given: Mapping[str, Any], asked: Asked) -> 
 def _check_name(asked: Asked) -> None:
     taken = {*schema.OUTPUTS, *_names_of(asked.axes)}
     if not asked.name.isidentifier() or asked.name in taken:
-        remedy = "choose a name of letters and digits that is no axis or output"
+        remedy = "choose a name of letters and digits that is not an axis or output"
         raise asked.error(f"{asked.name!r} cannot name a variable", remedy=remedy)
 
 

@@ -153,7 +153,7 @@ def _kept(state: State, catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:
     ):
         if rows.any() and columns.any():
             return np.asarray(rows), np.asarray(columns)
-    raise InputError("no point of the map can be", where=WHERE, remedy="change an axis")
+    raise InputError("no point of the map is possible", where=WHERE, remedy="change an axis")
 
 
 def _entries(state: State, catalog: Catalog) -> dict[str, dict[str, Table]]:

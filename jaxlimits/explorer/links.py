@@ -63,7 +63,7 @@ def _span(text: str, *, key: str) -> Span:
     parts = text.split(_PARTS)
     if len(parts) != 4:
         remedy = f"write {key}=mem_bw{_PARTS}1 TB/s{_PARTS}16 TB/s{_PARTS}geometric"
-        raise InputError("is no axis", where=WHERE, key=key, value=text, remedy=remedy)
+        raise InputError("is not an axis", where=WHERE, key=key, value=text, remedy=remedy)
     name, first, last, spacing = parts
     if spacing == "geometric" or spacing == "linear":  # noqa: PLR1714  (narrows the type)
         return Span(name=name, first=first, last=last, spacing=spacing)

@@ -61,7 +61,7 @@ def start(source: str | Path | None = None, *catalogs: str | Path) -> Start:
     InputError
         A grid that cannot be read.
     ResultError
-        A file that is no result, or one of a newer format.
+        A file that is not a result, or one of a newer format.
     """
     if source is None:
         catalog = load_catalog(*catalogs)

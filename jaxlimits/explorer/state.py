@@ -159,7 +159,7 @@ def _check_span(span: Span, *, key: str) -> None:
     if not first < last:
         shown = f"{span.first} to {span.last}"
         remedy = "write the lower end first, and two that differ"
-        raise InputError(f"is no span, {shown}", where=WHERE, key=key, remedy=remedy)
+        raise InputError(f"is not a span, {shown}", where=WHERE, key=key, remedy=remedy)
     if span.spacing == "geometric" and first <= 0.0:
         remedy = "start above 0, or choose linear spacing"
         raise InputError(

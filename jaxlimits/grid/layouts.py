@@ -2,7 +2,7 @@
 
 A layout names five sizes as engines write them: ``tp8``, ``tp4 pp2``, ``tp1 ep16 dp16``,
 ``tp16 cp2``; a size that it does not name is 1. As an axis it is one dimension along which all
-vary, so that combinations that cannot be are no points of the grid.
+vary, so that combinations that cannot be are not points of the grid.
 """
 
 import re
@@ -62,7 +62,7 @@ def read_layout(raw: object, *, where: str = "", key: str = schema.LAYOUT) -> La
         remedy = (
             "write sizes above 0, each once, as 'tp8', 'tp4 pp2', 'tp1 ep16 dp16' or 'tp16 cp2'"
         )
-        raise InputError("is no layout", where=where, key=key, value=raw, remedy=remedy)
+        raise InputError("is not a layout", where=where, key=key, value=raw, remedy=remedy)
     for name, size in sizes.items():
         info = schema.FIELDS[name]
         if not info.admits(float(size)):

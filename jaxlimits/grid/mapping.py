@@ -100,7 +100,7 @@ def _tables(content: Mapping[str, object]) -> Iterator[tuple[str, object]]:
 
 
 def _in_order(axes: Mapping[str, object]) -> Mapping[str, object]:
-    """Axes as tables where one is, as TOML has what is no table first, and their order matters."""
+    """Axes as tables where one is: TOML has what is not a table first, and their order matters."""
     if not any(isinstance(axis, Mapping) for axis in axes.values()):
         return axes
     return {

@@ -200,7 +200,9 @@ def check_metric(metric: str, *, where: str = "", key: str) -> None:
     """Raise unless a metric can have a target."""
     if metric in schema.FLAGS:
         remedy = f"choose a metric with an order: {', '.join(METRICS[:6])}, …"
-        raise InputError("a code has no target", where=where, key=key, value=metric, remedy=remedy)
+        raise InputError(
+            "a category has no target", where=where, key=key, value=metric, remedy=remedy
+        )
     if metric not in METRICS and schema.sensitivity(metric) is None:
         raise unknown_name("metric", metric, METRICS, where=where, key=key)
 
@@ -235,7 +237,7 @@ def _bracket(table: RequirementTable, *, where: str, key: str) -> tuple[float, f
         unit = schema.FIELDS[table.unknown].unit
         shown = f"from {units.show(low, unit)} to {units.show(high, unit)}"
         remedy = "write the lower end first, and two that differ"
-        raise InputError(f"is no bracket, {shown}", where=where, key=key, remedy=remedy)
+        raise InputError(f"is not a bracket, {shown}", where=where, key=key, remedy=remedy)
     return low, high
 
 
@@ -275,7 +277,7 @@ def refuse_taken_names(
         key = f"require.{asked.name}"
         if not asked.name.isidentifier() or schema.is_output(asked.name):
             problem = f"{asked.name!r} cannot name a variable"
-            remedy = "choose a name of letters and digits that is no axis or output"
+            remedy = "choose a name of letters and digits that is not an axis or output"
             raise InputError(problem, where=where, key=key, remedy=remedy)
         for name in asked.quantities:
             if name in taken:

@@ -7,7 +7,7 @@ Facts = dict[str, Any]
 
 
 class KindOfNames(NamedTuple):
-    """A kind of names that are no entries of the catalog.
+    """A kind of names that are not entries of the catalog.
 
     Parameters
     ----------
@@ -101,4 +101,4 @@ NAMES: Mapping[str, KindOfNames] = {
     "metrics": KindOfNames("metric", _metrics, _metric),
     "switches": KindOfNames("switch", _switches, _switch),
 }
-"""Every kind of names that are no entries of the catalog."""
+"""Every kind of names that are not entries of the catalog."""

@@ -190,13 +190,26 @@ absent without. For each continuous metric and each field there are also
 _SWITCHES = """A switch chooses a convention. The page [The model](../explanation/model.md)
 explains what the two conventions decide that change answers most: `kv_sharding` and
 `collective_algorithm`."""
-_REDUCTIONS = """A reduction keeps what is asked of a grid instead of its every point. The page
+_REDUCTIONS = """A reduction keeps what is asked of a grid instead of every point. The page
 [Sweep a billion points](../how-to/billion-points.md) uses them."""
 _GRID_KEYS = """A grid is a TOML file. The command `jaxlimits init sweep` writes one that explains
 each of its lines. Values of quantities are text with a unit, as `"8 TB/s"`."""
 _LAYOUT = """A result is one NetCDF4 file in the form CF-1.11. A dimension stands for each axis.
 Values are in SI units. NaN means that a point does not fit in memory, or what the attributes
-`absent` and `nan_means` say; the `_FillValue` 9.96921e36 means that a point was not computed."""
+`absent` and `nan_means` say; the `_FillValue` 9.96921e36 means that a point was not computed.
+
+Names are characters of a fixed width, and numeric axes are strictly monotonic. `units` (CF),
+`si_unit` and `display_unit` stand on every quantity, and `flag_meanings` on codes. The file is
+compressed by zlib with shuffle, which every reader has.
+
+What does not vary (model, chip, sizes, settings) is a coordinate without a dimension, so that
+`xr.concat` of results keeps it. In the result of a shipped grid as it is, it is an attribute:
+`ds.limits.with_scenario()` makes a coordinate of it, and `jl.join([one, other])` keeps it. The
+global attributes hold the full text of the grid, the overrides, the catalog entries that were
+used, the version, and a hash of all that.
+
+A dense result above 1 GiB is a folder of ordinary NetCDF files with one small index, which opens
+as if it were the whole. `jaxlimits pack` makes one file of them."""
 _FIGURES = """`jaxlimits plot RESULT KIND` draws a figure; `jl.plot.KIND(dataset)` and
 `dataset.limits.plot.KIND()` draw the same figure in Python, with underscores in the name."""
 _PYTHON = """These are the public names of the package, `import jaxlimits as jl`. Each example

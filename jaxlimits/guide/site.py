@@ -74,7 +74,7 @@ def _check_target(target: Path, *, force: bool) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not (target / _MARK).exists():
-        raise ResultError(f"{target}: exists and is no site of the guide; name another folder")
+        raise ResultError(f"{target}: exists and is not a site of the guide; name another folder")
     if not force:
         raise ResultError(f"{target}: exists already; replace it with `force=True`")
 
@@ -98,6 +98,8 @@ def _draw(text: str, pictures: Sequence[str], beside: Path, *, where: str) -> No
         for name, content in shown_files(text).items():
             (folder / name).write_text(content, encoding="utf-8")
         for line in shown_commands(text):
+            if all((folder / name).exists() for name in pictures):
+                break  # further commands may take long, and draw nothing that is shown
             _run(line, folder, where=where)
         for name in pictures:
             if not (folder / name).exists():

@@ -291,7 +291,7 @@ def pp_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
 
 
 def sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
-    r"""Exposed synchronisation of one step, and what of it is latency and what payload [s].
+    r"""Exposed synchronisation of one step, and its parts of latency and of payload [s].
 
     .. math:: t_\mathrm{sync} = n_\mathrm{TP}\,\tau_\mathrm{sync} + n_\mathrm{EP}\,\tau_\mathrm{a2a}
               + (\mathrm{pp} - 1)\,\tau_\mathrm{hop}

@@ -14,8 +14,8 @@ class Fabric(eqx.Module):
     """All-reduces among the chips of one server as a stack runs them: a latency and a rate a kind.
 
     Fitted to measured times of all-reduces alone, never to decode rates, or read off a datasheet
-    (each entry of the catalog says which). The default, ``one_shot_latency`` 0, is no measurement:
-    the limit's own synchronisation stands.
+    (each entry of the catalog says which). The default, ``one_shot_latency`` 0, is not a
+    measurement: the limit's own synchronisation stands.
     """
 
     one_shot_latency: Scalar = quantity(

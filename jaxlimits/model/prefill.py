@@ -2,8 +2,8 @@ r"""Prefill: the work and the time of a prompt before its first token.
 
 The prompt's :math:`I` tokens, but for a prefix that is reused (:mod:`jaxlimits.model.prefix`), are
 computed in chunks of :math:`c`. Every chunk reads the weights again, and the keys and values of all
-tokens so far, its own included. A prompt that is no whole number of chunks has a fractional number
-of them (a limit). All of it is ours, on the published roofline.
+tokens so far, its own included. A prompt that is not a whole number of chunks has a fractional
+number of them (a limit). All of it is ours, on the published roofline.
 """
 
 import equinox as eqx

@@ -4,9 +4,9 @@ Of a prompt of :math:`I` tokens a share :math:`h` is reused (``prefix_share``). 
 :math:`(1 - h) I` are computed, at least one, since the last token gives the first of the answer;
 they attend to all :math:`I`. Every volume of such a prefill is that of the whole prompt less that
 of its first :math:`h I` tokens, whatever the kind of layer; so one chunk of all new tokens reads
-all :math:`I` of a full layer. Where a prefix is no whole number of chunks, kinds with windows count
-a fraction of one for the rest (a limit). Latents of MLA that are reused are not decompressed again
-(a bound).
+all :math:`I` of a full layer. Where a prefix is not a whole number of chunks, kinds with windows
+count a fraction of one for the rest (a limit). Latents of MLA that are reused are not decompressed
+again (a bound).
 
 All sequences of a replica have one prefix in common, which is stored once: a lower bound on what a
 cache of several prefixes needs. At a context of :math:`S` tokens each keeps :math:`K(S - h I)` of

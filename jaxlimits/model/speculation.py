@@ -103,7 +103,7 @@ def _of_decaying_acceptance(deployment: Deployment, decays: Flag) -> Scalar:
     r"""The sum over positions, :math:`1 + \sum_j a^j \delta^{j(j-1)/2}` [token].
 
     Ends after :data:`POSITIONS`, of which the last ones add nothing for any decay. A draft length
-    that is no whole number has its last position in part, so that the sum has a derivative by it.
+    that is not a whole number has its last position in part: the sum has a derivative by it.
     """
     length, acceptance = deployment.draft_length, deployment.acceptance
     decay = jnp.where(decays, deployment.acceptance_decay, 1.0)

@@ -105,7 +105,7 @@ def make_machines(
     for name in (*_OF_THE_REQUEST, *_OF_THE_LAYOUT):
         if name in settings:
             remedy = "leave it out: `only` limits the sizes, and the workload states the request"
-            raise InputError("is what a plan chooses or is told", key=name, remedy=remedy)
+            raise InputError("is chosen by the plan or given to it", key=name, remedy=remedy)
     for name in only:
         if name not in schema.LAYOUT_SIZES:
             raise unknown_name("size", name, schema.LAYOUT_SIZES, key="only")

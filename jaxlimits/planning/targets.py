@@ -66,7 +66,7 @@ def read_targets(texts: str | Sequence[str]) -> tuple[Target, ...]:
     ------
     InputError
         Another metric, a lower bound, a percentile outside 0 to 100, a metric twice, text that is
-        no target.
+        not a target.
     """
     listed = (texts,) if isinstance(texts, str) else tuple(texts)
     found = tuple(_target(text) for text in listed)
@@ -83,7 +83,7 @@ def _target(text: str) -> Target:
     known = (*SEEN, *OF_THE_FLEET)
     if metric not in known:
         remedy = f"choose one of {', '.join(known)}; the workload states the rate"
-        raise InputError("is no target of a plan", key="target", value=metric, remedy=remedy)
+        raise InputError("is not a target of a plan", key="target", value=metric, remedy=remedy)
     if side != "at_most":
         remedy = f"write '{metric} <= {value}'"
         raise InputError("must be an upper bound", key="target", value=text, remedy=remedy)

@@ -78,7 +78,7 @@ def _block_names(raw: object, where: str) -> list[object]:
     except ValueError:
         listed = None
     if not isinstance(listed, list) or not all(isinstance(name, int | str) for name in listed):
-        problem, remedy = "are no list of names of blocks", "write them as [46, 47, 48]"
+        problem, remedy = "are not a list of names of blocks", "write them as [46, 47, 48]"
         raise InputError(problem, where=where, key="hash_ids", value=raw, remedy=remedy)
     return listed
 
@@ -97,9 +97,9 @@ def read_trace(path: str | Path, *, rate: object = None) -> Workload:
     Raises
     ------
     InputError
-        With file and line: no such file, a column that is missing, a length that is no whole number
-        above 0, blocks that are no list of names, a prefix that is neither a share nor a number of
-        the prompt's tokens, a time before the one above it, no rate to be had.
+        With file and line: no such file, a column that is missing, a length that is not a whole
+        number above 0, blocks that are not a list of names, a prefix that is neither a share nor a
+        number of the prompt's tokens, a time before the one above it, no rate.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     except OSError as error:
         raise InputError("cannot be read", where=str(path), remedy=str(error.strerror)) from error
     except UnicodeDecodeError as error:
-        raise InputError("is no text in UTF-8", where=str(path)) from error
+        raise InputError("is not text in UTF-8", where=str(path)) from error
 
 
 def _of_csv(file: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -173,7 +173,7 @@ def _of_json(file: Iterable[str], path: Path) -> Iterator[tuple[int, Mapping[str
             row = None
         if not isinstance(row, dict):
             remedy = "write one object a line"
-            raise InputError("is no JSON object", where=f"{path}: line {line}", remedy=remedy)
+            raise InputError("is not a JSON object", where=f"{path}: line {line}", remedy=remedy)
         yield line, {str(name).lower(): value for name, value in row.items()}
 
 
@@ -192,7 +192,7 @@ def _length(row: Mapping[str, Any], column: str, where: str) -> float:
     except (TypeError, ValueError):
         value = 0.0
     if not (value >= 1.0 and value == int(value)):
-        problem = "is no whole number of tokens above 0"
+        problem = "is not a whole number of tokens above 0"
         remedy = "leave the row out"
         raise InputError(problem, where=where, key=name, value=row[name], remedy=remedy)
     return value
@@ -238,7 +238,7 @@ def _time(row: Mapping[str, Any], where: str) -> float | None:
         return datetime.datetime.fromisoformat(_six_digits(text)).timestamp()
     except ValueError as error:
         remedy = "write seconds, or a date and time as 2024-05-10 00:00:00.123"
-        problem = "is no time"
+        problem = "is not a time"
         raise InputError(problem, where=where, key=name, value=row[name], remedy=remedy) from error
 
 

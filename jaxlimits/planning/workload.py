@@ -70,7 +70,7 @@ class Workload:
         Raises
         ------
         InputError
-            No request, a length that is no whole number above 0, a rate that is not above 0, a
+            No request, a length that is not a whole number above 0, a rate that is not above 0, a
             share outside 0 to 1.
         """
         rows = np.array([(*pair, 1.0)[:3] for pair in lengths], np.float64).reshape(-1, 3)

@@ -49,7 +49,7 @@ def breakdown(
     parts
         Other variables to stack, of one unit, from the bottom up, by what they are.
     whole
-        What each bar is in all.
+        What the whole bar shows.
 
     Examples
     --------

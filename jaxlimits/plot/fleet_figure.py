@@ -29,7 +29,7 @@ _LINES: Mapping[str, tuple[str, dict[str, Any]]] = {
     "least_predicted": ("an engine, as a calibration predicts", {"color": 3, "linestyle": "-."}),
     "least_disaggregated": ("prefill and decode apart", {"color": 2, "linestyle": "--"}),
     "least_aggregated": ("prefill and decode in one", {"color": 0, "linestyle": "-"}),
-    "least_bound": ("no schedule does with less", {"color": 6, "linestyle": "-"}),
+    "least_bound": ("every schedule needs this", {"color": 6, "linestyle": "-"}),
 }
 """Words of each line, and how it is drawn, in the order of the legend."""
 

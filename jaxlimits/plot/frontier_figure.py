@@ -1,4 +1,4 @@
-"""What can be had of two metrics at once, a line for each machine."""
+"""The trade-off between two metrics, with one line for each machine."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def _lacks(dataset: xr.Dataset, asked: Mapping[str, Any]) -> str:
     if "uncertain" in dataset.attrs:
-        return "the result is of samples, which are no points to choose from"
+        return "the result is of samples, which are not points to choose from"
     usual = [name for name in ("utps", "stps") if name not in dataset.data_vars]
     named = "x" in asked or "y" in asked
     return "" if named and usual else lacking(dataset, "utps", "stps", axes=1, asked=asked)
@@ -35,7 +35,7 @@ def frontier(
     by: str | None = None,
     **layout: Unpack[Layout],
 ) -> "Figure":
-    """Draw what can be had of two metrics at once, a line for each machine.
+    """Draw the trade-off between two metrics, with one line for each machine.
 
     The points are the Pareto frontier of the two maximised metrics.
 

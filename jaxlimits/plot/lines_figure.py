@@ -49,7 +49,7 @@ def lines(
     marks
         Levels of the metric to mark, in the unit in which it is shown, by their names.
     missing
-        What it means that there is no value; by default the result says so point by point.
+        What a missing value means; by default the result says it for each point.
 
     Examples
     --------

@@ -33,17 +33,17 @@ def layout_types() -> dict[str, Any]:
 
 SHARED: Mapping[str, str] = {
     "dataset": "A result.",
-    "x": "Axis across.",
-    "y": "Axis up.",
-    "of": "Metric that is drawn.",
-    "by": "Axis of which each value is a line.",
+    "x": "The horizontal axis.",
+    "y": "The vertical axis.",
+    "of": "The metric to draw.",
+    "by": "The axis with one line for each value.",
     "levels": (
-        "Values at which iso-lines are drawn, in the unit in which the metric is shown; by default "
+        "The values of the iso-lines, in the unit in which the metric is shown; by default "
         "round ones."
     ),
-    "rows": "Axis of which each value is a row of panels.",
-    "columns": "Axis of which each value is a column of panels.",
-    "title": "What is shown; by default the values that are fixed.",
+    "rows": "The axis with one row of panels for each value.",
+    "columns": "The axis with one column of panels for each value.",
+    "title": "The title; by default the values that are fixed.",
     "ax": "Axes to draw into; they hold one panel, so that ``rows`` and ``columns`` are left out.",
 }
 """What an option means, unless the docstring of a kind says more."""

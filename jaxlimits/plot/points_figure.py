@@ -51,11 +51,11 @@ def points(
     dataset
         What ``jaxlimits best`` or ``jaxlimits plan`` found.
     of
-        Metric that is drawn; by default what was asked for.
+        The metric to draw; by default what was asked for.
     x
         Metric across; for a frontier by default that of its target.
     most
-        Points that are drawn as bars; the rest is counted.
+        How many points to draw as bars; the figure counts the rest.
 
     Examples
     --------

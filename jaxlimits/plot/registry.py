@@ -134,7 +134,7 @@ def draw(dataset: "xr.Dataset", kind: str, **options: Any) -> "Figure":
     for name in options:
         if name not in stated.options:
             remedy = f"it takes {', '.join(stated.options)}"
-            raise InputError(f"is no option of {kind}", where="plot", key=name, remedy=remedy)
+            raise InputError(f"is not an option of {kind}", where="plot", key=name, remedy=remedy)
     return load(kind.replace("-", "_"))(dataset, **options)
 
 

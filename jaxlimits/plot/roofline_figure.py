@@ -40,7 +40,7 @@ def _lacks(dataset: xr.Dataset, _asked: Mapping[str, Any]) -> str:
         return f"the result is a list of points; keep one, as `.isel({listed}=0)`"
     if "grid" in dataset.attrs and "uncertain" not in dataset.attrs:
         return ""
-    return "the result has no operators, and is no sweep whose points could be taken apart"
+    return "the result has no operators, and is not a sweep whose points could be taken apart"
 
 
 @kind(lacks=_lacks)

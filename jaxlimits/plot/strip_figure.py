@@ -54,7 +54,7 @@ def strip(
     by
         The coordinate that names the group of each.
     beside
-        Further numbers, drawn as hollow diamonds behind the dots; where ``of`` is left out, the
+        Further numbers, drawn as hollow diamonds behind the dots; without ``of``, the
         predicted shares.
     reference
         Words and place of a line to compare with; by default found from the table.

@@ -84,7 +84,7 @@ def _checked(ax: object) -> "Axes":
 
     if isinstance(ax, Axes):
         return ax
-    problem, remedy = "is no Axes of matplotlib", "give one, as plt.subplots() makes it"
+    problem, remedy = "is not an Axes of matplotlib", "give one, as plt.subplots() makes it"
     raise InputError(problem, where="plot", key="ax", value=ax, remedy=remedy)
 
 

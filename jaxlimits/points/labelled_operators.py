@@ -133,7 +133,7 @@ def _kept(axis: Axis, result: xr.Dataset) -> Axis:
     """The values of an axis that a selection has left."""
     if axis.name not in result.coords:
         remedy = "sweep a grid that keeps this axis"
-        raise InputError("is no axis of the result", key=axis.name, remedy=remedy)
+        raise InputError("is not an axis of the result", key=axis.name, remedy=remedy)
     left = np.atleast_1d(result[axis.name].to_numpy()).tolist()
     places = [place for place, value in enumerate(axis.values) if value in left]
     linked = {name: _at(values, places) for name, values in axis.linked.items()}

@@ -48,7 +48,7 @@ class Difference:
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing differs but when they were made."""
+        """Whether nothing differs except when they were made."""
         beside = (self.attributes, self.axes, self.only_first, self.only_second)
         return not any(beside) and all(each.is_equal for each in self.variables.values())
 

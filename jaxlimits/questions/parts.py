@@ -20,7 +20,7 @@ def parts_of_grid(spec: GridSpec, question: Question) -> list[GridSpec]:
     Raises
     ------
     InputError
-        A condition on what is no axis of the grid, or that none of its values keeps.
+        A condition on what is not an axis of the grid, or that none of its values keeps.
     """
     columns = {
         name: (axis.name, values)

@@ -150,7 +150,7 @@ def ask(
     if count < 1:
         raise InputError("must be at least 1", key="count", value=count)
     if where and targets:
-        problem = "where and targets are two names of the same"
+        problem = "where and targets are two names of one thing"
         raise InputError(problem, key="targets", value=targets, remedy="give where alone")
     texts = _listed(where or targets)
     read = {text: _within(text) for text in texts}

@@ -239,12 +239,12 @@ def parse_target(text: str, *, key: str = "target") -> tuple[str, str, str]:
     Raises
     ------
     InputError
-        Text of another form, an unknown metric, ``=`` for a metric that is no rate of tokens.
+        Text of another form, an unknown metric, ``=`` for a metric that is not a rate of tokens.
     """
     parts = _TARGET.fullmatch(text)
     if parts is None:
         remedy = "write utps=2000, or 'tpot<=20 ms/token'"
-        raise InputError("is no target", key=key, value=text, remedy=remedy)
+        raise InputError("is not a target", key=key, value=text, remedy=remedy)
     metric, relation, value = parts["metric"], parts["relation"], parts["value"].strip()
     check_metric(metric, key=key)
     if relation == "=" and not schema.output(metric).unit.startswith("token"):

@@ -40,7 +40,7 @@ def bottleneck(dataset: xr.Dataset, *, by: Sequence[str] = (), code: str = "limi
         if name not in found.dims:
             raise unknown_name("axis", name, map(str, found.dims), where="bottleneck", key="by")
     if "flag_meanings" not in found.attrs:
-        raise InputError("is no code", where="bottleneck", key="code", value=code)
+        raise InputError("is not a code", where="bottleneck", key="code", value=code)
     flags = dict(zip(found.attrs["flag_meanings"].split(), found.attrs["flag_values"], strict=True))
     computed = found != flags.pop(_UNKNOWN, np.iinfo(np.int8).min)
     others = [dim for dim in found.dims if dim not in by]

@@ -100,7 +100,7 @@ def _requirement(dataset: xr.Dataset, of: str) -> str | None:
 
 
 def _of_requirement(dataset: xr.Dataset, name: str) -> xr.DataArray:
-    """Reasons by the codes of a requirement; memory that is full at once is no target missed."""
+    """Reasons by the codes of a requirement; a full memory does not count as a missed target."""
     codes = dataset[f"{name}{_REASON}"]
     meanings = codes.attrs["flag_meanings"].split()
     flags = dict(zip(meanings, np.asarray(codes.attrs["flag_values"]).tolist(), strict=True))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import xarray as xr
 
 RECORDS = ("point", "choice", "row")
-"""Dimensions along which records lie: they have no values of their own, and are no axes."""
+"""Dimensions along which records lie: they have no values of their own, and are not axes."""
 
 EMPTY = "the result lists nothing: no {} keeps every target"
 """What is said of a list without records, of points or of choices."""

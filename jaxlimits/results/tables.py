@@ -29,7 +29,7 @@ def worded_table(dataset: xr.Dataset) -> pd.DataFrame:
 
 
 def _words(variable: xr.DataArray) -> dict[Any, str]:
-    """The names of codes; nothing where values are no codes."""
+    """The names of codes; nothing where values are not codes."""
     meanings = str(variable.attrs.get("flag_meanings", "")).split()
     if "flag_masks" in variable.attrs:  # several may hold at once
         masks = np.atleast_1d(variable.attrs["flag_masks"]).tolist()

@@ -47,7 +47,7 @@ def check_output(output: object) -> None:
     """Raise unless an output is a path: ``outputs``, which are metrics, is near."""
     if output is not None and not isinstance(output, str | Path):
         remedy = "give the path of a file; outputs = [...] names the metrics to keep"
-        raise InputError("is no path", key="output", value=output, remedy=remedy)
+        raise InputError("is not a path", key="output", value=output, remedy=remedy)
 
 
 def memory_bytes(memory: object) -> float | None:

@@ -1,4 +1,4 @@
-"""What an answer that is no sweep says of itself: its attributes, the values that it is of."""
+"""What an answer that is not a sweep says of itself: its attributes, the values that it is of."""
 
 import datetime
 from collections.abc import Mapping

@@ -81,7 +81,7 @@ def open_dataset(path: str | Path, *, stored: bool = False) -> xr.Dataset:
         raise ResultError(f"{path}: {what}")
     if Path(path).suffix == ".toml":  # as `jaxlimits calibrate` and `init` write them
         remedy = "sweep a grid, or one that names what this file holds, and give its result"
-        raise ResultError(f"{path}: is a TOML file and no result; {remedy}")
+        raise ResultError(f"{path}: is a TOML file, not a result; {remedy}")
     try:
         dataset = xr.open_dataset(path, engine="netcdf4", mask_and_scale=not stored)
     except (OSError, ValueError) as error:

@@ -71,7 +71,7 @@ def recorded_spec(attributes: Mapping[str, Any], *, where: str) -> GridSpec:
     missing = [name for name in (*_HASHED, "content_hash", "grid_name") if name not in attributes]
     if "uncertain" in attributes:
         remedy = "run `jaxlimits uncertainty` on its file"
-        raise ResultError(f"{where}: is no sweep but a study of uncertain inputs; {remedy}")
+        raise ResultError(f"{where}: is not a sweep but a study of uncertain inputs; {remedy}")
     if missing:
         raise ResultError(f"{where}: does not say how it was made: lacks {', '.join(missing)}")
     if content_hash(attributes) != attributes["content_hash"]:

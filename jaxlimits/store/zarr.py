@@ -33,7 +33,7 @@ def check_store(path: Path, *, force: bool) -> None:
         raise InputError("Zarr needs zarr and dask", where="export", remedy=remedy) from None
     check_folder(path)
     if path.exists() and not (path / _GROUP).is_file():
-        raise ResultError(f"{path}: exists and is no Zarr store; choose another name")
+        raise ResultError(f"{path}: exists and is not a Zarr store; choose another name")
     if path.exists() and not force:
         raise ResultError(f"{path}: exists; choose another name, or replace it with `force=True`")
 

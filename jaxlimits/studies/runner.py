@@ -88,7 +88,7 @@ def run_study(
     Raises
     ------
     InputError
-        An override that is no field; figures or report cannot be made for lack of a library.
+        An override that is not a field; figures or report cannot be made for lack of a library.
     ResultError
         The folder exists, or cannot be written.
     """
@@ -246,14 +246,14 @@ def check_folder(target: Path, *, force: bool) -> None:
     Raises
     ------
     ResultError
-        Something is there already; with ``force`` too where it is no study.
+        Something is there already; with ``force`` too where it is not a study.
     """
     if not target.parent.is_dir():
         raise ResultError(f"{target}: the folder {target.parent} does not exist; make it first")
     if not target.exists():
         return
     if not (target / FINDINGS).is_file():
-        problem = f"exists and is no study's folder (it has no {FINDINGS})"
+        problem = f"exists and is not a study's folder (it has no {FINDINGS})"
         raise ResultError(f"{target}: {problem}; choose another name")
     if not force:
         raise ResultError(f"{target}: exists; choose another name, or replace it with `force=True`")

@@ -162,7 +162,7 @@ def _chosen(place: xr.Dataset, name: str) -> str:
 
 
 def _used(places: Sequence[xr.Dataset], name: str) -> list[str]:
-    """A budget, its limit where that is the same everywhere, and what of it is used."""
+    """A budget, its limit where that is the same everywhere, and the share that is used."""
     limits = {_quantity(place[name]) for place in places}
     label = f"{name} ({limits.pop()})" if len(limits) == 1 else name
     return [label, *(_share_used(place, name) for place in places)]

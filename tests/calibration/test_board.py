@@ -74,6 +74,14 @@ def test_rows_of_no_workload_make_no_board(table, tmp_path):
         draw_board(read_measurements(table, catalog), catalog, tmp_path / "board.html")
 
 
+@pytest.mark.slow
+def test_a_board_without_a_table_is_of_the_shipped_ones(tmp_path):
+    done = run("compare", "--board", tmp_path / "board.html")
+    assert done.code == 0, done.err
+    frontiers = int(done.out.split(": ")[1].split()[0])
+    assert frontiers > 20
+
+
 def test_the_command_draws_a_board(table, tmp_path):
     page = tmp_path / "board.html"
     done = run("compare", table, "--board", page)

@@ -58,7 +58,7 @@ WITHIN = {"step3p5": "step3p7"}
 """Language models whose class is there with its towers alone."""
 
 NO_MODEL = ("crash_", "draft_head")
-"""Files that are broken on purpose, and a head that is no model of the class it names."""
+"""Files that are broken on purpose, and a head that is not a model of the class it names."""
 
 TOWERS = re.compile(r"vision|visual|audio|projector|embed_vision|embed_audio")
 ROUTED = re.compile(r"\.(experts|block_sparse_moe\.(input|output)_linear)\.")

@@ -142,7 +142,7 @@ def test_any_key_may_hold_anything(tmp_path, name, kind):
         ("tie_word_embeddings", "no", "tie_word_embeddings = 'no': must be true or false; write"),
         ("mlp_only_layers", 3, "mlp_only_layers = 3: must be a list; write"),
         ("layer_types", {}, "layer_types = {}: must be a list; write"),
-        ("layer_types", [3] * 48, "layer_types = .*: has layers of a kind not known, 3; write"),
+        ("layer_types", [3] * 48, "layer_types = .*: has layers of an unknown kind, 3; write"),
         ("architectures", "Qwen", "architectures = 'Qwen': must be a list; write"),
         ("hidden_size", None, "hidden_size: is missing; is this"),
         ("num_hidden_layers", None, "num_hidden_layers: is missing; is this"),
@@ -152,7 +152,7 @@ def test_any_key_may_hold_anything(tmp_path, name, kind):
         ("num_hidden_layers", 10**9, "num_hidden_layers = 1000000000: is more than 10000.*; write"),
         ("num_experts_per_tok", 129, "num_experts_per_tok = 129: is more experts than.*; write"),
         ("vocab_size", 1e308, "vocab_size = 1e[+]308: is more than any model has .*; write"),
-        ("model_type", ["qwen3_moe"], "model_type = .*: is a family whose layers are not known; "),
+        ("model_type", ["qwen3_moe"], "model_type = .*: is a family of unknown layers; "),
     ],
 )
 def test_what_is_wrong_is_said_by_key_value_and_remedy(tmp_path, key, value, message):
@@ -169,12 +169,12 @@ def test_what_is_wrong_is_said_by_key_value_and_remedy(tmp_path, key, value, mes
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "is no JSON"),
-        (b"{", "is no JSON"),
-        (b'{"model_type": "llama", "hidden_size": ' + b"9" * 5000 + b"}", "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
+        (b"", "is not JSON"),
+        (b"{", "is not JSON"),
+        (b'{"model_type": "llama", "hidden_size": ' + b"9" * 5000 + b"}", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
         (b"\xff\xfe\x00", "is not text in UTF-8"),
-        (b"null", "is no model configuration"),
+        (b"null", "is not a model configuration"),
         (b'{"model_type": null}', "model_type = 'None': is a family"),
     ],
 )

@@ -136,9 +136,12 @@ def test_windows_by_list_by_pattern_and_for_all():
     ("changes", "message"),
     [
         ({"model_type": "mamba2"}, r"model_type = 'mamba2': has layers with a recurrent state"),
-        ({"model_type": "ours", "compress_ratios": [4]}, r"a compressed cache of a kind not known"),
-        ({"model_type": "ours", "linear_attn_config": {"a": 1}}, r"linear attention of a kind not"),
-        ({"model_type": "ours"}, r"model_type = 'ours': is a family whose layers are not known"),
+        ({"model_type": "ours", "compress_ratios": [4]}, r"a compressed cache of an unknown kind"),
+        (
+            {"model_type": "ours", "linear_attn_config": {"a": 1}},
+            r"linear attention of an unknown kind",
+        ),
+        ({"model_type": "ours"}, r"model_type = 'ours': is a family of unknown layers"),
         ({"model_type": "ours", "ssm_state_size": 128}, r"ssm_state_size = 128: .*recurrent state"),
         ({"kv_lora_rank": "out"}, r"kv_lora_rank: is missing"),
         ({"hidden_size": 2048.5}, r"hidden_size = 2048.5: must be a whole number"),
@@ -155,9 +158,9 @@ def test_what_cannot_be_read_is_refused_by_file_and_key(tmp_path, changes, messa
 def test_a_file_that_is_no_configuration_is_refused(tmp_path):
     path = tmp_path / "config.json"
     for text, message in {
-        "[1, 2": "is no JSON",
-        "[1, 2]": "is no model configuration",
-        '{"name": "a tokenizer"}': "is no model configuration",
+        "[1, 2": "is not JSON",
+        "[1, 2]": "is not a model configuration",
+        '{"name": "a tokenizer"}': "is not a model configuration",
     }.items():
         path.write_text(text)
         with pytest.raises(InputError, match=message):

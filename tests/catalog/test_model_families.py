@@ -142,7 +142,7 @@ def test_a_width_a_layer_has_a_mean():
         (Layers(first_of_every="step"), {"step": 0}, "step = 0: must be at least 1"),
         (Layers(start="dense"), {}, "dense: is missing"),
         (Layers(kind="windowed"), {"layer_types": ["mamba"]}, "layers of Mamba"),
-        (Layers(kind="windowed"), {"layer_types": [[]]}, "of a kind not known"),
+        (Layers(kind="windowed"), {"layer_types": [[]]}, "of an unknown kind"),
         (Layers(kind="windowed"), {"layer_types": "full"}, "must be a list"),
         (
             Layers(kind="windowed"),

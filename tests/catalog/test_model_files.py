@@ -116,10 +116,10 @@ def test_the_side_file_counts_only_where_the_configuration_states_nothing(tmp_pa
     (tmp_path / "config.json").write_text(json.dumps(values | {"quantization_config": None}))
     assert read_model_config(tmp_path, name="mine").raw["ffn_bits"] == 4.5
     for text, message in {
-        "{": "is no JSON",
+        "{": "is not JSON",
         "{}": "quantization: is missing",
         "[]": "must be a table",
-        '{"quantization": {"quant_algo": "FP3"}}': "quant_algo = 'FP3': is no format",
+        '{"quantization": {"quant_algo": "FP3"}}': "quant_algo = 'FP3': is not a known format",
     }.items():
         (tmp_path / "hf_quant_config.json").write_text(text)
         with pytest.raises(InputError, match=f"hf_quant_config.json.*: .*{message}"):

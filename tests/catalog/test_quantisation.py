@@ -283,14 +283,14 @@ def test_without_quantisation_the_dtype_says_it(values, bits, cache):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"dtype": "int3"}, "dtype = 'int3': is no dtype that is known; write one of"),
-        ({"torch_dtype": 16}, "torch_dtype = 16: is no dtype"),
+        ({"dtype": "int3"}, "dtype = 'int3': is not a known dtype; write one of"),
+        ({"torch_dtype": 16}, "torch_dtype = 16: is not a known dtype"),
         ({"quantization_config": "fp8"}, "quantization_config = 'fp8': must be a table"),
         (
             {"quantization_config": {"quant_method": "hqq"}},
-            "quantization_config.quant_method = 'hqq': is no quantisation that is known; known are",
+            "quantization_config.quant_method = 'hqq': is not a known quantisation; known are",
         ),
-        ({"quantization_config": {"a": 1}}, "quant_method: is no quantisation"),
+        ({"quantization_config": {"a": 1}}, "quant_method: is not a known quantisation"),
         ({"quantization_config": {"quant_method": ["fp8"]}}, "must be text"),
         (
             {"quantization_config": {"quant_method": "bitsandbytes"}},
@@ -302,11 +302,11 @@ def test_without_quantisation_the_dtype_says_it(values, bits, cache):
         ),
         (
             {"quantization_config": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP2"}},
-            "kv_cache_quant_algo = 'FP2': is no format that is known",
+            "kv_cache_quant_algo = 'FP2': is not a known format",
         ),
         (
             {"quantization_config": compressed(group(8), ignore=["re:.*["])},
-            "ignore = .*: is no regular expression",
+            "ignore = .*: is not a regular expression",
         ),
         (
             {"quantization_config": compressed(group(0))},
@@ -315,7 +315,7 @@ def test_without_quantisation_the_dtype_says_it(values, bits, cache):
         ({"quantization_config": compressed()}, "config_groups = {}: states no weights"),
         (
             {"quantization_config": compressed(group(8, "re:visual.*"))},
-            "quantization_config: quantises no module that is known",
+            "quantization_config: quantises no known module",
         ),
         (
             {
@@ -324,10 +324,13 @@ def test_without_quantisation_the_dtype_says_it(values, bits, cache):
                     "global_quant_config": {"weight": {}},
                 }
             },
-            "global_quant_config.weight.dtype: is no format that is known",
+            "global_quant_config.weight.dtype: is not a known format",
         ),
         ({"quantization_config": {"quant_method": "quark"}}, "global_quant_config: is missing"),
-        ({"quantization": {"bits": 4, "mode": "new"}}, "quantization.mode = 'new': is no format"),
+        (
+            {"quantization": {"bits": 4, "mode": "new"}},
+            "quantization.mode = 'new': is not a known format",
+        ),
     ],
 )
 def test_what_is_not_known_is_refused_by_key_and_remedy(values, message):
@@ -434,7 +437,7 @@ def test_experts_have_a_dtype_of_their_own_beside_fp8(dtype, changes, bits, oper
 
 def test_a_dtype_of_experts_that_is_not_known_is_refused():
     values = RELEASES["deepseek-v4-flash"].config | {"expert_dtype": "fp3"}
-    with pytest.raises(InputError, match="expert_dtype = 'fp3': is no format that is known; known"):
+    with pytest.raises(InputError, match="expert_dtype = 'fp3': is not a known format; known"):
         raw_of({**values, "quantization_config": {"quant_method": "fp8"}})
 
 
@@ -442,7 +445,7 @@ def test_a_state_has_the_bits_that_a_file_states():
     values = json.loads((GOLDEN / "model_files" / "hybrid_mamba.json").read_text())
     for dtype, bits in {"float32": 32, "bfloat16": 16}.items():
         assert raw_of(values | {"mamba_ssm_cache_dtype": dtype})["state_bits"] == bits
-    with pytest.raises(InputError, match="mamba_ssm_cache_dtype = 'int3': is no dtype"):
+    with pytest.raises(InputError, match="mamba_ssm_cache_dtype = 'int3': is not a known dtype"):
         raw_of(values | {"mamba_ssm_cache_dtype": "int3"})
 
 

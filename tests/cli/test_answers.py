@@ -55,7 +55,7 @@ def results(tmp_path_factory):
             ("unsolved", ("mem_bw unreachable", "3.35 TB/s")),
             ("best", ("maximise stps where utps", "tokens per second of the system (stps)")),
             ("front", ("(utps) [token/s]", "utps &gt;= 50")),
-            ("plan", ("target of the time of a token", "no schedule does with less", "its target")),
+            ("plan", ("target of the time of a token", "every schedule needs this", "its target")),
             ("compared", ("achieved share of the limit", "the limit", "predicted by its engine")),
             ("peers", ("llm_viewer", "time of a token that a tool states")),
             ("calibrated", ("predicted by the fit",)),
@@ -184,7 +184,7 @@ def test_compared_rows_are_those_of_python(results):
 def test_what_is_no_dataset_is_refused_before_anything_is_computed(folder, asked):
     done = run(*asked, "-o", "answer.toml")
     assert (done.code, done.out, list(folder.iterdir())) == (2, "", [])
-    assert "--output = 'answer.toml': is no dataset; end its name in .nc" in done.err
+    assert "--output = 'answer.toml': is not a dataset; end its name in .nc" in done.err
     (folder / "there.nc").write_text("kept")
     assert run(*asked, "-o", "there.nc").code == 1
     assert (folder / "there.nc").read_text() == "kept"

@@ -8,6 +8,7 @@ import pytest
 
 import jaxlimits as jl
 from jaxlimits.catalog.loader import load_catalog
+from jaxlimits.guide.pages import FOLDER
 from tests.command_line import run
 
 HEADER = "system,precision,model,tp,batch,ctx_in,ctx_out,utps,stps"
@@ -257,6 +258,13 @@ def test_the_report_card_says_how_a_fit_predicts_what_it_has_not_seen():
     card = json.loads(run("calibrate", "--report", "--json").out)
     assert card["in_sample"] <= 0.075
     splits = {one["split"]: one for one in card["splits"]}
+    page = (FOLDER / "how-to" / "calibrate.md").read_text(encoding="utf-8")
+    assert f"| nothing (in sample) | {card['in_sample']:.1%}".replace("%", " %") in page
+    assert f"The bare limit is off by {card['limit']:.1%}".replace("%", " %") in page
+    for one in card["splits"]:
+        shares = (one["error"], one["coverage"]["0.5"], one["coverage"]["0.95"], one["paper"])
+        cells = " | ".join(f"{share:.1%}".replace("%", " %") for share in shares)
+        assert f" | {cells} |\n" in page, one["split"]
     for name in ("chip", "engine", "model"):
         assert splits[name]["error"] <= 0.10
         assert splits[name]["paper"] > splits[name]["error"]

@@ -28,4 +28,4 @@ def test_what_other_tools_say_is_drawn_and_never_replaced_silently(folder):
 def test_what_is_no_picture_is_refused_before_anything_is_computed(folder):
     done = run("compare", "measured", "--plot", "shares.gif")
     assert (done.code, done.out) == (2, "")
-    assert "--plot = 'shares.gif': is no kind of picture; end its name in .svg" in done.err
+    assert "--plot = 'shares.gif': is not a kind of picture; end its name in .svg" in done.err

@@ -8,8 +8,8 @@ import pytest
 from jaxlimits.cli import app
 from jaxlimits.cli.registry import Panel, commands
 from jaxlimits.run import streamed
+from tests import shown
 from tests.command_line import run
-from tests.test_readme import command_lines
 
 COMMANDS = list(commands())
 EXAMPLES = {name: command.examples for name, command in commands().items()}
@@ -25,8 +25,8 @@ def do(line):
 
 
 def test_every_command_has_an_example():
-    shown = [command for command in app.registered_commands if not command.hidden]
-    assert [str(command.name) for command in shown] == COMMANDS
+    listed = [command for command in app.registered_commands if not command.hidden]
+    assert [str(command.name) for command in listed] == COMMANDS
     assert all(
         lines and all(line.startswith(f"jaxlimits {name}") for line in lines)
         for name, lines in EXAMPLES.items()
@@ -44,18 +44,18 @@ def test_the_help_lists_commands_by_panel_and_then_by_name():
 def test_help_shows_the_examples_of(name, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setenv("TERMINAL_WIDTH", "300")
-    shown = run(name, "--help").out
+    said = run(name, "--help").out
     for line in EXAMPLES[name]:
-        assert line in shown
+        assert line in said
 
 
 def test_nothing_but_the_name_shows_what_to_begin_with(monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setenv("TERMINAL_WIDTH", "300")
-    shown = run().out
-    assert all(line in shown for line in FIRST)
-    assert all(f" {name} " in shown for name in COMMANDS)
-    assert all(f" {panel} " in shown for panel in Panel)
+    said = run().out
+    assert all(line in said for line in FIRST)
+    assert all(f" {name} " in said for name in COMMANDS)
+    assert all(f" {panel} " in said for panel in Panel)
 
 
 def test_what_a_newcomer_begins_with_runs_in_order(folder):
@@ -80,7 +80,7 @@ def test_every_example_runs_in_order(sharded, folder, monkeypatch):
     monkeypatch.setattr("jaxlimits.explorer.server.run", lambda server: server.stop())
     monkeypatch.setattr("jaxlimits.explorer.server.open_browser", lambda _: False)
     shutil.copytree(sharded, folder, dirs_exist_ok=True)
-    run_elsewhere = [shlex.split(line) for line in command_lines()]  # by the README's own test
+    run_elsewhere = [shlex.split(line) for line in shown.commands()]  # by the guide's own test
     for name, lines in EXAMPLES.items():
         for line in lines:
             if name == "sweep" or shlex.split(line) not in run_elsewhere:

@@ -102,7 +102,7 @@ def test_a_site_takes_the_place_of_no_other_folder(folder):
     (folder / "mine" / "notes.txt").write_text("mine")
     done = run("guide", "-o", "mine", "--force")
     assert done.code == 1
-    assert "mine: exists and is no site of the guide; name another folder" in done.err
+    assert "mine: exists and is not a site of the guide; name another folder" in done.err
     assert (folder / "mine" / "notes.txt").read_text() == "mine"
 
 

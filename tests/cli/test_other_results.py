@@ -1,4 +1,4 @@
-"""``plot`` and ``report`` of what is no sweep: studies of uncertain inputs, designs."""
+"""``plot`` and ``report`` of what is not a sweep: studies of uncertain inputs, designs."""
 
 import numpy as np
 import pytest
@@ -101,10 +101,14 @@ def test_what_fits_a_result_is_drawn_without_a_kind(results, folder, name, optio
             "capacity: the result has no capacity_utilisation; kinds that fit",
         ),
         ("sobol", ("indices", "--of", "utsp"), "of: unknown metric 'utsp'; did you mean utps?"),
-        ("sobol", ("roofline",), "no operators, and is no sweep whose points could be taken apart"),
+        (
+            "sobol",
+            ("roofline",),
+            "no operators, and is not a sweep whose points could be taken apart",
+        ),
         ("morris", ("indices", "--pairs"), "pairs: the result has no indices of pairs of inputs"),
         ("along", ("heat-map",), "utps lies along quantiles, which are drawn as lines; kinds that"),
-        ("along", ("frontier",), "the result is of samples, which are no points to choose from"),
+        ("along", ("frontier",), "the result is of samples, which are not points to choose from"),
         ("design", ("lines",), "utps has 0 dimensions of more than one value; it needs 1; kinds"),
         ("design", ("indices",), "no indices of uncertain inputs; kinds that fit this result: bre"),
         ("designs", ("elasticities",), "no elasticities, as a grid asks for by elasticities = ["),
@@ -143,7 +147,7 @@ def test_a_file_of_a_calibration_is_no_result(command, folder):
     done = run(command, "mine.toml")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        "jaxlimits: mine.toml: is a TOML file and no result; sweep a grid, or one that names what "
+        "jaxlimits: mine.toml: is a TOML file, not a result; sweep a grid, or one that names what "
         "this file holds, and give its result\n"
     )
 

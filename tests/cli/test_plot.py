@@ -100,7 +100,7 @@ def test_a_figure_is_the_same_each_time_and_never_replaced_silently(result, fold
         (("heatmap",), "unknown kind of figure 'heatmap'; did you mean heat-map"),
         (
             ("roofline", "--x", "seq_len"),
-            "x: is no option of roofline; it takes rows, columns, title",
+            "x: is not an option of roofline; it takes rows, columns, title",
         ),
         (("heat-map", "--of", "utsp", *ONE), "unknown variable 'utsp'; did you mean"),
         (("heat-map", "--x", "seqlen", *ONE), "unknown dimension 'seqlen'; did you mean seq_len"),

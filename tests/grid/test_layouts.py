@@ -113,7 +113,7 @@ def test_best_ranks_layouts():
         ({"axes": {"layout": {"all": 8, "values": ["tp8"]}}}, "has values beside all"),
         ({"axes": {"layout": {"all": 1, "only": {"tp_size": [2]}}}}, "no layout of at most 1"),
         ({"axes": {"layout": ["tp8", "TP8"]}}, "twice"),
-        ({"axes": {"layout": ["tp8", "x8"]}}, "is no layout"),
+        ({"axes": {"layout": ["tp8", "x8"]}}, "is not a layout"),
         ({"axes": {"layout": ["tp8"], "tp_size": [1, 2]}}, "set twice"),
         ({"base": {**BASE, "tp_size": 2}, "axes": {"layout": ["tp8"]}}, "set twice"),
         (

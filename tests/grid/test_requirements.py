@@ -60,7 +60,7 @@ def test_a_default_bracket_holds_values_of_its_field(field):
     ("table", "says"),
     [
         ("for = 'mem_bandwidth'\nat_least = 1", "require.x.for: unknown field 'mem_bandwidth'"),
-        ("for = 'mem_bw'\nof = 'limit'\nat_least = 1", "require.x.of = 'limit': a code"),
+        ("for = 'mem_bw'\nof = 'limit'\nat_least = 1", "require.x.of = 'limit': a category"),
         ("for = 'mem_bw'\nof = 'upts'\nat_least = 1", "did you mean utps"),
         ("for = 'mem_bw'", "has no target"),
         ("for = 'mem_bw'\nat_least = 1\nat_most = 2", "two targets"),
@@ -68,7 +68,7 @@ def test_a_default_bracket_holds_values_of_its_field(field):
         ("for = 'mem_bw'\nof = 'tpot'\nat_most = 3", "bare number"),
         ("for = 'mem_bw'\nat_least = 3\nfrom = 4", "require.x.from = 4: a bare number"),
         ("for = 'mem_bw'\nat_least = 3\nfrom = '2 TB/s'\nto = '1 TB/s'", "lower end first"),
-        ("for = 'mem_bw'\nat_least = 3\nfrom = '2 TB/s'\nto = '2 TB/s'", "no bracket"),
+        ("for = 'mem_bw'\nat_least = 3\nfrom = '2 TB/s'\nto = '2 TB/s'", "is not a bracket"),
         ("for = 'tp_size'\nat_least = 3\namong = []", "is empty"),
         ("for = 'tp_size'\nat_least = 3\namong = [8, 8]", "twice"),
         ("for = 'tp_size'\nat_least = 3\nto = 8\npow2 = [1, 2]", "two ways"),

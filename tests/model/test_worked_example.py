@@ -1,4 +1,4 @@
-"""Watts, dollars an hour and dollars a million tokens of the README's example, by plain arithmetic.
+"""Watts, dollars an hour and dollars a million tokens of the guide's example, by plain arithmetic.
 
 Eight of the paper's HBM3 machines serve one user of Llama 3.1 405B with 4,096 tokens of context.
 """
@@ -13,7 +13,7 @@ HOURS = 4 * 365.25 * 24
 
 
 def by_hand(prices=1.0):
-    """The figures of the README, each from the one before; a factor on all prices but power's."""
+    """The figures of the guide, each from the one before; a factor on all prices but power's."""
     watts = CHIPS * (800 * 1.1 + 30e-12 * 4 * TIB + 300 / 8)  # die, memory, share of the server
     dollars = CHIPS * (20_000 + 20 * 96 * GIB / 1e9 + 4_000 + 80_000 / 8)
     dollars *= prices

@@ -214,7 +214,7 @@ def test_a_distribution_of_lengths_lies_between_its_ends():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"targets": ["utps >= 5"]}, "is no target of a plan"),
+        ({"targets": ["utps >= 5"]}, "is not a target of a plan"),
         ({"targets": ["tpot >= 5 ms/token"]}, "must be an upper bound"),
         ({"targets": ["p0 tpot <= 5 ms/token"]}, "percentiles are above 0"),
         ({"targets": ["p101 tpot <= 5 ms/token"]}, "percentiles are above 0"),
@@ -258,7 +258,7 @@ def test_the_command_prints_machines_margins_and_engines(tmp_path):
     target = ("--target", "tpot <= 60 ms/token")
     done = run(*COMMAND, *target, "-o", str(result), "--calibration", "vllm")
     assert done.code == 0
-    for words in ("least num_chips:", "no schedule does with less than", "request/s", "loaded to"):
+    for words in ("least num_chips:", "every schedule needs at least", "request/s", "loaded to"):
         assert words in done.out
     assert "--tensor-parallel-size" in done.out
     assert "1 ms/token more of tpot takes" in done.out

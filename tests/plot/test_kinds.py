@@ -119,7 +119,7 @@ def test_several_elasticities_do_not_fit_into_one_axes():
 def test_what_is_no_axes_is_refused():
     chosen = result().sel(chip="h200", seq_len=4096)
     for wrong in (Figure().subplots(1, 2), Figure(), "axes"):
-        with pytest.raises(jl.InputError, match=r"ax = .*is no Axes of matplotlib"):
+        with pytest.raises(jl.InputError, match=r"ax = .*is not an Axes of matplotlib"):
             jl.plot.heat_map(chosen, ax=wrong)
 
 
@@ -186,7 +186,9 @@ def test_what_is_own_to_a_kind_is_kept_and_the_rest_filled_in():
 def test_an_option_that_a_kind_does_not_take_is_named():
     with pytest.raises(TypeError, match=r"frontier\(\) got an unexpected keyword argument 'level'"):
         jl.plot.frontier(result(), level=3)
-    with pytest.raises(jl.InputError, match=r"levels: is no option of frontier; it takes x, y, by"):
+    with pytest.raises(
+        jl.InputError, match=r"levels: is not an option of frontier; it takes x, y, by"
+    ):
         jl.plot.draw(result(), "frontier", levels=(3,))
     with pytest.raises(AttributeError, match=r"no figure 'heatmap'; did you mean heat_map\?"):
         jl.plot.heatmap  # noqa: B018

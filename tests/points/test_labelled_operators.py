@@ -110,5 +110,5 @@ def test_too_many_points_are_refused_with_what_to_keep():
 
 
 def test_an_axis_that_was_reduced_away_is_named(result):
-    with pytest.raises(jl.InputError, match="batch_size: is no axis of the result"):
+    with pytest.raises(jl.InputError, match="batch_size: is not an axis of the result"):
         jl.operators_of(result.isel(batch_size=0, drop=True))

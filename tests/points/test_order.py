@@ -95,4 +95,6 @@ def test_records_in_the_other_order_are_told_the_right_one():
         )
         assert number.startswith(f"{entry}: chip: is of type int; a name or an instance of Chip")
         assert twice.startswith(f"{entry}: chip: is of type LLM; a name or an instance of Chip")
-    assert said["sweep"].startswith("sweep: output = ['utps']: is no path; give the path of a file")
+    assert said["sweep"].startswith(
+        "sweep: output = ['utps']: is not a path; give the path of a file"
+    )

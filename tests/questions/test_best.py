@@ -143,10 +143,10 @@ def test_where_and_targets_are_two_names_of_one_thing():
         ),
         (
             {"maximise": "stps", "where": "utps >= 3", "targets": "utps >= 3"},
-            "two names of the same; give where alone",
+            "two names of one thing; give where alone",
         ),
         ({"maximise": "stps", "count": 0}, "must be at least 1"),
-        ({"maximise": "stps", "where": ["fast"]}, "is no target"),
+        ({"maximise": "stps", "where": ["fast"]}, "is not a target"),
     ],
 )
 def test_a_question_that_cannot_be_is_refused(question, message):

@@ -90,11 +90,11 @@ def test_fewest_chips_are_found_among_those_that_can_be_bought():
     ("args", "says"),
     [
         (("--for", "mem_bandwidth", "--target", "utps=2000"), "did you mean mem_bw"),
-        (("--for", "mem_bw", "--target", "limit=2"), "a code has no target"),
+        (("--for", "mem_bw", "--target", "limit=2"), "a category has no target"),
         (("--for", "mem_bw", "--target", "utp=2"), "did you mean utps"),
         (("--for", "mem_bw", "--target", "utps=20 GB"), "'20 GB': GB is a size"),
         (("--for", "mem_bw", "--target", "tpot=0.02"), "tpot<=0.02"),
-        (("--for", "mem_bw", "--target", "fast"), "is no target"),
+        (("--for", "mem_bw", "--target", "fast"), "is not a target"),
         (
             ("--for", "sync_latency", "--target", "utps=2000", "--from", "2 us", "--to", "3 us"),
             "from 2 µs to 3 µs no value reaches the target; move the bracket: sync_latency = 899",
@@ -173,11 +173,11 @@ def test_ends_and_candidates_may_be_quantities_and_numbers_of_numpy():
         ({"target": 3, "of": "utpz"}, "solve: of: unknown metric 'utpz'; did you mean utps"),
         ({"target": "stps >= 3", "of": "utps"}, "names a metric of its own, beside of = 'utps'"),
         ({"target": "3 s"}, "'3 s': s is a time"),
-        ({"target": [1, 2]}, "solve: target: holds 2 values, where one is due"),
+        ({"target": [1, 2]}, "solve: target: holds 2 values, where one is needed"),
         ({"target": 3, "low": 3}, "from = 3: a bare number"),
         ({"target": 3, "high": [1, 2]}, "to: holds 2 values"),
         ({"target": 3, "among": [[1], 2]}, "among: holds 1 values"),
-        ({"target": "fast"}, "solve: target = 'fast': is no target"),
+        ({"target": "fast"}, "solve: target = 'fast': is not a target"),
     ],
 )
 def test_a_target_that_cannot_be_read_is_refused(asked, says):

@@ -130,7 +130,7 @@ def test_overrides_and_memory_take_numbers_text_and_quantities(ds):
         ({"mem_bw": np.ones((2, 2))}, "axes.mem_bw: has the shape 2 × 2"),
         ({"mem_bw": [1e12, 2e12]}, "axes.mem_bw = 1000000000000.0: a bare number"),
         ({"mem_bw": UNITS.Quantity([1, 2], "s")}, "axes.mem_bw: '1 s': s is a time"),
-        ({"batch_size": [1, [2]]}, "axes.batch_size: holds 1 values, where one is due"),
+        ({"batch_size": [1, [2]]}, "axes.batch_size: holds 1 values, where one is needed"),
         ({"batch_size": np.array([])}, "axes.batch_size: is empty"),
         ({"tp_size": None}, "base.tp_size: is of type NoneType"),
         ({"chip": ["h10"], "llm": "llama3-8b"}, "unknown chip 'h10'; did you mean h100"),

@@ -73,7 +73,7 @@ def test_a_store_is_replaced_with_force_only_and_nothing_else_ever_is(smoke, tmp
     export(smoke, target, force=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
-    with pytest.raises(jl.ResultError, match="is no Zarr store"):
+    with pytest.raises(jl.ResultError, match="is not a Zarr store"):
         export(smoke, tmp_path / "mine", force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "out.zarr"]
 

@@ -102,7 +102,7 @@ def test_an_earlier_run_is_replaced_by_force(tmp_path):
 
 def test_a_folder_of_something_else_is_kept_even_by_force(tmp_path):
     (tmp_path / "thesis.tex").write_text("years")
-    with pytest.raises(ResultError, match=r"is no study's folder"):
+    with pytest.raises(ResultError, match=r"is not a study's folder"):
         runner.run_study(SMALL, tmp_path, force=True)
     assert (tmp_path / "thesis.tex").read_text() == "years"
 

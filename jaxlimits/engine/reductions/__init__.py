@@ -1,4 +1,4 @@
-"""Reductions: what is kept of a grid instead of its every point. Each file here is one reduction.
+"""Reductions: what is kept of a grid instead of every point. Each file here is one reduction.
 
 Nothing lists them: a grid file's names, the errors about them and the table of the documentation
 are read off the files. What their classes have to say is in :mod:`jaxlimits.engine.reduction`.

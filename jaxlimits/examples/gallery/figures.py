@@ -225,7 +225,7 @@ def _sync_knee(ds: xr.Dataset) -> "Figure":
 
 def _throughput_per_cost(ds: xr.Dataset) -> "Figure":
     chosen = ds.sel(seq_len=4096, chip_price_scale=1)
-    title = "Throughput by watt, 4 Ki tokens: chips, stages and users free"
+    title = "Throughput per watt, 4 Ki tokens: chips, stages and users free"
     return plot.frontier(chosen, y="stps_per_watt", by="chip", columns="llm", title=title)
 
 
@@ -277,7 +277,7 @@ def _uncertain_machine(ds: xr.Dataset) -> "Figure":
         .rename("variance")
         .assign_attrs(long_name="share of the variance of utps")
     )
-    title = "What the speed of DeepSeek-V3 on sixteen H200 hangs on"
+    title = "What the speed of DeepSeek-V3 on sixteen H200 depends on"
     return plot.cells(shown.to_dataset(), of="variance", rows="input", columns="share", title=title)
 
 

@@ -1,14 +1,12 @@
 """The registry: every reduction is in the documentation, and each name is one reduction's."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from jaxlimits.engine import reductions
 from jaxlimits.engine.reductions import REDUCTIONS, reduction_table
-
-README = Path(__file__).parents[3] / "README.md"
+from jaxlimits.guide.reference import reductions_page
 
 ANOTHER = '''
 from jaxlimits.engine.reductions.mean import Mean
@@ -21,8 +19,8 @@ class Another(Mean):
 '''
 
 
-def test_the_readme_has_the_table_of_all_reductions():
-    assert reduction_table() in README.read_text(encoding="utf-8"), reduction_table()
+def test_the_guide_has_the_table_of_all_reductions():
+    assert reduction_table() in reductions_page()
 
 
 def test_every_reduction_has_a_row_with_its_names_and_keys():
