@@ -1,7 +1,7 @@
 """The model's program as a script for a browser: its metrics, and what must hold between fields.
 
 Switches are at their defaults, and every number of a point is an input. Drafts and the calibrated
-overlay are left out: the metrics that rest on them are no outputs.
+overlay are left out: the metrics that rest on them are not outputs.
 """
 
 from collections.abc import Mapping, Sequence

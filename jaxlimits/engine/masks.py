@@ -1,7 +1,7 @@
 """Points whose layout is not valid: no number, no code, and none that fits.
 
 A grid over several models has an axis of layouts of which some are valid for some models only. What
-the model says at the other points is no answer; it is replaced behind the model, so that all that
+the model says at the other points does not count; it is replaced behind the model, so that all that
 reads outputs (dense variables, reductions, searches) passes such points over as it does others
 without a value. A grid whose layouts are all valid has no rule for them, and its program no mask.
 """

@@ -39,7 +39,7 @@ def derived_coordinates(
     scenario
         The grid, as numbers.
     requirements
-        Its unknowns: where the length of a request is sought, its context is no one's.
+        Its unknowns: where the length of a request is sought, its context is not known.
     """
     sought = {asked.field for asked in requirements}
     if scenario.reaches("input_len", above=0.0) and sought.isdisjoint(_LENGTHS):

@@ -91,7 +91,7 @@ class Rules:
         Points outside them never enter a reduction.
     layouts
         What the layouts of an axis keep at a point, where some are valid at some points only; what
-        is no valid point has no value and enters no reduction. ``None`` where all are valid.
+        is not a valid point has no value and enters no reduction. ``None`` where all are valid.
     """
 
     prices: tuple[Price, ...] = ()

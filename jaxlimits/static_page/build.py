@@ -60,7 +60,7 @@ def _check_target(target: Path, *, force: bool) -> None:
     if target.is_dir() and not any(target.iterdir()):
         return
     if target.exists() and not (target / MARK).exists():
-        raise ResultError(f"{target}: exists and is no page of jaxlimits; name another folder")
+        raise ResultError(f"{target}: exists and is not a page of jaxlimits; name another folder")
     if target.exists() and not force:
         raise ResultError(f"{target}: exists already; replace it with `force=True`")
 

@@ -53,7 +53,7 @@ def test_only_a_page_is_replaced_and_only_when_asked(quick, tmp_path):
     for options in ((), ("--force",)):
         failed = run("site", "-o", other, *options)
         assert failed.code == 1
-        assert "exists and is no page of jaxlimits; name another folder" in failed.err
+        assert "exists and is not a page of jaxlimits; name another folder" in failed.err
     assert [path.name for path in other.iterdir()] == ["chapter.tex"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["public", "thesis"]
 
