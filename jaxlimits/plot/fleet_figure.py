@@ -51,7 +51,7 @@ def fleet(dataset: xr.Dataset, **layout: Unpack[Layout]) -> "Figure":
     >>> found = jl.plan("llama3-8b", "h100", work, most=2, frontier=True)
     >>> figure = jl.plot.fleet(found.dataset)
     >>> figure.axes[0].get_xlabel()
-    'target of the time of a token (tpot_target)\n[ms/token]'
+    'target of the time of a token (tpot_target) [ms/token]'
     """
     panels = new_panels(dataset, **layout)
     minimised = str(dataset.attrs.get("minimised", "num_chips"))
@@ -66,7 +66,7 @@ def fleet(dataset: xr.Dataset, **layout: Unpack[Layout]) -> "Figure":
         scales.scale_by_values(panels.axes[0], "y", up, small=panels.are_small)
     scales.scale_by_values(panels.axes[0], "x", across, small=panels.are_small)
     what = dataset[minimised] if minimised in dataset else dataset["least_bound"]
-    panels.label(style.label(dataset[_ALONG]), f"least {style.label(what)}")
+    panels.label(dataset[_ALONG], f"least {style.label(what)}")
     panels.set_legend()
     return panels.figure
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import xarray as xr
 
-from jaxlimits.plot import scales, style
+from jaxlimits.plot import looks, scales, style
 from jaxlimits.plot.found import needed
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
@@ -80,7 +80,7 @@ def points(
         _draw_bars(axes, part[of], size=panels.text_size)
         axes.set_yticks(np.arange(len(words)), words, fontsize=panels.text_size - 1)
         axes.set_ylim(len(words) - 0.5, -0.5)
-    panels.label(style.label(dataset[of], width=70), "")
+    panels.label(style.label(dataset[of], width=looks.characters(6.7)), "")
     return panels.figure
 
 
@@ -91,7 +91,7 @@ def _words(dataset: xr.Dataset, dim: str) -> list[str]:
     return [textwrap.fill(", ".join(row), _WIDTH) for row in unbroken]
 
 
-def _draw_bars(axes: "Axes", values: xr.DataArray, *, size: int) -> None:
+def _draw_bars(axes: "Axes", values: xr.DataArray, *, size: float) -> None:
     """A bar for each point, its value beyond it."""
     lengths = style.shown(values)
     axes.barh(np.arange(len(lengths)), lengths, 0.55, color=style.COLOURS[0], zorder=2)
@@ -118,7 +118,7 @@ def _over(dataset: xr.Dataset, *, of: str, x: str, **layout: Unpack[Layout]) -> 
         axes.plot(across, up, "o-", color=style.COLOURS[0], markersize=4.5, linewidth=1.2)
         axes.grid(which="major", color="0.9", linewidth=0.6)
     _set_scales(panels, dataset, of=of, x=x)
-    panels.label(style.label(dataset[x]), style.label(dataset[of]))
+    panels.label(dataset[x], dataset[of])
     return panels.figure
 
 

@@ -267,18 +267,8 @@ def _better_collectives(ds: xr.Dataset) -> "Figure":
 
 
 def _uncertain_machine(ds: xr.Dataset) -> "Figure":
-    shares = xr.concat(
-        [ds.first_order, ds.total_order],
-        xr.DataArray(["alone", "with the others"], dims="share", name="share"),
-    ).sel(metric="utps", drop=True)
-    shown = (
-        shares.clip(0.0)
-        .round(3)
-        .rename("variance")
-        .assign_attrs(long_name="share of the variance of utps")
-    )
     title = "What the speed of DeepSeek-V3 on sixteen H200 hangs on"
-    return plot.cells(shown.to_dataset(), of="variance", rows="input", columns="share", title=title)
+    return plot.indices(ds, of="utps", title=title)
 
 
 ENTRIES: Mapping[str, Entry] = {
