@@ -23,15 +23,18 @@ _TYPES: dict[str, Any] = {
     "str": str | None,
     "str | None": str | None,
     "bool": bool | None,
+    "float": float | None,
     "float | None": float | None,
     "int": int | None,
     "int | None": int | None,
     "str | tuple[float, float] | None": str | None,
+    "str | xr.Dataset | None": str | None,
     "Sequence[SupportsFloat]": list[float] | None,
+    "Sequence[str]": list[str] | None,
 }
 """Types that an option of a kind may have on the command line; one of another is Python's alone."""
 
-_REPEATED = ("Sequence[SupportsFloat]",)
+_REPEATED = ("Sequence[SupportsFloat]", "Sequence[str]")
 
 
 def _kinds(incomplete: str) -> list[str]:

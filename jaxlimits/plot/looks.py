@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxlimits import units
 from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.plot import scales
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -275,9 +276,7 @@ def limit_across(axes: "Axes", across: "xr.DataArray | str") -> None:
     given = current().xlim
     if given is None:
         return
-    from matplotlib.ticker import FixedFormatter
-
-    if isinstance(axes.xaxis.get_major_formatter(), FixedFormatter):
+    if scales.is_named(axes.xaxis):
         problem, remedy = "is of numbers, and the horizontal axis has names", "use --select"
         raise InputError(problem, where="plot", key="xlim", value=given, remedy=remedy)
     low, high = _read_ends(given, across)

@@ -94,7 +94,7 @@ class Panels:
     def _upright(self, words: str) -> str:
         """Words in lines that are no longer than the figure is high."""
         width = looks.characters(self.figure.get_figheight())
-        return textwrap.fill(words.replace("\n", " "), width)
+        return textwrap.fill(words.replace("\n", " "), width, break_on_hyphens=False)
 
     def say_what_is_missing(
         self, axes: "Axes", names: list[str], codes: np.ndarray, why: str | None = None
@@ -233,7 +233,7 @@ def _small_multiples(
         axes.tick_params(labelsize=looks.points(8), **({"labelbottom": True} if lowest else {}))
     if title:
         width = looks.characters(figure.get_figwidth(), by_inch=9.4)
-        words = textwrap.fill(title, width)
+        words = textwrap.fill(title, width, break_on_hyphens=False)
         figure.suptitle(words, fontsize=looks.points(11), x=0.01, ha="left")
     parts = tuple(dataset.isel(place) for place in places)
     return Panels(figure=figure, axes=kept, parts=parts)

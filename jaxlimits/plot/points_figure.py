@@ -99,7 +99,7 @@ def _draw_bars(axes: "Axes", values: xr.DataArray, *, size: float) -> None:
     look = {"va": "center", "fontsize": size - 1, "color": "0.25"}
     for place, length in enumerate(lengths):
         if np.isfinite(length):
-            words = scales.plain_number(float(f"{length:.4g}"))
+            words = scales.measured(float(length))
             axes.annotate(words, (length, place), **offset, **look)
     axes.margins(x=0.14)
     axes.set_xlim(left=0.0)

@@ -154,6 +154,22 @@ def _prefixed(value: float, base: float, prefixes: tuple[str, ...]) -> str:
     return f"{value:,.4g}{prefixes[power]}"
 
 
+def is_named(axis: "Axis") -> bool:
+    """Whether the ticks of an axis are words and no numbers."""
+    from matplotlib.ticker import FixedFormatter, FuncFormatter
+
+    return isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter)
+
+
+def measured(value: float, *, sign: bool = False) -> str:
+    """Return a value that was computed, with four digits at most and never in powers of two."""
+    rounded = float(f"{value:.4g}")
+    plus = "+" if sign else ""
+    if abs(rounded) >= 1e6:
+        return in_one_style([rounded])[0]
+    return f"{rounded:{plus},.0f}" if abs(rounded) >= 1000 else f"{rounded:{plus}.4g}"
+
+
 def plain_number(value: float, _place: object = None) -> str:
     """Return a number with four digits at most: 131072 as 128 Ki, 2·10⁶ as 2 M."""
     return in_one_style([value])[0]

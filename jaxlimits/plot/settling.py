@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxlimits.plot import scales
 from jaxlimits.plot.looks import Look
 from jaxlimits.plot.placing import settled
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-_GAP = 8.0
+_GAP = 10.0
 """Pixels that are left between the words of two ticks."""
 
 
@@ -56,14 +57,14 @@ def _fit_titles(figure: "Figure") -> None:
         if box.width > room > 0.0:
             longest = max(map(len, words.split("\n")))
             width = max(12, int(0.98 * longest * room / box.width))
-            title.set_text(textwrap.fill(words.replace("\n", " "), width))
+            title.set_text(textwrap.fill(words.replace("\n", " "), width, break_on_hyphens=False))
 
 
 def _thin(axis: "Axis") -> bool:
     """Keep every second tick, or fewer, until their words do not meet; names are turned instead."""
-    from matplotlib.ticker import FixedFormatter, FixedLocator
+    from matplotlib.ticker import FixedLocator
 
-    if isinstance(axis.get_major_formatter(), FixedFormatter):
+    if scales.is_named(axis):
         return _turn(axis)
     places, boxes = _shown(axis)
     if not _meet(axis, boxes):

@@ -130,8 +130,9 @@ def _figure_type() -> "type[Figure]":
 
         def savefig(self, fname: Any, **options: Any) -> None:
             with mpl.rc_context(_beside_the_callers(self.look)):
-                if isinstance(fname, (str, Path)) and not Path(fname).suffix:
-                    options.setdefault("format", self.look.format)
+                is_path = isinstance(fname, (str, Path)) and "format" not in options
+                if is_path and not Path(fname).suffix:
+                    fname = f"{fname}.{self.look.format}"
                 super().savefig(fname, **{"dpi": self.look.dpi, **options})
 
         def _repr_png_(self) -> bytes:
@@ -187,7 +188,7 @@ def label(variable: xr.DataArray, *, width: int = _LABEL_WIDTH) -> str:
     meaning = variable.attrs.get("long_name", "")
     named = f"{meaning} ({variable.name})" if meaning else str(variable.name)
     suffix = "" if unit == "1" else f" [{typeset(unit)}]"
-    return textwrap.fill(named + suffix, width, break_long_words=False)
+    return textwrap.fill(named + suffix, width, break_long_words=False, break_on_hyphens=False)
 
 
 def typeset(unit: str) -> str:
@@ -261,7 +262,9 @@ def set_title(axes: "Axes", title: str, *, pad: float | None = None) -> None:
     if title:
         size = looks.points(11)
         width = looks.characters(axes.figure.figure.get_figwidth(), by_inch=68 / WIDE)
-        axes.set_title(textwrap.fill(title, width), loc="left", fontsize=size, pad=pad)
+        axes.set_title(
+            textwrap.fill(title, width, break_on_hyphens=False), loc="left", fontsize=size, pad=pad
+        )
 
 
 def set_legend(axes: "Axes", *, inside: bool = False) -> None:

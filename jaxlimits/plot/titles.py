@@ -1,8 +1,10 @@
 """Titles of figures: the model, the machine, and what is fixed."""
 
+import json
 import re
 import tomllib
 from collections.abc import Collection, Hashable, Iterable
+from typing import Any
 
 import xarray as xr
 
@@ -30,7 +32,7 @@ def title_of(dataset: xr.Dataset, fixed: Iterable[Hashable]) -> str:
         return _NUMBER.sub("\\1\u00a0", question)
     fixed = set(fixed)
     along = {str(dim) for dim in dataset.dims if dim not in fixed}
-    stated = {name: dataset.attrs[name] for name in (*_NAMES, *_SIZES) if name in dataset.attrs}
+    stated = _stated(dataset)
     words = {name: str(stated[name]) for name in _NAMES if name in stated and name not in along}
     axes = _axes_of(dataset)
     for name, coordinate in dataset.coords.items():
@@ -47,6 +49,16 @@ def title_of(dataset: xr.Dataset, fixed: Iterable[Hashable]) -> str:
     return ", ".join(words[name] for name in order)
 
 
+def _stated(dataset: xr.Dataset) -> dict[str, Any]:
+    """What a result says of the model, the machine and its size that is the same everywhere."""
+    varied = {*(_axes_of(dataset) or ()), *json.loads(str(dataset.attrs.get("uncertain", "{}")))}
+    scenario = json.loads(str(dataset.attrs.get("scenario", "{}")))
+    said = {n: scenario[n] for n in (*_NAMES, *_SIZES) if n in scenario and n not in varied}
+    return said | {
+        name: dataset.attrs[name] for name in (*_NAMES, *_SIZES) if name in dataset.attrs
+    }
+
+
 def _axes_of(dataset: xr.Dataset) -> Collection[str] | None:
     """Names of the axes of the grid of a result, of which values may be chosen; else ``None``."""
     try:
@@ -57,4 +69,5 @@ def _axes_of(dataset: xr.Dataset) -> Collection[str] | None:
 
 
 def _linked(given: object) -> Iterable[str]:
-    return given if isinstance(given, dict) else ()
+    """Names of the fields that change with an axis."""
+    return given.get("with", ()) if isinstance(given, dict) else ()

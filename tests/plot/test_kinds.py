@@ -27,6 +27,8 @@ from tests.plot.drawings import (
     indices_of_inputs,
     points_of_a_question,
     result,
+    steps_of_measures,
+    ways_of_searches,
 )
 
 PACKAGE = Path(jl.__file__).parent
@@ -49,6 +51,10 @@ def _on_one_panel():
         "lines": (chosen, {"x": "batch_size", "by": "sync_latency"}),
         "points": (points_of_a_question(), {}),
         "roofline": (parts, {}),
+        "ratio": (everything.isel(sync_latency=0), {"vs": "h200", "by": "seq_len"}),
+        "tornado": (chosen.isel(sync_latency=6, batch_size=0), {}),
+        "trajectories": (ways_of_searches(), {}),
+        "waterfall": (steps_of_measures(), {}),
         "strip": (_rows(), {"of": "a", "by": "group", "reference": ("one", 1.0)}),
     }
 
