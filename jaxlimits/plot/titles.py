@@ -28,6 +28,8 @@ def title_of(dataset: xr.Dataset, fixed: Iterable[Hashable]) -> str:
     fixed
         Dimensions of one value.
     """
+    if "operator" in dataset.dims:  # of one point, which its title names
+        return str(dataset.attrs.get("title", ""))
     if question := str(dataset.attrs.get("question", "")):
         return _NUMBER.sub("\\1\u00a0", question)
     fixed = set(fixed)

@@ -51,12 +51,15 @@ def trajectories(dataset: xr.Dataset, **layout: Unpack[Layout]) -> "Figure":
     >>> figure.axes[0].get_xlabel()
     'round of a search'
     """
+    from matplotlib.ticker import MaxNLocator
+
     panel_dims(dataset[_OBJECTIVE], layout, search="search", round="round")
     panels = new_panels(dataset, **layout)
     everything = style.shown(dataset[_OBJECTIVE])
     for axes, part in panels:
         _draw(axes, part)
         axes.grid(which="major", color="0.9", linewidth=0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         scales.plain_numbers(axes.xaxis)
         scales.scale_by_values(axes, "y", everything.ravel(), small=panels.are_small)
     panels.label("round of a search", dataset[_OBJECTIVE])

@@ -56,7 +56,7 @@ def waterfall(
     Examples
     --------
     >>> import jaxlimits as jl
-    >>> ds = jl.sweep("ways_to_10000").sel(llm="llama3-405b", chip="xpu-hbm4", seq_len=4096)
+    >>> ds = jl.sweep("smoke").sel(seq_len=4096, batch_size=1)
     >>> figure = jl.plot.waterfall(ds)
     >>> figure.axes[0].get_xticklabels()[-1].get_text()
     'all'
