@@ -82,6 +82,9 @@ def plot(
     asked = {name: value for name, value in options.items() if value is not None}
     with open_result(result) as dataset, placed(str(result)):
         chosen = selection(dataset, select or [], ())
+        if str(asked.get("vs", "")).endswith(".nc"):  # another result to compare with
+            with open_result(asked["vs"]) as other:
+                asked["vs"] = other.load()
         figure = draw(chosen, kind or usual(chosen), **asked)
         save(figure, target)
     typer.echo(f"wrote {target}")

@@ -143,9 +143,10 @@ def _joined(one: _Ends, other: _Ends) -> _Ends:
     pairs = {n: (getattr(one, n), getattr(other, n)) for n in names}
     for name in ("goals", "misses"):
         rounds = max(part.shape[1] for part in pairs[name])
-        pairs[name] = tuple(
+        first, last = (
             np.pad(part, ((0, 0), (0, rounds - part.shape[1])), mode="edge") for part in pairs[name]
         )
+        pairs[name] = (first, last)
     return _Ends(**{name: np.concatenate(parts) for name, parts in pairs.items()})
 
 

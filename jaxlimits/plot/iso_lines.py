@@ -33,13 +33,13 @@ def label_lines(
     """
     from matplotlib import patheffects
 
-    tones = lines.get_edgecolor()
+    tones = np.asarray(lines.get_edgecolor(), float)
     for level, tone, path in zip(lines.levels, tones, lines.get_paths(), strict=True):
         pieces = [piece for piece in _pieces(axes, path) if len(piece) > 1]
         if not pieces:
             continue
         longest = max(pieces, key=_length)
-        halo = "white" if np.mean(tone[:3]) < 0.5 else "black"
+        halo = "white" if tone[:3].mean() < 0.5 else "black"
         text = axes.text(0.5, 0.5, write(float(level)), color=tone, fontsize=size, zorder=4.5)
         stroke = patheffects.withStroke(linewidth=1.8, foreground=halo, alpha=0.6)
         text.set(transform=axes.transAxes, ha="center", va="center", path_effects=[stroke])

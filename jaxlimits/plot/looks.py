@@ -94,7 +94,7 @@ class Look:
     later: list[Callable[[], None]] = dataclasses.field(default_factory=list)
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Any:
         """The settings of matplotlib under which it is drawn and written."""
         stated = _STYLES[self.style]
         found: dict[str, Any] = {

@@ -234,7 +234,7 @@ def _small_multiples(
     if title:
         width = looks.characters(figure.get_figwidth(), by_inch=9.4)
         words = textwrap.fill(title, width, break_on_hyphens=False)
-        figure.suptitle(words, fontsize=looks.points(11), x=0.01, ha="left")
+        figure.suptitle(words, fontsize=looks.points(11), x=0.01, ha="left", gid=style.TITLE)
     parts = tuple(dataset.isel(place) for place in places)
     return Panels(figure=figure, axes=kept, parts=parts)
 

@@ -1,7 +1,6 @@
 """A metric over that of another machine, another value of an axis, or another result."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -51,9 +50,9 @@ def ratio(
     Parameters
     ----------
     vs
-        What everything is divided by: a machine, as ``b200``, a value of another axis, or a result
-        and its .nc file, point by point where both have the same values of axes; by default the
-        first machine.
+        What everything is divided by: a machine, as ``b200``, a value of another axis, or another
+        result (on the command line its .nc file), point by point where both have the same values
+        of axes; by default the first machine.
     along
         The axis that ``vs`` is a value of; by default the first that has this value.
     x, by
@@ -68,9 +67,8 @@ def ratio(
     'utps over that of xpu-hbm3'
     """
     whole = dataset[needed(dataset, of)]
-    other = _other(vs)
-    if other is not None:
-        quotient, words = _over_result(whole, other, of), "the other result"
+    if isinstance(vs, xr.Dataset):
+        quotient, words = _over_result(whole, vs, of), "the other result"
     else:
         along = _axis_of(whole, vs, along)
         place, words = _place_of(whole[along], vs)
@@ -110,21 +108,12 @@ def _names(field: xr.DataArray) -> list[str]:
     return [f"{name}: no ratio" if bool(row.isnull().all()) else name for name, row in named]
 
 
-def _other(vs: object) -> xr.Dataset | None:
-    """The other result, where it is one."""
-    if isinstance(vs, xr.Dataset):
-        return vs
-    if isinstance(vs, str) and vs.endswith(".nc"):
-        from jaxlimits.store.results import open_result
-
-        with open_result(Path(vs)) as opened:
-            return opened.load()
-    return None
-
-
 def _over_result(whole: xr.DataArray, other: xr.Dataset, of: str) -> xr.DataArray:
     """The quotient with another result at the points that both have."""
     reference = other[needed(other, of)]
+    for dim in reference.dims:  # what is chosen of the one is chosen of the other
+        if dim not in whole.dims and dim in whole.coords and whole[dim].item() in other[dim]:
+            reference = reference.sel({dim: whole[dim].item()}, drop=True)
     single = [dim for dim, size in reference.sizes.items() if size == 1 and dim not in whole.dims]
     one, two = xr.align(whole, reference.squeeze(single, drop=True), join="inner")
     extra = [str(dim) for dim in two.dims if dim not in one.dims]

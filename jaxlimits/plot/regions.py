@@ -177,7 +177,8 @@ def _write_inside(axes: "Axes", free: np.ndarray, words: str, *, size: float) ->
             text.set(text=written, rotation=rotation, fontsize=share * size)
             place = _roomiest(free, text)
             if place is not None:
-                text.set_position((place + 0.5) / np.array(free.shape)[::-1])
+                across, up = (place + 0.5) / np.array(free.shape)[::-1]
+                text.set_position((float(across), float(up)))
                 return True
     text.remove()
     return False

@@ -9,6 +9,7 @@ import numpy as np
 from jaxlimits.plot import scales
 from jaxlimits.plot.looks import Look
 from jaxlimits.plot.placing import settled
+from jaxlimits.plot.style import TITLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,10 +46,11 @@ def settle(figure: "Figure", look: Look, *, ax: "Axes | None") -> None:
 
 def _fit_titles(figure: "Figure") -> None:
     """Break titles so that they end before a legend beside them, and inside of the figure."""
-    titles = [axes.title for axes in figure.axes] + [axes._left_title for axes in figure.axes]
-    if figure._suptitle is not None:
-        titles.append(figure._suptitle)
-    for title in filter(lambda each: each.get_text(), titles):
+    from matplotlib.text import Text
+
+    texts = [each for each in figure.findobj(Text) if isinstance(each, Text)]
+    titles = [each for each in texts if each.get_gid() == TITLE and each.get_text()]
+    for title in titles:
         box = title.get_window_extent()
         beside = [each.get_window_extent() for each in figure.legends]
         ends = [each.x0 for each in beside if each.y1 > box.y0 and each.x0 > box.x0]
@@ -70,6 +72,7 @@ def _thin(axis: "Axis") -> bool:
     if not _meet(axis, boxes):
         return False
     is_log = axis.get_scale() == "log"
+    kept = list(range(len(places)))
     for every in range(2, max(len(places), 3)):
         kept = _every(places, every, is_log=is_log)
         if not _meet(axis, [boxes[k] for k in kept]):
@@ -102,8 +105,12 @@ def _shown(axis: "Axis") -> tuple[list[float], list]:
     return [at for at, _ in found], [box for _, box in found]
 
 
+def _is_across(axis: "Axis") -> bool:
+    return axis is axis.axes.xaxis
+
+
 def _meet(axis: "Axis", boxes: list) -> bool:
-    along = "x" if axis.axis_name == "x" else "y"
+    along = "x" if _is_across(axis) else "y"
     ends = sorted((getattr(b, f"{along}0"), getattr(b, f"{along}1")) for b in boxes)
     gap = _GAP if along == "x" else 0.0
     return any(one[1] + gap > two[0] for one, two in itertools.pairwise(ends))
@@ -112,7 +119,7 @@ def _meet(axis: "Axis", boxes: list) -> bool:
 def _turn(axis: "Axis") -> bool:
     """Turn the names of a horizontal axis where they meet."""
     labels = [each for each in axis.get_ticklabels() if each.get_text()]
-    upright = axis.axis_name == "x" and all(each.get_rotation() == 0.0 for each in labels)
+    upright = _is_across(axis) and all(each.get_rotation() == 0.0 for each in labels)
     if not upright or not _meet(axis, [each.get_window_extent() for each in labels]):
         return False
     axis.set_tick_params(rotation=90)

@@ -162,8 +162,8 @@ _MEDIAN = {
     "linestyle": "none", "marker": "|", "color": "black", "markersize": 15, "markeredgewidth": 2.2,
     "zorder": 4,
 }  # fmt: skip
-_MARGIN = {"ha": "left", "va": "center"}
-_QUIET = {"ha": "left", "va": "center", "color": "0.4"}
+_MARGIN: dict[str, Any] = {"ha": "left", "va": "center"}
+_QUIET: dict[str, Any] = {"ha": "left", "va": "center", "color": "0.4"}
 
 
 def _in_order(values: np.ndarray, groups: np.ndarray) -> list[str]:

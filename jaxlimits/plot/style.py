@@ -43,6 +43,9 @@ DOES_NOT_FIT = WORDS[Reason.DOES_NOT_FIT]
 WIDE = 7.2
 """Width of a figure of one panel [inch]."""
 
+TITLE = "title"
+"""What marks the text of a figure's title."""
+
 _LABEL_WIDTH = 46
 
 _MOST_NAMED = 12
@@ -143,7 +146,7 @@ def _figure_type() -> "type[Figure]":
     return Shown
 
 
-def _beside_the_callers(look: looks.Look) -> dict[str, Any]:
+def _beside_the_callers(look: looks.Look) -> Any:
     """The settings of a look without those that only matter when text is made."""
     return {name: value for name, value in look.settings.items() if name != "font.size"}
 
@@ -262,9 +265,8 @@ def set_title(axes: "Axes", title: str, *, pad: float | None = None) -> None:
     if title:
         size = looks.points(11)
         width = looks.characters(axes.figure.figure.get_figwidth(), by_inch=68 / WIDE)
-        axes.set_title(
-            textwrap.fill(title, width, break_on_hyphens=False), loc="left", fontsize=size, pad=pad
-        )
+        words = textwrap.fill(title, width, break_on_hyphens=False)
+        axes.set_title(words, loc="left", fontsize=size, pad=pad, gid=TITLE)
 
 
 def set_legend(axes: "Axes", *, inside: bool = False) -> None:

@@ -91,7 +91,7 @@ def tornado(
     if source.mean is not None:
         ends[_MEAN] = source.mean
     panel_dims(ends[_LOW], layout, input="input")
-    reach = np.maximum(abs(ends[_LOW].fillna(0.0)), abs(ends[_HIGH].fillna(0.0)))
+    reach = abs(xr.concat([ends[_LOW], ends[_HIGH]], "end")).max("end").fillna(0.0)
     size = reach.max([dim for dim in reach.dims if dim != "input"]).to_numpy()
     order = np.argsort(-size, kind="stable")[: max(most, 1)]
     left = len(source.inputs) - len(order)
