@@ -277,7 +277,10 @@ def limit_across(axes: "Axes", across: "xr.DataArray | str") -> None:
     if given is None:
         return
     if scales.is_named(axes.xaxis):
-        problem, remedy = "is of numbers, and the horizontal axis has names", "use --select"
+        problem, remedy = (
+            "is of numbers, and the horizontal axis has names",
+            "select some of its names instead",
+        )
         raise InputError(problem, where="plot", key="xlim", value=given, remedy=remedy)
     low, high = _read_ends(given, across)
     if low is not None and low <= 0.0 and axes.get_xscale() == "log":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LISTS = ("point", "choice")
+_USER_SPEED = "utps"
 _ENTRY = 0.5
 """Height of a bar and its words [inch]."""
 
@@ -67,7 +68,10 @@ def points(
     """
     asked = dataset.attrs.get("maximised", dataset.attrs.get("minimised"))
     of = needed(dataset, of or asked or str(next(iter(dataset.data_vars))))
-    x = x or dataset.attrs.get("against")
+    if x is None and "against" in dataset.attrs:
+        x = str(dataset.attrs["against"])
+        if of == _USER_SPEED:  # which lies across in every frontier
+            of, x = x, of
     if x is not None:
         return _over(dataset, of=of, x=needed(dataset, x), **layout)
     (dim,) = (name for name in dataset[of].dims if name in _LISTS)

@@ -206,7 +206,8 @@ def _needed_capacity(ds: xr.Dataset) -> "Figure":
     )
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "kimi-k2", "gpt-oss-120b"]
     chosen = stored.rename("stored").to_dataset().sel(llm=some, batch_size=[1, 32, 512])
-    return plot.lines(chosen, of="stored", x="seq_len", by="llm", columns="batch_size")
+    title = "What one instance stores, weights and cache, by model and users"
+    return plot.lines(chosen, of="stored", x="seq_len", by="llm", columns="batch_size", title=title)
 
 
 def _drivers(ds: xr.Dataset) -> "Figure":
