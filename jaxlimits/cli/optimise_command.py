@@ -147,6 +147,9 @@ def _report(dataset: "xr.Dataset", output: Path | None, seconds: float, *, as_js
 
 def _places(dataset: "xr.Dataset") -> list["xr.Dataset"]:
     """The dataset at each limit of the swept budget; whole where there is none."""
+    from jaxlimits.results.records import WAY
+
+    dataset = dataset.drop_dims(WAY, errors="ignore")
     if not dataset.dims:
         return [dataset]
     (dim,) = dataset.dims
@@ -213,7 +216,7 @@ def _priced(place: "xr.Dataset", budget: str) -> str:
 
 
 def _print_frontier(dataset: "xr.Dataset", places: list["xr.Dataset"]) -> None:
-    (dim,) = dataset.dims
+    (dim,) = places[0].coords
     names = dict.fromkeys([str(dim), dataset.attrs["objective"].split()[1], *_fields(dataset)])
     names = [*names, f"{dim}_shadow_price"]
     met = [place for place in places if int(place.status) == 0]

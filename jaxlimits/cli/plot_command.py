@@ -23,14 +23,18 @@ _TYPES: dict[str, Any] = {
     "str": str | None,
     "str | None": str | None,
     "bool": bool | None,
+    "float": float | None,
     "float | None": float | None,
     "int": int | None,
     "int | None": int | None,
+    "str | tuple[float, float] | None": str | None,
+    "str | xr.Dataset | None": str | None,
     "Sequence[SupportsFloat]": list[float] | None,
+    "Sequence[str]": list[str] | None,
 }
 """Types that an option of a kind may have on the command line; one of another is Python's alone."""
 
-_REPEATED = ("Sequence[SupportsFloat]",)
+_REPEATED = ("Sequence[SupportsFloat]", "Sequence[str]")
 
 
 def _kinds(incomplete: str) -> list[str]:
@@ -49,7 +53,11 @@ def plot(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The file to write: .svg, .png or .pdf."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="The file to write: .svg, .png or .pdf; --format completes its name.",
+        ),
     ] = None,
     select: Annotated[
         list[str] | None,
@@ -69,14 +77,44 @@ def plot(
     from jaxlimits.plot.style import save
     from jaxlimits.store.results import open_result
 
-    target = output or result.parent / f"{result.stem}.svg"
+    target = _target(output, result, options.get("format"))
     check_picture(target, force=force, where="--output")
     asked = {name: value for name, value in options.items() if value is not None}
     with open_result(result) as dataset, placed(str(result)):
         chosen = selection(dataset, select or [], ())
+        if str(asked.get("vs", "")).endswith(".nc"):  # another result to compare with
+            with open_result(asked["vs"]) as other:
+                asked["vs"] = other.load()
         figure = draw(chosen, kind or usual(chosen), **asked)
         save(figure, target)
     typer.echo(f"wrote {target}")
+
+
+def _target(output: Path | None, result: Path, wanted: str | None) -> Path:
+    """The file to write: its name and the format that is asked for agree, and either may be absent.
+
+    Raises
+    ------
+    InputError
+        A name of one format, and another format.
+    """
+    from jaxlimits.errors import InputError
+    from jaxlimits.plot.looks import read_look
+
+    ending = f".{read_look(format=wanted).format}"
+    if output is None:
+        return result.parent / f"{result.stem}{ending}"
+    if not output.suffix:
+        return output.with_name(f"{output.name}{ending}")
+    if wanted is not None and output.suffix != ending:
+        remedy = f"leave out --format, or end the name in {ending}"
+        raise InputError(
+            f"is a name of another format than {wanted}",
+            where="--output",
+            value=str(output),
+            remedy=remedy,
+        )
+    return output
 
 
 def _parameters() -> list[inspect.Parameter]:

@@ -81,8 +81,26 @@ class Worth:
     fields: np.ndarray
 
 
-def climb(measure: Measure, starts: np.ndarray, box: Box) -> np.ndarray:
-    """Search from each start; return the designs where the searches end.
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Climbed:
+    """Where searches ended, and how they came there.
+
+    Parameters
+    ----------
+    designs
+        Logarithms by search and field.
+    goals, misses
+        What is to be small, and the worst miss of a budget, by round and search; the first round is
+        the start. A search that has ended keeps its last values.
+    """
+
+    designs: np.ndarray
+    goals: np.ndarray
+    misses: np.ndarray
+
+
+def climb(measure: Measure, starts: np.ndarray, box: Box) -> Climbed:
+    """Search from each start; return the designs where the searches end, and their ways.
 
     Parameters
     ----------
@@ -95,7 +113,9 @@ def climb(measure: Measure, starts: np.ndarray, box: Box) -> np.ndarray:
     """
     designs = starts.copy()
     radii = np.full(len(starts), _FIRST_RADIUS)
-    merits = measure(np.arange(len(starts)), designs).merit
+    first = measure(np.arange(len(starts)), designs)
+    merits, goal, miss = first.merit, first.goal.copy(), first.misses.max(axis=-1)
+    goals, misses = [goal.copy()], [miss.copy()]
     going = np.arange(len(starts) if starts.shape[1] else 0)
     for _ in range(_ROUNDS):
         if not len(going):
@@ -103,16 +123,20 @@ def climb(measure: Measure, starts: np.ndarray, box: Box) -> np.ndarray:
         here = designs[going]
         cuts, places = _around(measure, going, here, 0.5 * radii[going], box)
         steps, promised = _best_steps(cuts, places, here, radii[going], box)
-        trial = measure(going, here + steps).merit
+        tried = measure(going, here + steps)
+        trial = tried.merit
         gain, hoped = merits[going] - trial, merits[going] - promised
         taken = gain > 0.0
         designs[going[taken]] += steps[taken]
         merits[going[taken]] = trial[taken]
+        goal[going[taken]], miss[going[taken]] = tried.goal[taken], tried.misses[taken].max(axis=-1)
+        goals.append(goal.copy())
+        misses.append(miss.copy())
         radii[going] *= np.where(gain > 0.5 * hoped, 2.0, np.where(gain > 0.1 * hoped, 1.0, 0.25))
         radii[going] *= np.where(hoped < _LEAST_GAIN, 0.1, 1.0)
         radii[going] = np.minimum(radii[going], _LARGEST_RADIUS)
         going = going[radii[going] > _LAST_RADIUS]
-    return designs
+    return Climbed(designs=designs, goals=np.array(goals), misses=np.array(misses))
 
 
 def worth(measure: Measure, designs: np.ndarray, box: Box) -> Worth:

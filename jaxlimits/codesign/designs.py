@@ -13,6 +13,7 @@ from jaxlimits.codesign.choices import evaluate_designs
 from jaxlimits.codesign.problem import Problem, budget_name
 from jaxlimits.codesign.search import Optimum
 from jaxlimits.model.fields import Quantity
+from jaxlimits.results.records import WAY
 from jaxlimits.store.provenance import describe_run
 from jaxlimits.store.template import field_attributes, output_attributes, quantity_attributes
 
@@ -39,7 +40,8 @@ def label_optimum(problem: Problem, optimum: Optimum) -> xr.Dataset:
     xarray.Dataset
         A variable for each field that varies, each metric and price, each budget with the share of
         it that is used and its shadow price; along the swept budget's limits where there are any.
-        Where no design meets all budgets everything but ``unmet`` and ``worst_miss`` is NaN.
+        The ways of the searches that found it are along ``search`` and ``round``. Where no design
+        meets all budgets everything but ``unmet``, ``worst_miss`` and the ways is NaN.
     """
     dim = None if problem.swept is None else budget_name(problem.budgets[problem.swept])
     variables = {
@@ -49,6 +51,9 @@ def label_optimum(problem: Problem, optimum: Optimum) -> xr.Dataset:
         **_search_entries(problem, optimum),
     }
     whole = {name: _variable(entry, dim) for name, entry in variables.items()}
+    for name, (values, attributes) in _ways(problem, optimum).items():
+        along = (dim, *WAY) if dim else WAY
+        whole[name] = xr.Variable(along, values if dim else values[0], attributes)
     coordinates = {dim: whole.pop(dim)} if dim else {}
     return xr.Dataset(whole, coordinates, attrs=_attributes(problem))
 
@@ -178,6 +183,18 @@ def unmet_budgets(dataset: xr.Dataset) -> list[str]:
     names = dataset.unmet.attrs["flag_meanings"].split()
     masks = np.atleast_1d(dataset.unmet.attrs["flag_masks"])
     return [n for n, mask in zip(names, masks, strict=True) if int(dataset.unmet) & int(mask)]
+
+
+def _ways(problem: Problem, optimum: Optimum) -> dict[str, Along]:
+    """The objective and the worst miss of a budget, round by round, in each search."""
+    sign = -1.0 if problem.maximise else 1.0
+    info = quantity_attributes(problem.describe(problem.objective))
+    words = f"{problem.objective} at each round of a search"
+    missed = np.expm1(np.maximum(optimum.goal_misses, 0.0))
+    return {
+        "search_objective": (np.exp(sign * optimum.goals), {**info, "long_name": words}),
+        "search_miss": (missed, _plain("share by which each round's design misses a budget")),
+    }
 
 
 def _plain(meaning: str) -> dict[str, Any]:

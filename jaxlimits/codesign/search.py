@@ -36,6 +36,9 @@ class Optimum:
         Multipliers of budgets, memory and bounds.
     starts, agreeing
         Searches in the winning combination, and those that end at the same goal.
+    goals, goal_misses
+        The ways of the searches in the winning combination, by place, search and round: what is to
+        be small, and the worst miss of a budget. NaN where a place has fewer searches.
     """
 
     choices: Choices
@@ -45,6 +48,8 @@ class Optimum:
     worth: Worth
     starts: np.ndarray
     agreeing: np.ndarray
+    goals: np.ndarray
+    goal_misses: np.ndarray
 
     @property
     def feasible(self) -> np.ndarray:
@@ -54,12 +59,14 @@ class Optimum:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Ends:
-    """Where searches ended: place in the sweep, combination, design and merit of each."""
+    """Where searches ended: place in the sweep, combination, design, merit and way of each."""
 
     places: np.ndarray
     chosen: np.ndarray
     logs: np.ndarray
     merits: np.ndarray
+    goals: np.ndarray
+    misses: np.ndarray
 
 
 def search(problem: Problem) -> Optimum:
@@ -119,14 +126,41 @@ def _ends(choices: Choices, places: np.ndarray, chosen: np.ndarray, starts: np.n
     def measure(searches: np.ndarray, logs: np.ndarray):
         return measure_designs(choices, places[searches], chosen[searches], logs)
 
-    logs = climb(measure, starts, _box(choices.problem))
-    merits = measure(np.arange(len(places)), logs).merit
-    return _Ends(places=places, chosen=chosen, logs=logs, merits=merits)
+    found = climb(measure, starts, _box(choices.problem))
+    merits = measure(np.arange(len(places)), found.designs).merit
+    return _Ends(
+        places=places,
+        chosen=chosen,
+        logs=found.designs,
+        merits=merits,
+        goals=found.goals.T,
+        misses=found.misses.T,
+    )
 
 
 def _joined(one: _Ends, other: _Ends) -> _Ends:
     names = [field.name for field in dataclasses.fields(_Ends)]
-    return _Ends(**{n: np.concatenate([getattr(one, n), getattr(other, n)]) for n in names})
+    pairs = {n: (getattr(one, n), getattr(other, n)) for n in names}
+    for name in ("goals", "misses"):
+        rounds = max(part.shape[1] for part in pairs[name])
+        first, last = (
+            np.pad(part, ((0, 0), (0, rounds - part.shape[1])), mode="edge") for part in pairs[name]
+        )
+        pairs[name] = (first, last)
+    return _Ends(**{name: np.concatenate(parts) for name, parts in pairs.items()})
+
+
+def _ways(ends: _Ends, alike: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ways of the searches in the winning combinations, the best first, by place."""
+    rows = [np.flatnonzero(alike & (ends.places == place)) for place in range(count)]
+    rows = [row[np.argsort(ends.merits[row], kind="stable")] for row in rows]
+    shape = (count, max(map(len, rows)), ends.goals.shape[1])
+    goals, misses = np.full(shape, np.nan), np.full(shape, np.nan)
+    for place, row in enumerate(rows):
+        goals[place, : len(row)], misses[place, : len(row)] = ends.goals[row], ends.misses[row]
+    moves = np.nan_to_num(np.abs(np.diff(goals, axis=2)) + np.abs(np.diff(misses, axis=2)))
+    last = int(np.flatnonzero(moves.max(axis=(0, 1)) > 0.0).max(initial=-1)) + 2
+    return goals[..., :last], misses[..., :last]
 
 
 def _best_ends(choices: Choices, ends: _Ends) -> Optimum:
@@ -137,6 +171,7 @@ def _best_ends(choices: Choices, ends: _Ends) -> Optimum:
     alike = ends.chosen == chosen[ends.places]
     near = alike & (ends.merits <= ends.merits[winners][ends.places] + _AGREES)
     measure = functools.partial(_at_winners, choices, chosen)
+    goals, goal_misses = _ways(ends, alike, len(places))
     return Optimum(
         choices=choices,
         chosen=chosen,
@@ -145,6 +180,8 @@ def _best_ends(choices: Choices, ends: _Ends) -> Optimum:
         worth=worth(measure, logs, _box(choices.problem)),
         starts=np.bincount(ends.places, alike, len(places)).astype(int),
         agreeing=np.bincount(ends.places, near, len(places)).astype(int),
+        goals=goals,
+        goal_misses=goal_misses,
     )
 
 

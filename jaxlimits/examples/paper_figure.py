@@ -10,40 +10,43 @@ import sys
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 import jaxlimits as jl
+from jaxlimits.plot.scales import plain_numbers
+from jaxlimits.plot.style import styles_of
 
 MODEL = "llama3-405b"
 LEVELS = (200, 500, 1000, 2000, 5000)
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00")  # Okabe and Ito
 WIDTHS = (1.6, 4.0, 1.6, 1.6, 1.6)  # lines that coincide stay visible
 
 
 def draw_frontier(axes: Axes, paper: xr.Dataset) -> None:
-    """User speed against system throughput over the batch, one line a machine."""
+    """System throughput over user speed, the batch along the lines, one line a machine."""
     chosen = paper.sel(llm=MODEL, tp_size=128, seq_len=4096)
-    for colour, width, chip in zip(COLOURS, WIDTHS, paper.chip.values, strict=True):
+    looks = styles_of(paper.chip)
+    for look, width, chip in zip(looks, WIDTHS, paper.chip.values, strict=True):
+        colour = look["color"]
         line = chosen.sel(chip=chip)
         if not line.feasible.values.any():
             axes.plot([], [], color=colour, marker="x", linestyle="", label=f"{chip}: does not fit")
             continue
         style = {"color": colour, "linewidth": width, "marker": "o", "markersize": 2.5 + width}
-        axes.plot(line.stps, line.utps, label=chip, **style)
+        axes.plot(line.utps, line.stps, label=chip, **style)
     axes.set(
         xscale="log",
         yscale="log",
-        xlabel="system throughput (stps) [token/s]",
-        ylabel="speed of one user (utps) [token/s]",
+        xlabel="speed of one user (utps) [token/s]",
+        ylabel="system throughput (stps) [token/s]",
         title=f"{MODEL}, TP128, 4,096 tokens, batch 1 to 512",
     )
-    axes.set_yticks([400, 600, 1000, 1500, 2000], minor=False)
-    axes.set_yticks([], minor=True)
-    _plain_numbers(axes.yaxis)
-    axes.legend(frameon=False, loc="lower left")
+    axes.set_xticks([300, 500, 1000, 2000], minor=False)
+    axes.set_xticks([], minor=True)
+    plain_numbers(axes.xaxis)
+    plain_numbers(axes.yaxis)
+    axes.set_xlim(280.0, 2100.0)  # the legend stands left of the lines
+    axes.legend(frameon=False, loc="lower left", fontsize=9)
     axes.grid(which="major", color="0.9")
 
 
@@ -60,7 +63,7 @@ def draw_bandwidth_sync(axes: Axes, result: xr.Dataset) -> None:
     synced = chosen.limit.transpose("sync_latency", "mem_bw").values == jl.Limit.SYNC
     axes.contour(bandwidth, latency, synced.astype(float), levels=[0.5], colors="k", linewidths=2.0)
     axes.text(9.0, 19.0, "sync binds", color="white", ha="center", fontsize=9)
-    axes.text(0.9, 0.04, "memory binds", color="white", ha="center", fontsize=9)
+    axes.text(1.0, 0.04, "memory binds", color="white", ha="center", fontsize=9)
     axes.set(
         xscale="log",
         yscale="log",
@@ -68,13 +71,10 @@ def draw_bandwidth_sync(axes: Axes, result: xr.Dataset) -> None:
         ylabel="exposed latency of one collective [µs]",
         title=f"{MODEL}, TP128, 4,096 tokens, one user",
     )
-    _plain_numbers(axes.xaxis)
-    _plain_numbers(axes.yaxis)
-    axes.figure.colorbar(mesh, ax=axes, label="speed of one user (utps) [token/s]")
-
-
-def _plain_numbers(axis: Axis) -> None:
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    plain_numbers(axes.xaxis)
+    plain_numbers(axes.yaxis)
+    colours = axes.figure.colorbar(mesh, ax=axes, label="speed of one user (utps) [token/s]")
+    plain_numbers(colours.ax.yaxis)
 
 
 def _rows_of(column: np.ndarray) -> list[int]:

@@ -11,6 +11,7 @@ from jaxlimits.plot.found import free_dims, lacking, needed, panel_dims
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import new_panels
+from jaxlimits.plot.unit_choice import in_one_unit
 from jaxlimits.results.reasons import reasons, words_of
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def breakdown(
     if x is None and not free_dims(dataset[first], layout):  # one step alone: one bar
         x, dataset = "step", dataset.expand_dims(step=[""])
     (x,) = panel_dims(dataset[first], layout, x=x)
+    dataset = in_one_unit(dataset, parts.values())
     panels = new_panels(dataset, **layout)
     shown = {
         words: (name, look)
@@ -86,7 +88,7 @@ def breakdown(
         if len(names) == 1:
             axes.set_xlim(-1.2, 1.2)
     unit = dataset[next(iter(parts.values()))].attrs.get("display_unit", "1")
-    across = style.label(dataset[x]) if style.is_numeric(dataset[x]) else ""
+    across = dataset[x] if style.is_numeric(dataset[x]) else ""
     panels.label(across, whole if unit == "1" else f"{whole} [{style.typeset(unit)}]")
     panels.set_legend()
     return panels.figure
@@ -106,7 +108,7 @@ def _stack(
     parts: Mapping[str, tuple[str, tuple[int, int]]],
     *,
     along: str,
-    size: int,
+    size: float,
 ) -> None:
     """Draw the bars of one panel: variables, colours and hatches by what they are."""
     bottom = np.zeros(dataset.sizes[along])

@@ -10,10 +10,10 @@ from jaxlimits.errors import InputError, suggestion
 from jaxlimits.plot import style
 from jaxlimits.plot.found import lacking, needed, panel_dims
 from jaxlimits.plot.kind import kind
-from jaxlimits.plot.maps import HEIGHT, draw_levels, paint
+from jaxlimits.plot.maps import HEIGHT, draw_levels, name_all, paint
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import new_panels
-from jaxlimits.plot.regions import name_what_is_missing
+from jaxlimits.plot.regions import cover_what_is_missing
 from jaxlimits.results.reasons import reasons
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ _AT_KNEE = 0.5
 """Size of both elasticities at the knee, wherever no third field has a part in it."""
 
 _LEVELS = (0.1, 0.25, _AT_KNEE, 0.75, 0.9)
+
+
+_LEAST_FOR_LINES = 8
+"""Values along each axis from which iso-lines are drawn in small panels: fewer make mere steps."""
 
 
 def _lacks(dataset: xr.Dataset, asked: Mapping[str, Any]) -> str:
@@ -86,17 +90,19 @@ def elasticities(
     from matplotlib.colors import Normalize
 
     norm = Normalize(0.0, max(1.0, float(stacked["size"].max())))
-    mesh, size = None, panels.text_size
+    mesh = None
     for axes, part in panels:
         field = part["size"].transpose(y, x)
         mesh, edges = paint(axes, field, norm=norm, small=panels.are_small)
         codes = part["reason"].transpose(y, x).to_numpy()
-        named = name_what_is_missing(axes, edges, codes, size=size)
+        regions = cover_what_is_missing(axes, edges, codes)
         levels = tuple(each for each in _LEVELS if each != _AT_KNEE or "knee" not in part)
-        draw_levels(axes, field, levels, norm=norm, avoid=named, size=size)
+        is_coarse = panels.are_small and min(field.shape) < _LEAST_FOR_LINES
+        lines = None if is_coarse else draw_levels(axes, field, levels, norm=norm)
         if "knee" in part:
             _draw_knee(axes, part["knee"].transpose(y, x))
-    panels.label(style.label(stacked[x]), style.label(stacked[y]))
+        name_all(panels, axes, edges, regions, lines)
+    panels.label(stacked[x], stacked[y])
     panels.set_colours(mesh, _words(stacked, metric, by), np.array([0.0, 1.0]))
     panels.set_legend()
     return panels.figure

@@ -65,7 +65,7 @@ def fleet(dataset: xr.Dataset, *, x: str = "tpot_target", **layout: Unpack[Layou
     >>> found = jl.plan("llama3-8b", "h100", work, most=2, frontier=True)
     >>> figure = jl.plot.fleet(found.dataset)
     >>> figure.axes[0].get_xlabel()
-    'target of the time of a token (tpot_target)\n[ms/token]'
+    'target of the time of a token (tpot_target) [ms/token]'
     """
     if x not in _ALONG:
         raise unknown_name("frontier", x, _ALONG, where="plot", key="x")
@@ -83,7 +83,7 @@ def fleet(dataset: xr.Dataset, *, x: str = "tpot_target", **layout: Unpack[Layou
         scales.scale_by_values(panels.axes[0], "y", up, small=panels.are_small)
     scales.scale_by_values(panels.axes[0], "x", across, small=panels.are_small)
     what = dataset[minimised] if minimised in dataset else dataset[f"least_bound{_ALONG[x]}"]
-    panels.label(style.label(dataset[x]), f"least {style.label(what)}")
+    panels.label(dataset[x], f"least {style.label(what)}")
     panels.set_legend()
     return panels.figure
 

@@ -62,11 +62,12 @@ def frontier(
         raise unknown_name("dimension", by, dims, where="plot", key="by")
     panels = new_panels(dataset, **layout)
     words = style.words_by_fit(dataset, x, by=by)
+    looks = style.styles_of(dataset[by])
     everything = []
     for axes, part in panels:
         fronts = list(_fronts(part, x=x, y=y, by=by))
         everything += fronts
-        for name, points, look in zip(words, fronts, style.styles(), strict=False):
+        for name, points, look in zip(words, fronts, looks, strict=True):
             axes.plot(points[:, 0], points[:, 1], label=name, markersize=4.0, **look)
         codes = reasons(part, x).transpose(by, ...).to_numpy().reshape(part.sizes[by], -1)
         panels.say_what_is_missing(axes, style.names(dataset[by]), codes)
@@ -76,7 +77,7 @@ def frontier(
     drawn = np.concatenate(everything)
     scales.scale_by_values(panels.axes[0], "x", drawn[:, 0], small=panels.are_small)
     scales.scale_by_values(panels.axes[0], "y", drawn[:, 1], small=panels.are_small)
-    panels.label(style.label(dataset[x]), style.label(dataset[y]))
+    panels.label(dataset[x], dataset[y])
     panels.set_legend()
     return panels.figure
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, Unpack
 import xarray as xr
 
 from jaxlimits.plot import scales, style
+from jaxlimits.plot.colouring import is_discrete
 from jaxlimits.plot.found import lacking_of, needed, panel_dims
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.maps import draw_map
@@ -56,7 +57,6 @@ def heat_map(
     """
     of = needed(dataset, of)
     x, y = panel_dims(dataset[of], layout, x=x, y=y)
-    is_code = "flag_values" in dataset[of].attrs
-    found = () if is_code else scales.round_levels(style.shown(dataset[of]))
+    found = () if is_discrete(dataset[of]) else scales.round_levels(style.shown(dataset[of]))
     asked = tuple(map(float, levels))
     return draw_map(dataset, x=x, y=y, of=of, levels=asked or found, **layout)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import xarray as xr
 
-from jaxlimits.plot import scales, style
+from jaxlimits.plot import looks, scales, style
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
 from jaxlimits.plot.panels import Panels, new_panels
@@ -88,7 +88,8 @@ def indices(
     panels = new_panels(shown, height=1.4 + tall, **layout)
     if panels.are_small:
         down = len({axes.get_position().y0 for axes in panels.axes})
-        panels.figure.set_figheight(1.4 + down * (0.4 + 0.8 * tall))
+        if looks.current().size == (None, None):
+            panels.figure.set_figheight(1.4 + down * (0.4 + 0.8 * tall))
     words = _PAIRS if pairs else _WORDS[found.SOBOL if is_sobol else found.MORRIS]
     for axes, part in panels:
         _draw_bars(axes, part, words, size=panels.text_size)
@@ -100,7 +101,7 @@ def indices(
     return panels.figure
 
 
-def _draw_bars(axes: "Axes", part: xr.Dataset, words: tuple[str, str], *, size: int) -> None:
+def _draw_bars(axes: "Axes", part: xr.Dataset, words: tuple[str, str], *, size: float) -> None:
     """Two bars for each entry, the value of the upper one beside it."""
     places = np.arange(part.sizes["entry"])
     names = [name for name in ("whole", "part") if name in part]
@@ -122,7 +123,7 @@ def _draw_bars(axes: "Axes", part: xr.Dataset, words: tuple[str, str], *, size: 
     scales.plain_numbers(axes.xaxis)
 
 
-def _write_values(axes: "Axes", part: xr.Dataset, places: np.ndarray, *, size: int) -> None:
+def _write_values(axes: "Axes", part: xr.Dataset, places: np.ndarray, *, size: float) -> None:
     """The value of each first bar, beyond its interval and its diamond."""
     values = style.shown(part["whole"])
     half = style.shown(part["whole_conf"]) if "whole_conf" in part else np.zeros(len(values))
@@ -189,5 +190,5 @@ def _set_legend(panels: Panels) -> None:
         panels.set_legend()
         return
     handles, words = panels.axes[0].get_legend_handles_labels()
-    look = {"frameon": False, "fontsize": 9, "handlelength": 1.6, "ncols": 3}
+    look = {"frameon": False, "fontsize": looks.points(9), "handlelength": 1.6, "ncols": 3}
     panels.figure.legend(handles, words, loc="outside lower center", **look)

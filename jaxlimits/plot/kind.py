@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
@@ -10,16 +9,17 @@ import xarray as xr
 
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.plot import registry, style
-from jaxlimits.plot.options import completed, layout_types
+from jaxlimits.plot.looks import in_force, keep, read_look
+from jaxlimits.plot.options import Looks, completed, layout_types
+from jaxlimits.plot.settling import settle
+from jaxlimits.plot.titles import title_of
+from jaxlimits.plot.unit_choice import in_fitting_units
 from jaxlimits.results.records import EMPTY, RECORDS, record_dim
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
-
-_NUMBER = re.compile(r"(\d) (?=[^\W\d])")
-"""A number before its unit, from which no line breaks it."""
 
 Lacks = Callable[[xr.Dataset, Mapping[str, Any]], str]
 """From a dataset and the options that are asked for to what the dataset lacks for a figure, in
@@ -38,8 +38,10 @@ def kind(function: Any = None, /, *, lacks: Lacks = _lacks_nothing) -> Any:
     """Make a function that draws a result a kind of figure; a decorator, with options or without.
 
     The function is given the dataset without the dimensions of one value that no option names, and
-    a title: the fixed values, or what an answer answers, unless the caller has one. Its docstring
-    and its signature get the options that it shares with other kinds.
+    a title: the model, the machine and the fixed values, or what an answer answers, unless the
+    caller has one. Units are those in which the numbers are short. Its docstring and its signature
+    get the options that it shares with other kinds; the look is read here and in force while it
+    draws. What it wants placed by pixels is done at the end.
 
     Parameters
     ----------
@@ -58,6 +60,8 @@ def _kind(lacks: Lacks, function: "Callable[P, Figure]") -> "Callable[P, Figure]
     def drawn(dataset: xr.Dataset, **options: Any) -> "Figure":
         _check_options(function, signature, dataset, options)
         style.require_backend()
+        asked = {name: options.pop(name, None) for name in Looks.__annotations__}
+        look = read_look(**asked, ax=options.get("ax"))
         named = {each for each in options.values() if isinstance(each, str)}
         _check_panels(dataset, options)
         _refuse_empty(dataset)
@@ -67,17 +71,25 @@ def _kind(lacks: Lacks, function: "Callable[P, Figure]") -> "Callable[P, Figure]
             raise InputError(lacking, where="plot", key=drawn.__name__, remedy=remedy)
         single = (dim for dim, size in dataset.sizes.items() if size == 1 and dim not in named)
         fixed = [dim for dim in single if dim not in RECORDS]
-        if not options.get("title"):
-            words = (name for dim in fixed for name in style.names(dataset[dim]))
-            asked = _NUMBER.sub("\\1\u00a0", str(dataset.attrs.get("question", "")))
-            options["title"] = ", ".join(words) or asked
-        return function(dataset.squeeze(fixed), **options)  # pyright: ignore[reportCallIssue]
+        shown = in_fitting_units(dataset)
+        if not options.get("title") and not _has_title(options.get("ax")):
+            options["title"] = title_of(shown, fixed)
+        with in_force(look):
+            figure = function(shown.squeeze(fixed), **options)  # pyright: ignore[reportCallIssue]
+            keep(figure, look)
+            settle(figure, look, ax=options.get("ax"))
+        return figure
 
     signature = _with_layout(inspect.signature(function))
     drawn.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
     drawn.lacks = lacks  # pyright: ignore[reportAttributeAccessIssue]
     drawn.__doc__ = completed(function.__doc__ or "", signature.parameters)
     return drawn  # pyright: ignore[reportReturnType]  it takes what the function takes
+
+
+def _has_title(ax: Any) -> bool:
+    """Whether the caller has named axes of theirs."""
+    return hasattr(ax, "get_title") and bool(ax.get_title(loc="left"))
 
 
 def _check_options(

@@ -72,12 +72,12 @@ def lines(
         scales.scale_by_grid(axes, "x", style.shown(dataset[x]), small=panels.are_small)
         scales.scale_by_values(axes, "y", everything, small=panels.are_small)
         _mark(axes, marks or {}, size=panels.text_size - 1)
-    panels.label(style.label(dataset[x]), style.label(dataset[of]))
+    panels.label(dataset[x], dataset[of])
     panels.set_legend()
     return panels.figure
 
 
-def _mark(axes: "Axes", marks: Mapping[str, float], *, size: int) -> None:
+def _mark(axes: "Axes", marks: Mapping[str, float], *, size: float) -> None:
     """Draw levels across, with their names."""
     place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom"}
     for words, level in marks.items():
@@ -99,7 +99,7 @@ def _draw(
     across, values = style.shown(dataset[x]), style.shown(dataset[y].transpose(by, x))
     every = 1 if len(across) <= _MARKED else max(1, len(across) // 8)
     size = panels.text_size
-    for name, row, look in zip(words, values, style.styles(), strict=False):
+    for name, row, look in zip(words, values, style.styles_of(dataset[by]), strict=True):
         axes.plot(across, row, label=name, markersize=4.5, markevery=every, **look)
     codes = reasons(dataset, y).transpose(by, x).to_numpy()
     panels.say_what_is_missing(axes, style.names(dataset[by]), codes, missing)

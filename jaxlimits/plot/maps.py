@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import xarray as xr
 
-from jaxlimits.plot import scales, style
+from jaxlimits.plot import looks, scales, style
+from jaxlimits.plot.colouring import COLOURS, colouring_of
+from jaxlimits.plot.iso_lines import label_lines, pixels_along
 from jaxlimits.plot.options import Layout
-from jaxlimits.plot.panels import new_panels
-from jaxlimits.plot.regions import Edges, Place, is_near, name_what_is_missing, part_regions
+from jaxlimits.plot.panels import Panels, new_panels
+from jaxlimits.plot.regions import Edges, Region, cover_what_is_missing, name_regions, part_regions
 from jaxlimits.results.reasons import reasons
 
 if TYPE_CHECKING:
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
 
 HEIGHT = 4.8
 """Height of a map of one panel [inch]."""
-
-COLOURS = "cividis"
-"""Map of colours: alike for every colour vision, and an even ramp of greys in print."""
 
 _BRIGHT = 0.55
 """Share of the scale from which its colours are so bright that lines on them are black."""
@@ -40,33 +39,45 @@ def draw_map(
     Where the result has ``limit``, the regions in which different things bind are parted and named.
     """
     panels = new_panels(dataset, height=HEIGHT, **layout)
-    everything = style.shown(dataset[of])
-    norm = _norm(everything)
-    size = panels.text_size
+    colouring = colouring_of(dataset[of])
     mesh = None
     for axes, part in panels:
-        field = part[of].transpose(y, x)
-        mesh, edges = paint(axes, field, norm=norm, small=panels.are_small)
-        codes = reasons(part, of).transpose(y, x).to_numpy()
-        named = name_what_is_missing(axes, edges, codes, size=size)
-        if "limit" in part.data_vars:
-            named += part_regions(axes, edges, part["limit"].transpose(y, x), size=size)
-        draw_levels(axes, field, levels, norm=norm, avoid=named, size=size)
-    panels.label(style.label(dataset[x]), style.label(dataset[y]))
-    panels.set_colours(mesh, style.label(dataset[of]), everything)
+        field = colouring.shown(part[of].transpose(y, x))
+        mesh, edges = paint(
+            axes, field, norm=colouring.norm, small=panels.are_small, cmap=colouring.cmap
+        )
+        regions = cover_what_is_missing(axes, edges, reasons(part, of).transpose(y, x).to_numpy())
+        if "limit" in part.data_vars and of != "limit":
+            regions += part_regions(axes, edges, part["limit"].transpose(y, x))
+        lines = None if colouring.names else draw_levels(axes, field, levels, norm=colouring.norm)
+        name_all(panels, axes, edges, regions, lines)
+    panels.label(dataset[x], dataset[y])
+    label = style.label(dataset[of])
+    panels.set_colours(mesh, label, style.shown(dataset[of]), names=colouring.names)
     return panels.figure
 
 
-def _norm(values: np.ndarray) -> "Normalize":
-    from matplotlib.colors import LogNorm, Normalize
+def name_all(panels: Panels, axes: "Axes", edges: Edges, regions: list[Region], lines: Any) -> None:
+    """Name regions and iso-lines of a panel once the figure is laid out, none over another.
 
-    finite = values[np.isfinite(values)]
-    ends = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    return (LogNorm if scales.spans_decades(values.ravel()) else Normalize)(*ends)
+    A single panel says under its axis which regions are too small to be named inside.
+    """
+    size = panels.text_size
+
+    def put() -> None:
+        kept_clear = [] if lines is None else pixels_along(axes, lines)
+        left_out = name_regions(axes, edges, regions, lines=kept_clear, size=size)
+        if left_out and not panels.are_small:
+            told = f"also, where there is no room for words: {', '.join(left_out)}"
+            axes.set_xlabel(f"{axes.get_xlabel()}\n{told}")
+        if lines is not None:
+            label_lines(axes, lines, scales.plain_number, size=size - looks.points(1))
+
+    looks.when_settled(put)
 
 
 def paint(
-    axes: "Axes", field: xr.DataArray, *, norm: "Normalize", small: bool
+    axes: "Axes", field: xr.DataArray, *, norm: "Normalize", small: bool, cmap: Any = COLOURS
 ) -> tuple[Any, Edges]:
     """Colour the cells of a field over its two dimensions, the last one across.
 
@@ -74,7 +85,7 @@ def paint(
     """
     up, across = (style.shown(field[dim]) for dim in field.dims)
     edges = (scales.cell_edges(across), scales.cell_edges(up))
-    mesh = axes.pcolormesh(*edges, style.shown(field), norm=norm, cmap=COLOURS, rasterized=True)
+    mesh = axes.pcolormesh(*edges, style.shown(field), norm=norm, cmap=cmap, rasterized=True)
     scales.scale_by_grid(axes, "x", across, small=small)
     scales.scale_by_grid(axes, "y", up, small=small)
     return mesh, edges
@@ -86,18 +97,13 @@ def draw_levels(
     levels: tuple[float, ...],
     *,
     norm: "Normalize",
-    avoid: list[Place],
-    size: int,
-) -> None:
-    """Draw iso-lines, black where it is bright and white where it is dark, with their values."""
+) -> Any:
+    """Draw iso-lines, black where it is bright and white where it is dark; return them, if any."""
     up, across = (style.shown(field[dim]) for dim in field.dims)
     values = style.shown(field)
     finite = values[np.isfinite(values)]
     inside = sorted(each for each in levels if finite.size and finite.min() < each < finite.max())
     if not inside or min(values.shape) < 2:  # a contour needs both directions
-        return
+        return None
     tones = ["black" if float(norm(each)) > _BRIGHT else "white" for each in inside]
-    lines = axes.contour(across, up, values, levels=inside, colors=tones, linewidths=1.0)
-    for label in axes.clabel(lines, fmt=scales.plain_number, fontsize=size - 1):
-        if is_near(axes, label.get_position(), avoid, size=size):
-            label.remove()
+    return axes.contour(across, up, values, levels=inside, colors=tones, linewidths=1.0)

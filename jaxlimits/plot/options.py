@@ -25,9 +25,20 @@ class Layout(TypedDict, total=False):
     ax: "Axes | None"
 
 
+class Looks(TypedDict, total=False):
+    """How a figure looks, which the wrapper of all kinds reads: what every kind takes too."""
+
+    xlim: str | tuple[float, float] | None
+    size: str | tuple[float, float] | None
+    dpi: float | None
+    font: str | None
+    format: str | None
+    style: str | None
+
+
 def layout_types() -> dict[str, Any]:
-    """Return the types of the layout's options, those of matplotlib as text."""
-    annotations = Layout.__annotations__
+    """Return the types of what every kind takes, those of matplotlib as text."""
+    annotations = {**Layout.__annotations__, **Looks.__annotations__}
     return {name: getattr(each, "__forward_arg__", each) for name, each in annotations.items()}
 
 
@@ -43,8 +54,23 @@ SHARED: Mapping[str, str] = {
     ),
     "rows": "The axis with one row of panels for each value.",
     "columns": "The axis with one column of panels for each value.",
-    "title": "The title; by default the values that are fixed.",
+    "title": "The title; by default the model, the machine and the values that are fixed.",
     "ax": "Axes to draw into; they hold one panel, so that ``rows`` and ``columns`` are left out.",
+    "xlim": (
+        "Ends of the horizontal axis as LO:HI, each with its unit or in that of the axis; one may "
+        "be left out."
+    ),
+    "size": (
+        "Width and height with their unit, as ``7x4 in`` or ``183x110 mm``; ``single`` and "
+        "``double`` are the columns of a printed page."
+    ),
+    "dpi": "Pixels of an inch, in pictures made of pixels; by default 150.",
+    "font": "Font of all text: a family that is installed, or serif, sans-serif, monospace.",
+    "format": "Format of the picture where its name does not say it: svg, png or pdf.",
+    "style": (
+        "What the figure is for: ``screen``, ``paper`` (as wide as a printed column, text of 7.5 "
+        "points) or ``talk`` (large text)."
+    ),
 }
 """What an option means, unless the docstring of a kind says more."""
 
@@ -57,7 +83,8 @@ Figure
     "Raises": """\
 InputError
     An unknown dimension or variable, with the nearest names; a dimension that is left over; more
-    panels than can be read, or than ``ax`` holds; matplotlib is not installed.
+    panels than can be read, or than ``ax`` holds; a size, font or end of the axis that cannot be
+    used; matplotlib is not installed.
 
 """,
 }

@@ -6,14 +6,14 @@ Every kind of figure draws on panels; without named axes there is one.
 import dataclasses
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from jaxlimits.errors import InputError, unknown_name
-from jaxlimits.plot import scales, style
+from jaxlimits.plot import looks, placing, scales, style
 from jaxlimits.results.reason_codes import Reason
 from jaxlimits.results.reasons import words_of
 
@@ -28,9 +28,6 @@ _TALL = 4.4
 _PANEL_WIDE, _PANEL_TALL = 2.75, 2.35
 _MORE = 1.25
 """How much larger panels are that fill one row of up to three."""
-_CHARACTERS = 10.5
-"""Characters of a label by inch."""
-
 _IN_A_ROW = 4
 """Panels in a row where only one axis is named."""
 
@@ -63,21 +60,41 @@ class Panels:
         return len(self.axes) > 1
 
     @property
-    def text_size(self) -> int:
+    def text_size(self) -> float:
         """Size of text inside a panel [pt]."""
-        return 7 if self.are_small else 9
+        return looks.points(7 if self.are_small else 9)
 
-    def label(self, x: str, y: str) -> None:
-        """Name the axes: once, however many panels there are."""
+    def label(self, x: xr.DataArray | str, y: xr.DataArray | str) -> None:
+        """Name the axes, once however many panels there are, and set the ends that are asked for.
+
+        Parameters
+        ----------
+        x, y
+            What lies along the axes, or words for it.
+        """
+        looks.limit_across(self.axes[0], x)  # panels share it
+        across = x if isinstance(x, str) else style.label(x, width=self._across())
+        up = y if isinstance(y, str) else style.label(y, width=self._along())
         if not self.are_small:
-            self.axes[0].set(xlabel=x, ylabel=y)
+            self.axes[0].set(xlabel=across, ylabel=up)
             return
-        self.figure.supxlabel(x.replace("\n", " "), fontsize=10)
-        self.figure.supylabel(self._upright(y), fontsize=10)
+        size = looks.points(10)
+        self.figure.supxlabel(across.replace("\n", " "), fontsize=size)
+        self.figure.supylabel(self._upright(up), fontsize=size)
+
+    def _across(self) -> int:
+        """Characters of a label across: what the axes have room for."""
+        width = self.axes[0].get_position().width * self.figure.get_figwidth()
+        return looks.characters(width, by_inch=10.0)
+
+    def _along(self) -> int:
+        """Characters of a label along a side: what the figure has room for."""
+        return looks.characters(min(self.figure.get_figheight(), _TALL))
 
     def _upright(self, words: str) -> str:
         """Words in lines that are no longer than the figure is high."""
-        return textwrap.fill(words, int(_CHARACTERS * self.figure.get_figheight()))
+        width = looks.characters(self.figure.get_figheight())
+        return textwrap.fill(words.replace("\n", " "), width, break_on_hyphens=False)
 
     def say_what_is_missing(
         self, axes: "Axes", names: list[str], codes: np.ndarray, why: str | None = None
@@ -100,29 +117,48 @@ class Panels:
         if self.are_small and missing and not lacking.all():
             told = (f"{words}: {', '.join(listed)}" for words, listed in missing.items())
             words = textwrap.fill("; ".join(told), 34)
-            look = {"fontsize": 6.5, "color": "0.3", "ha": "left", "va": "bottom"}
-            axes.text(0.03, 0.03, words, transform=axes.transAxes, **look)
+            placing.place_note(axes, words, size=looks.points(6.5))
 
     def set_legend(self) -> None:
         """Put one legend beside the panels, with every line that any of them has."""
         if not self.are_small:
             style.set_legend(self.axes[0], inside=self.among_others)
             return
-        found: dict[str, Any] = {}
-        for axes in self.axes:
-            handles, words = axes.get_legend_handles_labels()
-            found |= dict(zip(words, handles, strict=True))
-        if found:
-            look = {"frameon": False, "fontsize": 9, "handlelength": 2.6}
-            self.figure.legend([*found.values()], [*found], loc="outside right upper", **look)
+        handles, words = style.told_in_legend(self.axes)
+        if handles:
+            look = {"frameon": False, "fontsize": looks.points(9), "handlelength": 2.6}
+            self.figure.legend(handles, words, loc="outside right upper", **look)
 
-    def set_colours(self, mappable: Any, label: str, values: np.ndarray) -> None:
-        """Put one scale of colours beside the panels."""
+    def set_colours(
+        self,
+        mappable: Any,
+        label: str,
+        values: np.ndarray,
+        *,
+        names: Mapping[float, str] | None = None,
+    ) -> None:
+        """Put one scale of colours beside the panels.
+
+        Parameters
+        ----------
+        mappable
+            What is coloured.
+        label
+            What the colours mean.
+        values
+            All that is shown.
+        names
+            Words of discrete colours, by their places on the scale.
+        """
         look = {"aspect": 30, "shrink": 0.9} if self.are_small else {}
         if self.are_small:
-            label = self._upright(label.replace("\n", " "))
+            label = self._upright(label)
         colours = self.figure.colorbar(mappable, ax=list(self.axes), label=label, **look)
-        scales.number_colours(colours, values)
+        if names is None:
+            scales.number_colours(colours, values)
+        else:
+            colours.set_ticks([*names], labels=[*names.values()], minor=False)
+            colours.minorticks_off()
 
 
 def new_panels(
@@ -179,7 +215,7 @@ def _small_multiples(
         "height": 1.0 + more * _PANEL_TALL * down,
     }
     shared = {"sharex": True, "sharey": True, "squeeze": False}
-    figure, grid = style.new_figure(**size, nrows=down, ncols=across, **shared)
+    figure, grid = style.new_figure(**size, several=True, nrows=down, ncols=across, **shared)
     places = [
         dict(zip(named, place, strict=True))
         for place in np.ndindex(*(dataset.sizes[name] for name in named))
@@ -191,12 +227,14 @@ def _small_multiples(
         _head(grid, dataset, rows=named[0], columns=named[1])
     else:
         for axes, name in zip(kept, style.names(dataset[named[0]]), strict=True):
-            axes.set_title(name, fontsize=9, loc="left")
+            axes.set_title(name, fontsize=looks.points(9), loc="left")
     for place, axes in enumerate(kept):
         lowest = place + across >= len(kept)  # nothing below it: the last of its column
-        axes.tick_params(labelsize=8, **({"labelbottom": True} if lowest else {}))
+        axes.tick_params(labelsize=looks.points(8), **({"labelbottom": True} if lowest else {}))
     if title:
-        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+        width = looks.characters(figure.get_figwidth(), by_inch=9.4)
+        words = textwrap.fill(title, width, break_on_hyphens=False)
+        figure.suptitle(words, fontsize=looks.points(11), x=0.01, ha="left", gid=style.TITLE)
     parts = tuple(dataset.isel(place) for place in places)
     return Panels(figure=figure, axes=kept, parts=parts)
 
@@ -231,7 +269,7 @@ def _layout(dataset: xr.Dataset, rows: str | None, columns: str | None) -> tuple
 def _head(grid: np.ndarray, dataset: xr.Dataset, *, rows: str, columns: str) -> None:
     """Write the values of the columns above and those of the rows at the right."""
     for axes, name in zip(grid[0], style.names(dataset[columns]), strict=True):
-        axes.set_title(name, fontsize=9)
+        axes.set_title(name, fontsize=looks.points(9))
     for axes, name in zip(grid[:, -1], style.names(dataset[rows]), strict=True):
-        look = {"rotation": 270, "ha": "left", "va": "center", "fontsize": 9}
+        look = {"rotation": 270, "ha": "left", "va": "center", "fontsize": looks.points(9)}
         axes.text(1.03, 0.5, name, transform=axes.transAxes, **look)

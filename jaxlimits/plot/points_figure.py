@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import xarray as xr
 
-from jaxlimits.plot import scales, style
+from jaxlimits.plot import looks, scales, style
 from jaxlimits.plot.found import needed
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LISTS = ("point", "choice")
+_USER_SPEED = "utps"
 _ENTRY = 0.5
 """Height of a bar and its words [inch]."""
 
@@ -67,7 +68,10 @@ def points(
     """
     asked = dataset.attrs.get("maximised", dataset.attrs.get("minimised"))
     of = needed(dataset, of or asked or str(next(iter(dataset.data_vars))))
-    x = x or dataset.attrs.get("against")
+    if x is None and "against" in dataset.attrs:
+        x = str(dataset.attrs["against"])
+        if of == _USER_SPEED:  # which lies across in every frontier
+            of, x = x, of
     if x is not None:
         return _over(dataset, of=of, x=needed(dataset, x), **layout)
     (dim,) = (name for name in dataset[of].dims if name in _LISTS)
@@ -80,7 +84,7 @@ def points(
         _draw_bars(axes, part[of], size=panels.text_size)
         axes.set_yticks(np.arange(len(words)), words, fontsize=panels.text_size - 1)
         axes.set_ylim(len(words) - 0.5, -0.5)
-    panels.label(style.label(dataset[of], width=70), "")
+    panels.label(style.label(dataset[of], width=looks.characters(6.7)), "")
     return panels.figure
 
 
@@ -91,7 +95,7 @@ def _words(dataset: xr.Dataset, dim: str) -> list[str]:
     return [textwrap.fill(", ".join(row), _WIDTH) for row in unbroken]
 
 
-def _draw_bars(axes: "Axes", values: xr.DataArray, *, size: int) -> None:
+def _draw_bars(axes: "Axes", values: xr.DataArray, *, size: float) -> None:
     """A bar for each point, its value beyond it."""
     lengths = style.shown(values)
     axes.barh(np.arange(len(lengths)), lengths, 0.55, color=style.COLOURS[0], zorder=2)
@@ -99,7 +103,7 @@ def _draw_bars(axes: "Axes", values: xr.DataArray, *, size: int) -> None:
     look = {"va": "center", "fontsize": size - 1, "color": "0.25"}
     for place, length in enumerate(lengths):
         if np.isfinite(length):
-            words = scales.plain_number(float(f"{length:.4g}"))
+            words = scales.measured(float(length))
             axes.annotate(words, (length, place), **offset, **look)
     axes.margins(x=0.14)
     axes.set_xlim(left=0.0)
@@ -118,7 +122,7 @@ def _over(dataset: xr.Dataset, *, of: str, x: str, **layout: Unpack[Layout]) -> 
         axes.plot(across, up, "o-", color=style.COLOURS[0], markersize=4.5, linewidth=1.2)
         axes.grid(which="major", color="0.9", linewidth=0.6)
     _set_scales(panels, dataset, of=of, x=x)
-    panels.label(style.label(dataset[x]), style.label(dataset[of]))
+    panels.label(dataset[x], dataset[of])
     return panels.figure
 
 

@@ -129,7 +129,9 @@ def _roof(dataset: xr.Dataset, x: np.ndarray) -> np.ndarray:
     return np.stack([x, np.minimum(peak, slope * x)], axis=1)
 
 
-def _draw_roofs(axes: "Axes", dataset: xr.Dataset, ends: tuple[float, float], *, size: int) -> None:
+def _draw_roofs(
+    axes: "Axes", dataset: xr.Dataset, ends: tuple[float, float], *, size: float
+) -> None:
     peak, slope = (1e-12 * float(dataset[name]) for name in ("tensor_roof", "memory_roof"))
     ridge = peak / slope
     line = _roof(dataset, np.array([ends[0], ridge, ends[1]]))
@@ -141,7 +143,7 @@ def _draw_roofs(axes: "Axes", dataset: xr.Dataset, ends: tuple[float, float], *,
     )
 
 
-def _name_slope(axes: "Axes", dataset: xr.Dataset, *, size: int) -> None:
+def _name_slope(axes: "Axes", dataset: xr.Dataset, *, size: float) -> None:
     """Write the rate of memory along the slope of a settled figure."""
     peak, slope = (1e-12 * float(dataset[name]) for name in ("tensor_roof", "memory_roof"))
     start, end = axes.transData.transform([(1.0, slope), (10.0, 10.0 * slope)])

@@ -1,6 +1,7 @@
 """Scales of axes and colours: logarithmic where a grid is, round ticks, plain numbers."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.colorbar import Colorbar
+    from matplotlib.ticker import Formatter
 
 Direction = Literal["x", "y"]
 
@@ -94,21 +96,83 @@ def _more_ticks(axis: "Axis", values: np.ndarray, *, small: bool = False) -> Non
 
 
 def plain_numbers(axis: "Axis") -> None:
-    """Write ticks as 1,000 and 0.01, not as powers of ten."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    """Write ticks as 1,000 and 0.01, not as powers of ten, and all of an axis in one style."""
+    from matplotlib.ticker import NullFormatter
 
-    axis.set_major_formatter(FuncFormatter(plain_number))
+    axis.set_major_formatter(_plain_type()())
     axis.set_minor_formatter(NullFormatter())
+
+
+@functools.cache
+def _plain_type() -> "type[Formatter]":
+    from matplotlib.ticker import Formatter
+
+    class Plain(Formatter):
+        """The ticks of an axis in one style, which those in view decide."""
+
+        def __call__(self, x: float, pos: object = None) -> str:  # noqa: ARG002  matplotlib's
+            return self.format_ticks([x])[0]
+
+        def format_ticks(self, values: Sequence[float]) -> list[str]:
+            if self.axis is None:
+                return in_one_style(values)
+            low, high = sorted(self.axis.get_view_interval())
+            return in_one_style(values, [each for each in values if low <= each <= high])
+
+    return Plain
+
+
+def in_one_style(values: Iterable[float], deciding: Iterable[float] | None = None) -> list[str]:
+    """Return numbers as words, all with commas, all of powers of two, or all with prefixes.
+
+    Parameters
+    ----------
+    values
+        The numbers.
+    deciding
+        Those that decide on the style; by default all.
+    """
+    values = [float(each) for each in values]
+    asked = [abs(float(each)) for each in (values if deciding is None else deciding)]
+    largest = max((each for each in asked if np.isfinite(each)), default=0.0)
+    large = [each for each in asked if each >= 1000.0]
+    if largest >= _IN_KI and all(each % 1024 == 0 for each in large):
+        return [_prefixed(each, 1024.0, ("", " Ki", " Mi", " Gi")) for each in values]
+    if largest >= 1e6:
+        return [_prefixed(each, 1000.0, ("", " k", " M", " G", " T")) for each in values]
+    return [f"{each:,.0f}" if abs(each) >= 1000 else f"{each:.4g}" for each in values]
+
+
+_IN_KI = 4096
+"""Number from which powers of two are written with prefixes."""
+
+
+def _prefixed(value: float, base: float, prefixes: tuple[str, ...]) -> str:
+    power = 0
+    while abs(value) >= base * (1.0 - 1e-9) and power + 1 < len(prefixes):
+        value, power = value / base, power + 1
+    return f"{value:,.4g}{prefixes[power]}"
+
+
+def is_named(axis: "Axis") -> bool:
+    """Whether the ticks of an axis are words and no numbers."""
+    from matplotlib.ticker import FixedFormatter, FuncFormatter
+
+    return isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter)
+
+
+def measured(value: float, *, sign: bool = False) -> str:
+    """Return a value that was computed, with four digits at most and never in powers of two."""
+    rounded = float(f"{value:.4g}")
+    plus = "+" if sign else ""
+    if abs(rounded) >= 1e6:
+        return in_one_style([rounded])[0]
+    return f"{rounded:{plus},.0f}" if abs(rounded) >= 1000 else f"{rounded:{plus}.4g}"
 
 
 def plain_number(value: float, _place: object = None) -> str:
     """Return a number with four digits at most: 131072 as 128 Ki, 2·10⁶ as 2 M."""
-    if value >= 4096 and value % 1024 == 0:
-        return f"{value / 1024:,.0f} Ki"
-    for power, prefix in ((9, "G"), (6, "M")):
-        if abs(value) >= 10**power:
-            return f"{value / 10**power:,.4g} {prefix}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return in_one_style([value])[0]
 
 
 def round_levels(values: np.ndarray) -> tuple[float, ...]:

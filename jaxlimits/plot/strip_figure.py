@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import xarray as xr
 
-from jaxlimits.plot import scales, style
+from jaxlimits.plot import looks, scales, style
 from jaxlimits.plot.found import needed
 from jaxlimits.plot.kind import kind
 from jaxlimits.plot.options import Layout
@@ -86,13 +86,20 @@ def strip(
             _draw_group(axes, here, place, of=of, beside=beside, write=write)
         if reference is not None:
             _draw_reference(axes, *reference)
-        axes.text(1.01, 1.01, "median  (rows)", transform=axes.transAxes, va="bottom", fontsize=8)
+        axes.text(
+            1.01,
+            1.01,
+            "median  (rows)",
+            transform=axes.transAxes,
+            va="bottom",
+            fontsize=looks.points(8),
+        )
         axes.set_yticks(range(len(names)), names, fontsize=panels.text_size)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.grid(axis="x", which="major", color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
     scales.scale_by_values(panels.axes[0], "x", dataset[of].to_numpy().ravel())
-    panels.label(style.label(dataset[of], width=70), "")
+    panels.label(style.label(dataset[of], width=looks.characters(6.7)), "")
     style.set_title(panels.axes[0], title, pad=20.0)
     _explain(panels.axes[0], inside=panels.among_others)
     return panels.figure
@@ -112,7 +119,7 @@ def _draw_group(
     values = values[np.isfinite(values)]
     margin = axes.get_yaxis_transform()
     if not len(values):
-        axes.text(0.01, place, "no answer", transform=margin, **_QUIET)
+        axes.text(0.01, place, "no answer", transform=margin, fontsize=looks.points(8), **_QUIET)
         return
     if beside is not None:
         other = here[beside].to_numpy()
@@ -120,7 +127,14 @@ def _draw_group(
     axes.plot(values, np.full(len(values), place), label=_words(here, of), **_DOT)
     middle = float(np.median(values))
     axes.plot([middle], [place], label="median", **_MEDIAN)
-    axes.text(1.01, place, f"{write(middle)}  ({len(values)})", transform=margin, **_MARGIN)
+    axes.text(
+        1.01,
+        place,
+        f"{write(middle)}  ({len(values)})",
+        transform=margin,
+        fontsize=looks.points(8),
+        **_MARGIN,
+    )
 
 
 def _draw_reference(axes: "Axes", words: str, at: float) -> None:
@@ -129,7 +143,13 @@ def _draw_reference(axes: "Axes", words: str, at: float) -> None:
     across, _ = axes.transLimits.transform((axes.transScale.transform((at, 0.0))[0], 0.0))
     side = "right" if across > 0.8 else "center"
     axes.text(
-        at, 1.01, words, fontsize=8, transform=axes.get_xaxis_transform(), ha=side, va="bottom"
+        at,
+        1.01,
+        words,
+        fontsize=looks.points(8),
+        transform=axes.get_xaxis_transform(),
+        ha=side,
+        va="bottom",
     )
 
 
@@ -142,8 +162,8 @@ _MEDIAN = {
     "linestyle": "none", "marker": "|", "color": "black", "markersize": 15, "markeredgewidth": 2.2,
     "zorder": 4,
 }  # fmt: skip
-_MARGIN = {"ha": "left", "va": "center", "fontsize": 8}
-_QUIET = {"ha": "left", "va": "center", "fontsize": 8, "color": "0.4"}
+_MARGIN: dict[str, Any] = {"ha": "left", "va": "center"}
+_QUIET: dict[str, Any] = {"ha": "left", "va": "center", "color": "0.4"}
 
 
 def _in_order(values: np.ndarray, groups: np.ndarray) -> list[str]:
@@ -163,7 +183,7 @@ def _explain(axes: "Axes", *, inside: bool) -> None:
     """Say once what each mark is: below the axes, or inside where others may stand below."""
     handles, words = axes.get_legend_handles_labels()
     marks = dict(zip(words, handles, strict=True))
-    look = {"frameon": False, "fontsize": 8, "handletextpad": 0.2}
+    look = {"frameon": False, "fontsize": looks.points(8), "handletextpad": 0.2}
     if marks and inside:
         axes.legend([*marks.values()], [*marks], loc="best", **look)
     elif marks:

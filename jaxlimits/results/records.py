@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import xarray as xr
 
+WAY = ("search", "round")
+"""Dimensions of how the searches for a design went; what was found does not lie along them."""
+
 RECORDS = ("point", "choice", "row")
 """Dimensions along which records lie: they have no values of their own, and are not axes."""
 

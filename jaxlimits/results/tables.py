@@ -9,15 +9,21 @@ import pandas as pd
 import xarray as xr
 
 from jaxlimits.errors import InputError
+from jaxlimits.results.records import WAY
 
 
 def table(dataset: xr.Dataset) -> pd.DataFrame:
-    """Return a result as rows, one a point; a result without axes is a single row."""
+    """Return a result as rows, one a point; a result without axes is a single row.
+
+    The ways of the searches of a co-design are no points and are left out.
+    """
+    dataset = dataset.drop_dims(WAY, errors="ignore")
     return dataset.to_dataframe() if dataset.sizes else dataset.expand_dims("row").to_dataframe()
 
 
 def worded_table(dataset: xr.Dataset) -> pd.DataFrame:
     """Return a result as rows for people: units in the heads of columns, codes as their names."""
+    dataset = dataset.drop_dims(WAY, errors="ignore")
     frame = table(dataset)
     for name in map(str, dataset.data_vars):
         words = _words(dataset[name])

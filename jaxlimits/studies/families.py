@@ -16,13 +16,13 @@ _ALONE = {"seq_len": 4096, "batch_size": 1}
 
 
 def _frontier_of(grid: str, llm: str, by: str, title: str) -> Picture:
-    """Speed of one user against throughput, chips and users free."""
+    """Throughput over the speed of one user, chips and users free."""
 
     def draw(results: Results) -> "Figure":
         chosen = at_stated_prices(results[grid]).sel(llm=llm, seq_len=4096)
-        return plot.frontier(chosen, x="stps", y="utps", by=by, title=title)
+        return plot.frontier(chosen, by=by, title=title)
 
-    caption = "Speed of one user against throughput of the system, chips and users free."
+    caption = "Throughput of the system over the speed of one user, chips and users free."
     return Picture(name=f"{grid}_frontier", caption=caption, draw=draw)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.results.indices import measured_metrics
-from jaxlimits.results.records import RECORDS
+from jaxlimits.results.records import RECORDS, WAY
 
 _CHARTS = {"_point": "frontier", "_bin": "histogram"}
 """How what lies along a reduction's own dimension is drawn, by its ending; else it is a table."""
@@ -48,6 +48,7 @@ class Part:
 
 def parts_of(dataset: xr.Dataset) -> Iterator[Part]:
     """Yield the parts of a result: its answer first, then those over its axes."""
+    dataset = dataset.drop_dims(WAY, errors="ignore")  # ways of searches are drawn, not listed
     squeezed = dataset.squeeze([d for d, n in dataset.sizes.items() if n == 1 and d not in RECORDS])
     if measured_metrics(squeezed):
         yield Part(kind="bars", data=squeezed)

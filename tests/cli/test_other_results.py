@@ -77,8 +77,8 @@ def _by_hand():
         ("morris", ("--of", "stps"), "effect on stps [token/s]"),
         ("bands", (), "share of the samples below (quantile)"),
         ("along", (), "quantile 0.95"),
-        ("design", (), "time of one decode step (t_step) [ms]"),
-        ("designs", ("lines",), "(power_at_most) [kW]"),
+        ("design", (), "time of one decode step (t_step) [µs]"),
+        ("designs", ("lines",), "(power_at_most) [W]"),
     ],
 )
 def test_what_fits_a_result_is_drawn_without_a_kind(results, folder, name, options, words):

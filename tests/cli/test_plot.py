@@ -155,7 +155,7 @@ def test_what_is_fixed_is_the_title_where_none_is_given(result):
     with jl.open(result) as ds:
         chosen = ds.sel(llm=["llama3-8b"], seq_len=[1024])
         figure = jl.plot.breakdown(chosen)
-    assert figure.axes[0].get_title(loc="left") == "llama3-8b, seq_len 1,024"
+    assert figure.axes[0].get_title(loc="left") == "llama3-8b, h100, seq_len 1,024"
 
 
 def test_a_file_that_is_no_result_is_refused(result, folder):

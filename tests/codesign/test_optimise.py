@@ -161,7 +161,10 @@ def test_a_frontier_has_the_optimum_at_each_limit(tmp_path, write):
     limits = ["300 mm^2", "400 mm^2", "800 mm^2"]
     path = tmp_path / "frontier.nc"
     frontier = jl.optimise(write(KINK), path, at_most={"die_area": limits})
-    assert frontier.sizes == {"die_area_at_most": 3}
+    assert frontier.utps.sizes == {"die_area_at_most": 3}
+    ends = frontier.search_objective.isel(search=0, round=-1)
+    assert np.allclose(ends, frontier.utps, rtol=1e-4)  # the best search ends at what was found
+    assert (frontier.search_miss.isel(search=0, round=-1) < 1e-5).all()
     assert frontier.die_area_at_most.values == pytest.approx([3e-4, 4e-4, 8e-4])
     for place, limit in enumerate(limits):
         alone = jl.optimise(write(KINK), at_most={"die_area": limit})

@@ -223,8 +223,8 @@ def test_a_distribution_of_lengths_lies_between_its_ends():
         ({"targets": ["tpot <= 0 s/token"]}, "must be above 0"),
         ({"minimise": "utps"}, "cannot be minimised"),
         ({"only": {"batch_size": [2]}}, "batch_size"),
-        ({"seq_len": 100}, "is what a plan chooses"),
-        ({"tp_size": 8}, "is what a plan chooses"),
+        ({"seq_len": 100}, "is chosen by the plan"),
+        ({"tp_size": 8}, "is chosen by the plan"),
         ({"most": 1, "only": {"tp_size": [2]}}, "no layout of at most 1 chips"),
     ],
 )

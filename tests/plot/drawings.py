@@ -205,6 +205,43 @@ def _fleet() -> Figure:
     return jl.plot.fleet(frontier_of_a_plan())
 
 
+def steps_of_measures() -> xr.Dataset:
+    """Speeds with and without two measures, of which one works only with the other."""
+    rate = {"long_name": "tokens per second", "si_unit": "token/s", "display_unit": "token/s"}
+    return xr.Dataset(
+        {"utps": (("speculation", "weight_bits"), [[100.0, 180.0], [100.0, 270.0]], rate)},
+        {"speculation": ["off", "mtp"], "weight_bits": [8.0, 4.0]},
+    )
+
+
+def ways_of_searches() -> xr.Dataset:
+    """What ``optimise -o`` writes of three searches: the objective and the misses of budgets."""
+    rate = {"long_name": "utps at each round", "si_unit": "token/s", "display_unit": "token/s"}
+    goals = [[10.0, 60, 90, 100, 100], [5.0, 30, 70, 95, 100], [300.0, 200, 80, 80, 80]]
+    misses = [[0.0, 0, 0, 0, 0], [0.3, 0.2, 0, 0, 0], [2.0, 1.0, 0, 0, 0]]
+    along = ("search", "round")
+    return xr.Dataset({"search_objective": (along, goals, rate), "search_miss": (along, misses)})
+
+
+def _ratio() -> Figure:
+    chosen = result().isel(sync_latency=0)
+    return jl.plot.ratio(chosen, vs="h200", x="batch_size", by="seq_len")
+
+
+def _tornado() -> Figure:
+    return jl.plot.tornado(
+        result().sel(chip="h200", seq_len=4096, batch_size=1).isel(sync_latency=6)
+    )
+
+
+def _waterfall() -> Figure:
+    return jl.plot.waterfall(steps_of_measures())
+
+
+def _trajectories() -> Figure:
+    return jl.plot.trajectories(ways_of_searches())
+
+
 DRAWINGS: dict[str, Callable[[], Figure]] = {
     "heat_map": _heat_map,
     "panels": _panels,
@@ -218,6 +255,10 @@ DRAWINGS: dict[str, Callable[[], Figure]] = {
     "strip": _strip,
     "points": _points,
     "fleet": _fleet,
+    "ratio": _ratio,
+    "tornado": _tornado,
+    "waterfall": _waterfall,
+    "trajectories": _trajectories,
 }
 
 

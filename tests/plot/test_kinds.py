@@ -27,6 +27,8 @@ from tests.plot.drawings import (
     indices_of_inputs,
     points_of_a_question,
     result,
+    steps_of_measures,
+    ways_of_searches,
 )
 
 PACKAGE = Path(jl.__file__).parent
@@ -49,6 +51,10 @@ def _on_one_panel():
         "lines": (chosen, {"x": "batch_size", "by": "sync_latency"}),
         "points": (points_of_a_question(), {}),
         "roofline": (parts, {}),
+        "ratio": (everything.isel(sync_latency=0), {"vs": "h200", "by": "seq_len"}),
+        "tornado": (chosen.isel(sync_latency=6, batch_size=0), {}),
+        "trajectories": (ways_of_searches(), {}),
+        "waterfall": (steps_of_measures(), {}),
         "strip": (_rows(), {"of": "a", "by": "group", "reference": ("one", 1.0)}),
     }
 
@@ -91,7 +97,7 @@ def test_a_figure_is_drawn_into_axes_of_the_caller(name):
     assert len(beside) <= 1  # a scale of colours
     alone = getattr(jl.plot, name)(dataset, **options, title=TITLE)
     assert len(alone.axes) == 1 + len(beside)
-    assert right.get_xlabel() == alone.axes[0].get_xlabel()
+    assert right.get_xlabel().split() == alone.axes[0].get_xlabel().split()
     assert len(right.get_children()) >= len(alone.axes[0].get_children())
     assert drawn(figure).image.size[0] > 0
 
@@ -202,7 +208,7 @@ def test_an_axis_of_one_value_that_is_named_is_drawn():
     narrow = one.isel(batch_size=[3])
     axes = jl.plot.heat_map(narrow, x="batch_size", y="sync_latency").axes[0]
     assert list(axes.get_xticks()) == [8.0]
-    assert axes.get_title(loc="left") == "h200, seq_len 4 Ki"
+    assert axes.get_title(loc="left") == "llama3-405b, h200, seq_len 4 Ki, tp_size 8"
     jl.plot.elasticities(narrow, x="batch_size", y="sync_latency")
     jl.plot.lines(narrow.isel(chip=0), x="batch_size", by="sync_latency")
 
@@ -298,3 +304,71 @@ def _small(folder):
         "seq_len = { pow2 = [1024, 8192] }\n"
     )
     return grid
+
+
+def test_a_ratio_is_of_machines_values_or_results():
+    chosen = result().sel(seq_len=4096)
+    over = jl.plot.ratio(chosen.isel(sync_latency=0), vs="h200", x="batch_size")
+    (_, line) = over.axes[0].get_lines()  # the first is that of no difference
+    speeds = chosen.utps.isel(sync_latency=0)
+    assert np.allclose(line.get_ydata(), speeds.sel(chip="b200") / speeds.sel(chip="h200"))
+    latency = chosen.sel(chip="h200", batch_size=[1, 8])
+    figure = jl.plot.ratio(latency, vs="0.1 us", along="sync_latency", x="sync_latency")
+    assert figure.axes[0].get_ylabel() == "utps over that of sync_latency 100 ns"
+    twice = chosen.assign(utps=2.0 * chosen.utps)
+    same = jl.plot.ratio(twice.sel(chip="h200"), vs=chosen, x="sync_latency", by="batch_size")
+    assert all(
+        np.nanmax(np.abs(each.get_ydata() - 2.0)) < 1e-6 for each in same.axes[0].get_lines()[1:]
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"vs": "b300"}, "unknown value of an axis 'b300'; did you mean b200"),
+        ({"vs": "b200", "along": "chips"}, "unknown dimension 'chips'; did you mean chip"),
+        ({"vs": "3 GB", "along": "sync_latency"}, "vs = '3 GB': .*GB is a size"),
+    ],
+)
+def test_what_a_ratio_cannot_be_over_is_said(options, says):
+    with pytest.raises(jl.InputError, match=says):
+        jl.plot.ratio(result(), **options)
+
+
+def test_results_without_a_common_point_have_no_ratio():
+    one, two = result().sel(seq_len=[4096]), result().sel(seq_len=[8192])
+    with pytest.raises(jl.InputError, match="no point in common; sweep the same"):
+        jl.plot.ratio(one, vs=two, x="seq_len", by="chip", columns="sync_latency")
+
+
+def test_a_tornado_has_the_changes_of_elasticities():
+    point = result().sel(chip="h200", seq_len=4096, batch_size=1).isel(sync_latency=6)
+    axes = jl.plot.tornado(point, step=0.2).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["mem_bw", "sync_latency"]
+    low, high = ([bar.get_width() for bar in bars] for bars in axes.containers)
+    elasticities = [point.utps_elasticity_mem_bw, point.utps_elasticity_sync_latency]
+    assert np.allclose(low, [100.0 * (0.8 ** float(each) - 1.0) for each in elasticities])
+    assert np.allclose(high, [100.0 * (1.2 ** float(each) - 1.0) for each in elasticities])
+    with pytest.raises(jl.InputError, match="step = 2: is no share"):
+        jl.plot.tornado(point, step=2)
+
+
+def test_a_waterfall_takes_the_largest_gain_first_and_ends_at_all():
+    axes = jl.plot.waterfall(steps_of_measures()).axes[0]
+    words = [text.get_text() for text in axes.get_xticklabels()]
+    assert words == ["none", "weight_bits\n8 → 4", "speculation\noff → mtp", "all"]
+    tops = [bar.get_y() + bar.get_height() for bars in axes.containers for bar in bars]
+    assert sorted(tops) == [100.0, 180.0, 270.0, 270.0]
+    said = [text.get_text() for text in axes.texts]
+    assert said == ["100", "270", "× 1.8", "× 1.5"]
+    ordered = jl.plot.waterfall(steps_of_measures(), measures=("speculation", "weight_bits"))
+    assert "× 1" in [text.get_text() for text in ordered.axes[0].texts]
+
+
+def test_searches_that_miss_a_budget_are_dotted():
+    axes = jl.plot.trajectories(ways_of_searches()).axes[0]
+    full = [line for line in axes.get_lines() if line.get_label() == "other searches"]
+    assert [int(np.isfinite(line.get_ydata()).sum()) for line in full] == [3, 3]
+    assert {text.get_text() for text in axes.get_legend().get_texts()} == {
+        "the best search", "other searches", "a budget is missed",
+    }  # fmt: skip

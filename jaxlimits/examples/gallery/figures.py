@@ -206,7 +206,8 @@ def _needed_capacity(ds: xr.Dataset) -> "Figure":
     )
     some = ["llama3-8b", "llama3-70b", "llama3-405b", "deepseek-v3", "kimi-k2", "gpt-oss-120b"]
     chosen = stored.rename("stored").to_dataset().sel(llm=some, batch_size=[1, 32, 512])
-    return plot.lines(chosen, of="stored", x="seq_len", by="llm", columns="batch_size")
+    title = "What one instance stores, weights and cache, by model and users"
+    return plot.lines(chosen, of="stored", x="seq_len", by="llm", columns="batch_size", title=title)
 
 
 def _drivers(ds: xr.Dataset) -> "Figure":
@@ -267,18 +268,8 @@ def _better_collectives(ds: xr.Dataset) -> "Figure":
 
 
 def _uncertain_machine(ds: xr.Dataset) -> "Figure":
-    shares = xr.concat(
-        [ds.first_order, ds.total_order],
-        xr.DataArray(["alone", "with the others"], dims="share", name="share"),
-    ).sel(metric="utps", drop=True)
-    shown = (
-        shares.clip(0.0)
-        .round(3)
-        .rename("variance")
-        .assign_attrs(long_name="share of the variance of utps")
-    )
     title = "What the speed of DeepSeek-V3 on sixteen H200 depends on"
-    return plot.cells(shown.to_dataset(), of="variance", rows="input", columns="share", title=title)
+    return plot.indices(ds, of="utps", title=title)
 
 
 ENTRIES: Mapping[str, Entry] = {

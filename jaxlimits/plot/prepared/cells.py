@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jaxlimits.plot import scales, style
+from jaxlimits.plot import looks, scales, style
 from jaxlimits.results.listing import written
 from jaxlimits.results.reason_codes import WORDS
 from jaxlimits.results.reasons import reasons
@@ -82,4 +82,4 @@ def _cover(axes: "Axes", row: int, column: int, words: str) -> None:
     look = {"facecolor": "0.95", "edgecolor": "0.7", "linewidth": 0.0, **style.hatch(words)}
     axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **look))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-    axes.text(column, row, words, ha="center", va="center", fontsize=7, bbox=box)
+    axes.text(column, row, words, ha="center", va="center", fontsize=looks.points(7), bbox=box)

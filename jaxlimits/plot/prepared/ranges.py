@@ -48,7 +48,9 @@ def ranges(
     step = 0.78 / dataset.sizes[by]
     middle = field.sizes[spread] // 2
     names = style.names(dataset[by])
-    for place, (name, cells, look) in enumerate(zip(names, values, style.styles(), strict=False)):
+    for place, (name, cells, look) in enumerate(
+        zip(names, values, style.styles_of(dataset[by]), strict=True)
+    ):
         at = np.arange(dataset.sizes[rows]) + (place - (len(names) - 1) / 2) * step
         low, high = cells.min(axis=1), cells.max(axis=1)
         colour, marker = look["color"], look["marker"]
