@@ -146,7 +146,7 @@ def test_a_plan_over_rates_is_drawn(small):
     axes = jl.plot.fleet(data, x="rate").axes[0]
     assert "requests that come (rate)" in axes.get_xlabel()
     drawn = {line.get_label(): line for line in axes.get_lines()}
-    bound, ours = drawn["every schedule needs at least"], drawn["prefill and decode in one"]
+    bound, ours = drawn["every schedule needs this"], drawn["prefill and decode in one"]
     np.testing.assert_array_equal(ours.get_ydata(), small[2].by_rate.aggregated)
     # Machines of a rate serve every lower one; what a rate needs, every higher one needs.
     assert (ours.get_drawstyle(), bound.get_drawstyle()) == ("steps-pre", "steps-post")
