@@ -178,7 +178,7 @@ def test_values_take_units_and_a_wrong_one_is_named_beside_its_field(page):
     assert box.get_property("value") == "4.8"
     for text, words in {
         "fast": "mem_bw = fast: no number; write it as 18 TB/s",
-        "4 GB": "mem_bw = 4 GB: GB is no unit of this field; write it as 18 TB/s",
+        "4 GB": "mem_bw = 4 GB: GB is not a unit of this field; write it as 18 TB/s",
         "0": "mem_bw = 0: must be a number, above 0",
         "-3": "mem_bw = -3: must be a number, above 0",
     }.items():
@@ -262,7 +262,7 @@ def test_a_dropped_config_and_chip_are_the_package_s_own_and_travel_in_the_link(
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("config.json", "{", "config.json: is no JSON"),
+        ("config.json", "{", "config.json: is not JSON"),
         ("config.json", "[1]", "config.json: must be a table"),
         ("config.json", '{"a": 1}', "config.json: is neither a model nor a chip"),
         ("config.json", '{"model_type": "qwen3"}', "config.json: num_hidden_layers: is missing"),

@@ -244,7 +244,7 @@ jaxlimits.config = (function () {
   function bits_of(key, values, where) {
     const name = typeof values[key] === "string" ? values[key].replace(/^torch\./, "") : "";
     if (Object.hasOwn(DATA.dtypes, name)) return DATA.dtypes[name];
-    throw new Error(`${where}: ${key} = ${JSON.stringify(values[key])}: is no dtype that is known; write one of ${Object.keys(DATA.dtypes).join(", ")}`);
+    throw new Error(`${where}: ${key} = ${JSON.stringify(values[key])}: is not a known dtype; write one of ${Object.keys(DATA.dtypes).join(", ")}`);
   }
 
   /* The fields of a model from the content of its config.json. */

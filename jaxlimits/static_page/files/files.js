@@ -16,7 +16,7 @@ jaxlimits.files = (function () {
     try {
       content = JSON.parse(text);
     } catch (error) {
-      throw new Error(`${file_name}: is no JSON: ${error.message}`);
+      throw new Error(`${file_name}: is not JSON: ${error.message}`);
     }
     if (content === null || typeof content !== "object" || Array.isArray(content)) {
       throw new Error(`${file_name}: must be a table, {…}`);
@@ -67,7 +67,7 @@ jaxlimits.files = (function () {
 
   /* An entry with SI numbers, as a link holds it, or an error. */
   function checked_own(kind, own, where = own && own.name) {
-    if (!own || typeof own.name !== "string" || typeof own.values !== "object") throw new Error("is no entry");
+    if (!own || typeof own.name !== "string" || typeof own.values !== "object") throw new Error("is not an entry");
     for (const [key, value] of Object.entries(own.values)) {
       if (!known_of(kind).has(key)) throw new Error(`unknown field '${key}'`);
       jaxlimits.numbers.checked(key, value);

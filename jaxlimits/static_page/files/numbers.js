@@ -49,7 +49,7 @@ jaxlimits.numbers = (function () {
     if (unit === "") return info.scale;
     if (Object.hasOwn(known, unit)) return known[unit];
     if (unit === info.display) return info.scale;
-    throw new Error(`${name} = ${text}: ${unit} is no unit of this field; write it as ${info.example}`);
+    throw new Error(`${name} = ${text}: ${unit} is not a unit of this field; write it as ${info.example}`);
   }
 
   /* A value of SI, unless its field cannot take it. */
