@@ -13,17 +13,25 @@ from jaxlimits import schema
 from jaxlimits.explorer import texts
 from jaxlimits.explorer.controls import RecordCard
 from jaxlimits.explorer.downloads import download_buttons
+from jaxlimits.explorer.field_search import FieldSearch
 from jaxlimits.explorer.map_controls import MapControls
+from jaxlimits.explorer.menus import CARD, CHOICE
 from jaxlimits.explorer.session import Session, Shown
 from jaxlimits.explorer.start import Start
 from jaxlimits.explorer.state import Side
+from jaxlimits.explorer.top_bar import TopBar
 from jaxlimits.explorer.views import bar_names, machine_names, maps_data, shares_of
+from jaxlimits.web.backend import bokeh_models
 from jaxlimits.web.bars import Breakdown
 from jaxlimits.web.browser_map import HeatMap
 
 LOOK = (Path(__file__).with_name("look.css")).read_text(encoding="utf-8")
 
-_SIDE_BY_SIDE = ":host { flex: 1 1 440px !important; width: auto !important; min-width: 0; }"
+_FIGURE_COLOURS = (Path(__file__).with_name("figure_colours.js")).read_text(encoding="utf-8")
+
+_SIDE_BY_SIDE = (
+    ":host { flex: 1 1 min(440px, 100%) !important; width: auto !important; min-width: 0; }"
+)
 """Two maps in a row where the page is wide enough for both."""
 
 _HINT = (
@@ -67,14 +75,18 @@ class App:
         self.table = pn.pane.HTML("", **html)
         shown = self.session.shown()
         self._make_figures(shown)
+        self.bar = TopBar(self.session, self._changed)
         self.map_controls = MapControls(self.session, self._changed)
         self.cards = [
             RecordCard(record, begun.catalog, self._set, self._show_cards)
             for record in schema.RECORDS
         ]
+        self.search = FieldSearch(begun.catalog, self._set, self._show_cards)
+        self.controls = [self.search.controls, *(card.controls for card in self.cards)]
         self.edited = pn.widgets.RadioButtonGroup(
-            options={"Machine A": "a", "Machine B": "b"}, value="a", width=300, margin=(4, 10)
-        )
+            label="Machine whose fields are set", options={"Machine A": "a", "Machine B": "b"},
+            value="a", width=300, margin=(4, 10), stylesheets=[CHOICE],
+        )  # fmt: skip
         self.edited.param.watch(self._edit, "value")
         self._show(shown)
 
@@ -102,13 +114,17 @@ class App:
 
     def page(self, template: Any) -> Any:
         """Lay everything out."""
+        self._follow_the_page_s_colours()
+        template.header.append(self.bar.view)
         template.sidebar.extend(
             [
-                *self.map_controls.quick,
+                _heading("The map"),
+                self.map_controls.metric,
                 self.map_controls.card,
                 self.map_controls.target,
-                pn.pane.HTML("<b>Every field of</b>", stylesheets=[LOOK], margin=(10, 10, 0, 10)),
+                _heading("Every field of"),
                 self.edited,
+                self.search.view,
                 *(card.view for card in self.cards),
                 *download_buttons(self.session, self._say),
                 self.map_controls.reset,
@@ -128,10 +144,17 @@ class App:
                     collapsed=True,
                     sizing_mode="stretch_width",
                     margin=(4, 10),
+                    stylesheets=[CARD],
                 ),
             ]
         )
         return template
+
+    def _follow_the_page_s_colours(self) -> None:
+        """Have the figures drawn in dark where the page is dark, on white where it is printed."""
+        figures = [each.figure for each in (*self.maps.values(), self.bars)]
+        code = bokeh_models().CustomJS(args={"figures": figures}, code=_FIGURE_COLOURS)
+        self.document.js_on_event("document_ready", code)
 
     def _set(self, name: str, text: str | None) -> None:
         self.session.set(self.side, name, text)
@@ -171,6 +194,7 @@ class App:
         self.tiles.object = f'<div class="machines">{tiles}</div>'
         self.table.object = texts.metrics_table(points)
         self.notes.object = texts.problems(shown.maps.values(), (), shown.said)
+        self.bar.show(shown.points["a"].values)
         self.map_controls.show()
         self._show_side()
         self._show_cards()
@@ -195,13 +219,13 @@ class App:
             self.edited.value = "a"
 
     def _show_cards(self) -> None:
-        if not any(card.fields or card.menus for card in self.cards):
+        if not any(each.all for each in self.controls):
             return
         settings = self.session.state.of(self.side)
         values = self.session.values(self.side)
         centres = self.session.centres(self.side)
-        for card in self.cards:
-            card.show(settings, values, centres)
+        for each in self.controls:
+            each.show(settings, values, centres)
 
     def _ask(self) -> None:
         """Look for what is needed beside the moves; an answer that comes too late is dropped."""
@@ -222,6 +246,10 @@ class App:
         names = machine_names(self.session.state)
         listed = texts.needs_list({names[side]: each for side, each in needs.items()})
         self.needs.object = f"<h2>What it takes</h2><div class='two'>{listed}</div>"
+
+
+def _heading(words: str) -> Any:
+    return pn.pane.HTML(f"<h2>{words}</h2>", stylesheets=[LOOK], margin=(4, 10, 0, 10))
 
 
 def _raised(answer: Future) -> None:

@@ -10,6 +10,7 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +33,8 @@ _LOST_AFTER = 15_000
 """Milliseconds after which what a closed tab held is given up; a broken connection comes back."""
 
 _LOOKED_EVERY = 2_000
+
+_HERE = Path(__file__).parent
 
 Say = Callable[[str], None]
 
@@ -89,9 +92,21 @@ class TokenProvider(NullAuth):
 
 
 class Page(pn.template.VanillaTemplate):
-    """Panel's plain page, without the font that it would fetch from elsewhere."""
+    """A page of landmarks, bar above and one column where it is narrow, that fetches no font."""
 
+    _template = _HERE / "page.html"
+    _css = []  # noqa: RUF012  (as the class above declares it)
     _resources = {"css": {}}  # noqa: RUF012  (as the class above declares it)
+
+    def __init__(self, **params: Any):
+        super().__init__(meta_viewport="width=device-width, initial-scale=1", **params)
+
+
+def _page_parts() -> dict[str, str]:
+    """The styles and the script that stand in the page itself."""
+    return {
+        f"page_{key}": (_HERE / f"page.{key}").read_text(encoding="utf-8") for key in ("css", "js")
+    }
 
 
 def make_server(
@@ -131,7 +146,8 @@ def make_server(
         # before that, as in tabs that open at once, would load them from the network.
         document: Any = pn.state.curdoc
         document.template_variables["dist_url"] = LOCAL_DIST
-        template = Page(title="jaxlimits explorer", sidebar_width=350, header_background="#123a5a")
+        document.template_variables.update(_page_parts())
+        template = Page(title="jaxlimits explorer")
         query = pn.state.location.search if pn.state.location is not None else ""
         return App(begun, query or "").page(template)
 

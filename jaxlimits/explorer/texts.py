@@ -84,7 +84,7 @@ def metrics_table(points: Mapping[str, Point]) -> str:
         if not all(math.isnan(getattr(m, metric)) for m in found.values())
     )
     return (
-        f'<table class="numbers"><thead><tr><th></th>{heads}{ratio}</tr></thead>'
+        f'<table class="numbers"><thead><tr><td></td>{heads}{ratio}</tr></thead>'
         f"<tbody>{rows}</tbody></table>"
     )
 
