@@ -8,6 +8,7 @@ from typing import Any
 
 import panel as pn
 from bokeh.events import Tap
+from tornado.ioloop import IOLoop
 
 from jaxlimits import schema
 from jaxlimits.explorer import texts
@@ -36,7 +37,7 @@ _SIDE_BY_SIDE = (
 
 _HINT = (
     '<p class="quiet">The circle is the point that the numbers are about: click on a map to move '
-    "it. Striped: does not fit, or cannot be; grey: nothing is asked. "
+    "it. "
     "The address of this page brings all of it back.</p>"
 )
 
@@ -66,11 +67,15 @@ class App:
         self.side: Side = "a"
         self._waiting = False
         self._asked = 0
+        self._closed = False
         self.document: Any = pn.state.curdoc
+        self.document.on_session_destroyed(self._close)
+        self._loop = IOLoop.current()
         self.location = pn.state.location
         html = {"stylesheets": [LOOK], "sizing_mode": "stretch_width", "margin": (4, 10)}
         self.notes = pn.pane.HTML("", **html)
         self.tiles = pn.pane.HTML("", **html)
+        self.gaps = pn.pane.HTML("", **{**html, "margin": (0, 14)})
         self.needs = pn.pane.HTML("", **html)
         self.table = pn.pane.HTML("", **html)
         shown = self.session.shown()
@@ -135,6 +140,7 @@ class App:
                 self.notes,
                 self.tiles,
                 self.both,
+                self.gaps,
                 pn.pane.HTML(_HINT, stylesheets=[LOOK], margin=(0, 14)),
                 pn.pane.Bokeh(self.bars.figure, sizing_mode="stretch_width", margin=(4, 10)),
                 self.needs,
@@ -180,6 +186,8 @@ class App:
 
     def _follow(self) -> None:
         self._waiting = False
+        if self._closed:
+            return
         self._show(self.session.shown())
 
     def _show(self, shown: Shown) -> None:
@@ -192,6 +200,7 @@ class App:
         self.bars.show(bar_names(shown.state, shown.points), shares_of(shown.points))
         tiles = "".join(texts.headline(name, point) for name, point in points.items())
         self.tiles.object = f'<div class="machines">{tiles}</div>'
+        self.gaps.object = texts.gaps(names, shown.maps)
         self.table.object = texts.metrics_table(points)
         self.notes.object = texts.problems(shown.maps.values(), (), shown.said)
         self.bar.show(shown.points["a"].values)
@@ -233,12 +242,22 @@ class App:
         number = self._asked
 
         def answer() -> None:
-            if number != self._asked:
+            if self._closed or number != self._asked:
                 return
             needs = self.session.needs()
-            self.document.add_next_tick_callback(lambda: self._answered(number, needs))
+            # By the server's loop, as all that a tab does: between a look whether the tab is open
+            # and what is done with its document it cannot be closed.
+            self._loop.add_callback(self._hand_over, number, needs)
 
         _solver.submit(answer).add_done_callback(_raised)
+
+    def _hand_over(self, number: int, needs: Any) -> None:
+        if not self._closed:
+            self.document.add_next_tick_callback(lambda: self._answered(number, needs))
+
+    def _close(self, _: Any) -> None:
+        """Forget what is under computation for a tab that is closed."""
+        self._closed = True
 
     def _answered(self, number: int, needs: Any) -> None:
         if number != self._asked:

@@ -21,6 +21,7 @@ from tornado.web import HTTPError
 
 from jaxlimits.errors import InputError
 from jaxlimits.explorer.app import App
+from jaxlimits.explorer.closed_tabs import quiet_closed_tabs
 from jaxlimits.explorer.links import TOKEN
 from jaxlimits.explorer.start import Start
 
@@ -139,6 +140,7 @@ def make_server(
         An address beyond this machine without a token, one that is not this machine's, no port.
     """
     check_address(address, token)
+    quiet_closed_tabs()
     logging.getLogger("tornado.access").setLevel(logging.ERROR)  # a refusal is not worth a line
 
     def page() -> Any:

@@ -14,10 +14,11 @@ _GRID = """
 :host { display: grid !important; width: 100%; gap: 4px 8px; align-items: end;
   grid-template-columns: 2fr 1.4fr 1.4fr repeat(3, minmax(46px, .7fr)) .8fr 1.2fr 1.1fr; }
 @media (max-width: 1000px) {
-  :host { grid-template-columns: repeat(18, minmax(0, 1fr)); gap: 2px 4px; }
+  :host { grid-template-columns: repeat(20, minmax(0, 1fr)); gap: 2px 4px; }
   .model { grid-column: span 8; }
-  .wide { grid-column: span 5; }
+  .wide { grid-column: span 6; }
   .narrow { grid-column: span 3; }
+  .bar-seq_len, .bar-weight_bits { grid-column: span 4; }
 }
 """
 _CELL = """

@@ -1,5 +1,7 @@
 """The explorer end to end, in a browser."""
 
+import logging
+import threading
 import urllib.request
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlparse
@@ -10,6 +12,8 @@ from selenium.webdriver.common.keys import Keys
 import jaxlimits as jl
 from jaxlimits.errors import InputError
 from jaxlimits.explorer import server as serving
+from jaxlimits.explorer.app import _solver
+from jaxlimits.explorer.session import Session
 from jaxlimits.explorer.start import start
 from jaxlimits.explorer.texts import shown
 from tests.explorer.conftest import Running
@@ -244,6 +248,26 @@ def test_tabs_at_once_and_none_is_left_when_they_are_closed(count, browser, runn
     driver.switch_to.window(first)
     browser.open("about:blank")
     browser.wait(lambda _: not running.sessions(), seconds=30.0)
+
+
+def test_a_tab_that_is_closed_in_a_computation_leaves_no_line(page, running, caplog, monkeypatch):
+    begun, end = threading.Event(), threading.Event()
+
+    def slow(_):
+        begun.set()
+        end.wait(40.0)
+        return {}
+
+    monkeypatch.setattr(Session, "needs", slow)
+    inner(page, ".bar-batch_size").send_keys(Keys.BACKSPACE, "4", Keys.ENTER)
+    assert begun.wait(20.0)
+    caplog.clear()
+    page.open("about:blank")
+    page.wait(lambda _: not running.sessions(), seconds=30.0)
+    end.set()
+    _solver.submit(int).result(20.0)  # after what it was at
+    running.settle()
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
 def test_a_second_one_on_the_same_port_says_so_and_takes_another(running):
