@@ -19,8 +19,8 @@ select.bk-input { appearance: auto !important; background-image: none !important
 CARD = ".card-header { background: var(--panel); color: var(--ink); }"
 
 CHOICE = """
-.bk-btn.bk-btn { background: var(--panel); color: var(--ink); border: 1px solid var(--line); }
-.bk-btn.bk-btn.bk-active { background: var(--accent); color: var(--paper); font-weight: 600; }
+.bk-btn { background: var(--panel) !important; color: var(--ink) !important; }
+.bk-btn.bk-active { background: var(--accent) !important; color: var(--paper) !important; }
 """
 """Look of buttons of which one is chosen."""
 
