@@ -8,27 +8,36 @@ from typing import Any
 
 import panel as pn
 from bokeh.events import Tap
+from tornado.ioloop import IOLoop
 
 from jaxlimits import schema
 from jaxlimits.explorer import texts
 from jaxlimits.explorer.controls import RecordCard
 from jaxlimits.explorer.downloads import download_buttons
+from jaxlimits.explorer.field_search import FieldSearch
 from jaxlimits.explorer.map_controls import MapControls
+from jaxlimits.explorer.menus import CARD, CHOICE
 from jaxlimits.explorer.session import Session, Shown
 from jaxlimits.explorer.start import Start
 from jaxlimits.explorer.state import Side
+from jaxlimits.explorer.top_bar import TopBar
 from jaxlimits.explorer.views import bar_names, machine_names, maps_data, shares_of
+from jaxlimits.web.backend import bokeh_models
 from jaxlimits.web.bars import Breakdown
 from jaxlimits.web.browser_map import HeatMap
 
 LOOK = (Path(__file__).with_name("look.css")).read_text(encoding="utf-8")
 
-_SIDE_BY_SIDE = ":host { flex: 1 1 440px !important; width: auto !important; min-width: 0; }"
+_FIGURE_COLOURS = (Path(__file__).with_name("figure_colours.js")).read_text(encoding="utf-8")
+
+_SIDE_BY_SIDE = (
+    ":host { flex: 1 1 min(440px, 100%) !important; width: auto !important; min-width: 0; }"
+)
 """Two maps in a row where the page is wide enough for both."""
 
 _HINT = (
     '<p class="quiet">The circle is the point that the numbers are about: click on a map to move '
-    "it. Striped: does not fit, or cannot be; grey: nothing is asked. "
+    "it. "
     "The address of this page brings all of it back.</p>"
 )
 
@@ -58,23 +67,31 @@ class App:
         self.side: Side = "a"
         self._waiting = False
         self._asked = 0
+        self._closed = False
         self.document: Any = pn.state.curdoc
+        self.document.on_session_destroyed(self._close)
+        self._loop = IOLoop.current()
         self.location = pn.state.location
         html = {"stylesheets": [LOOK], "sizing_mode": "stretch_width", "margin": (4, 10)}
         self.notes = pn.pane.HTML("", **html)
         self.tiles = pn.pane.HTML("", **html)
+        self.gaps = pn.pane.HTML("", **{**html, "margin": (0, 14)})
         self.needs = pn.pane.HTML("", **html)
         self.table = pn.pane.HTML("", **html)
         shown = self.session.shown()
         self._make_figures(shown)
+        self.bar = TopBar(self.session, self._changed)
         self.map_controls = MapControls(self.session, self._changed)
         self.cards = [
             RecordCard(record, begun.catalog, self._set, self._show_cards)
             for record in schema.RECORDS
         ]
+        self.search = FieldSearch(begun.catalog, self._set, self._show_cards)
+        self.controls = [self.search.controls, *(card.controls for card in self.cards)]
         self.edited = pn.widgets.RadioButtonGroup(
-            options={"Machine A": "a", "Machine B": "b"}, value="a", width=300, margin=(4, 10)
-        )
+            label="Machine whose fields are set", options={"Machine A": "a", "Machine B": "b"},
+            value="a", width=300, margin=(4, 10), stylesheets=[CHOICE],
+        )  # fmt: skip
         self.edited.param.watch(self._edit, "value")
         self._show(shown)
 
@@ -102,13 +119,17 @@ class App:
 
     def page(self, template: Any) -> Any:
         """Lay everything out."""
+        self._follow_the_page_s_colours()
+        template.header.append(self.bar.view)
         template.sidebar.extend(
             [
-                *self.map_controls.quick,
+                _heading("The map"),
+                self.map_controls.metric,
                 self.map_controls.card,
                 self.map_controls.target,
-                pn.pane.HTML("<b>Every field of</b>", stylesheets=[LOOK], margin=(10, 10, 0, 10)),
+                _heading("Every field of"),
                 self.edited,
+                self.search.view,
                 *(card.view for card in self.cards),
                 *download_buttons(self.session, self._say),
                 self.map_controls.reset,
@@ -119,6 +140,7 @@ class App:
                 self.notes,
                 self.tiles,
                 self.both,
+                self.gaps,
                 pn.pane.HTML(_HINT, stylesheets=[LOOK], margin=(0, 14)),
                 pn.pane.Bokeh(self.bars.figure, sizing_mode="stretch_width", margin=(4, 10)),
                 self.needs,
@@ -128,10 +150,17 @@ class App:
                     collapsed=True,
                     sizing_mode="stretch_width",
                     margin=(4, 10),
+                    stylesheets=[CARD],
                 ),
             ]
         )
         return template
+
+    def _follow_the_page_s_colours(self) -> None:
+        """Have the figures drawn in dark where the page is dark, on white where it is printed."""
+        figures = [each.figure for each in (*self.maps.values(), self.bars)]
+        code = bokeh_models().CustomJS(args={"figures": figures}, code=_FIGURE_COLOURS)
+        self.document.js_on_event("document_ready", code)
 
     def _set(self, name: str, text: str | None) -> None:
         self.session.set(self.side, name, text)
@@ -157,6 +186,8 @@ class App:
 
     def _follow(self) -> None:
         self._waiting = False
+        if self._closed:
+            return
         self._show(self.session.shown())
 
     def _show(self, shown: Shown) -> None:
@@ -169,8 +200,10 @@ class App:
         self.bars.show(bar_names(shown.state, shown.points), shares_of(shown.points))
         tiles = "".join(texts.headline(name, point) for name, point in points.items())
         self.tiles.object = f'<div class="machines">{tiles}</div>'
+        self.gaps.object = texts.gaps(names, shown.maps)
         self.table.object = texts.metrics_table(points)
         self.notes.object = texts.problems(shown.maps.values(), (), shown.said)
+        self.bar.show(shown.points["a"].values)
         self.map_controls.show()
         self._show_side()
         self._show_cards()
@@ -195,13 +228,13 @@ class App:
             self.edited.value = "a"
 
     def _show_cards(self) -> None:
-        if not any(card.fields or card.menus for card in self.cards):
+        if not any(each.all for each in self.controls):
             return
         settings = self.session.state.of(self.side)
         values = self.session.values(self.side)
         centres = self.session.centres(self.side)
-        for card in self.cards:
-            card.show(settings, values, centres)
+        for each in self.controls:
+            each.show(settings, values, centres)
 
     def _ask(self) -> None:
         """Look for what is needed beside the moves; an answer that comes too late is dropped."""
@@ -209,12 +242,22 @@ class App:
         number = self._asked
 
         def answer() -> None:
-            if number != self._asked:
+            if self._closed or number != self._asked:
                 return
             needs = self.session.needs()
-            self.document.add_next_tick_callback(lambda: self._answered(number, needs))
+            # By the server's loop, as all that a tab does: between a look whether the tab is open
+            # and what is done with its document it cannot be closed.
+            self._loop.add_callback(self._hand_over, number, needs)
 
         _solver.submit(answer).add_done_callback(_raised)
+
+    def _hand_over(self, number: int, needs: Any) -> None:
+        if not self._closed:
+            self.document.add_next_tick_callback(lambda: self._answered(number, needs))
+
+    def _close(self, _: Any) -> None:
+        """Forget what is under computation for a tab that is closed."""
+        self._closed = True
 
     def _answered(self, number: int, needs: Any) -> None:
         if number != self._asked:
@@ -222,6 +265,10 @@ class App:
         names = machine_names(self.session.state)
         listed = texts.needs_list({names[side]: each for side, each in needs.items()})
         self.needs.object = f"<h2>What it takes</h2><div class='two'>{listed}</div>"
+
+
+def _heading(words: str) -> Any:
+    return pn.pane.HTML(f"<h2>{words}</h2>", stylesheets=[LOOK], margin=(4, 10, 0, 10))
 
 
 def _raised(answer: Future) -> None:

@@ -11,6 +11,8 @@ import panel as pn
 
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog
+from jaxlimits.explorer.menus import CARD, NOTHING, WIDTH
+from jaxlimits.explorer.menus import menu as new_menu
 from jaxlimits.explorer.slider_scales import scale_of
 from jaxlimits.explorer.state import as_text
 
@@ -27,8 +29,6 @@ TITLES: Mapping[str, str] = {
     "calibration": "Calibration",
     "fabric": "Fabric",
 }
-_NONE = "–"
-_WIDTH = 300
 
 
 class FieldControl:
@@ -38,10 +38,10 @@ class FieldControl:
         info = schema.FIELDS[name]
         self.name, self._change, self._quiet = name, change, False
         self.text = pn.widgets.TextInput(
-            label=name, width=_WIDTH, margin=(6, 10, 0, 10), description=_described(name)
+            label=name, width=WIDTH, margin=(6, 10, 0, 10), description=_described(name)
         )
         self.slider = pn.widgets.IntSlider(
-            label=info.meaning, show_value=False, start=0, end=1, width=_WIDTH,
+            label=info.meaning, show_value=False, start=0, end=1, width=WIDTH,
             margin=(0, 10, 4, 10), css_classes=["field", f"field-{name}"],
         )  # fmt: skip
         self.scale = scale_of(name, 1.0)
@@ -91,17 +91,15 @@ class MenuControl:
 
     def __init__(self, name: str, choices: list[str], change: Set, *, optional: bool = False):
         self.name, self._change, self._quiet = name, change, False
-        options = [*([_NONE] if optional else []), *choices]
+        options = [*([NOTHING] if optional else []), *choices]
         described = schema.SWITCHES[name].meaning if name in schema.SWITCHES else None
-        self.menu = pn.widgets.Select(
-            label=name, options=options, width=_WIDTH, margin=(6, 10), description=described
-        )
+        self.menu = new_menu(name, options, description=described)
         self.menu.param.watch(self._chosen, "value")
         self.view = self.menu
 
     def show(self, choice: str | None) -> None:
         """Show a choice; none where nothing is named."""
-        shown = choice or _NONE
+        shown = choice or NOTHING
         if self.menu.value == shown:
             return
         self._quiet = True
@@ -114,35 +112,29 @@ class MenuControl:
 
     def _chosen(self, event: Any) -> None:
         if not self._quiet:
-            self._change(self.name, None if event.new == _NONE else event.new)
+            self._change(self.name, None if event.new == NOTHING else event.new)
 
 
-class RecordCard:
-    """The card of a record: its names, switches and fields, made when it is first opened."""
+class Controls:
+    """Controls of some fields, switches and names, in the order in which they came."""
 
-    def __init__(self, record: str, catalog: Catalog, change: Set, opened: Callable[[], None]):
-        self.record, self._catalog, self._change = record, catalog, change
+    def __init__(self):
         self.fields: list[FieldControl] = []
         self.menus: list[MenuControl] = []
-        self.view = pn.Card(
-            title=TITLES.get(record, record.capitalize()),
-            collapsed=True,
-            width=_WIDTH + 30,
-            css_classes=["record", f"record-{record}"],
-            margin=(3, 5),
-        )
-        self._opened = opened
-        self.view.param.watch(self._open, "collapsed")
 
-    def _open(self, event: Any) -> None:
-        if event.new or self.fields:
+    @property
+    def all(self) -> list[FieldControl | MenuControl]:
+        """All of them: menus, then fields."""
+        return [*self.menus, *self.fields]
+
+    def add(self, name: str, catalog: Catalog, change: Set) -> None:
+        """Add the control of a name, once."""
+        if any(each.name == name for each in self.all):
             return
-        self.menus = [menu_of(name, self._catalog, self._change) for name in names_in(self.record)]
-        self.fields = [
-            FieldControl(name, self._change) for name in schema.field_names(self.record).values()
-        ]
-        self._opened()
-        self.view.objects = [*(each.view for each in (*self.menus, *self.fields))]
+        if name in schema.FIELDS:
+            self.fields.append(FieldControl(name, change))
+        else:
+            self.menus.append(menu_of(name, catalog, change))
 
     def show(
         self,
@@ -160,6 +152,32 @@ class RecordCard:
                 field.show(values[field.name], centre, settings.get(field.name))
             elif values:
                 field.show_nothing()
+
+
+class RecordCard:
+    """The card of a record: its names, switches and fields, made when it is first opened."""
+
+    def __init__(self, record: str, catalog: Catalog, change: Set, opened: Callable[[], None]):
+        self.record, self._catalog, self._change = record, catalog, change
+        self.controls = Controls()
+        self.view = pn.Card(
+            title=TITLES.get(record, record.capitalize()),
+            collapsed=True,
+            width=WIDTH + 30,
+            css_classes=["record", f"record-{record}"],
+            margin=(3, 5),
+            stylesheets=[CARD],
+        )
+        self._opened = opened
+        self.view.param.watch(self._open, "collapsed")
+
+    def _open(self, event: Any) -> None:
+        if event.new or self.controls.all:
+            return
+        for name in [*names_in(self.record), *schema.field_names(self.record).values()]:
+            self.controls.add(name, self._catalog, self._change)
+        self._opened()
+        self.view.objects = [each.view for each in self.controls.all]
 
 
 def names_in(record: str) -> list[str]:

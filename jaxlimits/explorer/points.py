@@ -6,7 +6,7 @@ What compiles anew is another metric, another field on an axis, or another switc
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -44,11 +44,14 @@ class Point:
         Every field's value [SI]; none where a name is not known.
     problem
         Why it cannot be, in words.
+    reasons
+        Why metrics have no value, by their names.
     """
 
     metrics: Metrics | None
     values: dict[str, float]
     problem: str = ""
+    reasons: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +70,8 @@ class Map:
         Why there is no value, (y, x).
     problem
         Why there is no map, in words.
+    rules
+        What excludes values on it, in words.
     """
 
     x: np.ndarray
@@ -75,6 +80,7 @@ class Map:
     codes: np.ndarray
     reasons: np.ndarray
     problem: str = ""
+    rules: tuple[str, ...] = ()
 
 
 def scenario_of(
@@ -123,7 +129,12 @@ def point_of(state: State, side: Side, catalog: Catalog) -> Point:
         metrics = scenario_metrics(scenario, PRECISION, calibrated=calibrated)
     except InputError as error:
         return Point(metrics=None, values=values, problem=str(error))
-    return Point(metrics=metrics, values=values)
+    reasons = {
+        name: int(_reasons(name, value, np.asarray(metrics.limit), scenario))
+        for name in schema.OUTPUTS
+        if np.isnan(value := np.asarray(getattr(metrics, name), float))
+    }
+    return Point(metrics=metrics, values=values, reasons=reasons)
 
 
 def map_of(state: State, side: Side, catalog: Catalog) -> Map:
@@ -146,13 +157,13 @@ def map_of(state: State, side: Side, catalog: Catalog) -> Map:
     # What a metric is where the step does not fit, as its bytes, is no answer to a question here.
     values = np.where(codes == Limit.CAPACITY, np.float32(np.nan), values)
     return Map(
-        x=x, y=y, values=values, codes=codes, reasons=_reasons(state, values, codes, scenario)
-    )
+        x=x, y=y, values=values, codes=codes,
+        reasons=_reasons(state.metric, values, codes, scenario), rules=tuple(broken(scenario)),
+    )  # fmt: skip
 
 
-def _reasons(state: State, values: np.ndarray, codes: np.ndarray, scenario: Scenario) -> np.ndarray:
-    """Why the map has no value, point by point, by the same codes as a result's."""
-    metric = state.metric
+def _reasons(metric: str, values: np.ndarray, codes: np.ndarray, scenario: Scenario) -> np.ndarray:
+    """Why a metric has no value, point by point, by the same codes as a result's."""
     lacking = Reason.NOT_STATED if scenario.is_absent(metric) else Reason.NOT_COMPUTED
     without = scenario.effective("input_len") == 0.0 if metric in REQUESTED else np.False_
     found = np.where(without, Reason.NO_REQUEST, lacking)
@@ -193,8 +204,17 @@ def axis_values(span: Span) -> np.ndarray:
 def exclusions(scenario: Scenario) -> np.ndarray:
     """Return where the values of a grid exclude each other, of a shape that broadcasts to it."""
     excluded = np.zeros((1,) * len(scenario.axes), bool)
+    for where in broken(scenario).values():
+        excluded = excluded | where
+    return excluded
+
+
+def broken(scenario: Scenario) -> dict[str, np.ndarray]:
+    """Return the conditions between fields that some points break, in words, and where."""
+    found: dict[str, np.ndarray] = {}
     for rule in CONSTRAINTS:
         if rule.needs.items() <= scenario.switches.items():
             holds = rule.holds({name: scenario.effective(name) for name in rule.fields})
-            excluded = excluded | ~np.asarray(holds)
-    return excluded
+            if not np.all(holds):
+                found[rule.says] = ~np.asarray(holds)
+    return found

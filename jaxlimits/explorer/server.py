@@ -10,6 +10,7 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ from tornado.web import HTTPError
 
 from jaxlimits.errors import InputError
 from jaxlimits.explorer.app import App
+from jaxlimits.explorer.closed_tabs import quiet_closed_tabs
 from jaxlimits.explorer.links import TOKEN
 from jaxlimits.explorer.start import Start
 
@@ -32,6 +34,8 @@ _LOST_AFTER = 15_000
 """Milliseconds after which what a closed tab held is given up; a broken connection comes back."""
 
 _LOOKED_EVERY = 2_000
+
+_HERE = Path(__file__).parent
 
 Say = Callable[[str], None]
 
@@ -89,9 +93,21 @@ class TokenProvider(NullAuth):
 
 
 class Page(pn.template.VanillaTemplate):
-    """Panel's plain page, without the font that it would fetch from elsewhere."""
+    """A page of landmarks, bar above and one column where it is narrow, that fetches no font."""
 
+    _template = _HERE / "page.html"
+    _css = []  # noqa: RUF012  (as the class above declares it)
     _resources = {"css": {}}  # noqa: RUF012  (as the class above declares it)
+
+    def __init__(self, **params: Any):
+        super().__init__(meta_viewport="width=device-width, initial-scale=1", **params)
+
+
+def _page_parts() -> dict[str, str]:
+    """The styles and the script that stand in the page itself."""
+    return {
+        f"page_{key}": (_HERE / f"page.{key}").read_text(encoding="utf-8") for key in ("css", "js")
+    }
 
 
 def make_server(
@@ -124,6 +140,7 @@ def make_server(
         An address beyond this machine without a token, one that is not this machine's, no port.
     """
     check_address(address, token)
+    quiet_closed_tabs()
     logging.getLogger("tornado.access").setLevel(logging.ERROR)  # a refusal is not worth a line
 
     def page() -> Any:
@@ -131,7 +148,8 @@ def make_server(
         # before that, as in tabs that open at once, would load them from the network.
         document: Any = pn.state.curdoc
         document.template_variables["dist_url"] = LOCAL_DIST
-        template = Page(title="jaxlimits explorer", sidebar_width=350, header_background="#123a5a")
+        document.template_variables.update(_page_parts())
+        template = Page(title="jaxlimits explorer")
         query = pn.state.location.search if pn.state.location is not None else ""
         return App(begun, query or "").page(template)
 

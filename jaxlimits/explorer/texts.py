@@ -9,7 +9,7 @@ from jaxlimits.explorer.needs import Needs, sentence
 from jaxlimits.explorer.points import Map, Point
 from jaxlimits.explorer.state import Side
 from jaxlimits.model.metrics import Limit, Metrics
-from jaxlimits.results.reason_codes import WORDS, Reason
+from jaxlimits.results.reason_codes import HATCHED, WORDS, Reason
 
 HEADLINES: Mapping[str, str] = {
     "utps": "speed of one user",
@@ -17,6 +17,8 @@ HEADLINES: Mapping[str, str] = {
     "t_step": "time of a step",
     "capacity_utilisation": "memory filled",
     "power": "provisioned power",
+    "energy_per_token": "energy per token",
+    "dollars_per_token": "cost per token (illustrative)",
 }
 """Metrics that stand on top, and what they are called there."""
 
@@ -34,6 +36,8 @@ def shown(name: str, value: float | int) -> str:
         return "no end" if value > 0 else "–"
     if name in _SHARES:
         return f"{value:.1%}"
+    if schema.OUTPUTS[name].unit == "USD/token":
+        return f"{value * 1e6:,.4g} USD/Mtoken"
     return units.show(value, schema.OUTPUTS[name].unit, digits=4)
 
 
@@ -43,15 +47,53 @@ def headline(name: str, point: Point) -> str:
     if metrics is None:
         return f'<section class="machine"><h3>{escape(name)}</h3>{_note(point.problem)}</section>'
     tiles = "".join(
-        f'<div class="tile"><b data-metric="{metric}">{shown(metric, getattr(metrics, metric))}</b>'
-        f"<span>{words}</span></div>"
-        for metric, words in HEADLINES.items()
+        _tile(point, metrics, *each) for each in [*HEADLINES.items(), *_predicted(point)]
     )
     return (
         f'<section class="machine"><h3>{escape(name)} <span class="limit {_limit(metrics)}">'
         f"{binding(metrics)}</span></h3>"
         f'<div class="tiles">{tiles}</div></section>'
     )
+
+
+def _tile(point: Point, metrics: Metrics, metric: str, words: str) -> str:
+    """A number and what it is; why there is none, unless the head says so of all of them."""
+    reason = point.reasons.get(metric, Reason.FITS)
+    why = "" if reason in (Reason.FITS, Reason.DOES_NOT_FIT) else f"<em>{WORDS[reason]}</em>"
+    value = shown(metric, getattr(metrics, metric))
+    return f'<div class="tile"><b data-metric="{metric}">{value}</b><span>{words}</span>{why}</div>'
+
+
+def _predicted(point: Point) -> list[tuple[str, str]]:
+    """The tile of what a calibration predicts, where one is chosen."""
+    metrics = point.metrics
+    if metrics is None or math.isnan(metrics.calibrated_utps):
+        return []
+    unit = schema.OUTPUTS["utps"].unit
+    ends = (metrics.calibrated_utps_lower, metrics.calibrated_utps_upper)
+    low, high = (units.show(end, unit, digits=3).removesuffix(f" {unit}") for end in ends)
+    return [("calibrated_utps", f"predicted; 95 % from {low} to {high}")]
+
+
+def gaps(names: Mapping[Side, str], maps: Mapping[Side, Map]) -> str:
+    """Say why parts of the maps are striped or grey, machine by machine."""
+    return "".join(
+        f'<p class="quiet gaps"><b>{escape(names[side])}</b>: {escape("; ".join(found))}.</p>'
+        for side, each in maps.items()
+        if (found := _gaps_of(each))
+    )
+
+
+def _gaps_of(found: Map) -> list[str]:
+    told = []
+    for reason, words in WORDS.items():
+        share = float((found.reasons == reason).mean())
+        if reason == Reason.FITS or not share:
+            continue
+        look = "striped" if reason in HATCHED else "grey"
+        why = f" ({', '.join(found.rules)})" if reason == Reason.CANNOT_BE and found.rules else ""
+        told.append(f"{look} over {share:.0%} of the map, {words}{why}")
+    return told
 
 
 def binding(metrics: Metrics) -> str:
@@ -84,7 +126,7 @@ def metrics_table(points: Mapping[str, Point]) -> str:
         if not all(math.isnan(getattr(m, metric)) for m in found.values())
     )
     return (
-        f'<table class="numbers"><thead><tr><th></th>{heads}{ratio}</tr></thead>'
+        f'<table class="numbers"><thead><tr><td></td>{heads}{ratio}</tr></thead>'
         f"<tbody>{rows}</tbody></table>"
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxlimits import schema, units
-from jaxlimits.explorer.points import SIZE, Map, Point
+from jaxlimits.explorer.points import EXCLUDED, SIZE, Map, Point
 from jaxlimits.explorer.state import Side, Span, State, ends
 from jaxlimits.model.metrics import Limit, Metrics
 from jaxlimits.plot.scales import spans_decades
@@ -18,7 +18,11 @@ from jaxlimits.web.map_cover import Name, cover_of, names_of
 from jaxlimits.web.ticks import even_ticks, value_ticks
 
 _FULL, _EXCLUDED = WORDS[Reason.DOES_NOT_FIT], WORDS[Reason.CANNOT_BE]
-_WORDS = [WORDS[Reason.NOT_COMPUTED], "memory", "compute", "sync", _FULL, _EXCLUDED]
+_NOT_ASKED = (Reason.NO_REQUEST, Reason.NOT_STATED)
+_WORDS = [
+    *(WORDS[Reason.NOT_COMPUTED], "memory", "compute", "sync", _FULL, _EXCLUDED),
+    *(WORDS[reason] for reason in _NOT_ASKED),
+]
 """What the codes of a map say, from -1 on."""
 
 _BINDS = {
@@ -46,7 +50,7 @@ def maps_data(
             metric=state.metric,
             unit=typeset(info.display),
             values=found.values * np.float32(scale),
-            codes=found.codes,
+            codes=_told(found),
             cover=cover_of(found.codes, found.reasons),
             words=_WORDS,
             names=_names(found),
@@ -60,6 +64,14 @@ def maps_data(
         )
         for side, found in maps.items()
     }
+
+
+def _told(found: Map) -> np.ndarray:
+    """What binds, or why there is no value: places in the words under the pointer, less one."""
+    codes = found.codes
+    for code, reason in enumerate(_NOT_ASKED, start=EXCLUDED + 1):
+        codes = np.where(found.reasons == reason, np.int8(code), codes)
+    return codes
 
 
 def _names(found: Map) -> list[Name]:

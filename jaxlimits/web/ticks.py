@@ -11,6 +11,9 @@ from jaxlimits.plot.scales import plain_number
 _MOST = 7
 """Labels along one axis, at most."""
 
+_LEAST_GAP = 0.14
+"""Share of an axis that a label takes on a narrow figure."""
+
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -67,7 +70,17 @@ def even_ticks(
     places = (scale(values) - scale(first)) / span * (length - 1)
     plain = unit in ("1", "token")
     labels = [plain_number(v) if plain else units.show(v, unit) for v in values]
-    return Ticks(places=places.tolist(), labels=labels)
+    kept = _apart(places, (length - 1) * _LEAST_GAP)
+    return Ticks(places=places[kept].tolist(), labels=[labels[n] for n in kept])
+
+
+def _apart(places: np.ndarray, gap: float) -> list[int]:
+    """Return which of some ascending places leave room for their labels: each beside the last."""
+    kept: list[int] = []
+    for n, place in enumerate(places):
+        if not kept or place - places[kept[-1]] >= gap:
+            kept.append(n)
+    return kept
 
 
 def value_ticks(values: np.ndarray, *, log: bool, unit: str, display: str) -> Ticks:

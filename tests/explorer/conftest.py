@@ -141,6 +141,12 @@ class Running:
     def sessions(self):
         return self.server.get_sessions()
 
+    def settle(self):
+        """Wait until the server has done what it was told so far."""
+        done = threading.Event()
+        self.server.io_loop.add_callback(done.set)
+        assert done.wait(20.0)
+
     def stop(self):
         def end():
             self.server.stop()

@@ -1,5 +1,7 @@
 """The explorer end to end, in a browser."""
 
+import logging
+import threading
 import urllib.request
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlparse
@@ -10,6 +12,8 @@ from selenium.webdriver.common.keys import Keys
 import jaxlimits as jl
 from jaxlimits.errors import InputError
 from jaxlimits.explorer import server as serving
+from jaxlimits.explorer.app import _solver
+from jaxlimits.explorer.session import Session
 from jaxlimits.explorer.start import start
 from jaxlimits.explorer.texts import shown
 from tests.explorer.conftest import Running
@@ -85,6 +89,118 @@ def test_what_cannot_be_is_said(browser, running):
     assert browser.problems() == []
 
 
+_NAMELESS = """
+const found = []
+const text = (node) => [node.textContent, ...[...node.querySelectorAll("*")].map((each) =>
+  each.shadowRoot ? text(each.shadowRoot) : "")].join("")
+const walk = (root) => { for (const each of root.querySelectorAll("*")) {
+  if (each.matches("input, select, textarea, button, [role=slider]")) {
+    const label = each.labels?.[0]?.textContent || each.getAttribute("aria-label")
+    const words = label || (each.matches("button") && text(each))
+    if (!words?.trim() && each.checkVisibility()) found.push(each.outerHTML)
+  }
+  if (each.shadowRoot) walk(each.shadowRoot)
+} }
+walk(document)
+return found
+"""
+
+
+def test_every_control_has_a_name_and_the_page_its_landmarks(page):
+    page.press("button.card-header", text="Deployment")
+    page.press("button.card-header", text="Axes")
+    page.wait(lambda page: page.all(".field-batch_size"))
+    page.wait(lambda page: page.driver.execute_script(_NAMELESS) == [])
+    assert page.text("h1") == ["jaxlimits explorer"]
+    assert [len(page.all(landmark)) for landmark in ("header", "aside[aria-label]", "main")] == [
+        1, 1, 1,
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def emulated(page):
+    """The page, and how to have the browser be a phone, dark or a printer."""
+    command = page.driver.execute_cdp_cmd
+
+    def emulate(media="", scheme="light", width=1400):
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        command("Emulation.setEmulatedMedia", {"media": media, "features": [feature]})
+        size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 700}
+        command("Emulation.setDeviceMetricsOverride", size)
+        return page
+
+    yield emulate
+    command("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    command("Emulation.clearDeviceMetricsOverride", {})
+
+
+def place(page, selector):
+    return page.driver.execute_script(
+        "return document.querySelector(arguments[0]).getBoundingClientRect().toJSON()", selector
+    )
+
+
+def test_a_phone_shows_one_column_below_the_bar(emulated):
+    page = emulated(width=390)
+    assert page.driver.execute_script("return document.documentElement.scrollWidth") == 390
+    assert place(page, "#sidebar")["top"] >= place(page, "#main")["bottom"]
+    page.driver.execute_script("window.scrollTo(0, 900)")
+    page.wait(lambda page: place(page, "#main")["top"] < 0)
+    bar = place(page, "#header")
+    assert bar["top"] == 0
+    assert bar["bottom"] < 200
+
+
+_COLOURS = """
+const figures = [...Bokeh.documents[0]._all_models.values()].filter((m) => m.type === "Figure")
+return [getComputedStyle(document.body).backgroundColor, ...figures.map((f) => f.border_fill_color)]
+"""
+
+
+def test_a_dark_page_has_dark_figures_and_a_print_has_the_results_alone(emulated):
+    def colours(page):
+        return {*page.driver.execute_script(_COLOURS)}
+
+    emulated(scheme="dark").wait(lambda page: colours(page) == {"rgb(21, 23, 27)", "#15171b"})
+    emulated().wait(lambda page: colours(page) == {"rgb(255, 255, 255)", "#ffffff"})
+    page = emulated(media="print", scheme="dark")
+    assert place(page, "#sidebar")["height"] == 0
+    main = page.driver.find_element("id", "main")
+    assert main.value_of_css_property("overflow-y") == "visible"
+    assert colours(page) >= {"rgb(255, 255, 255)"}
+
+
+def inner(page, selector, kind="input"):
+    """What a widget has inside."""
+    find = "return arguments[0].shadowRoot.querySelector(arguments[1])"
+    return page.driver.execute_script(find, page.all(selector)[0], kind)
+
+
+def test_a_field_is_found_by_its_meaning_and_laid_along_an_axis_by_its_name(page):
+    inner(page, ".find").send_keys("price of elec", Keys.ENTER)
+    page.wait(lambda page: page.all(".field-electricity_price"))
+    page.press("button.card-header", text="Axes")
+    axis = page.wait(lambda page: inner(page, ".axis-x"))
+    assert axis.get_attribute("value") == "mem_bw – memory bandwidth"
+    axis.clear()
+    axis.send_keys("batch_si", Keys.ENTER)
+    page.wait(lambda page: "x=batch_size" in page.driver.current_url)
+
+
+def test_the_bar_shows_and_sets_what_is_deployed(page):
+    def box(name, kind="input"):
+        return inner(page, f".bar-{name}", kind)
+
+    shown_at = {name: box(name).get_attribute("value") for name in ("tp_size", "seq_len")}
+    assert shown_at == {"tp_size": "8", "seq_len": "4,096"}
+    assert box("weight_bits", "select").get_attribute("value") == "as stated"
+    box("batch_size").send_keys(Keys.BACKSPACE, "16", Keys.ENTER)
+    page.wait(lambda page: page.metric()[0] == speeds(batch_size=16)[0])
+    box("weight_bits", "select").send_keys("4")
+    page.wait(lambda page: page.metric()[0] == speeds(batch_size=16, weight_bits=4)[0])
+    assert "weight_bits=4" in page.driver.current_url
+
+
 @pytest.mark.parametrize("suffix", ["toml", "nc"])
 def test_the_downloads_are_a_grid_and_a_result(page, suffix, tmp_path):
     file = page.folder / f"explored.{suffix}"
@@ -132,6 +248,26 @@ def test_tabs_at_once_and_none_is_left_when_they_are_closed(count, browser, runn
     driver.switch_to.window(first)
     browser.open("about:blank")
     browser.wait(lambda _: not running.sessions(), seconds=30.0)
+
+
+def test_a_tab_that_is_closed_in_a_computation_leaves_no_line(page, running, caplog, monkeypatch):
+    begun, end = threading.Event(), threading.Event()
+
+    def slow(_):
+        begun.set()
+        end.wait(40.0)
+        return {}
+
+    monkeypatch.setattr(Session, "needs", slow)
+    inner(page, ".bar-batch_size").send_keys(Keys.BACKSPACE, "4", Keys.ENTER)
+    assert begun.wait(20.0)
+    caplog.clear()
+    page.open("about:blank")
+    page.wait(lambda _: not running.sessions(), seconds=30.0)
+    end.set()
+    _solver.submit(int).result(20.0)  # after what it was at
+    running.settle()
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
 def test_a_second_one_on_the_same_port_says_so_and_takes_another(running):

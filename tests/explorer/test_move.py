@@ -21,7 +21,7 @@ def test_a_move_with_open_cards_costs_little_server_time(monkeypatch):
         app.page(Page(title="explorer"))._init_doc(document)
         for card in app.cards[:3]:
             card.view.collapsed = False
-        assert sum(len(card.fields) for card in app.cards) > 70
+        assert sum(len(card.controls.fields) for card in app.cards) > 70
         times = []
         for step in range(7):
             app.session.set("a", "mem_bw", f"{step + 1} TB/s")

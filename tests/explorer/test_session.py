@@ -17,9 +17,10 @@ from jaxlimits.explorer.session import Session
 from jaxlimits.explorer.slider_scales import scale_of
 from jaxlimits.explorer.start import start
 from jaxlimits.explorer.state import Span
-from jaxlimits.explorer.texts import headline, metrics_table, shown
+from jaxlimits.explorer.texts import gaps, headline, metrics_table, shown
 from jaxlimits.explorer.views import maps_data, shares_of, value_at
 from jaxlimits.model.metrics import Limit
+from jaxlimits.results.reason_codes import Reason
 from jaxlimits.web.map_cover import STRIPE
 from tests.helpers import one_in
 
@@ -95,6 +96,10 @@ def test_a_map_of_requests_that_are_not_stated_says_so_without_stripes(session):
     assert np.isnan(data.values).all()
     assert {name.words for name in data.names} == {"no request stated"}
     assert not (data.cover == STRIPE).any()
+    assert "grey over 100% of the map, no request stated" in gaps(
+        {"a": "h200", "b": "b200"}, found.maps
+    )
+    assert {data.words[code + 1] for code in np.unique(data.codes)} == {"no request stated"}
 
 
 def test_what_does_not_fit_and_what_cannot_be_is_named(session):
@@ -110,6 +115,37 @@ def test_what_does_not_fit_and_what_cannot_be_is_named(session):
     assert (cannot.maps["a"].codes == EXCLUDED).all()
     assert "ep_size must divide" in cannot.points["a"].problem
     assert "ep_size must divide" in headline("A: h100", cannot.points["a"])
+
+
+def test_what_is_striped_or_grey_has_its_reason_in_words(session):
+    session.compare(None)
+    assert session.set("a", "llm", "deepseek-v3")
+    assert session.span("x", Span(name="ep_size", first="1", last="16"))
+    assert session.span("y", Span(name="batch_size", first="1", last="4096"))
+    found = session.shown().maps
+    words = gaps({"a": "h200"}, found)
+    share = (found["a"].reasons == Reason.CANNOT_BE).mean()
+    assert 0.0 < share < 1.0
+    assert f"striped over {share:.0%} of the map, cannot be (ep_size must divide" in words
+    assert "of the map, does not fit" in words
+
+
+@pytest.mark.filterwarnings("ignore::jaxlimits.AnnouncedChipWarning")
+def test_tiles_have_energy_cost_and_a_prediction_or_why_not(session):
+    point = session.shown().points["a"]
+    expected = jl.evaluate("llama3-405b", "h200", tp_size=8, batch_size=8)
+    tiles = headline("h200", point)
+    assert f">{expected.dollars_per_token * 1e6:,.4g} USD/Mtoken<" in tiles
+    assert f">{shown('energy_per_token', expected.energy_per_token)}<" in tiles
+    assert "calibrated_utps" not in tiles
+    assert session.set("a", "calibration", "vllm")
+    predicted = session.shown().points["a"]
+    assert predicted.metrics.calibrated_utps < predicted.metrics.utps
+    assert "predicted; 95 % from" in headline("h200", predicted)
+    assert session.set("a", "chip", "rubin")
+    without = session.shown().points["a"]
+    assert without.reasons["dollars_per_token"] == Reason.NOT_STATED
+    assert "<em>power or price not stated</em>" in headline("rubin", without)
 
 
 @pytest.mark.parametrize("place", one_in(2, [-1, 0]))
