@@ -213,7 +213,7 @@ def _read_size(size: str | tuple[float, float]) -> tuple[float | None, float | N
             wide, high = (float(side) for side in size)
         except (TypeError, ValueError):
             raise InputError(
-                "is no width and height", where="plot", key="size", value=size, remedy=remedy
+                "is not a width and height", where="plot", key="size", value=size, remedy=remedy
             ) from None
         return _checked_sides(wide, high, size)
     text = size.strip().lower()
@@ -222,7 +222,7 @@ def _read_size(size: str | tuple[float, float]) -> tuple[float | None, float | N
     found = _SIZE.fullmatch(text)
     if found is None:
         raise InputError(
-            "is no width and height", where="plot", key="size", value=size, remedy=remedy
+            "is not a width and height", where="plot", key="size", value=size, remedy=remedy
         )
     wide, first, high, last = found.groups()
     if not last:

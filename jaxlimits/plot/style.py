@@ -315,7 +315,7 @@ _LEGEND_WIDTH = 34
 
 
 def _top(handle: Any) -> float:
-    """The highest value of a line; what is no line is always named."""
+    """The highest value of a line; what is not a line is always named."""
     if not hasattr(handle, "get_ydata"):
         return np.inf
     values = np.asarray(handle.get_ydata(), float)

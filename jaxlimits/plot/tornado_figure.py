@@ -85,7 +85,7 @@ def tornado(
     """
     if not 0.0 < step < 1.0:
         remedy = "give one above 0 and below 1, as 0.1"
-        raise InputError("is no share", where="plot", key="step", value=step, remedy=remedy)
+        raise InputError("is not a share", where="plot", key="step", value=step, remedy=remedy)
     source = _found(dataset, of, step)
     ends = xr.Dataset({_LOW: source.low, _HIGH: source.high})
     if source.mean is not None:

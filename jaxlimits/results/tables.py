@@ -15,7 +15,7 @@ from jaxlimits.results.records import WAY
 def table(dataset: xr.Dataset) -> pd.DataFrame:
     """Return a result as rows, one a point; a result without axes is a single row.
 
-    The ways of the searches of a co-design are no points and are left out.
+    The ways of the searches of a co-design are not points and are left out.
     """
     dataset = dataset.drop_dims(WAY, errors="ignore")
     return dataset.to_dataframe() if dataset.sizes else dataset.expand_dims("row").to_dataframe()

@@ -349,7 +349,7 @@ def test_a_tornado_has_the_changes_of_elasticities():
     elasticities = [point.utps_elasticity_mem_bw, point.utps_elasticity_sync_latency]
     assert np.allclose(low, [100.0 * (0.8 ** float(each) - 1.0) for each in elasticities])
     assert np.allclose(high, [100.0 * (1.2 ** float(each) - 1.0) for each in elasticities])
-    with pytest.raises(jl.InputError, match="step = 2: is no share"):
+    with pytest.raises(jl.InputError, match="step = 2: is not a share"):
         jl.plot.tornado(point, step=2)
 
 

@@ -83,9 +83,9 @@ def test_one_end_may_be_left_out():
     ("options", "says"),
     [
         ({"size": "7x4"}, r"size = '7x4': has no unit; write it as '7x4 in' or '7x4 mm'"),
-        ({"size": "wide"}, "size = 'wide': is no width and height; write it as '7x4 in'"),
+        ({"size": "wide"}, "size = 'wide': is not a width and height; write it as '7x4 in'"),
         ({"size": "900x1 in"}, "each side is from 0.5 to 60 in"),
-        ({"size": (3,)}, "is no width and height"),
+        ({"size": (3,)}, "is not a width and height"),
         ({"dpi": 5}, "dpi = 5: .*from 20 to 1200 pixels an inch"),
         ({"font": "DejaVu San"}, "unknown font 'DejaVu San'; did you mean DejaVu Sans"),
         ({"format": "jpg"}, "unknown format of a figure 'jpg'; did you mean png"),
