@@ -304,7 +304,7 @@ def _read_ends(
         return low, high
     parts = [part.strip() for part in given.split(":")]
     if len(parts) != 2 or not any(parts):
-        problem, remedy = "is no LO:HI", f"write it as {example!r}; either end may be left out"
+        problem, remedy = "is not LO:HI", f"write it as {example!r}; either end may be left out"
         raise InputError(problem, where="plot", key="xlim", value=given, remedy=remedy)
     names = [re.sub(r"^[-+.\de]+", "", part).strip() for part in parts]
     for place, other in ((0, 1), (1, 0)):  # "1:4 TB/s" is of two rates

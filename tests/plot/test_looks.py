@@ -90,7 +90,7 @@ def test_one_end_may_be_left_out():
         ({"font": "DejaVu San"}, "unknown font 'DejaVu San'; did you mean DejaVu Sans"),
         ({"format": "jpg"}, "unknown format of a figure 'jpg'; did you mean png"),
         ({"style": "papr"}, "unknown style of a figure 'papr'; did you mean paper"),
-        ({"xlim": "3"}, "is no LO:HI; write it as '1:4 TB/s'"),
+        ({"xlim": "3"}, "is not LO:HI; write it as '1:4 TB/s'"),
         ({"xlim": "8:2"}, "give the smaller end first"),
         ({"xlim": "0:2"}, "start above 0"),
         ({"xlim": "1:2 GHz"}, "GHz is a frequency"),
