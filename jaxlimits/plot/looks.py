@@ -246,7 +246,7 @@ def _checked_sides(wide: float, high: float, size: object) -> tuple[float, float
 
 def _read_dpi(dpi: float) -> float:
     if not _LEAST_DPI <= dpi <= _LARGEST_DPI:
-        problem = "is no resolution of a picture"
+        problem = "is not a resolution of a picture"
         remedy = f"give one from {_LEAST_DPI:g} to {_LARGEST_DPI:g} pixels an inch"
         raise InputError(problem, where="plot", key="dpi", value=dpi, remedy=remedy)
     return float(dpi)
