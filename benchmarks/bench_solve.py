@@ -93,11 +93,12 @@ def library(job: Job, unknown: str) -> Callable[[], np.ndarray]:
     solver = optimistix.Bisection(rtol=1e-9, atol=1e-9, expand_if_necessary=False)
 
     def root(base: dict, *along: dict) -> jax.Array:
-        fields = effective_fields({k: v for part in (base, *along) for k, v in part.items()})
+        values = {k: v for part in (base, *along) for k, v in part.items()}
+        fields, own = effective_fields(values, static)
 
         def miss(log: jax.Array, _: None) -> jax.Array:
             changed = {**fields, unknown: jnp.exp(log)}
-            return evaluate(*assemble(changed, static)).t_step * TARGET - 1.0
+            return evaluate(*assemble(changed, own)).t_step * TARGET - 1.0
 
         low, high = np.log(max(asked.low, 1e-12)), np.log(asked.high)
         found = optimistix.root_find(

@@ -88,6 +88,9 @@ attention_span = "full"
 vector_work = "off"
 kv_sharding = "split"
 collective_algorithm = "constant"
+weight_bits = 8
+kv_bits = 8
+compute_bits = 8
 
 [axes]
 llm = {json.dumps(list(LLMS[: axes.llm]))}

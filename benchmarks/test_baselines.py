@@ -95,7 +95,7 @@ def elasticities_of(scenario, fields):
 
         def log_speed(logs, values):
             changed = {**values, **{name: jax.numpy.exp(log) for name, log in logs.items()}}
-            return jax.numpy.log(evaluate(*assemble(effective_fields(changed), static)).utps)
+            return jax.numpy.log(evaluate(*assemble(*effective_fields(changed, static))).utps)
 
         def at(base, values):
             whole = {**base, **values}

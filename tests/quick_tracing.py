@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -29,9 +28,9 @@ _Operation = Callable[..., Any]
 def install() -> None:
     """Replace the operators of JAX's tracers, and three of its functions."""
     for name, operation in {**_ARITHMETIC, **_COMPARISONS}.items():
-        _replace(jax.core.Tracer, f"__{name}__", operation)
+        _replace(core.Tracer, f"__{name}__", operation)
     for name, operation in _ARITHMETIC.items():
-        _replace(jax.core.Tracer, f"__r{name}__", lambda x, y, by=operation: by(y, x), operation)
+        _replace(core.Tracer, f"__r{name}__", lambda x, y, by=operation: by(y, x), operation)
     for name, operation in _FUNCTIONS.items():
         _replace(jnp, name, operation)
     _replace_where()

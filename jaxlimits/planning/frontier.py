@@ -33,12 +33,15 @@ NOTHING: Front = np.zeros((2, 0))
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Frontier:
-    """What each target of the time of a token takes; NaN where nothing keeps it.
+    """What each target of the time of a token takes, or each rate of requests within the targets.
+
+    NaN stands where nothing keeps the targets.
 
     Parameters
     ----------
     levels
-        Targets, as that of the plan takes them: of the mean or of a share of the requests [s].
+        Targets, as that of the plan takes them: of the mean or of a share of the requests [s]; or
+        rates [1/s].
     bound
         What no schedule can do without [unit of what is minimised].
     aggregated, disaggregated
@@ -59,29 +62,6 @@ Rates = np.ndarray
 
 0 where a machine does not keep the targets.
 """
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class RateFrontier:
-    """What each rate of requests takes within the targets; NaN where nothing keeps them.
-
-    Parameters
-    ----------
-    levels
-        Rates of requests [1/s].
-    bound
-        What no schedule can do without [unit of what is minimised].
-    aggregated, disaggregated
-        Least cost of machines that prefill and decode in one, and of those that do one of the two.
-    predicted
-        Least cost of either by a calibration's prediction; none without one.
-    """
-
-    levels: np.ndarray
-    bound: np.ndarray
-    aggregated: np.ndarray
-    disaggregated: np.ndarray
-    predicted: np.ndarray | None
 
 
 def rates_around(rate: float) -> np.ndarray:

@@ -8,7 +8,7 @@ import xarray as xr
 
 from jaxlimits import schema
 from jaxlimits.planning.choice import Choice
-from jaxlimits.planning.frontier import Frontier, RateFrontier
+from jaxlimits.planning.frontier import Frontier
 from jaxlimits.planning.plan import Plan
 from jaxlimits.planning.targets import OF_THE_FLEET, SEEN
 from jaxlimits.results.strict import strict
@@ -76,9 +76,7 @@ def _columns(plan: Plan) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
     }
 
 
-def _frontier(
-    found: Frontier | RateFrontier, minimised: str, *, along: str, suffix: str = ""
-) -> dict[str, Entry]:
+def _frontier(found: Frontier, minimised: str, *, along: str, suffix: str = "") -> dict[str, Entry]:
     unit = output_attributes(minimised)
     known = {name: getattr(found, name) for name in _MEANINGS}
     return {

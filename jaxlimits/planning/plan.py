@@ -21,7 +21,6 @@ from jaxlimits.planning.choice import Choice, Miss
 from jaxlimits.planning.frontier import (
     Front,
     Frontier,
-    RateFrontier,
     bounds_at,
     bounds_at_rates,
     costs_at,
@@ -101,7 +100,7 @@ class Plan:
     misses: tuple[Miss, ...]
     layouts: int
     frontier: Frontier | None = None
-    by_rate: RateFrontier | None = None
+    by_rate: Frontier | None = None
 
     def __repr__(self) -> str:
         best = self.choices[0] if self.choices else "no layout reaches the targets"
@@ -340,7 +339,7 @@ def _by_rate(
     totals: np.ndarray,
     targets: Sequence[Target],
     least: _Bounding,
-) -> RateFrontier:
+) -> Frontier:
     """What each rate of requests takes, from a group's best rate of every machine."""
     levels = rates_around(rate)
     prefill = costs_at(levels, found.prefill_rates, totals)
@@ -348,7 +347,7 @@ def _by_rate(
         (costs_at(levels, both, totals), prefill + costs_at(levels, decode, totals))
         for both, decode in found.rates
     )
-    return RateFrontier(
+    return Frontier(
         levels=levels,
         bound=bounds_at_rates(levels, lambda at, first: least(targets, first, rate=at)),
         aggregated=one,
