@@ -71,7 +71,11 @@ def _kind(lacks: Lacks, function: "Callable[P, Figure]") -> "Callable[P, Figure]
             raise InputError(lacking, where="plot", key=drawn.__name__, remedy=remedy)
         single = (dim for dim, size in dataset.sizes.items() if size == 1 and dim not in named)
         fixed = [dim for dim in single if dim not in RECORDS]
-        shown = in_fitting_units(dataset)
+        bound = signature.bind(dataset, **options)
+        bound.apply_defaults()
+        shown = in_fitting_units(
+            dataset, [v for v in bound.arguments.values() if isinstance(v, str)]
+        )
         if not options.get("title") and not _has_title(options.get("ax")):
             options["title"] = title_of(shown, fixed)
         with in_force(look):

@@ -1,11 +1,11 @@
 """Units in which the numbers of an axis are short: 30 GB, not 30,000 MB; 0.1 ns, not 0.0001 µs.
 
-Every variable of a dataset gets the prefix that suits its values, before anything is drawn, so that
+What is drawn of a dataset gets the prefix that suits its values, before anything is drawn, so that
 axis, ticks, colours and labels agree.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import xarray as xr
@@ -28,11 +28,25 @@ _UNIT = re.compile(rf"([pnumkMGTP]?)({'|'.join(_LADDERS)})((?:/.*)?)")
 _LARGE, _SMALL = 3, -2
 """Decades from which numbers are long: 1,000 and more, below 0.01."""
 
+_SMALL_SIZE = 100_000
+"""Values of a variable that are read at once, whether it is drawn or not."""
 
-def in_fitting_units(dataset: xr.Dataset) -> xr.Dataset:
-    """Return a dataset whose variables are shown in the unit that suits their values."""
+
+def in_fitting_units(dataset: xr.Dataset, drawn: Collection[object]) -> xr.Dataset:
+    """Return a dataset whose variables are shown in the unit that suits their values.
+
+    Parameters
+    ----------
+    dataset
+        A result, which may lie in a file.
+    drawn
+        Names of what is drawn. Of all else only what is small is looked at: a figure of one metric
+        does not read a file of twenty.
+    """
     changed = {}
     for name, variable in dataset.variables.items():
+        if name not in drawn and variable.size > _SMALL_SIZE:
+            continue
         unit = _fitting([variable.to_numpy()], variable.attrs)
         if unit is not None:
             changed[name] = unit

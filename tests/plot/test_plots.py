@@ -1,5 +1,7 @@
 """Figures say what their data says: units, scales, and what does not fit."""
 
+import dask
+import dask.array
 import numpy as np
 import pytest
 import xarray as xr
@@ -12,6 +14,7 @@ import jaxlimits as jl
 from jaxlimits import plot
 from jaxlimits.plot import scales
 from jaxlimits.plot.frontier_figure import undominated
+from jaxlimits.plot.unit_choice import in_fitting_units
 
 GRID = """
 outputs = ["utps", "stps", "t_mem", "t_compute", "t_sync", "limit", "dollars_per_token"]
@@ -166,3 +169,21 @@ def test_iso_lines_lie_at_round_numbers(values, levels):
 )
 def test_numbers_are_plain(value, written):
     assert scales.plain_number(value) == written
+
+
+def test_units_are_chosen_without_reading_what_is_large_and_not_drawn():
+    def read():
+        raise AssertionError("read, and not drawn")
+
+    large = dask.array.from_delayed(dask.delayed(read)(), (1000, 1000), float)
+    shown = {"display_unit": "MB", "si_unit": "B"}
+    dataset = xr.Dataset(
+        {
+            "small": ("x", np.array([3e10]), shown),
+            "drawn": (("y", "z"), np.full((1000, 1000), 3e10), shown),
+            "large": (("y", "z"), large, shown),
+        }
+    )
+    found = in_fitting_units(dataset, ["drawn"])
+    units = {str(name): found[name].attrs["display_unit"] for name in found.data_vars}
+    assert units == {"small": "GB", "drawn": "GB", "large": "MB"}
