@@ -1,7 +1,5 @@
 """The page as a folder, built once, and the browser that opens it as files."""
 
-import shutil
-
 import pytest
 
 import jaxlimits as jl
@@ -18,8 +16,6 @@ def catalog():
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory, catalog):
-    if shutil.which("chromium") is None:
-        pytest.skip("only a browser reads it")
     target = tmp_path_factory.mktemp("site") / "public"
     build_page(catalog, target, force=False)
     return target
