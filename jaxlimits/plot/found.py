@@ -6,6 +6,7 @@ from typing import Any
 import xarray as xr
 
 from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.plot import style
 from jaxlimits.plot.options import Layout
 from jaxlimits.results.records import RECORDS
 
@@ -117,7 +118,7 @@ def panel_dims(variable: xr.DataArray, layout: Layout, **asked: str | None) -> l
 
 
 def _left_over(variable: xr.DataArray, left: list[str], layout: Layout) -> InputError:
-    values = ", ".join(str(value) for value in variable[left[0]].values[:6])
+    values = style.some_values(variable[left[0]])
     remedy = f"keep one value, as `.sel({left[0]}=…)`; there are {values}"
     if layout.get("ax") is None and None in (layout.get("rows"), layout.get("columns")):
         remedy += f"; or draw a panel for each, as `columns='{left[0]}'`"

@@ -249,8 +249,8 @@ def _check(dataset: xr.Dataset, named: list[str]) -> None:
     count = math.prod(dataset.sizes[name] for name in named)
     if count > MOST_PANELS:
         widest = max(named, key=lambda name: dataset.sizes[name])
-        values = ", ".join(style.names(dataset[widest], bare=True)[:3])
-        remedy = f"keep fewer values, as `.sel({widest}=…)`; there are {values}, …"
+        values = style.some_values(dataset[widest])
+        remedy = f"keep fewer values, as `.sel({widest}=…)`; there are {values}"
         problem = f"makes {count} panels; at most {MOST_PANELS} can be read"
         raise InputError(problem, where="plot", key=" × ".join(named), remedy=remedy)
 

@@ -212,6 +212,9 @@ def names(variable: xr.DataArray, *, bare: bool = False) -> list[str]:
     return [f"{variable.name} {quantity(float(value), variable)}" for value in values]
 
 
+_MOST_SAID = 6
+"""Values of an axis that a message lists."""
+
 _COUNTED = ("1", "token")
 """Units of plain numbers."""
 
@@ -220,6 +223,15 @@ def quantity(value: float, variable: xr.DataArray) -> str:
     """Return one value of a variable with its unit and the prefix that suits it: ``4 TB/s``."""
     unit = variable.attrs.get("si_unit", "1")
     return scales.plain_number(float(value)) if unit in _COUNTED else units.show(value, unit)
+
+
+def some_values(variable: xr.DataArray) -> str:
+    """Return the first values of a coordinate with their units, to choose among in a message."""
+    values = np.atleast_1d(variable.to_numpy())[:_MOST_SAID]
+    words = (
+        quantity(float(value), variable) if is_numeric(variable) else str(value) for value in values
+    )
+    return ", ".join([*words, *(["…"] if variable.size > _MOST_SAID else [])])
 
 
 def words_by_fit(dataset: xr.Dataset, of: str, *, by: str, missing: str | None = None) -> list[str]:

@@ -187,3 +187,9 @@ def test_units_are_chosen_without_reading_what_is_large_and_not_drawn():
     found = in_fitting_units(dataset, ["drawn"])
     units = {str(name): found[name].attrs["display_unit"] for name in found.data_vars}
     assert units == {"small": "GB", "drawn": "GB", "large": "MB"}
+
+
+def test_a_message_lists_values_of_an_axis_as_people_write_them(result):
+    says = r"lies along mem_bw; .*; there are 1 TB/s, 1\.29 TB/s, (\S+ TB/s, ){4}…; or draw"
+    with pytest.raises(jl.InputError, match=says):
+        plot.lines(result, x="tp_size", of="utps", by="chip")
