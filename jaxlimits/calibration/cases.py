@@ -1,6 +1,5 @@
 """From measurements and catalog names to stacked points of the model, and what their steps hold."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxlimits._types import Scalar
 from jaxlimits.calibration.measurements import Measurement
 from jaxlimits.catalog.entries import find_entry
 from jaxlimits.catalog.loader import Catalog
@@ -113,37 +113,38 @@ def make_cases(
     known = {name: catalog.fabric(name) for name in set(fabrics.values())}
     points = []
     for each in measurements:
-        chip, llm = chips[each.chip], llms[each.llm]
         fabric = fabrics.get((each.engine, each.chip))
         prompt = each.input_len if each.served else 0.0
         case = Cases(
-            chip=chip,
-            llm=llm,
-            deployment=_as_engines_run(each, chip, llm),
+            chip=chips[each.chip],
+            llm=llms[each.llm],
+            deployment=_as_engines_run(each),
             fabric=Fabric() if fabric is None else known[fabric],
             request=Request(input_len=prompt, output_len=each.output_len),
         )
         points.append(case)
-    return jax.tree.map(lambda *numbers: np.array(numbers, dtype=np.float64), *points)
+    cases = jax.tree.map(lambda *numbers: np.array(numbers, dtype=np.float64), *points)
+    served = np.array([each.served for each in measurements])
+    return _as_many_as_fit(cases, served) if served.any() else cases
 
 
-def _as_engines_run(each: Measurement, chip: Chip, llm: LLM) -> Deployment:
+def _as_engines_run(each: Measurement) -> Deployment:
     """A deployment whose chips beyond the KV heads hold copies of the cache.
 
     Collectives that no fabric measures take the constant: what the shipped constants were fitted
     with.
     """
     settings: dict[str, Any] = {**each.settings, "kv_sharding": "heads", "mixed_steps": "even"}
-    settings |= {"collective_algorithm": "constant", "reused_prefixes": False}
-    whole = Deployment(**settings)
-    if not each.served:
-        return whole
-    room = float(capacity.replica_capacity(chip, whole))
-    weights = capacity.weight_bytes(llm, whole)
-    kept = Stored(own=sequence_bytes(llm, whole), shared=None)
-    fits = float(capacity.batch_capacity(whole, capacity=room, weights=weights, stored=kept))
-    running = max(min(each.settings["batch_size"], math.floor(fits)), 1.0)
-    return Deployment(**{**settings, "batch_size": float(running)})
+    return Deployment(**settings, collective_algorithm="constant", reused_prefixes=False)
+
+
+def _as_many_as_fit(cases: Cases, served: np.ndarray) -> Cases:
+    """The points, of servers with no more sequences than their memory holds, and one at least."""
+    with jax.enable_x64(True):
+        fits = np.asarray(_fitting(cases))
+    held = cases.deployment.batch_size
+    running = np.where(served, np.maximum(np.minimum(held, np.floor(fits)), 1.0), held)
+    return eqx.tree_at(lambda points: points.deployment.batch_size, cases, running)
 
 
 def limit_times(cases: Cases) -> StepTimes:
@@ -180,5 +181,16 @@ def _consists(case: Cases) -> OverlayParts:
     return jax.tree.map(jnp.asarray, consists)
 
 
+def _fit_in_memory(case: Cases) -> Scalar:
+    whole = case.deployment
+    return capacity.batch_capacity(
+        whole,
+        capacity=capacity.replica_capacity(case.chip, whole),
+        weights=capacity.weight_bytes(case.llm, whole),
+        stored=Stored(own=sequence_bytes(case.llm, whole), shared=None),
+    )
+
+
+_fitting = jax.jit(jax.vmap(_fit_in_memory))
 _limits = jax.jit(jax.vmap(_limit))
 _parts = jax.jit(jax.vmap(_consists))
