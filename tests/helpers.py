@@ -125,7 +125,7 @@ def one_in(number: int, values: Iterable[Any], ids: Iterable[str] | None = None)
 LINK_LATENCIES = tuple(name for name in LINK_FIELDS if name.endswith("_latency"))
 """Fields that say how long a message is exposed, whatever its payload."""
 
-MIXED_STEPS = ("even", "stalls", "bound")
+MIXED_STEPS = ("even", "stalls", "chunks", "bound")
 """Every way in which prompts come with decode steps."""
 
 ALGORITHMS = switches(Deployment)["collective_algorithm"].choices

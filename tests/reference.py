@@ -1012,11 +1012,14 @@ def all_gather_seconds(
     return seconds
 
 
-def whole_step(p: Point, *, worst: bool = False) -> dict[str, float]:
+def whole_step(p: Point, *, worst: bool = False, prompts: float = 0) -> dict[str, float]:
     """Times and volumes of one decode step: the model's pass, then those of the draft.
 
-    The worst one carries the last chunk of a prompt, whatever the others carry in the mean.
+    The worst one carries the last chunk of a prompt, whatever the others carry in the mean. One
+    with prompts carries so many of them, or such a part of one.
     """
+    if p.input_len and p.mixed_steps == "chunks" and not (worst or prompts):
+        return mean_step(p)
     passes = [(p, 1.0)]
     if drafted(p):
         verifying = p.but(query_tokens=p.query_tokens + p.draft_length)
@@ -1025,6 +1028,9 @@ def whole_step(p: Point, *, worst: bool = False) -> dict[str, float]:
     exchanging = [q for q, _ in passes]
     if worst:
         work[0], exchanging[0] = with_last_chunk(passes[0][0], work[0])
+    elif prompts:
+        tokens = prompts * (p.input_len - p.reused)
+        work[0], exchanging[0] = with_prompts(passes[0][0], work[0], prompts, tokens)
     elif p.input_len and p.mixed_steps in {"even", "bound"}:
         work[0], exchanging[0] = mixed_work(passes[0][0], work[0])
     data = []
@@ -1042,6 +1048,16 @@ def whole_step(p: Point, *, worst: bool = False) -> dict[str, float]:
         parts, times = prefill_parts(p), prompts_of_a_step(p) / p.prefill_batch
         total = {name: value + times * parts[name] for name, value in total.items()}
     return total
+
+
+def mean_step(p: Point) -> dict[str, float]:
+    """The mean of steps with whole chunks of prompts and of steps without."""
+    arriving = prompts_of_a_step(p)
+    together = max(arriving, p.prefill_batch / p.chunks)
+    apart = Point(p.given[0], {**p.given[1], "mixed_steps": "off"})
+    plain, carrying = whole_step(apart), whole_step(p, prompts=together)
+    share = arriving / together
+    return {name: (1 - share) * plain[name] + share * carrying[name] for name in plain}
 
 
 def step_parts(

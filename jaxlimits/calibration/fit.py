@@ -27,10 +27,10 @@ from jaxtyping import Array, Float
 from scipy.optimize import least_squares
 
 from jaxlimits.calibration.cases import Rows
+from jaxlimits.calibration.mean_step import MeanParts, mean_times
 from jaxlimits.calibration.priors import OFFSETS, PRIORS
 from jaxlimits.errors import InputError
 from jaxlimits.model.calibration import Calibration
-from jaxlimits.model.overlay import OverlayParts, timed
 
 FIRST_SPREAD = 0.08
 ROUNDS = 4
@@ -102,7 +102,7 @@ class _Unknowns:
         return np.array([getattr(PRIORS[each], name) for each in self.names])
 
 
-def predict(parts: OverlayParts, values: Mapping[str, float]) -> Rows:
+def predict(parts: MeanParts, values: Mapping[str, float]) -> Rows:
     """Predicted times of several points with one set of constants [s].
 
     Parameters
@@ -116,7 +116,7 @@ def predict(parts: OverlayParts, values: Mapping[str, float]) -> Rows:
         return np.exp(np.asarray(_log_times(np.zeros(0), parts, dict(values), names=())))
 
 
-def predict_engines(parts: OverlayParts, engines: np.ndarray, fit: Fit) -> Rows:
+def predict_engines(parts: MeanParts, engines: np.ndarray, fit: Fit) -> Rows:
     """Predicted times of rows, each with the constants of its engine [s]."""
     times = np.full(len(engines), np.nan)
     for engine in dict.fromkeys(engines.tolist()):
@@ -126,7 +126,7 @@ def predict_engines(parts: OverlayParts, engines: np.ndarray, fit: Fit) -> Rows:
 
 
 def log_gradient(
-    parts: OverlayParts, values: Mapping[str, float], fields: Sequence[str]
+    parts: MeanParts, values: Mapping[str, float], fields: Sequence[str]
 ) -> Float[np.ndarray, "rows fields"]:
     """Derivative of the logarithm of each predicted time by some constants [1/SI]."""
     theta = np.array([values[name] for name in fields])
@@ -135,7 +135,7 @@ def log_gradient(
 
 
 def fit_constants(
-    parts: OverlayParts,
+    parts: MeanParts,
     times: Rows,
     *,
     fields: Sequence[str],
@@ -203,7 +203,7 @@ def _unknowns(names: tuple[str, ...], engines: np.ndarray | None, counted: Rows)
 
 def _solved(
     x: np.ndarray,
-    parts: OverlayParts,
+    parts: MeanParts,
     times: Rows,
     counted: Rows,
     labels: np.ndarray,
@@ -245,7 +245,7 @@ def _softened(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _linearised(
     x: np.ndarray,
-    parts: OverlayParts,
+    parts: MeanParts,
     times: Rows,
     counted: Rows,
     labels: np.ndarray,
@@ -342,7 +342,7 @@ def _fit(
 
 def _log_of(
     theta: Float[Array, " fields"],
-    parts: OverlayParts,
+    parts: MeanParts,
     held: Mapping[str, Array],
     names: tuple[str, ...],
 ) -> Float[Array, " rows"]:
@@ -351,13 +351,13 @@ def _log_of(
     return _log_times_of_rows(parts, Calibration(**{**held, **fitted}))
 
 
-def _log_times_of_rows(parts: OverlayParts, calibration: Calibration) -> Float[Array, " rows"]:
-    return jnp.log(jax.vmap(lambda own: jnp.asarray(timed(own, calibration).t_step))(parts))
+def _log_times_of_rows(parts: MeanParts, calibration: Calibration) -> Float[Array, " rows"]:
+    return jnp.log(jax.vmap(lambda own: jnp.asarray(mean_times(own, calibration).t_step))(parts))
 
 
 def _log_of_engines(
     x: Float[Array, " unknowns"],
-    parts: OverlayParts,
+    parts: MeanParts,
     labels: Float[Array, "rows engines"],
     held: Mapping[str, Array],
     mean: Float[Array, " fields"],
@@ -370,11 +370,11 @@ def _log_of_engines(
     shared = {name: theta[place] for place, name in enumerate(names)}
     by_engine = x[len(names) :].reshape(labels.shape[1], len(offsets))
 
-    def of_row(own: OverlayParts, label: Float[Array, " engines"]) -> Float[Array, ""]:
+    def of_row(own: MeanParts, label: Float[Array, " engines"]) -> Float[Array, ""]:
         fitted = dict(shared)
         for place, name in enumerate(offsets):
             fitted[name] = shared[name] * jnp.exp(label @ by_engine[:, place])
-        return jnp.log(jnp.asarray(timed(own, Calibration(**{**held, **fitted})).t_step))
+        return jnp.log(jnp.asarray(mean_times(own, Calibration(**{**held, **fitted})).t_step))
 
     return jax.vmap(of_row)(parts, labels)
 

@@ -8,7 +8,9 @@ of the logarithms of these times, divided by a deviation
 that grows with the share :math:`\kappa` of a step that is latency of kernels, which differs most
 between versions and models, are scores. Their quantiles by level are the interval: conformal over
 groups, with no assumption on how errors are distributed. Whether an interval holds is asked of each
-group with the quantiles of the other groups alone.
+group with the quantiles of the other groups alone. Rows of a group err together, so the answer is
+as uncertain as if there were few rows: the standard error of a share of rows is that of a mean over
+whole groups.
 
 References
 ----------
@@ -17,7 +19,7 @@ arXiv:1809.07441, prediction sets for groups (published). Their place here is ou
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from scipy.optimize import nnls
@@ -52,6 +54,8 @@ class LeftOut:
         Of their sizes by level.
     coverage
         Share of rows within the interval that the other groups give, by level [1].
+    coverage_errors
+        Its standard error, since groups are few and unequal, by level [1].
     errors
         Mean absolute error of the time by group [1].
     rows
@@ -62,6 +66,7 @@ class LeftOut:
     scores: Rows
     quantiles: Mapping[float, float]
     coverage: Mapping[float, float]
+    coverage_errors: Mapping[float, float]
     errors: Mapping[str, float]
     rows: Mapping[str, int]
 
@@ -192,6 +197,22 @@ def _split(sample: Sample, split: str, times: Rows, scores: Rows) -> LeftOut:
         scores=scores,
         quantiles={level: float(np.quantile(sizes, level)) for level in LEVELS},
         coverage={level: float(holds.mean()) for level, holds in inside.items()},
+        coverage_errors={
+            level: _error_over_groups(holds, members.values()) for level, holds in inside.items()
+        },
         errors={group: float(off[own].mean()) for group, own in members.items()},
         rows={group: int(own.sum()) for group, own in members.items()},
     )
+
+
+def _error_over_groups(holds: np.ndarray, members: Iterable[np.ndarray]) -> float:
+    r"""Standard error of the share of rows that hold, with whole groups as what is drawn [1].
+
+    .. math:: \sqrt{\frac{K}{K-1} \sum_g (n_g (c_g - c))^2} \Big/ \sum_g n_g
+
+    Published: the cluster-robust error of a mean (Liang, Zeger, Biometrika 73, 1986).
+    """
+    mean = holds.mean()
+    beyond = np.array([np.sum(holds[own] - mean) for own in members])
+    groups = len(beyond)
+    return float(np.sqrt(groups / (groups - 1.0) * np.sum(beyond**2)) / len(holds))

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlimits.calibration.cases import Cases, Rows
+from jaxlimits.calibration.mean_step import MeanParts, mean_of, mean_times
 from jaxlimits.calibration.measurements import Measurement
 from jaxlimits.calibration.sample import Sample, groups_of, measured_times, members_of
 from jaxlimits.model.calibration import Calibration
 from jaxlimits.model.evaluate import INTERVAL
-from jaxlimits.model.overlay import OverlayParts, predicted_spread, timed
+from jaxlimits.model.overlay import predicted_spread
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,17 +156,17 @@ def mean_error(predicted_times: Rows, times: Rows) -> float:
 
 
 def _prediction_of(
-    parts: OverlayParts, cases: Cases, limit: jax.Array, values: Mapping[str, jax.Array]
+    parts: MeanParts, cases: Cases, limit: jax.Array, values: Mapping[str, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
-    def of_row(own: OverlayParts, case: Cases, least: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def of_row(own: MeanParts, case: Cases, least: jax.Array) -> tuple[jax.Array, jax.Array]:
         calibration = Calibration(**values)
-        times = timed(own, calibration)
+        times = mean_times(own, calibration)
         t_step = jnp.maximum(times.t_step, least)
         spread = predicted_spread(
             *(case.chip, case.llm, calibration, case.fabric),
             t_step=t_step,
             t_kernels=times.kernels,
-            t_sync=times.collectives - own.waiting,
+            t_sync=times.collectives - mean_of(own, lambda step: step.waiting),
         )
         return t_step, jnp.asarray(spread)
 

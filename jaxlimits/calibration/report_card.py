@@ -15,6 +15,7 @@ import numpy as np
 from jaxlimits.calibration.calibrate import Calibrated, engine_values
 from jaxlimits.calibration.cases import Rows, choose_fabrics
 from jaxlimits.calibration.left_out import KNOWN, LEVELS
+from jaxlimits.calibration.mean_step import MeanParts, mean_of
 from jaxlimits.calibration.measurements import Measurement
 from jaxlimits.calibration.paper_form import left_out_of_paper_form
 from jaxlimits.calibration.report import mean_error, predicted
@@ -52,6 +53,8 @@ class SplitRow:
         Mean absolute error of the time, and that of the paper's form in the same split [1].
     coverage
         Share of the rows within the interval of the other groups, by level [1].
+    coverage_errors
+        Standard error of that share, by level [1].
     by_group
         Error by group [1].
     """
@@ -62,6 +65,7 @@ class SplitRow:
     error: float
     paper: float
     coverage: Mapping[float, float]
+    coverage_errors: Mapping[float, float]
     by_group: Mapping[str, float]
 
 
@@ -164,6 +168,7 @@ def _split(fitted: Calibrated, name: str) -> SplitRow:
         error=found.error,
         paper=mean_error(left_out_of_paper_form(fitted.sample, name), times),
         coverage={level: found.coverage[level] for level in LEVELS},
+        coverage_errors={level: found.coverage_errors[level] for level in LEVELS},
         by_group=found.errors,
     )
 
@@ -268,10 +273,10 @@ _BE = {
 }
 
 
-def _parts_of(parts: OverlayParts, values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+def _parts_of(parts: MeanParts, values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     """What each step takes its time for [s]."""
 
-    def of_row(own: OverlayParts) -> dict[str, jax.Array]:
+    def of_step(own: OverlayParts) -> dict[str, jax.Array]:
         calibration = Calibration(**values)
         streams, times = streaming_times(own, calibration), timed(own, calibration)
         found = {
@@ -285,7 +290,7 @@ def _parts_of(parts: OverlayParts, values: Mapping[str, jax.Array]) -> dict[str,
         }
         return {name: jnp.asarray(time) for name, time in found.items()}
 
-    return jax.vmap(of_row)(parts)
+    return jax.vmap(lambda own: mean_of(own, of_step))(parts)
 
 
 _parts_of_time = jax.jit(_parts_of)

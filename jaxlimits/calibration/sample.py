@@ -7,11 +7,11 @@ import jax
 import numpy as np
 
 from jaxlimits.calibration.cases import Cases, Rows, limit_times, make_cases, parts_of
+from jaxlimits.calibration.mean_step import MeanParts
 from jaxlimits.calibration.measurements import Measurement
 from jaxlimits.catalog.attention_kinds import attention_kinds
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import InputError
-from jaxlimits.model.overlay import OverlayParts
 from jaxlimits.model.roofline import StepTimes
 
 SPLITS: Mapping[str, str] = {
@@ -33,7 +33,7 @@ class Sample:
     measurements
         The rows.
     cases, parts
-        Their points, and what their steps consist of.
+        Their points, and what the steps of each consist of.
     times
         Measured time of one step of each row [s].
     limit
@@ -44,7 +44,7 @@ class Sample:
 
     measurements: Sequence[Measurement]
     cases: Cases
-    parts: OverlayParts
+    parts: MeanParts
     times: Rows
     limit: StepTimes
     labels: Mapping[str, np.ndarray]

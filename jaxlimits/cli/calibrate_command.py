@@ -256,13 +256,19 @@ def _show_card(
         [
             (
                 *(one.split, f"{one.groups}", f"{one.error:.1%}"),
-                *(f"{share:.1%}" for share in one.coverage.values()),
+                *(
+                    f"{share:.1%} ± {one.coverage_errors[level]:.0%}"
+                    for level, share in one.coverage.items()
+                ),
                 *(f"{one.paper:.1%}", one.meaning),
             )
             for one in card.splits
         ],
     )
-    typer.echo("\nunder 50, 80, 95 %: rows within the interval that the other groups give\n")
+    typer.echo(
+        "\nunder 50, 80, 95 %: rows within the interval that the other groups give; ± is the"
+    )
+    typer.echo("standard error of their share, since rows of a group err together\n")
     for one in card.splits[1:]:
         groups = (f"{name} {error:.1%}" for name, error in one.by_group.items())
         typer.echo(f"each {one.split}: {', '.join(groups)}")

@@ -175,6 +175,7 @@ class Deployment(eqx.Module):
         "even",
         "bound",
         "stalls",
+        "chunks",
     )
     memory_tiers: str = switch(
         "whether several kinds of memory stream at once or in turn", "overlap", "add"

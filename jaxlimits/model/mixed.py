@@ -6,12 +6,18 @@ that decode, :math:`k` tokens a step and user, prompts of :math:`I` and :math:`N
 
 .. math:: m = \frac{B\,k}{N\,O} \text{ prompts}, \qquad p = m\,(1 - h)\,I \text{ tokens of them}
 
-with a share :math:`h` of each prompt reused. Three forms, by ``mixed_steps``, none with a constant
+with a share :math:`h` of each prompt reused. Four forms, by ``mixed_steps``, none with a constant
 that is fitted:
 
 ``even``
     Every step carries its :math:`p` tokens. Weights are read once for all tokens of the step, and
     :math:`B + p` tokens touch the experts: an estimate.
+``chunks``
+    A step carries a whole chunk of a prompt or nothing, as engines schedule them: with :math:`b/n`
+    prompts in one of the :math:`n` chunks (:math:`b` are prefilled together) a share
+    :math:`m/\max(m, b/n)` of the steps has prompts. Weights are read once for all tokens of such a
+    step, and what prompts take of it does not hide behind the weights of the other steps: an
+    estimate.
 ``bound``
     A lower bound on the mean step of any schedule. Volumes that grow in proportion to the tokens
     are those of the mean step, and so is what is read for the prompts; those that are concave in
@@ -40,7 +46,7 @@ from jaxlimits.model.operators import (
     step_operators,
     weight_operators,
 )
-from jaxlimits.model.prefill import causal_attention, chunk_deployment, new_tokens
+from jaxlimits.model.prefill import causal_attention, chunk_deployment, new_tokens, num_chunks
 from jaxlimits.model.prefix import computed_tokens, reused_tokens
 from jaxlimits.model.request import Request
 from jaxlimits.model.speculation import tokens_per_step
@@ -51,6 +57,11 @@ from jaxlimits.model.weights import count_weights
 def carries_prompts(deployment: Deployment) -> bool:
     """Whether the volumes of a decode step hold a share of the prompts."""
     return deployment.requests and deployment.mixed_steps in ("even", "bound")
+
+
+def carries_chunks(deployment: Deployment) -> bool:
+    """Whether a decode step holds a whole chunk of a prompt, or nothing of any."""
+    return deployment.requests and deployment.mixed_steps == "chunks"
 
 
 def stalls(deployment: Deployment) -> bool:
@@ -88,13 +99,18 @@ class Carried(eqx.Module):
 
 def mean_share(deployment: Deployment, request: Request) -> Carried:
     """What a step carries in the mean of many, the prompts in whole."""
-    prompts = prompts_per_step(deployment, request)
-    return Carried(
-        prompts=prompts,
-        tokens=prompts * computed_tokens(deployment, request),
-        chunk=_of_one_prompt(deployment, request),
-        reused=reused_tokens(deployment, request),
-    )
+    return _carried(deployment, request, prompts_per_step(deployment, request))
+
+
+def whole_chunks(deployment: Deployment, request: Request) -> tuple[Carried, Scalar]:
+    """What a step with prompts carries in whole chunks, and the share of steps that have some.
+
+    One mean chunk, or as many in every step as arrive where that is more than one.
+    """
+    arriving = prompts_per_step(deployment, request)
+    one = request.prefill_batch / jnp.maximum(num_chunks(deployment, request), 1.0)
+    prompts = jnp.maximum(arriving, one)
+    return _carried(deployment, request, prompts), arriving / prompts
 
 
 def last_chunk(deployment: Deployment, request: Request) -> Carried:
@@ -102,6 +118,16 @@ def last_chunk(deployment: Deployment, request: Request) -> Carried:
     chunk, prompts = _of_one_prompt(deployment, request), request.prefill_batch
     before = jnp.maximum(chunk.seq_len - chunk.query_tokens, 0.0)
     return Carried(prompts=prompts, tokens=prompts * chunk.query_tokens, chunk=chunk, reused=before)
+
+
+def _carried(deployment: Deployment, request: Request, prompts: Scalar) -> Carried:
+    """So many prompts, or parts of one, each token as costly as its mean."""
+    return Carried(
+        prompts=prompts,
+        tokens=prompts * computed_tokens(deployment, request),
+        chunk=_of_one_prompt(deployment, request),
+        reused=reused_tokens(deployment, request),
+    )
 
 
 def _of_one_prompt(deployment: Deployment, request: Request) -> Deployment:

@@ -17,12 +17,14 @@ from jaxlimits.model.kv_cache import sequence_bytes
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.mixed import (
     Carried,
+    carries_chunks,
     carries_prompts,
     last_chunk,
     mean_share,
     mixed_operators,
     prompts_per_step,
     stalls,
+    whole_chunks,
     with_prompt_tokens,
 )
 from jaxlimits.model.operators import Operators, step_operators
@@ -151,6 +153,8 @@ def decode_step(
     request
         Whose prompts come with the step, or between two, as ``mixed_steps`` says.
     """
+    if carries_chunks(deployment):
+        return _with_chunks(chip, llm, draft, deployment, request, calibration, fabric)
     passes = decode_passes(chip, llm, draft, deployment, request)
     step = _in_turn(passes, deployment, calibration, fabric)
     if not stalls(deployment):
@@ -158,6 +162,25 @@ def decode_step(
     prefill = prefill_step(chip, llm, deployment, request, calibration, fabric)
     times = prompts_per_step(deployment, request) / request.prefill_batch
     return jax.tree.map(lambda own, waits: own + times * waits, step, prefill)
+
+
+def _with_chunks(
+    chip: Chip,
+    llm: LLM,
+    draft: LLM | None,
+    deployment: Deployment,
+    request: Request,
+    calibration: Calibration,
+    fabric: Fabric,
+) -> Step:
+    """The mean of steps that carry whole chunks and of steps that carry nothing."""
+    evenly = dataclasses.replace(deployment, mixed_steps="even")
+    carried, share = whole_chunks(verifying(evenly), request)
+    alone, carrying = (
+        _in_turn(_passes(chip, llm, draft, evenly, request, what), evenly, calibration, fabric)
+        for what in (None, carried)
+    )
+    return jax.tree.map(lambda own, other: own + share * (other - own), alone, carrying)
 
 
 def _in_turn(

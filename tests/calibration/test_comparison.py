@@ -32,7 +32,8 @@ def test_a_row_stands_beside_its_own_limit_and_prediction(compared):
     settings |= {"weight_bits": 8, "kv_bits": 16, "compute_bits": 8}  # vLLM's cache on Hopper
     named = {"calibration": "vllm", "fabric": "vllm-h100", "x64": True}
     decode = jl.evaluate("llama3-70b", "h100", seq_len=1024 + 8192 / 2, **settings, **named)
-    request = {"input_len": 1024, "output_len": 8192, "mixed_steps": "even"}
+    request = {"input_len": 1024, "output_len": 8192, "prefill_chunk": 8192}
+    request |= {"mixed_steps": "chunks"}
     point = jl.evaluate("llama3-70b", "h100", **settings, **named, **request)
     assert row.measured == 108.75
     assert row.limit == pytest.approx(decode.utps, rel=1e-9)

@@ -1,5 +1,6 @@
 """Mixed steps: prompts that ride with decode steps, against loops, by hand, and what must hold."""
 
+import itertools
 import math
 
 import pytest
@@ -39,6 +40,23 @@ def test_decode_steps_that_stall_wait_for_each_prefill():
     assert waits.ttft == alone.ttft
 
 
+def test_a_step_carries_a_whole_chunk_or_nothing():
+    # 1/16 of a prompt of 8,192 ends in each step: a chunk of 2,048 tokens comes with every fourth,
+    # which computes 2 x 2048 x 6979321856 FLOP and a quarter of the attention beside.
+    alone, mean = served("off"), served("chunks", prefill_chunk=2048.0)
+    chunk = 2 * 2048 * 6_979_321_856 + 4 * 32 * 128 * 32 * 8192**2 / 2 / 4
+    rate = 8 * named_scenario("llama3-8b", "h100")["peak_flops"]
+    carrying = (alone.flops + chunk) / rate + alone.t_sync  # computes longer than it streams
+    assert mean.t_step == pytest.approx(0.75 * alone.t_step + 0.25 * carrying, rel=1e-12)
+    assert mean.flops == pytest.approx(served("even").flops, rel=1e-12)
+    assert mean.weight_traffic == alone.weight_traffic
+
+
+def test_chunks_that_every_step_carries_are_spread_evenly():
+    small, even = (served(mode, prefill_chunk=256.0) for mode in ("chunks", "even"))
+    assert small.t_step == pytest.approx(even.t_step, rel=1e-12)  # two in each step
+
+
 def test_prompts_in_few_steps_touch_fewer_experts_in_the_mean():
     # gpt-oss-120b, one sequence of 8,192 + 1,024 tokens: 8 of 128 experts... 4 for each of 9 tokens
     # evenly, 4 for the one that decodes: 128 (1 - (124/128)^9) = 31.8 against 4.
@@ -65,7 +83,7 @@ def test_the_worst_step_carries_the_last_chunk_of_a_prompt():
     memory = (alone.weight_traffic + alone.kv_traffic + 8192 * 65_536) / (8 * scenario["mem_bw"])
     assert compute > memory
     assert alone.worst_tpot == pytest.approx(compute + alone.t_sync, rel=1e-12)
-    for mode in ("even", "bound", "stalls"):
+    for mode in ("even", "bound", "stalls", "chunks"):
         assert served(mode, prefill_chunk=2048.0).worst_tpot == alone.worst_tpot
 
 
@@ -92,8 +110,8 @@ def test_without_a_request_nothing_is_mixed():
 
 
 @law(scenario=scenarios(combinations=("default",), requested=True, feasible=True))
-def test_a_bound_lies_between_a_step_alone_and_one_that_stalls(scenario):
-    modes = ("off", "bound", "stalls")
-    alone, bound, waits = yield tuple(scenario.but(mixed_steps=mode) for mode in modes)
-    assert alone.t_step <= bound.t_step * (1 + 1e-9)
-    assert bound.t_step <= waits.t_step * (1 + 1e-9)
+def test_whole_chunks_lie_between_the_bound_and_steps_that_stall(scenario):
+    modes = ("off", "bound", "chunks", "stalls")
+    points = yield tuple(scenario.but(mixed_steps=mode) for mode in modes)
+    for less, more in itertools.pairwise(points):
+        assert less.t_step <= more.t_step * (1 + 1e-9)
