@@ -21,7 +21,7 @@ from jaxlimits.calibration.sample import take_sample
 from jaxlimits.calibration.selection import CROWDED, DRAFTED, TWIN, select
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import InputError
-from jaxlimits.web.frontiers import Cell, write_board
+from jaxlimits.web.frontiers import Cell, Section, write_board
 
 WORKLOADS = ((1024.0, 1024.0), (1024.0, 8192.0), (8192.0, 1024.0))
 """Tokens in and out of the runs of InferenceX."""
@@ -91,7 +91,11 @@ def draw_board(measurements: Sequence[Measurement], catalog: Catalog, path: Path
     places = _places(asked, catalog)
     cells = _by_cell(places)
     sections = [
-        (f"{prompt:g} tokens in, {answer:g} out", [_cell(own) for own in of])
+        Section(
+            title=f"{prompt:g} tokens in, {answer:g} out",
+            cells=[_cell(own) for own in of],
+            note=_without_runs(places, of),
+        )
         for (prompt, answer), of in cells.items()
     ]
     title = "Measured frontiers and their limits"
@@ -137,6 +141,19 @@ def _by_cell(
         for workload, cells in found.items()
         if cells
     }
+
+
+def _without_runs(places: Iterable[Place], cells: Iterable[Sequence[Place]]) -> str:
+    """Say which models of the board no run measures here, by chip."""
+    rows = [place.row for place in places]
+    models, chips = ({getattr(row, name) for row in rows} for name in ("llm", "chip"))
+    there = {(own[0].row.llm, own[0].row.chip) for own in cells}
+    lacking = {
+        chip: ", ".join(sorted(model for model in models if (model, chip) not in there))
+        for chip in sorted(chips)
+    }
+    parts = [f"{names} on {chip}" for chip, names in lacking.items() if names]
+    return f"Without measured runs of these lengths: {'; '.join(parts)}." if parts else ""
 
 
 def _cell(places: Sequence[Place]) -> Cell:

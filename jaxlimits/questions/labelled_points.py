@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits import schema
+from jaxlimits.grid.derived import MEAN_CONTEXT, derived_coordinates
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.questions.joining import with_scenario
@@ -14,8 +15,10 @@ from jaxlimits.questions.question import Question
 from jaxlimits.store.answers import single_coordinates
 from jaxlimits.store.template import (
     absence_attributes,
+    axis_coordinates,
     coordinate_array,
     field_attributes,
+    finding_attributes,
     fixed_values,
     global_attributes,
     output_attributes,
@@ -68,6 +71,15 @@ def label_of_grid(
         for name in question.metrics
     }
     points = label(rows, axes, question.metrics, attributes)
+    for derived in derived_coordinates(scenario, spec.requirements):
+        if derived.name == MEAN_CONTEXT:
+            grid = [axis_coordinates(axis)[axis.name] for axis in spec.axes]
+            context = xr.DataArray(
+                derived.values, dims=derived.dims, attrs=finding_attributes(derived, spec)
+            ).assign_coords(
+                {name: e for name, e in zip(axes, grid, strict=True) if name in derived.dims}
+            )
+            points = _with_context(points, context)
     fixed = {
         name: value for name, value in fixed_values(spec, scenario).items() if name not in points
     }
@@ -82,9 +94,31 @@ def label_of_result(
     axes = [str(name) for name in dataset[question.objective].dims]
     attributes = {name: dataset[name].attrs for name in (*axes, *question.metrics)}
     points = label(rows, axes, question.metrics, attributes)
+    if MEAN_CONTEXT in dataset.coords:
+        points = _with_context(points, dataset[MEAN_CONTEXT])
     whole = with_scenario(dataset)
     fixed = {n: value for n, value in whole.coords.items() if not value.ndim and n not in points}
     return points.assign_coords(fixed).assign_attrs({**whole.attrs, **_asked(question, against)})
+
+
+def _with_context(points: xr.Dataset, context: xr.DataArray) -> xr.Dataset:
+    """Points with the mean context of their requests, which lies along axes of theirs."""
+    places = {
+        dim: xr.DataArray(
+            [_place(context[dim].to_numpy(), each) for each in points[dim].to_numpy()],
+            dims="point",
+        )
+        for dim in context.dims
+    }
+    chosen = context.isel(places)
+    return points.assign_coords({MEAN_CONTEXT: (chosen.dims, chosen.to_numpy(), context.attrs)})
+
+
+def _place(values: np.ndarray, value: Any) -> int:
+    """Index of a value of an axis; of numbers the nearest, which may have been rounded."""
+    if values.dtype.kind in "fiu":
+        return int(np.argmin(np.abs(values - value)))
+    return int(np.argmax(values == value))
 
 
 def _asked(question: Question, against: str) -> dict[str, Any]:

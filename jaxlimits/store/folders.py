@@ -17,7 +17,17 @@ from jaxlimits.store.ledger import has_ledger, is_ledger_of
 
 def shards_folders(output: Path) -> tuple[Path, Path]:
     """Return the folders beside an output for its shards and its ledger; usually the first."""
-    return output.with_name(f"{output.stem}.shards"), output.with_name(f"{output.stem}.shards2")
+    return beside(output, "shards"), beside(output, "shards2")
+
+
+def beside(output: Path, what: str) -> Path:
+    """Return where something of an output lies in its folder.
+
+    An output whose name does not end in ``.nc`` has its whole name in it, and a dash: two outputs
+    whose names differ only in the suffix share nothing.
+    """
+    own = f"{output.stem}." if output.suffix == ".nc" else f"{output.name}-"
+    return output.with_name(own + what)
 
 
 def kept_folder(output: Path) -> Path | None:

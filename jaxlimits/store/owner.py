@@ -23,6 +23,7 @@ except ImportError:  # not on Windows, where the time of change alone tells
     fcntl = None
 
 from jaxlimits.errors import ResultError
+from jaxlimits.store.folders import beside
 
 SECONDS_BETWEEN_SIGNS = 10.0
 """How often an owner renews the time of change."""
@@ -101,7 +102,7 @@ class Ownership:
 
 @contextlib.contextmanager
 def owned(output: Path) -> Iterator[Ownership]:
-    """Own an output, and whatever has its name before the suffix, for a while.
+    """Own an output, its shards and its ledger, for a while.
 
     Raises
     ------
@@ -129,7 +130,8 @@ def owned(output: Path) -> Iterator[Ownership]:
 
 def owner_file(output: Path) -> Path:
     """Return the file that says who owns an output; it is there as long as somebody does."""
-    return output.with_name(f".{output.stem}.owner")
+    visible = beside(output, "owner")
+    return visible.with_name(f".{visible.name}")
 
 
 def _taken(output: Path, path: Path) -> int:

@@ -8,12 +8,14 @@ import xarray as xr
 
 from jaxlimits import schema
 from jaxlimits.engine.stream import Chunk, Job, stream
+from jaxlimits.grid.derived import MEAN_CONTEXT, derived_coordinates
 from jaxlimits.grid.plan import make_plan
-from jaxlimits.store.template import Entry, axis_coordinates
+from jaxlimits.store.template import Entry, axis_coordinates, finding_attributes
 from jaxlimits.uncertainties.labels import label, metric_attributes, number_attributes
 from jaxlimits.uncertainties.samplers import latin_shares
 from jaxlimits.uncertainties.uncertain import Uncertain, check_rows, columns_at
 
+_LENGTHS = {"input_len", "output_len"}
 _LIMITS = {name: code for name, code in schema.FLAGS["limit"].items() if code >= 0}
 
 
@@ -64,6 +66,10 @@ def bands_dataset(uncertain: Uncertain) -> xr.Dataset:
     )
     about = {"long_name": schema.OUTPUTS["limit"].meaning, "units": "1"}
     coordinates["limit"] = (("limit",), np.array(list(_LIMITS)), about)
+    for derived in derived_coordinates(uncertain.central()):
+        if derived.name == MEAN_CONTEXT and _LENGTHS.isdisjoint(uncertain.inputs):
+            about = finding_attributes(derived, uncertain.spec)
+            coordinates[MEAN_CONTEXT] = (derived.dims, derived.values, about)
     return label(
         uncertain,
         variables,

@@ -20,7 +20,8 @@ _LOOKS = {
 }
 _STYLE = """<style>
 .board { display: flex; flex-wrap: wrap; gap: 1rem 1.4rem; }
-.cell { width: 300px; margin: 0; }
+.cell { width: 300px; margin: 0; break-inside: avoid; }
+h2 { break-after: avoid; }
 .cell figcaption { font-size: .85rem; line-height: 1.35; }
 .cell b { font-weight: 600; }
 .key span { margin-right: 1.4rem; white-space: nowrap; }
@@ -52,9 +53,16 @@ class Cell:
     words: str
 
 
-def write_board(
-    path: Path, *, title: str, words: str, sections: Sequence[tuple[str, Sequence[Cell]]]
-) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """Figures under one head, and what to say below them."""
+
+    title: str
+    cells: Sequence[Cell]
+    note: str
+
+
+def write_board(path: Path, *, title: str, words: str, sections: Sequence[Section]) -> None:
     """Write a page that stands alone: every section with its figures.
 
     Parameters
@@ -64,12 +72,13 @@ def write_board(
     title, words
         Head of the page, and what it shows, as text.
     sections
-        Heads with their cells.
+        What the page shows, in its order.
     """
     body = [_STYLE, f"<h1>{html.escape(title)}</h1>", f"<p>{html.escape(words)}</p>", _key()]
-    for head, cells in sections:
-        figures = "".join(_figure(cell) for cell in cells)
-        body.append(f'<h2>{html.escape(head)}</h2><div class="board">{figures}</div>')
+    for section in sections:
+        figures = "".join(_figure(cell) for cell in section.cells)
+        body.append(f'<h2>{html.escape(section.title)}</h2><div class="board">{figures}</div>')
+        body += [f'<p class="note">{html.escape(section.note)}</p>'] if section.note else []
     write_page(path, title=html.escape(title), body="\n".join(body), figures={})
 
 
@@ -89,7 +98,11 @@ def _figure(cell: Cell) -> str:
 
 
 def _picture(cell: Cell) -> str:
-    """The three lines over logarithmic axes."""
+    """The three frontiers over logarithmic axes, and every point as a dot.
+
+    Beside a measured frontier, points of a limit or a prediction may beat each other: a line joins
+    those that no other one beats.
+    """
     lines = {"limit": cell.limit, "predicted": cell.predicted, "measured": cell.measured}
     points = [point for line in lines.values() for point in line]
     x_ends, y_ends = (_ends(point[axis] for point in points) for axis in (0, 1))
@@ -101,10 +114,9 @@ def _picture(cell: Cell) -> str:
 
     drawn = []
     for name, line in lines.items():
-        ordered = sorted(line)
-        path = "M" + "L".join(place(point) for point in ordered)
+        path = "M" + "L".join(place(point) for point in _unbeaten(line))
         drawn.append(f'<path d="{path}" {_LOOKS[name]}/>')
-        dots = (place(point).split() for point in ordered)
+        dots = (place(point).split() for point in sorted(line))
         colour = _LOOKS[name].split('stroke="')[1].split('"')[0]
         drawn += [f'<circle cx="{x}" cy="{y}" r="2" fill="{colour}"/>' for x, y in dots]
     return (
@@ -112,6 +124,15 @@ def _picture(cell: Cell) -> str:
         f'role="img" aria-label="{html.escape(cell.title)}">{_axes(x_ends, y_ends)}'
         f"{''.join(drawn)}</svg>"
     )
+
+
+def _unbeaten(line: Iterable[Point]) -> list[Point]:
+    """Points that no other one beats in both, from the slowest user to the quickest."""
+    kept: list[Point] = []
+    for point in sorted(line, reverse=True):
+        if not kept or point[1] > kept[-1][1]:
+            kept.append(point)
+    return kept[::-1]
 
 
 def _ends(values: Iterable[float]) -> Point:

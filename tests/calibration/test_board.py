@@ -62,6 +62,7 @@ def test_each_cell_has_its_frontier_its_share_and_what_binds(table, tmp_path):
     (b200,) = [words for words in captions if "llama3-70b on b200" in words]
     assert "new to it: engine" in b200
     assert text.count("<svg viewBox") == 2
+    assert "Without measured runs of these lengths: llama3-70b on b200." in text
     assert "http" not in text.replace("http-equiv", "")  # it stands alone
     measured = re.findall(r'<path d="M([^"]*)" fill="none" stroke="#d55e00"', text)
     assert sorted(line.count("L") for line in measured if "H33" not in line) == [0, 1]

@@ -97,3 +97,30 @@ def test_shards_keep_their_part_of_it(requests, tmp_path, monkeypatch):
 
 def test_nothing_else_has_its_name():
     assert "mean_context" not in {*schema.writable(), *schema.OUTPUTS}
+
+
+def test_points_of_a_grid_and_of_its_result_have_it(requests):
+    grid = {"base": BASE, "axes": dict((INPUTS, ("batch_size", [1, 8]), ANSWERS))}
+    question = jl.ask(maximise="utps", where="output_len >= 300", per="input_len")
+    for source in (grid, requests):
+        points = jl.best(source, question)
+        assert points.mean_context.dims == ("point",)
+        expected = dict(
+            zip(points.input_len.values.tolist(), points.mean_context.values, strict=True)
+        )
+        assert expected == {0: 4096, 1000: 1150, 4000: 4150}
+        assert points.mean_context.attrs["si_unit"] == "token"
+
+
+def test_bands_have_it_along_the_axes_of_lengths(tmp_path):
+    study = tmp_path / "unsure.toml"
+    study.write_text("""
+        samples = 20
+        outputs = ["utps"]
+        base = { llm = "llama3-8b", chip = "h100", output_len = 100 }
+        axes = { input_len = [0, 1000, 4000] }
+        uncertain = { mem_bw = { uniform = ["3 TB/s", "4 TB/s"] } }
+    """)
+    bands = jl.uncertainty(study)
+    assert bands.mean_context.dims == ("input_len",)
+    assert bands.mean_context.values.tolist() == [4096, 1050, 4050]

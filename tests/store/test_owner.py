@@ -14,6 +14,7 @@ import pytest
 
 import jaxlimits as jl
 from jaxlimits.store import owner
+from jaxlimits.store.folders import shards_folders
 from jaxlimits.store.owner import owned, owner_file
 
 HOLD = """
@@ -62,9 +63,14 @@ def test_a_second_process_is_told_who_writes_and_since_when(output, held):
     assert "\n" not in told
 
 
-def test_an_output_of_the_same_stem_has_the_same_shards_and_so_the_same_owner(output, held):
-    with pytest.raises(jl.ResultError, match="has been writing it"), owned(output.with_suffix("")):
-        pass
+@pytest.mark.parametrize("ending", ["", ".h5", ".h5.nc", ".nc4"])
+def test_outputs_that_differ_in_the_suffix_share_nothing(output, held, ending):
+    others = [output.with_suffix(each) for each in ("", ".h5", ".h5.nc", ".nc4") if each != ending]
+    with owned(output.with_suffix(ending)):
+        for other in (output, *others):
+            mine, theirs = set(shards_folders(output.with_suffix(ending))), shards_folders(other)
+            assert mine.isdisjoint(theirs)
+            assert owner_file(output.with_suffix(ending)) != owner_file(other)
 
 
 def test_what_a_kill_left_is_taken_over_at_once(output, held):
