@@ -104,21 +104,21 @@ def label_of_result(
 def _with_context(points: xr.Dataset, context: xr.DataArray) -> xr.Dataset:
     """Points with the mean context of their requests, which lies along axes of theirs."""
     places = {
-        dim: xr.DataArray(
-            [_place(context[dim].to_numpy(), each) for each in points[dim].to_numpy()],
-            dims="point",
-        )
+        dim: xr.DataArray(_places(context[dim].to_numpy(), points[dim].to_numpy()), dims="point")
         for dim in context.dims
     }
     chosen = context.isel(places)
     return points.assign_coords({MEAN_CONTEXT: (chosen.dims, chosen.to_numpy(), context.attrs)})
 
 
-def _place(values: np.ndarray, value: Any) -> int:
-    """Index of a value of an axis; of numbers the nearest, which may have been rounded."""
-    if values.dtype.kind in "fiu":
-        return int(np.argmin(np.abs(values - value)))
-    return int(np.argmax(values == value))
+def _places(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Indices of values of an axis; of numbers the nearest, which may have been rounded."""
+    numbers = values.dtype.kind in "fiu"
+    found = [
+        np.argmin(np.abs(values - each)) if numbers else np.argmax(values == each)
+        for each in wanted
+    ]
+    return np.array(found, dtype=int)
 
 
 def _asked(question: Question, against: str) -> dict[str, Any]:

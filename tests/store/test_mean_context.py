@@ -110,6 +110,8 @@ def test_points_of_a_grid_and_of_its_result_have_it(requests):
         )
         assert expected == {0: 4096, 1000: 1150, 4000: 4150}
         assert points.mean_context.attrs["si_unit"] == "token"
+    none = jl.best(requests, jl.ask(maximise="utps", where="utps >= 1e9"))
+    assert none.mean_context.shape == (0,)
 
 
 def test_bands_have_it_along_the_axes_of_lengths(tmp_path):
