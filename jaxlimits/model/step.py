@@ -13,6 +13,7 @@ from jaxlimits.model.chip import Chip, memory_rate, streaming_at
 from jaxlimits.model.collectives import waits
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
+from jaxlimits.model.ffn_groups import FFN_OPERATORS, is_apart
 from jaxlimits.model.kv_cache import sequence_bytes
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.mixed import (
@@ -27,11 +28,13 @@ from jaxlimits.model.mixed import (
 )
 from jaxlimits.model.operators import Operators, step_operators
 from jaxlimits.model.overlay import OverlayTimes, overlay_parts, timed
+from jaxlimits.model.ping_pong import ping_pong_times, where_apart
 from jaxlimits.model.prefill import chunk_deployment, num_chunks, prefill_operators
 from jaxlimits.model.prefix import reused_tokens, stored
 from jaxlimits.model.request import Request
 from jaxlimits.model.roofline import (
     StepTimes,
+    as_one,
     mem_time,
     merged,
     stage_rates,
@@ -41,7 +44,7 @@ from jaxlimits.model.roofline import (
 from jaxlimits.model.sharded import gather_time, is_sharded
 from jaxlimits.model.speculation import draft_model, is_speculative, proposing, verifying
 from jaxlimits.model.tiers import has_tiers, model_data, streaming_chip
-from jaxlimits.model.volumes import Operator, added
+from jaxlimits.model.volumes import Operator, added, repeated
 
 
 class Step(eqx.Module):
@@ -59,6 +62,9 @@ class Step(eqx.Module):
     calibrated_t_step, calibrated_t_kernels, calibrated_t_sync
         Time that a calibration predicts, never less than the limit's, and of it latency of kernels
         and measured collectives [s].
+    ffn
+        Of those volumes, what chips for feed-forward parts alone read and compute; ``None`` where
+        none may be.
     """
 
     times: StepTimes
@@ -69,6 +75,7 @@ class Step(eqx.Module):
     calibrated_t_step: Scalar
     calibrated_t_kernels: Scalar
     calibrated_t_sync: Scalar
+    ffn: Operator | None = None
 
 
 class Pass(eqx.Module):
@@ -153,6 +160,8 @@ def decode_step(
     """
     passes = decode_passes(chip, llm, draft, deployment, request)
     step = _in_turn(passes, deployment, calibration, fabric)
+    if deployment.ffn_groups:
+        return _in_groups(step, passes[0])
     if not stalls(deployment):
         return step
     prefill = prefill_step(chip, llm, deployment, request, calibration, fabric)
@@ -168,6 +177,22 @@ def _in_turn(
     if not proposals:
         return own
     return jax.tree.map(lambda v, d: v + deployment.draft_length * d, own, *proposals)
+
+
+def _in_groups(step: Step, own: Pass) -> Step:
+    """The step of a pass whose feed-forward parts may lie on chips of their own.
+
+    No calibration knows such an engine: what one predicts is NaN there.
+    """
+    apart = is_apart(own.deployment)
+    records = (own.operators, own.chip, own.llm, own.deployment)
+    times = where_apart(own.deployment, ping_pong_times(*records), step.times)
+    ffn = as_one([getattr(own.operators, name) for name in FFN_OPERATORS])
+    predicted = ("calibrated_t_step", "calibrated_t_kernels", "calibrated_t_sync")
+    unknown = {name: jnp.where(apart, jnp.nan, getattr(step, name)) for name in predicted}
+    return dataclasses.replace(
+        step, times=times, ffn=repeated(ffn, jnp.where(apart, 1.0, 0.0)), **unknown
+    )
 
 
 def worst_step(
