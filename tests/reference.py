@@ -1031,7 +1031,7 @@ def whole_step(p: Point, *, worst: bool = False) -> dict[str, float]:
     The worst one carries the last chunk of a prompt, whatever the others carry in the mean.
     """
     if p.ffn_chips:
-        return step_apart(p)
+        return step_apart(p, worst=worst)
     passes = [(p, 1.0)]
     if drafted(p):
         verifying = p.but(query_tokens=p.query_tokens + p.draft_length)
@@ -1145,7 +1145,16 @@ def prefill_parts(p: Point) -> dict[str, float]:
     """The whole prefill on all stages in turn, chunk by chunk and layer by layer."""
     chunk, chunks = p.chunk, p.chunks
     q = p.but(batch_size=p.prefill_batch, query_tokens=chunk, seq_len=p.input_len)
-    work = step_work(q)
+    if p.ffn_chips:
+        return prefill_apart(p, q)
+    work = prefill_work(p, q)
+    bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
+    return step_parts(q, work, gathered_bandwidth(q, work, bandwidth, chunks), chunks)
+
+
+def prefill_work(p: Point, q: Point) -> dict[str, Work]:
+    """Volumes of it, of which ``q`` has one chunk of each prompt."""
+    chunk, chunks, work = p.chunk, p.chunks, step_work(q)
     tokens = q.batch_size * (p.input_len - p.reused)
     for name, one in work.items():
         one.kv = 0.0
@@ -1160,8 +1169,7 @@ def prefill_parts(p: Point) -> dict[str, float]:
     for name in ("attention", "indexer", "compressor", "compressed_indexer", "state"):
         work[name].tensor = work[name].slow = work[name].vector = 0.0
     add_prompts(q, work)
-    bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
-    return step_parts(q, work, gathered_bandwidth(q, work, bandwidth, chunks), chunks)
+    return work
 
 
 def add_prompts(q: Point, work: dict[str, Work]) -> None:
@@ -1274,7 +1282,8 @@ def request_metrics(p: Point, step: float, dollars_per_second: float) -> dict[st
     decode = (p.output_len - 1) * step / tokens_of_a_step(p)
     prefill = prefill_parts(p)["step"]
     ttft = prefill / p.pp_size / p.chunks * (p.chunks + p.pp_size - 1)
-    users = p.dp_size * p.pp_size * p.batch_size
+    lanes = p.in_flight * p.dp_size * p.pp_size
+    users = lanes * p.batch_size
     latency = ttft + decode * max(1.0, p.calls_per_answer / users)
     first = prefill / p.prefill_batch
     alone = decode
@@ -1288,9 +1297,9 @@ def request_metrics(p: Point, step: float, dollars_per_second: float) -> dict[st
     first = share * each
 
     def by_token(seconds: float, tokens: float) -> float:
-        return seconds / (p.dp_size * p.pp_size) / tokens
+        return seconds / lanes / tokens
 
-    rate = p.dp_size * p.pp_size / each
+    rate = lanes / each
     return {
         "ttft": ttft,
         "request_latency": latency,
@@ -1394,10 +1403,38 @@ def waits_apart(p: Point, **how: float) -> tuple[float, float, float]:
     return own, beside, sent
 
 
-def step_apart(p: Point) -> dict[str, float]:
+def step_apart(p: Point, *, worst: bool = False) -> dict[str, float]:
+    """Those of a decode step; the worst one has the last chunk of prompts in each micro-batch."""
+    own, beside = work_apart(p)
+    if not worst:
+        return parts_apart(p, own, beside)
+    alone = step_work(p.but(ep_size=1.0))
+    whole, even = with_last_chunk(p.but(ep_size=1.0), alone)
+    own = {name: one for name, one in whole.items() if name not in FFN}
+    even = p.but(batch_size=even.batch_size)
+    return parts_apart(even, own, work_apart(even)[1])
+
+
+def prefill_apart(p: Point, q: Point) -> dict[str, float]:
+    """Those of the whole prefill, chunk by chunk, with one chunk of each prompt in ``q``."""
+    whole = prefill_work(p, q.but(ep_size=1.0))
+    own = {name: one for name, one in whole.items() if name not in FFN}
+    beside = work_apart(q)[1]
+    for one in beside.values():
+        for volume in ("weights", "beside", "tensor", "slow", "vector"):
+            setattr(one, volume, p.chunks * getattr(one, volume))
+    return parts_apart(q, own, beside, p.chunks)
+
+
+def parts_apart(
+    p: Point, own: dict[str, Work], beside: dict[str, Work], chunks: float = 1.0
+) -> dict[str, float]:
     """Times and volumes of a step with feed-forward parts on chips of their own."""
-    sides_of = [(p.but(ep_size=1.0), work_apart(p)[0]), (p.served, work_apart(p)[1])]
-    waiting = waits_apart(p), waits_apart(p, factor=0.0), waits_apart(p, silent=True)
+    sides_of = [(p.but(ep_size=1.0), own), (p.served, beside)]
+    waiting = [
+        [chunks * each for each in waits_apart(p, **how)]
+        for how in ({}, {"factor": 0.0}, {"silent": True})
+    ]
     rows = []
     for side, (q, work) in enumerate(sides_of):
         compute, memory, overlap = stage_times(q, work, p.mem_bw)
@@ -1412,7 +1449,7 @@ def step_apart(p: Point) -> dict[str, float]:
         )
         for at in range(int(p.pp_size) - 1)
     )
-    m, link = p.in_flight, (waiting[2][2] - hopping) / 2
+    m, link = p.in_flight, (waiting[2][2] - chunks * hopping) / 2
     if p.collective_algorithm == "constant":
         link = 0.0
     links = [alone[0], alone[1], m * link, 0.0, m * link, m * link]
@@ -1505,7 +1542,7 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     prompts = 0.0  # of a request, as many as are prefilled together
     if p.input_len:
         held = p.but(seq_len=p.input_len)
-        prompts = in_memory(held, p.pp_size * p.prefill_batch)
+        prompts = in_memory(held, p.in_flight * p.pp_size * p.prefill_batch)
         p = p.but(seq_len=p.input_len + p.output_len)
     stored, _ = whole_stored(p)
     stored_kv = max(in_memory(p, p.in_flight * p.pp_size * p.batch_size), prompts)

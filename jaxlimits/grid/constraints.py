@@ -170,13 +170,6 @@ CONSTRAINTS = (
             ("lpddr_capacity", "a tier of LPDDR"),
         )
     ),
-    Constraint(
-        fields=("ffn_chips", "input_len"),
-        holds=lambda f: _without(f, "ffn_chips", "input_len"),
-        says="chips for feed-forward parts alone decode, and prompts are prefilled on others",
-        remedy="leave out input_len and state seq_len, the mean context of a request,"
-        " or set ffn_chips = 0",
-    ),
     *(
         Constraint(
             fields=("ffn_chips",),

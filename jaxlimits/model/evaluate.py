@@ -138,7 +138,10 @@ def step_terms(
     kept = stored(lambda at: stored_sequence_bytes(llm, draft, at), longest, request)
     room = capacity.replica_capacity(chip, deployment)
     held, chips = None, deployment.tp_size * deployment.pp_size
-    filled = capacity.batch_capacity(deployment, capacity=room, weights=weights, stored=kept)
+    own = weights
+    if deployment.ffn_groups:
+        own = capacity.attention_weight_bytes(llm, deployment, weights=weights)
+    filled = capacity.batch_capacity(deployment, capacity=room, weights=own, stored=kept)
     tokens = tokens_per_step(deployment)
     sequences = deployment.dp_size * micro_batches(deployment) * deployment.batch_size
     cache = capacity.kv_bytes(deployment, kept)
@@ -152,11 +155,9 @@ def step_terms(
     if deployment.requests:
         prompts = prompts_kv_bytes(llm, draft, deployment, request)
         cache = jnp.maximum(cache, prompts)
-        filled = jnp.where(weights + prompts <= room, filled, 0.0)
+        filled = jnp.where(own + prompts <= room, filled, 0.0)
     if deployment.ffn_groups:
-        own = capacity.attention_weight_bytes(llm, deployment, weights=weights)
         beside = capacity.ffn_fill(chip, llm, deployment)
-        filled = capacity.batch_capacity(deployment, capacity=room, weights=own, stored=kept)
         filled = jnp.where(beside.held <= beside.capacity, filled, 0.0)
         of_attention = capacity.Fill(held=own + cache, capacity=room, chips=chips)
         fullest = capacity.fuller(beside, of_attention)

@@ -9,6 +9,7 @@ otherwise they lie on ``ep_size`` ranks of the group.
 
 Each replica keeps ``ffn_micro_batches`` :math:`m` micro-batches of :math:`B` sequences in flight
 in a stage, so that the chips of one kind work on one while those of the other kind work on another.
+Prompts are prefilled likewise: :math:`m` times ``prefill_batch`` of them in flight.
 
 Here is who holds and computes what; :mod:`jaxlimits.model.ping_pong` has the times.
 

@@ -21,6 +21,8 @@ what hides communication, and what a chip sends: a token once to each of its exp
 message keeps no link busy, is inferred. Step-3 (arXiv:2507.19427) has the same three stages.
 """
 
+import operator
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -40,7 +42,6 @@ from jaxlimits.model.ffn_groups import (
     FFN_OPERATORS,
     chips_of_ffn,
     ffn_group,
-    is_apart,
     stage_micro_batches,
 )
 from jaxlimits.model.layers import ffn_layers
@@ -128,29 +129,33 @@ def transfer(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
 
 
 def attention_times(
-    operators: Operators, chip: Chip, llm: LLM, deployment: Deployment
+    operators: Operators, chip: Chip, llm: LLM, deployment: Deployment, *, chunks: Scalar
 ) -> StepTimes:
     """Times of one micro-batch on the chips of attention [s].
 
     Parameters
     ----------
     operators
-        Those of one replica's micro-batch, here and below.
+        Those of one replica's micro-batch, over all chunks, here and below.
+    chunks
+        How often collectives and messages start again.
     """
     named = operators.named()
     parts = [each for name, each in named.items() if name not in FFN_OPERATORS]
     collectives = all_reduce(chip, llm, deployment).times(
-        attention_collectives(llm, deployment), where=deployment.tp_size > 1.0
+        chunks * attention_collectives(llm, deployment), where=deployment.tp_size > 1.0
     )
     return _times(parts, chip, deployment, collectives)
 
 
-def ffn_times(operators: Operators, chip: Chip, llm: LLM, deployment: Deployment) -> StepTimes:
+def ffn_times(
+    operators: Operators, chip: Chip, llm: LLM, deployment: Deployment, *, chunks: Scalar
+) -> StepTimes:
     """Times of one micro-batch of all replicas on the chips of feed-forward parts [s]."""
     parts = [getattr(operators, name) for name in FFN_OPERATORS]
     group = ffn_group(deployment)
     collectives = all_reduce(chip, llm, group).times(
-        ffn_collectives(llm, deployment), where=group.tp_size > 1.0
+        chunks * ffn_collectives(llm, deployment), where=group.tp_size > 1.0
     )
     share = eqx.tree_at(lambda d: d.tp_size, deployment, chips_of_ffn(deployment))
     return _times(parts, chip, share, collectives)
@@ -165,7 +170,7 @@ def _times(
 
 
 def ping_pong_times(
-    operators: Operators, chip: Chip, llm: LLM, deployment: Deployment
+    operators: Operators, chip: Chip, llm: LLM, deployment: Deployment, *, chunks: Scalar = 1.0
 ) -> StepTimes:
     """Times of a step in which both kinds of chips work on micro-batches in turn [s].
 
@@ -175,12 +180,11 @@ def ping_pong_times(
     busy links stands the work that they hide. At a kink the derivative of ``t_step`` is the mean of
     both sides.
     """
-    attention = attention_times(operators, chip, llm, deployment)
-    ffn = ffn_times(operators, chip, llm, deployment)
-    moved = transfer(chip, llm, deployment)
-    alone = _with_sync(
-        jax.tree.map(lambda a, b: a + b, attention, ffn), moved + pp_sync(chip, llm, deployment)
-    )
+    attention = attention_times(operators, chip, llm, deployment, chunks=chunks)
+    ffn = ffn_times(operators, chip, llm, deployment, chunks=chunks)
+    moved = transfer(chip, llm, deployment).times(chunks)
+    hops = pp_sync(chip, llm, deployment).times(chunks)
+    alone = _with_sync(jax.tree.map(operator.add, attention, ffn), moved + hops)
     batches = stage_micro_batches(deployment)
     busy = 0.5 * moved.payload
     paced = jax.tree.map(lambda time: batches * time, _longer(attention, ffn))
@@ -211,8 +215,3 @@ def _longer(one: StepTimes, other: StepTimes) -> StepTimes:
     """Those whose step takes longer; the first where both take as long."""
     chosen = jax.tree.map(lambda a, b: jnp.where(one.t_step >= other.t_step, a, b), one, other)
     return eqx.tree_at(lambda t: t.t_step, chosen, jnp.maximum(one.t_step, other.t_step))
-
-
-def where_apart(deployment: Deployment, apart: StepTimes, together: StepTimes) -> StepTimes:
-    """Times with feed-forward parts on chips of their own, or those with all on the same chips."""
-    return jax.tree.map(lambda a, b: jnp.where(is_apart(deployment), a, b), apart, together)

@@ -28,7 +28,7 @@ from jaxlimits.model.mixed import (
 )
 from jaxlimits.model.operators import Operators, step_operators
 from jaxlimits.model.overlay import OverlayTimes, overlay_parts, timed
-from jaxlimits.model.ping_pong import ping_pong_times, where_apart
+from jaxlimits.model.ping_pong import ping_pong_times
 from jaxlimits.model.prefill import chunk_deployment, num_chunks, prefill_operators
 from jaxlimits.model.prefix import reused_tokens, stored
 from jaxlimits.model.request import Request
@@ -160,8 +160,6 @@ def decode_step(
     """
     passes = decode_passes(chip, llm, draft, deployment, request)
     step = _in_turn(passes, deployment, calibration, fabric)
-    if deployment.ffn_groups:
-        return _in_groups(step, passes[0])
     if not stalls(deployment):
         return step
     prefill = prefill_step(chip, llm, deployment, request, calibration, fabric)
@@ -177,22 +175,6 @@ def _in_turn(
     if not proposals:
         return own
     return jax.tree.map(lambda v, d: v + deployment.draft_length * d, own, *proposals)
-
-
-def _in_groups(step: Step, own: Pass) -> Step:
-    """The step of a pass whose feed-forward parts may lie on chips of their own.
-
-    No calibration knows such an engine: what one predicts is NaN there.
-    """
-    apart = is_apart(own.deployment)
-    records = (own.operators, own.chip, own.llm, own.deployment)
-    times = where_apart(own.deployment, ping_pong_times(*records), step.times)
-    ffn = as_one([getattr(own.operators, name) for name in FFN_OPERATORS])
-    predicted = ("calibrated_t_step", "calibrated_t_kernels", "calibrated_t_sync")
-    unknown = {name: jnp.where(apart, jnp.nan, getattr(step, name)) for name in predicted}
-    return dataclasses.replace(
-        step, times=times, ffn=repeated(ffn, jnp.where(apart, 1.0, 0.0)), **unknown
-    )
 
 
 def worst_step(
@@ -250,7 +232,7 @@ def _pass(each: Pass, calibration: Calibration, fabric: Fabric, *, chunks: Scala
     predicted = timed(consists, calibration)
     whole = merged(each.operators)
     times = _in_chunks(step_times(*records, waiting=waiting, whole=whole), chunks)
-    return Step(
+    step = Step(
         times=times,
         weight_traffic=whole.weight_traffic,
         kv_traffic=whole.kv_traffic,
@@ -259,6 +241,28 @@ def _pass(each: Pass, calibration: Calibration, fabric: Fabric, *, chunks: Scala
         calibrated_t_step=jnp.maximum(_repeating(predicted, chunks), times.t_step),
         calibrated_t_kernels=chunks * predicted.kernels,
         calibrated_t_sync=chunks * (predicted.collectives - consists.waiting),
+    )
+    return _in_groups(step, each, chunks=chunks) if each.deployment.ffn_groups else step
+
+
+def _in_groups(step: Step, of: Pass, *, chunks: Scalar) -> Step:
+    """The step of a pass whose feed-forward parts may lie on chips of their own.
+
+    No calibration knows such an engine: what one predicts is NaN there.
+    """
+    apart = is_apart(of.deployment)
+    times = ping_pong_times(of.operators, of.chip, of.llm, of.deployment, chunks=chunks)
+    ffn = as_one([getattr(of.operators, name) for name in FFN_OPERATORS])
+    return Step(
+        times=jax.tree.map(lambda a, b: jnp.where(apart, a, b), times, step.times),
+        weight_traffic=step.weight_traffic,
+        kv_traffic=step.kv_traffic,
+        flops=step.flops,
+        tensor_time=step.tensor_time,
+        calibrated_t_step=jnp.where(apart, jnp.nan, step.calibrated_t_step),
+        calibrated_t_kernels=jnp.where(apart, jnp.nan, step.calibrated_t_kernels),
+        calibrated_t_sync=jnp.where(apart, jnp.nan, step.calibrated_t_sync),
+        ffn=repeated(ffn, jnp.where(apart, 1.0, 0.0)),
     )
 
 

@@ -143,10 +143,7 @@ EDGES = {
     "ep_size must divide ffn": ([(8, 8), (8, 2), (0, 4)], [(8, 3), (4, 8)]),
     "tokens cannot go straight": ([(8, 1, 64), (0, 8, 64), (8, 8, 0)], [(8, 2, 64)]),
     **dict.fromkeys(
-        (
-            f"chips for feed-forward parts alone {rest}"
-            for rest in ("and d", "and a tier", "decode")
-        ),
+        (f"chips for feed-forward parts alone {rest}" for rest in ("and d", "and a tier")),
         ([(8, 0), (0, 8), (0, 0)], [(8, 1)]),
     ),
     **dict.fromkeys(

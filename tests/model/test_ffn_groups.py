@@ -205,6 +205,14 @@ def test_the_model_equals_an_independent_one(name, scenario):
     return equals_the_reference(scenario)
 
 
+@law(
+    max_examples=25,
+    scenario=scenarios(combinations=("engine",), apart=True, requested=True, feasible=None),
+)
+def test_requests_equal_those_of_an_independent_one(scenario):
+    return equals_the_reference(scenario)
+
+
 @pytest.mark.parametrize(
     ("beside", "says"),
     [
@@ -212,7 +220,6 @@ def test_the_model_equals_an_independent_one(name, scenario):
         ({"ep_size": 2, "dense_tp_size": 4}, "dense layers that replicas share"),
         ({"sram_capacity": "1 GB", "sram_bw": "1 TB/s"}, "a tier of SRAM"),
         ({"lpddr_capacity": "1 GB", "lpddr_bw": "1 TB/s"}, "a tier of LPDDR"),
-        ({"input_len": 100}, "prompts are prefilled on others"),
         ({"weight_placement": "sharded"}, "weight_placement = 'sharded'"),
         ({"speculation": "mtp"}, "speculation = 'mtp'"),
         ({"mixed_steps": "even"}, "mixed_steps = 'even'"),
@@ -227,3 +234,11 @@ def test_latents_do_not_go_to_ranks():
     sizes = {"ffn_chips": 16, "expert_hidden_size": 1024}
     with pytest.raises(InputError, match="a latent of another width"):
         jl.evaluate("deepseek-v3", "h200", ep_size=16, **sizes)
+
+
+def test_an_operator_is_taken_apart_on_the_chips_that_work_on_it():
+    # Each of four chips reads a quarter of the feed-forward weights; sizes of the batch do not matter.
+    parts = jl.operators("llama3-70b", "h100", tp_size=8, ffn_chips=4, weight_bits=8)
+    assert parts.traffic.sel(operator="ffn").item() == pytest.approx(FFN / 4)
+    projected = 80 * 8192 * (8192 + 2 * 1024) / 8  # beside them norms, in the bits of the head
+    assert parts.traffic.sel(operator="projections").item() == pytest.approx(projected, rel=1e-3)
