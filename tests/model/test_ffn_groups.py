@@ -237,7 +237,7 @@ def test_latents_do_not_go_to_ranks():
 
 
 def test_an_operator_is_taken_apart_on_the_chips_that_work_on_it():
-    # Each of four chips reads a quarter of the feed-forward weights; sizes of the batch do not matter.
+    # Each of four chips reads a quarter of the feed-forward weights, whatever the batch.
     parts = jl.operators("llama3-70b", "h100", tp_size=8, ffn_chips=4, weight_bits=8)
     assert parts.traffic.sel(operator="ffn").item() == pytest.approx(FFN / 4)
     projected = 80 * 8192 * (8192 + 2 * 1024) / 8  # beside them norms, in the bits of the head
