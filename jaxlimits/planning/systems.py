@@ -102,14 +102,14 @@ def make_machines(
     """
     if not chips:
         raise InputError("names no chip", key="chip", remedy="name one or more, as h200")
+    if "ffn_chips" in {*only, *settings}:
+        problem = "cannot be planned: the bound is one of chips that all do the same"
+        remedy = "sweep an axis of layouts with it, and ask for the best of them"
+        raise InputError(problem, key="ffn_chips", remedy=remedy)
     for name in (*_OF_THE_REQUEST, *_OF_THE_LAYOUT):
         if name in settings:
             remedy = "leave it out: `only` limits the sizes, and the workload states the request"
             raise InputError("is chosen by the plan or given to it", key=name, remedy=remedy)
-    if "ffn_chips" in only:
-        problem = "cannot be planned: the bound is that of chips which all do the same"
-        remedy = "sweep an axis of layouts with it, and ask for the best of them"
-        raise InputError(problem, key="only.ffn_chips", remedy=remedy)
     for name in only:
         if name not in schema.LAYOUT_SIZES:
             raise unknown_name("size", name, schema.LAYOUT_SIZES, key="only")
