@@ -9,9 +9,9 @@ collectives included, and :math:`t_X` that of the messages both ways, a token of
 with :math:`m` micro-batches in flight. The first is the way of one micro-batch that waits for no
 other; in the second one resource works all the time, one micro-batch after another. Links carry
 both directions at once, and a message follows another before that has arrived: :math:`x` is the
-payload's part of :math:`t_X/2`. The second is the larger from :math:`m = (t_A + t_F + t_X)/t` of
-the slower kind's time :math:`t` on: with :math:`t_A = t_F = t` these are the
-:math:`m \ge 2\,(1 + T_c/T_f)` micro-batches of MegaScale-Infer.
+payload's part of :math:`t_X/2`. More than :math:`(t_A + t_F + t_X)/\max(t_A, t_F)` micro-batches
+keep the slower kind of chips busy all the time; with :math:`t_A = t_F` these are the
+:math:`2\,(1 + T_c/T_f)` of MegaScale-Infer.
 
 References
 ----------
@@ -72,9 +72,8 @@ def ffn_collectives(llm: LLM, deployment: Deployment) -> Scalar:
     One for each part that all of them share: an all-gather before it and a reduce-scatter after it
     move what an all-reduce does. Experts on ranks have none, for tokens come to them straight.
     """
-    count = (ffn_layers(llm, deployment) - placed_layers(llm, deployment)) * replaced_collectives(
-        deployment
-    )
+    shared = ffn_layers(llm, deployment) - placed_layers(llm, deployment)
+    count = shared * replaced_collectives(deployment)
     return jnp.where(ffn_group(deployment).tp_size > 1.0, count, 0.0)
 
 
