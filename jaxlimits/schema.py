@@ -64,7 +64,7 @@ NAMED = (*REQUIRED, "draft", "calibration", "fabric", *PARTIAL)
 LAYOUT = "layout"
 """A name that states several sizes of a deployment at once, as ``tp4 pp2``."""
 
-LAYOUT_SIZES = ("tp_size", "pp_size", "ep_size", "dp_size", "cp_size")
+LAYOUT_SIZES = ("tp_size", "pp_size", "ep_size", "dp_size", "cp_size", "ffn_chips")
 """The fields that it states."""
 
 PREFIXES: Mapping[str, str] = {"draft": "draft_"}

@@ -189,5 +189,6 @@ def _dtype(ask: Ask) -> Any:
 
 
 def _is_usual(scenario: Scenario) -> bool:
-    plain = not any(scenario[name] for name in ("input_len", "sram_capacity", "lpddr_capacity"))
+    apart = ("input_len", "sram_capacity", "lpddr_capacity", "ffn_chips")
+    plain = not any(scenario[name] for name in apart)
     return plain and scenario.switches in COMBINATIONS.values()

@@ -166,6 +166,7 @@ class Scenario(NamedTuple):
             "stated_links": self.chip.link_bw > 0.0,
             "unstated_links": self.chip.link_bw <= 0.0,
             "requests": self.request.input_len > 0.0,
+            "ffn_groups": self.deployment.ffn_chips > 0.0,
         }
         changed = {k: flag for k, flag in flags.items() if getattr(self.deployment, k) != flag}
         if not changed:  # records are checked as they are made, which takes most of a draw's time

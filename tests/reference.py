@@ -89,6 +89,17 @@ class Point:
         return (self.dense_tp_size or self.tp_size) / self.tp_size if self.is_ep else 1.0
 
     @property
+    def in_flight(self) -> float:
+        """Micro-batches of a replica in one stage."""
+        return self.ffn_micro_batches if self.ffn_chips else 1.0
+
+    @property
+    def served(self) -> "Point":
+        """The point as chips for feed-forward parts alone see it: all tokens, and no replicas."""
+        tokens = self.dp_size * self.batch_size
+        return self.but(tp_size=self.ffn_chips, dp_size=1.0, batch_size=tokens)
+
+    @property
     def reused(self) -> float:
         """Tokens of a prompt that a cache holds; the last one is always computed."""
         return min(self.prefix_share * self.input_len, max(self.input_len - 1, 0.0))
@@ -718,6 +729,8 @@ def exchanges_tokens(p: Point) -> bool:
 
 def exchanged(p: Point) -> dict[str, float]:
     """Collectives of one step, and the bytes that all chips send for one token of a user."""
+    if p.ffn_chips:
+        return exchanged_apart(p)
     verified, tokens = p.query_tokens + (p.draft_length if drafted(p) else 0.0), tokens_of_a_step(p)
     found = Counter(pass_exchanged(p, passes=1.0, tokens=verified / tokens))
     if drafted(p):
@@ -1020,6 +1033,8 @@ def whole_step(p: Point, *, worst: bool = False, prompts: float = 0) -> dict[str
     """
     if p.input_len and p.mixed_steps == "chunks" and not (worst or prompts):
         return mean_step(p)
+    if p.ffn_chips:
+        return step_apart(p, worst=worst)
     passes = [(p, 1.0)]
     if drafted(p):
         verifying = p.but(query_tokens=p.query_tokens + p.draft_length)
@@ -1146,7 +1161,16 @@ def prefill_parts(p: Point) -> dict[str, float]:
     """The whole prefill on all stages in turn, chunk by chunk and layer by layer."""
     chunk, chunks = p.chunk, p.chunks
     q = p.but(batch_size=p.prefill_batch, query_tokens=chunk, seq_len=p.input_len)
-    work = step_work(q)
+    if p.ffn_chips:
+        return prefill_apart(p, q)
+    work = prefill_work(p, q)
+    bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
+    return step_parts(q, work, gathered_bandwidth(q, work, bandwidth, chunks), chunks)
+
+
+def prefill_work(p: Point, q: Point) -> dict[str, Work]:
+    """Volumes of it, of which ``q`` has one chunk of each prompt."""
+    chunk, chunks, work = p.chunk, p.chunks, step_work(q)
     tokens = q.batch_size * (p.input_len - p.reused)
     for name, one in work.items():
         one.kv = 0.0
@@ -1161,8 +1185,7 @@ def prefill_parts(p: Point) -> dict[str, float]:
     for name in ("attention", "indexer", "compressor", "compressed_indexer", "state"):
         work[name].tensor = work[name].slow = work[name].vector = 0.0
     add_prompts(q, work)
-    bandwidth = effective_bandwidth(p, kinds_of_data(q, work, 1.0))
-    return step_parts(q, work, gathered_bandwidth(q, work, bandwidth, chunks), chunks)
+    return work
 
 
 def add_prompts(q: Point, work: dict[str, Work]) -> None:
@@ -1275,7 +1298,8 @@ def request_metrics(p: Point, step: float, dollars_per_second: float) -> dict[st
     decode = (p.output_len - 1) * step / tokens_of_a_step(p)
     prefill = prefill_parts(p)["step"]
     ttft = prefill / p.pp_size / p.chunks * (p.chunks + p.pp_size - 1)
-    users = p.dp_size * p.pp_size * p.batch_size
+    lanes = p.in_flight * p.dp_size * p.pp_size
+    users = lanes * p.batch_size
     latency = ttft + decode * max(1.0, p.calls_per_answer / users)
     first = prefill / p.prefill_batch
     alone = decode
@@ -1289,9 +1313,9 @@ def request_metrics(p: Point, step: float, dollars_per_second: float) -> dict[st
     first = share * each
 
     def by_token(seconds: float, tokens: float) -> float:
-        return seconds / (p.dp_size * p.pp_size) / tokens
+        return seconds / lanes / tokens
 
-    rate = p.dp_size * p.pp_size / each
+    rate = lanes / each
     return {
         "ttft": ttft,
         "request_latency": latency,
@@ -1308,10 +1332,224 @@ def request_metrics(p: Point, step: float, dollars_per_second: float) -> dict[st
     }
 
 
+FFN = ("experts", "ffn")
+"""Operators of chips for feed-forward parts alone."""
+
+
+def work_apart(p: Point) -> tuple[dict[str, Work], dict[str, Work]]:
+    """Volumes on the chips of attention of one replica, and on those of feed-forward parts."""
+    own = {name: one for name, one in step_work(p.but(ep_size=1.0)).items() if name not in FFN}
+    return own, {name: one for name, one in step_work(p.served).items() if name in FFN}
+
+
+def layers_apart(p: Point):
+    """Yield of each layer its collectives on either kind of chips, and copies sent of a token."""
+    for mixer, ffn, heads in zip(p.mixers(), p.ffns(), p.heads(), strict=True):
+        placed = ffn == "moe" and p.is_ep
+        after = 0.0 if ffn == "none" else 1.0
+        if p.collectives == "fixed":
+            after = min(after, p.collectives_per_layer)
+        own = collectives_of(p.but(ep_size=1.0), mixer, ffn, heads) - after
+        copies = 0.0 if ffn == "none" else 1.0
+        if placed:
+            copies = min(p.experts_per_token, p.ep_size) + (p.num_shared_experts > 0)
+        yield own if p.tp_size > 1 else 0.0, 0.0 if placed or p.ffn_chips == 1 else after, copies
+
+
+def exchanged_apart(p: Point) -> dict[str, float]:
+    """What the chips exchange in one step, layer by layer; messages count with the hops."""
+    a = p.hidden_size * p.activation_bits / 8
+    rows = [*layers_apart(p)]
+    own, beside, copies = (sum(column) for column in zip(*rows, strict=True))
+    return {
+        "tp_collectives": own + beside,
+        "ep_collectives": 0.0,
+        "pp_hops": p.pp_size - 1 + 2 * sum(1 for row in rows if row[2]),
+        "tp_volume": 2 * a * p.query_tokens * ((p.tp_size - 1) * own + (p.ffn_chips - 1) * beside),
+        "ep_volume": 0.0,
+        "pp_volume": p.query_tokens * a * ((p.pp_size - 1) * p.tp_size * p.streams + 2 * copies),
+    }
+
+
+def message_seconds(p: Point, copies: float) -> float:
+    """One message of so many copies of all tokens between the two kinds of chips."""
+    if p.collective_algorithm == "constant":
+        return p.hop_latency
+    attention = p.tp_size * p.dp_size
+    tokens = p.dp_size * p.batch_size * p.query_tokens
+    payload = copies * tokens * p.hidden_size * p.activation_bits / 8
+    each = payload / min(attention, p.ffn_chips)
+    if p.topology == "rail" and attention + p.ffn_chips > p.scale_up_size:
+        return p.scale_out_latency + each / p.scale_out_bw
+    if p.topology in DIMENSIONS:
+        passed = min(shape_of(p, int(attention)))
+        links = 2 * DIMENSIONS[p.topology]
+        return p.hop_latency + (passed - 1) * p.router_latency + passed * links * each / p.link_bw
+    return p.hop_latency + each / p.link_bw
+
+
+def quickest_reduce(q: Point, *, factor: float = 1.0, silent: bool = False) -> float:
+    """One all-reduce, by what is quickest for the whole payload."""
+    whole = q.tokens * q.hidden_size * q.activation_bits / 8
+    names = [q.collective_algorithm]
+    if names == ["best"]:
+        sums_on_the_way = q.topology not in {"mesh-2d", "torus-2d", "torus-3d"}
+        names = [name for name in ALGORITHMS if name != "in-network" or sums_on_the_way]
+    best = min(names, key=lambda name: all_reduce_seconds(q, name, whole))
+    return all_reduce_seconds(without_latency(q) if silent else q, best, factor * whole)
+
+
+def without_latency(q: Point) -> Point:
+    names = ("sync", "hop", "all_to_all", "router", "scale_out")
+    return q.but(**{f"{name}_latency": 0.0 for name in names})
+
+
+def waits_apart(p: Point, **how: float) -> tuple[float, float, float]:
+    """Collectives on either kind of chips, and what else a micro-batch waits for."""
+    factor = how.get("factor", 1.0)
+    seen = without_latency(p) if how.get("silent") else p
+    own = beside = 0.0
+    whole = p.tokens * p.hidden_size * p.activation_bits / 8
+    hops = (hop_seconds(seen, at, factor * p.streams * whole) for at in range(int(p.pp_size) - 1))
+    sent = sum(hops)
+    for collectives, of_ffn, copies in layers_apart(p):
+        own += collectives * quickest_reduce(p, **how) if collectives else 0.0
+        beside += of_ffn * quickest_reduce(p.served, **how) if of_ffn else 0.0
+        sent += 2 * message_seconds(seen, factor * copies) if copies else 0.0
+    return own, beside, sent
+
+
+def step_apart(p: Point, *, worst: bool = False) -> dict[str, float]:
+    """Those of a decode step; the worst one has the last chunk of prompts in each micro-batch."""
+    own, beside = work_apart(p)
+    if not worst:
+        return parts_apart(p, own, beside)
+    alone = step_work(p.but(ep_size=1.0))
+    whole, even = with_last_chunk(p.but(ep_size=1.0), alone)
+    own = {name: one for name, one in whole.items() if name not in FFN}
+    even = p.but(batch_size=even.batch_size)
+    return parts_apart(even, own, work_apart(even)[1])
+
+
+def prefill_apart(p: Point, q: Point) -> dict[str, float]:
+    """Those of the whole prefill, chunk by chunk, with one chunk of each prompt in ``q``."""
+    whole = prefill_work(p, q.but(ep_size=1.0))
+    own = {name: one for name, one in whole.items() if name not in FFN}
+    beside = work_apart(q)[1]
+    for one in beside.values():
+        for volume in ("weights", "beside", "tensor", "slow", "vector"):
+            setattr(one, volume, p.chunks * getattr(one, volume))
+    return parts_apart(q, own, beside, p.chunks)
+
+
+def parts_apart(
+    p: Point, own: dict[str, Work], beside: dict[str, Work], chunks: float = 1.0
+) -> dict[str, float]:
+    """Times and volumes of a step with feed-forward parts on chips of their own."""
+    sides_of = [(p.but(ep_size=1.0), own), (p.served, beside)]
+    waiting = [
+        [chunks * each for each in waits_apart(p, **how)]
+        for how in ({}, {"factor": 0.0}, {"silent": True})
+    ]
+    rows = []
+    for side, (q, work) in enumerate(sides_of):
+        compute, memory, overlap = stage_times(q, work, p.mem_bw)
+        sync = [times[side] for times in waiting]
+        rows.append([compute, memory, *sync, overlap + sync[0]])
+    alone = [sum(pair) for pair in zip(*rows, strict=True)]
+    for place, times in ((2, waiting[0]), (3, waiting[1]), (4, waiting[2]), (5, waiting[0])):
+        alone[place] += times[2]
+    hopping = sum(
+        hop_seconds(
+            without_latency(p), at, p.streams * p.tokens * p.hidden_size * p.activation_bits / 8
+        )
+        for at in range(int(p.pp_size) - 1)
+    )
+    m, link = p.in_flight, (waiting[2][2] - chunks * hopping) / 2
+    if p.collective_algorithm == "constant":
+        link = 0.0
+    links = [alone[0], alone[1], m * link, 0.0, m * link, m * link]
+    candidates = [alone, *([m * each for each in row] for row in rows), links]
+    names = ("compute", "memory", "sync", "latency", "payload", "step")
+    times = dict(zip(names, max(candidates, key=lambda row: row[5]), strict=True))
+    volumes = dict.fromkeys(("weights", "kv", "flops", "slow"), 0.0)
+    shares = []
+    for (q, work), replicas in zip(sides_of, (1.0, p.dp_size), strict=True):
+        found = paced(q, work)
+        own = {
+            "weights": sum((w.weights + w.beside) * slow for w, (_, slow) in found),
+            "kv": sum(w.kv * slow for w, (_, slow) in found),
+            "flops": sum(w.tensor * slow for w, (slow, _) in found),
+            "slow": sum(w.slow * slow for w, (slow, _) in found),
+        }
+        volumes = {name: value + own[name] / replicas for name, value in volumes.items()}
+        shares.append(own)
+    return times | volumes | {"sides": shares}
+
+
+def memory_apart(p: Point) -> tuple[float, float]:
+    """Weights of one replica on the chips of attention, and of all on those of the others."""
+    counts, beside = counted_matrices(p)
+    own = sum(counts[n] * p.byte(part) for n, part in PARTS.items() if n != "ffn")
+    own += (beside["norms"] + beside["head"]) * p.byte("head")
+    own += beside["embedding"] * p.byte("embedding")
+    experts = expert_bytes(p, counts["expert"]) * kept_experts(p.served)
+    return own, counts["ffn"] * p.byte("ffn") + experts
+
+
 def in_memory(p: Point, sequences: float) -> float:
     """Bytes of so many sequences whose prompts begin with the same tokens."""
     whole, rest = whole_stored(p)[1], whole_stored(without_prefix(p))[1]
     return whole - rest + sequences * rest
+
+
+@dataclass
+class Fill:
+    """What chips of one kind store."""
+
+    weights: float
+    room: float
+    chips: float
+    held: float
+
+
+def fills(p: Point, stored: float) -> list[Fill]:
+    """Of one replica's chips, and of chips for feed-forward parts alone, before any sequence."""
+    each = p.mem_capacity * p.usable_fraction + p.sram_capacity + p.lpddr_capacity
+    weights = memory_apart(p) if p.ffn_chips else [stored]
+    sizes = (p.tp_size * p.pp_size, p.ffn_chips * p.pp_size)
+    return [Fill(own, size * each, size, own) for own, size in zip(weights, sizes, strict=False)]
+
+
+def filled_batch(p: Point, kinds: list[Fill], prompts: float) -> float:
+    """The micro-batch that fills the memory beside what all sequences share."""
+    own, *others = kinds
+    common, sequence = in_memory(p, 0.0), in_memory(p, 1.0) - in_memory(p, 0.0)
+    free = own.room - own.weights - common
+    if own.weights + prompts > own.room or any(kind.held > kind.room for kind in others):
+        return 0.0
+    if sequence > 0:
+        return max(0.0, free / (p.in_flight * p.pp_size * sequence))
+    return math.inf if own.weights + common <= own.room else 0.0
+
+
+def power_of(p: Point, parts: dict) -> float:
+    """Power of all chips with their servers."""
+    server = p.server_power / p.chips_per_server
+    if p.power_model == "provisioned":
+        each = p.base_power + p.die_area * p.power_density + p.mem_energy * p.mem_bw + server
+        return p.pp_size * (p.tp_size * p.dp_size + p.ffn_chips) * each
+    kinds = [(p.tp_size, p.dp_size, parts)]
+    if p.ffn_chips:
+        of_attention, of_ffn = parts["sides"]
+        kinds = [(p.tp_size, p.dp_size, of_attention), (p.ffn_chips, 1.0, of_ffn)]
+    power = 0.0
+    for size, times, done in kinds:
+        energy = p.read_energy * (done["weights"] + done["kv"]) + p.flop_energy * done["flops"]
+        busy = p.idle_power + p.in_flight * energy / (size * parts["step"])
+        busy = min(busy, p.power_cap) if p.power_cap else busy
+        power += p.pp_size * times * size * (busy + server)
+    return power
 
 
 def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict[str, float]:
@@ -1320,21 +1558,18 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     prompts = 0.0  # of a request, as many as are prefilled together
     if p.input_len:
         held = p.but(seq_len=p.input_len)
-        prompts = in_memory(held, p.pp_size * p.prefill_batch)
+        prompts = in_memory(held, p.in_flight * p.pp_size * p.prefill_batch)
         p = p.but(seq_len=p.input_len + p.output_len)
     stored, _ = whole_stored(p)
-    stored_kv = max(in_memory(p, p.pp_size * p.batch_size), prompts)
-    chip_room = p.mem_capacity * p.usable_fraction + p.sram_capacity + p.lpddr_capacity
-    room = p.tp_size * p.pp_size * chip_room
-    feasible = stored + stored_kv <= room
-    common, sequence = in_memory(p, 0.0), in_memory(p, 1.0) - in_memory(p, 0.0)
-    if sequence > 0:
-        filled = max(0.0, (room - stored - common) / (p.pp_size * sequence))
-        largest = math.floor(filled)
-    else:
-        filled = largest = math.inf if stored + common <= room else 0.0
-    if stored + prompts > room:
-        filled = largest = 0.0
+    stored_kv = max(in_memory(p, p.in_flight * p.pp_size * p.batch_size), prompts)
+    kinds = fills(p, stored)
+    if p.ffn_chips:
+        stored = kinds[0].weights + kinds[1].weights / p.dp_size
+    filled = filled_batch(p, kinds, prompts)
+    largest = math.floor(filled) if filled < math.inf else filled
+    kinds[0].held += stored_kv
+    full = max(kinds, key=lambda kind: kind.held / kind.room)
+    feasible = full.held <= full.room
 
     if p.input_len:
         p = p.but(seq_len=p.input_len + p.output_len / 2)
@@ -1342,34 +1577,25 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     compute, memory, sync = (step_parts[name] for name in ("compute", "memory", "sync"))
     sync_latency, sync_payload = (step_parts[name] for name in ("latency", "payload"))
     step, tokens = step_parts["step"], tokens_of_a_step(p)
-    stps = p.dp_size * p.pp_size * p.batch_size * tokens / step
+    users = p.in_flight * p.dp_size * p.pp_size * p.batch_size
+    stps = users * tokens / step
+    chips = p.pp_size * (p.tp_size * p.dp_size + p.ffn_chips)
     weight_traffic, kv_traffic, flops = (step_parts[n] for n in ("weights", "kv", "flops"))
     streams = p.mem_bw + sum(
         rate
         for size, rate in ((p.sram_capacity, p.sram_bw), (p.lpddr_capacity, p.lpddr_bw))
         if size > 0
     )
-    chip_power = (
-        p.base_power
-        + p.die_area * p.power_density
-        + p.mem_energy * p.mem_bw
-        + p.server_power / p.chips_per_server
-    )
-    if p.power_model == "activity":
-        streamed, computed = (weight_traffic + kv_traffic, flops)
-        own = p.read_energy * streamed + p.flop_energy * computed
-        busy = p.idle_power + own / (p.tp_size * step)
-        busy = min(busy, p.power_cap) if p.power_cap else busy
-        chip_power = busy + p.server_power / p.chips_per_server
-    power = p.tp_size * p.pp_size * p.dp_size * chip_power
+    power = power_of(p, step_parts)
     price = (
         p.chip_price
         + p.mem_price * p.mem_capacity
         + p.network_price
         + p.server_price / p.chips_per_server
     )
-    capital = p.tp_size * p.pp_size * p.dp_size * price
+    capital = chips * price
     dollars_per_second = capital / p.depreciation_time + p.electricity_price * p.pue * power
+    at_work = (p.tp_size + p.ffn_chips / p.dp_size) / p.in_flight
     times = {"memory": memory, "compute": compute, "sync": sync}
     slowest, second, _ = sorted(times, key=times.__getitem__, reverse=True)
     ahead = times[slowest] / times[second] if times[second] > 0 else math.inf
@@ -1385,7 +1611,7 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "tpot": step / tokens,
         "weight_bytes": stored,
         "kv_bytes": stored_kv,
-        "bytes_per_chip": (stored + stored_kv) / (p.tp_size * p.pp_size),
+        "bytes_per_chip": full.held / full.chips,
         "weight_traffic": weight_traffic,
         "kv_traffic": kv_traffic,
         "flops": flops,
@@ -1395,15 +1621,15 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "feasible": feasible,
         "limit": CODES[slowest if feasible else "capacity"],
         "next_limit": CODES[second if feasible else slowest],
-        "limit_factor": ahead if feasible else (stored + stored_kv) / room,
+        "limit_factor": ahead if feasible else full.held / full.room,
         "compute_to_memory": compute / memory,
         "sync_to_work": sync / max(compute, memory),
-        "capacity_utilisation": (stored + stored_kv) / room,
-        "bandwidth_utilisation": (weight_traffic + kv_traffic) / (p.tp_size * streams * step),
-        "flops_utilisation": step_parts["slow"] / (p.tp_size * p.peak_flops * step),
-        "num_chips": p.tp_size * p.pp_size * p.dp_size,
-        "users": p.dp_size * p.pp_size * p.batch_size,
-        "stps_per_chip": stps / (p.tp_size * p.pp_size * p.dp_size),
+        "capacity_utilisation": full.held / full.room,
+        "bandwidth_utilisation": (weight_traffic + kv_traffic) / (at_work * streams * step),
+        "flops_utilisation": step_parts["slow"] / (at_work * p.peak_flops * step),
+        "num_chips": chips,
+        "users": users,
+        "stps_per_chip": stps / chips,
         "power": power,
         "energy_per_token": power / stps,
         "stps_per_watt": stps / power,

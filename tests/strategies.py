@@ -253,6 +253,18 @@ def deployment_numbers(draw, experts: float) -> dict[str, float]:
 
 
 @st.composite
+def apart_numbers(draw, ranks: float) -> dict[str, float]:
+    """Chips for feed-forward parts alone, among which so many ranks of experts divide."""
+    direct = {"expert_hidden_size": 0.0} if ranks > 1.0 else {}
+    return {
+        "ffn_chips": ranks * draw(powers_of_two(5)),
+        "ffn_micro_batches": draw(counts(1, 4)),
+        "dense_tp_size": 0.0,
+        **direct,
+    }
+
+
+@st.composite
 def chip_numbers(draw) -> dict[str, float]:
     """Fields of a chip, the capacity apart."""
     return {
@@ -326,12 +338,13 @@ def scenarios(
     feasible: bool | None = True,
     requested: bool = False,
     tiered: bool = False,
+    apart: bool = False,
     **fixed: float,
 ) -> Scenario:
     """Draw a scenario: a point that fits by at least 1 %, one that does not, or (None) either.
 
     ``requested`` adds a request, which sets the context; ``tiered``
-    divides the memory among three tiers.
+    divides the memory among three tiers; ``apart`` has chips for feed-forward parts alone.
     """
     chosen = {**COMBINATIONS, **EXTENDED}[draw(st.sampled_from(combinations))]
     numbers = draw(llm_numbers(architectures))
@@ -348,6 +361,8 @@ def scenarios(
         numbers["acceptance_length"] = draw(st.one_of(st.just(0.0), st.floats(1.0, most)))
     if chosen["weight_placement"] == "sharded":
         numbers["ep_size"] = 1.0
+    if apart:
+        numbers |= draw(apart_numbers(numbers["ep_size"]))
     numbers |= fixed
     fits = draw(st.booleans()) if feasible is None else feasible
     fill = draw(st.floats(0.01, 0.99) if fits else st.floats(1.01, 10.0))

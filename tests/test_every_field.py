@@ -272,6 +272,8 @@ NEEDS = {
     "all_to_all_latency": {"ep_size": "2"},
     "redundant_experts": {"ep_size": "2"},
     "dense_tp_size": {"ep_size": "2"},
+    "ffn_chips": {"ffn_micro_batches": "3"},
+    "ffn_micro_batches": {"ffn_chips": "4"},
     "flops_ratio_16bit": {"compute_bits": "16"},
     "flops_ratio_4bit": {"compute_bits": "4"},
     "link_bw": {"collective_algorithm": "one-shot"},
@@ -322,7 +324,7 @@ SITUATIONS: list[dict[str, str]] = [
     TWO_SHOTS,
     SLOW_SHOTS,
     RING,
-    {"power_model": "activity"},
+    {"power_model": "activity", "ffn_chips": "4", "ffn_micro_batches": "3"},
     CAPPED,
     STATED_LENGTH,
 ]
@@ -340,7 +342,7 @@ VALUES |= {"draft_tied_embeddings": (0.0, 1.0), "acceptance": (0.4, 0.8)}
 VALUES |= {"acceptance_decay": (0.4, 0.8), "acceptance_length": (2.0, 4.0)}
 VALUES |= {"input_len": (64.0, 128.0), "output_len": (8.0, 16.0), "prefill_chunk": (16.0, 32.0)}
 VALUES |= {"prefix_share": (0.25, 0.5), "cp_size": (2.0, 4.0), "redundant_experts": (8.0, 16.0)}
-VALUES |= {"dense_tp_size": (4.0, 8.0)}
+VALUES |= {"dense_tp_size": (4.0, 8.0), "ffn_chips": (4.0, 8.0), "ffn_micro_batches": (2.0, 4.0)}
 VALUES |= {"prefill_batch": (2.0, 4.0), "calls_per_answer": (2.0, 4.0)}
 VALUES |= {"sram_capacity": (50e3, 100e3), "lpddr_capacity": (1e8, 2e8)}
 VALUES |= {"sram_bw": (10e9, 20e9), "lpddr_bw": (1e8, 2e8)}
@@ -507,7 +509,8 @@ def written(name: str, value: float) -> str:
 def assert_same(place: xr.Dataset, expected: jl.Metrics) -> None:
     for output in place.data_vars:
         pair = place[output].item(), getattr(expected, output)
-        assert np.isclose(*pair, rtol=1e-6, atol=0.0), (output, *pair)
+        unknown = output in schema.CALIBRATED  # where feed-forward parts are apart
+        assert np.isclose(*pair, rtol=1e-6, atol=0.0, equal_nan=unknown), (output, *pair)
 
 
 def _evaluated(catalog: Catalog, settings: dict) -> jl.Metrics:

@@ -49,6 +49,10 @@ _OVERLAP = (
     "  (t_step is the larger of t_mem and t_compute, plus t_sync; with roofline=operator this holds"
     " for each operator)"
 )
+_APART = (
+    "  (with ffn_chips these are the times of what sets t_step: all micro-batches on attention, on"
+    " feed-forward parts or on links, or one on its way through all three)"
+)
 
 
 def point(
@@ -110,10 +114,11 @@ def point(
     for sentence in (*idle, *(f"note: {remark}" for remark in remarks)):
         print_filled(sentence)
     typer.echo()
-    _print_table(metrics, absent)
+    relation = _APART if scenario.base["ffn_chips"] > 0.0 else _OVERLAP
+    _print_table(metrics, absent, relation=relation)
 
 
-def _print_table(metrics: "Metrics", absent: Mapping[str, str]) -> None:
+def _print_table(metrics: "Metrics", absent: Mapping[str, str], *, relation: str) -> None:
     from jaxlimits.model.metrics import REQUESTED
     from jaxlimits.results.reason_codes import WORDS, Reason
     from jaxlimits.schema import CALIBRATED
@@ -127,7 +132,7 @@ def _print_table(metrics: "Metrics", absent: Mapping[str, str]) -> None:
     told = {"calibrated: a prediction of an engine, not the limit": CALIBRATED}
     told |= {"a request": REQUESTED}
     rows = [
-        *(_times(metrics) if metrics.feasible else ()),
+        *(_times(metrics, relation=relation) if metrics.feasible else ()),
         *(
             row
             for title, names in told.items()
@@ -140,7 +145,7 @@ def _print_table(metrics: "Metrics", absent: Mapping[str, str]) -> None:
     print_table((label(), number(), text()), _parted(rows), indent=2)
 
 
-def _times(metrics: "Metrics") -> Iterator[Row]:
+def _times(metrics: "Metrics", *, relation: str) -> Iterator[Row]:
     from jaxlimits.schema import OUTPUTS
     from jaxlimits.units import show
 
@@ -150,7 +155,7 @@ def _times(metrics: "Metrics") -> Iterator[Row]:
     for name in _TIMES:
         seconds = getattr(metrics, name)
         yield name, show(seconds, "s"), _bar(seconds / longest)
-    yield _OVERLAP
+    yield relation
 
 
 def _shares(metrics: "Metrics") -> Iterator[Row]:

@@ -20,7 +20,7 @@ from jaxlimits.grid.constraints import CONSTRAINTS, REMARKS, Constraint
 METRICS = (*schema.OF_THE_LIMIT, *schema.REQUESTED)
 """Metrics that the script computes."""
 
-UNUSED: Sequence[tuple[str, ...]] = (("expert_parallel",), ())
+UNUSED: Sequence[tuple[str, ...]] = (("expert_parallel", "ffn_groups"), ())
 """Optional parts that each program lacks, the quickest program first; the last one lacks none."""
 
 _APART = ("num_experts", "experts_per_token", "num_layers", "hidden_size")

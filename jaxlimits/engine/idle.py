@@ -43,6 +43,7 @@ GIVES_EFFECT: Mapping[str, str] = {
     "cp_size": "set kv_sharding=heads",
     "dense_tp_size": "set ep_size above 1, of a model with experts",
     "redundant_experts": "set ep_size above 1, of a model with experts",
+    "ffn_micro_batches": "set ffn_chips",
     "collectives_per_layer": "set collectives=fixed",
     "sram_bw": "set sram_capacity",
     "lpddr_bw": "set lpddr_capacity",

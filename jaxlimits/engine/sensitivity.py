@@ -78,7 +78,7 @@ def outputs_at(
             answered = solve(asked, fields, static, target=values[asked.aim])
             solved |= without_excluded(answered, asked, fields, static, rules)
     found = {}
-    for name in set(names) - solved.keys():
+    for name in sorted(set(names) - solved.keys()):
         asked = sensitivity(name)
         found[name] = known[name] if asked is None else differentiate(asked, fields, static, models)
     found = {**without_invalid(found, fields, static, rules), **solved}

@@ -56,6 +56,11 @@ def _without_path(algorithm: str, topology: str) -> Constraint:
     )
 
 
+def _without(f: Arrays, name: str, other: str) -> Any:
+    """Where one of two fields is 0."""
+    return (f[name] == 0.0) | (f[other] == 0.0)
+
+
 def _no_more_than_all(kinds: Sequence[Kind]) -> Constraint:
     """Layers of kinds are layers of the model."""
     counts = [kind.layers for kind in kinds]
@@ -131,11 +136,54 @@ CONSTRAINTS = (
         for topology in DIMENSIONS
     ),
     Constraint(
-        fields=("ep_size", "tp_size", "dp_size"),
-        holds=lambda f: (f["tp_size"] * f["dp_size"]) % f["ep_size"] == 0.0,
+        fields=("ep_size", "tp_size", "dp_size", "ffn_chips"),
+        holds=lambda f: (
+            ((f["tp_size"] * f["dp_size"]) % f["ep_size"] == 0.0) | (f["ffn_chips"] > 0.0)
+        ),
         says="ep_size must divide tp_size * dp_size",
         remedy="choose another ep_size, or link the axes",
         ordered=False,
+    ),
+    Constraint(
+        fields=("ffn_chips", "ep_size"),
+        holds=lambda f: f["ffn_chips"] % f["ep_size"] == 0.0,
+        says="ep_size must divide ffn_chips, the chips that hold the experts",
+        remedy="choose another ep_size or ffn_chips, or link the axes",
+        ordered=False,
+    ),
+    Constraint(
+        fields=("ffn_chips", "ep_size", "expert_hidden_size"),
+        holds=lambda f: (f["ep_size"] == 1.0) | _without(f, "ffn_chips", "expert_hidden_size"),
+        says="tokens cannot go straight to experts that take a latent of another width",
+        remedy="set ep_size = 1, so that all ffn_chips share every expert, or ffn_chips = 0",
+    ),
+    *(
+        Constraint(
+            fields=("ffn_chips", other),
+            holds=lambda f, other=other: _without(f, "ffn_chips", other),
+            says=f"chips for feed-forward parts alone and {what} exclude each other",
+            remedy=f"set {other} = 0, or ffn_chips = 0",
+        )
+        for other, what in (
+            ("dense_tp_size", "dense layers that replicas share"),
+            ("sram_capacity", "a tier of SRAM"),
+            ("lpddr_capacity", "a tier of LPDDR"),
+        )
+    ),
+    *(
+        Constraint(
+            fields=("ffn_chips",),
+            holds=lambda f: f["ffn_chips"] == 0.0,
+            says=f"chips for feed-forward parts alone and {switch} = {choice!r} exclude each other",
+            remedy=f"set ffn_chips = 0, or {switch} = {plain!r}",
+            needs={switch: choice},
+        )
+        for switch, plain, *others in (
+            ("weight_placement", "resident", "sharded"),
+            ("speculation", "off", "draft", "mtp"),
+            ("mixed_steps", "off", "even", "bound", "stalls"),
+        )
+        for choice in others
     ),
     Constraint(
         fields=("ep_size", "num_experts", "redundant_experts"),

@@ -1,8 +1,9 @@
 """Layouts: how the chips of a system are divided, as one name, and every valid one of a model.
 
-A layout names five sizes as engines write them: ``tp8``, ``tp4 pp2``, ``tp1 ep16 dp16``,
-``tp16 cp2``; a size that it does not name is 1. As an axis it is one dimension along which all
-vary, so that combinations that cannot be are not points of the grid.
+A layout names sizes as engines write them: ``tp8``, ``tp4 pp2``, ``tp1 ep16 dp16``, ``tp16 cp2``; a
+size that it does not name is 1. ``tp1 ep8 dp4 ffn8`` has eight chips for feed-forward parts alone;
+there are none where it does not name them. As an axis it is one dimension along which all vary, so
+that combinations that cannot be are not points of the grid.
 """
 
 import re
@@ -15,7 +16,8 @@ from jaxlimits import schema
 from jaxlimits.errors import InputError
 from jaxlimits.grid.constraints import CONSTRAINTS, Arrays, Constraint
 
-_SIZE = re.compile(r"(tp|pp|ep|dp|cp)([1-9][0-9]*)")
+_SIZE = re.compile(r"(tp|pp|ep|dp|cp|ffn)([1-9][0-9]*)")
+_WORDS = {name.partition("_")[0]: name for name in schema.LAYOUT_SIZES}
 _SEPARATORS = re.compile(r"[\s,.·x_-]+")
 
 
@@ -24,7 +26,7 @@ class Layout(NamedTuple):
 
     Parameters
     ----------
-    tp_size, pp_size, ep_size, dp_size, cp_size
+    tp_size, pp_size, ep_size, dp_size, cp_size, ffn_chips
         As the fields of a deployment.
     """
 
@@ -33,18 +35,20 @@ class Layout(NamedTuple):
     ep_size: int = 1
     dp_size: int = 1
     cp_size: int = 1
+    ffn_chips: int = 0
 
     @property
     def name(self) -> str:
-        """The layout as one name, sizes of 1 left out but TP's."""
-        rest = (name.removesuffix("_size") for name in self._fields[1:])
-        named = [f"{word}{size}" for word, size in zip(rest, self[1:], strict=True) if size > 1]
-        return " ".join([f"tp{self.tp_size}", *named])
+        """The layout as one name, sizes left out that are as if nobody named them, but TP's."""
+        sizes = {word: getattr(self, name) for word, name in _WORDS.items()}
+        plain = {word: self._field_defaults[name] for word, name in _WORDS.items()}
+        named = (f"{word}{size}" for word, size in sizes.items() if size != plain[word])
+        return " ".join([f"tp{self.tp_size}", *(name for name in named if name[:2] != "tp")])
 
     @property
     def num_chips(self) -> int:
         """Chips of the system."""
-        return self.tp_size * self.pp_size * self.dp_size
+        return self.pp_size * (self.tp_size * self.dp_size + self.ffn_chips)
 
 
 def read_layout(raw: object, *, where: str = "", key: str = schema.LAYOUT) -> Layout:
@@ -57,10 +61,11 @@ def read_layout(raw: object, *, where: str = "", key: str = schema.LAYOUT) -> La
     """
     parts = [part for part in _SEPARATORS.split(str(raw).strip().lower()) if part]
     found = [_SIZE.fullmatch(part) for part in parts]
-    sizes = {f"{match[1]}_size": int(match[2]) for match in found if match is not None}
+    sizes = {_WORDS[match[1]]: int(match[2]) for match in found if match is not None}
     if not parts or len(sizes) != len(parts):
         remedy = (
-            "write sizes above 0, each once, as 'tp8', 'tp4 pp2', 'tp1 ep16 dp16' or 'tp16 cp2'"
+            "write sizes above 0, each once, as 'tp8', 'tp4 pp2', 'tp1 ep16 dp16', 'tp16 cp2'"
+            " or 'tp8 ffn4'"
         )
         raise InputError("is not a layout", where=where, key=key, value=raw, remedy=remedy)
     for name, size in sizes.items():
@@ -202,7 +207,8 @@ def all_layouts(
     Valid is what no constraint between fields forbids; TP divides the heads, so that each chip has
     whole ones, and stages are no more than layers. Context parallelism goes as far as it saves
     copies of the model's cache: no further than TP over its KV heads, and nowhere where KV is
-    ``split``. Where ``only`` names sizes of it, these are considered, whatever they save.
+    ``split``. Where ``only`` names sizes of it, these are considered, whatever they save. Chips for
+    feed-forward parts alone are considered where ``only`` names their numbers.
 
     Parameters
     ----------
@@ -215,7 +221,7 @@ def all_layouts(
         The sizes to consider, by field; every one where a field is not named.
     """
     found = {layout for llm in llms for layout in _layouts_of(most, llm, only)}
-    return sorted(found, key=lambda each: (*each[:2], each.dp_size, each.ep_size, each.cp_size))
+    return sorted(found, key=lambda each: (*each[:2], each.dp_size, each.ep_size, *each[4:]))
 
 
 def _layouts_of(
@@ -223,13 +229,14 @@ def _layouts_of(
 ) -> Iterator[Layout]:
     """Every layout that is valid for one model."""
     tried = [
-        Layout(*layout[:-1], cp_size)
+        layout._replace(cp_size=cp_size)
         for layout in _combinations(most, llm, only)
         for cp_size in _sizes("cp_size", layout.tp_size, only, every=_divisors)
     ]
     if not tried:
         return
-    stated = {**schema.switch_defaults(), **schema.base_defaults(), **llm}
+    defaults = {**schema.base_defaults(), **schema.record_defaults("chip")}
+    stated = {**schema.switch_defaults(), **defaults, **llm}
     fields = {
         **{name: np.float64(value) for name, value in stated.items() if schema.is_numeric(name)},
         **{
@@ -254,10 +261,14 @@ def _combinations(
             continue
         for pp_size in _sizes("pp_size", most // tp_size, only):
             for dp_size in _sizes("dp_size", most // (tp_size * pp_size), only):
-                ranks = tp_size * dp_size if llm["num_moe_layers"] > 0.0 else 1
-                for ep_size in _sizes("ep_size", ranks, only):
-                    if (tp_size * dp_size) % ep_size == 0:
-                        yield Layout(tp_size, pp_size, ep_size, dp_size)
+                own = tp_size * dp_size
+                for ffn_chips in _sizes("ffn_chips", most // pp_size - own, only, every=_none):
+                    holders = ffn_chips or own
+                    ranks = holders if llm["num_moe_layers"] > 0.0 else 1
+                    for ep_size in _sizes("ep_size", ranks, only):
+                        if holders % ep_size == 0:
+                            sizes = (tp_size, pp_size, ep_size, dp_size)
+                            yield Layout(*sizes, ffn_chips=ffn_chips)
 
 
 def _sizes(
@@ -270,6 +281,10 @@ def _sizes(
     chosen = only.get(name)
     each = every(upper) if chosen is None else sorted({int(size) for size in chosen})
     return (size for size in each if size <= upper)
+
+
+def _none(_: int) -> Iterable[int]:
+    return (0,)
 
 
 def _divisors(number: int) -> Iterator[int]:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip, memory_rate
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.ffn_groups import FFN_OPERATORS, chips_of_ffn
 from jaxlimits.model.fields import documented, metric
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.request import Request
@@ -66,7 +67,7 @@ def step_anatomy(
     them.
     """
     own, *proposals = decode_passes(chip, llm, draft, deployment, request)
-    parts = {name: _part(each, own) for name, each in own.operators.named().items()}
+    parts = {name: _part(each, _working(name, own)) for name, each in own.operators.named().items()}
     for proposal in proposals:
         for name, each in proposal.operators.named().items():
             parts[DRAFT + name] = _part(each, proposal, times=deployment.draft_length)
@@ -87,6 +88,14 @@ def _tensor_roof(of: Pass) -> Scalar:
         for op in of.operators.each()
     )
     return functools.reduce(jnp.maximum, rates)
+
+
+def _working(name: str, of: Pass) -> Pass:
+    """A pass on the chips that work on one of its operators."""
+    if not of.deployment.ffn_groups or name not in FFN_OPERATORS:
+        return of
+    chips = chips_of_ffn(of.deployment)
+    return eqx.tree_at(lambda p: p.deployment.tp_size, of, chips)
 
 
 def _part(operator: Operator, of: Pass, *, times: Scalar = 1.0) -> Part:

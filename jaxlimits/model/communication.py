@@ -8,6 +8,7 @@ import operator
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 
 from jaxlimits._types import Scalar
 from jaxlimits.model import residual
@@ -15,7 +16,14 @@ from jaxlimits.model.collectives import dense_exchanges, ep_collectives, tp_coll
 from jaxlimits.model.dense_groups import group_chips, has_groups
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.ffn import expert_width
+from jaxlimits.model.ffn_groups import ffn_group, is_apart
 from jaxlimits.model.llm import LLM
+from jaxlimits.model.ping_pong import (
+    attention_collectives,
+    ffn_collectives,
+    sends,
+    sent_copies,
+)
 from jaxlimits.model.speculation import draft_model, is_speculative, tokens_per_step, verifying
 
 
@@ -72,17 +80,28 @@ def _passes(llm: LLM, deployment: Deployment, *, times: Scalar, tokens: Scalar) 
     an all-to-all under even routing keeps each rank's own share; at a hop each chip sends the
     residual whole to its like. The volumes of a token are the same for every batch. Exchanges
     between replicas that share dense parts count with TP's: each is half of an all-reduce among the
-    chips of their group.
+    chips of their group. Messages to chips that hold feed-forward parts alone and back count with
+    the hops, collectives among these chips with TP's.
     """
     each = deployment.activation_bits / 8.0
     a, routed = tokens * llm.hidden_size * each, tokens * expert_width(llm, deployment) * each
     streams = tokens * residual.width(llm, deployment) * each
     tensor, expert = tp_collectives(llm, deployment), ep_collectives(llm, deployment)
     volume = 2.0 * (deployment.tp_size - 1.0) * tensor * a
+    hops = deployment.pp_size - 1.0
+    hopping = hops * deployment.tp_size * streams
+    if deployment.ffn_groups:
+        apart = is_apart(deployment)
+        own, ffn = attention_collectives(llm, deployment), ffn_collectives(llm, deployment)
+        between = (deployment.tp_size - 1.0) * own + (ffn_group(deployment).tp_size - 1.0) * ffn
+        tensor = jnp.where(apart, own + ffn, tensor)
+        volume = jnp.where(apart, 2.0 * between * a, volume)
+        expert = jnp.where(apart, 0.0, expert)
+        hops = hops + jnp.where(apart, sends(llm, deployment), 0.0)
+        hopping = hopping + jnp.where(apart, sent_copies(llm, deployment) * a, 0.0)
     if has_groups(deployment):
         between = dense_exchanges(llm, deployment)
         tensor, volume = tensor + between, volume + (group_chips(deployment) - 1.0) * between * a
-    hops = deployment.pp_size - 1.0
     ranks = deployment.ep_size if deployment.expert_parallel else 1.0
     elsewhere = (ranks - 1.0) / ranks
     return Exchanges(
@@ -91,5 +110,5 @@ def _passes(llm: LLM, deployment: Deployment, *, times: Scalar, tokens: Scalar) 
         pp_hops=times * hops,
         tp_volume=volume,
         ep_volume=llm.experts_per_token * elsewhere * expert * routed,
-        pp_volume=hops * deployment.tp_size * streams,
+        pp_volume=hopping,
     )

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.ffn_groups import num_chips
 from jaxlimits.model.site import Site
 
 
@@ -27,8 +28,7 @@ def chip_capital(chip: Chip) -> Scalar:
 
 def capital_cost(chip: Chip, deployment: Deployment) -> Scalar:
     """Price of all chips of the deployment, with servers and network [USD]."""
-    chips = deployment.tp_size * deployment.pp_size * deployment.dp_size
-    return chips * chip_capital(chip)
+    return num_chips(deployment) * chip_capital(chip)
 
 
 def cost_rate(chip: Chip, deployment: Deployment, site: Site, *, power: Scalar) -> Scalar:
@@ -48,9 +48,8 @@ def cost_rate(chip: Chip, deployment: Deployment, site: Site, *, power: Scalar) 
     """
     owning = capital_cost(chip, deployment) / site.depreciation_time
     powering = site.electricity_price * site.pue * power
-    chips = deployment.tp_size * deployment.pp_size * deployment.dp_size
     rent = chip.chip_hour_price
-    return jnp.where(rent > 0.0, chips * rent, owning + powering)
+    return jnp.where(rent > 0.0, num_chips(deployment) * rent, owning + powering)
 
 
 def serving_cost(chip: Chip, deployment: Deployment, site: Site, *, power: Scalar) -> Scalar:

@@ -21,8 +21,9 @@ def _part_of_models(meaning: str, *fields: str) -> Any:
 class Deployment(eqx.Module):
     """One way to run a model on a number of chips, at one batch and one context.
 
-    ``tp_size * pp_size * dp_size`` chips in all. The static fields choose between conventions; the
-    defaults are those for real hardware, and the paper's are in ``grids/paper.toml``.
+    ``tp_size * pp_size * dp_size`` chips in all, and ``pp_size * ffn_chips`` beside them. The
+    static fields choose between conventions; the defaults are those for real hardware, and the
+    paper's are in ``grids/paper.toml``.
     The last fields name parts of the model that not every point uses. Left alone, the numbers
     decide whether a part is traced: see :func:`jaxlimits.model.records.without_unused_parts`.
 
@@ -58,6 +59,23 @@ class Deployment(eqx.Module):
         "1",
         "copies of experts beside one of each, on all ranks of expert parallelism together",
         default=0.0,
+        whole=True,
+        upper=65536.0,
+    )
+    ffn_chips: Scalar = quantity(
+        "1",
+        "chips of one pipeline stage that hold the feed-forward parts of all its replicas, beside "
+        "those of attention; 0 where attention's chips hold them",
+        default=0.0,
+        whole=True,
+        upper=65536.0,
+    )
+    ffn_micro_batches: Scalar = quantity(
+        "1",
+        "micro-batches that one replica has in flight in a stage whose feed-forward parts lie on "
+        "chips of their own",
+        default=2.0,
+        positive=True,
         whole=True,
         upper=65536.0,
     )
@@ -192,6 +210,9 @@ class Deployment(eqx.Module):
     )
     dense_groups: bool = optional_part(
         "dense parts that several replicas share", deployment=("dense_tp_size",)
+    )
+    ffn_groups: bool = optional_part(
+        "feed-forward parts on chips of their own", deployment=("ffn_chips",)
     )
     context_parallel: bool = optional_part(
         "a KV cache split along the sequence", deployment=("cp_size",), above=1.0

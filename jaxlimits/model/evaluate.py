@@ -18,6 +18,7 @@ from jaxlimits.model.chip import Chip
 from jaxlimits.model.communication import Exchanges, exchanges
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
+from jaxlimits.model.ffn_groups import micro_batches, num_chips, stage_chips
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
 from jaxlimits.model.overlay import predicted_spread
@@ -58,6 +59,10 @@ class StepTerms(eqx.Module):
         Times of one step, whether or not it fits [s].
     weight_bytes, kv_bytes, capacity
         Stored by one replica, requests at their full length, and the memory it has for it [B].
+    held
+        Where feed-forward parts may lie on chips of their own, what is stored by the kind of chips
+        of which ``capacity`` is the memory and ``replica_chips`` the number: the fuller ones; else
+        ``None`` for all of it [B].
     weight_traffic, kv_traffic, flops
         Read and computed by one replica in one step [B, B, FLOP].
     exchanges
@@ -69,7 +74,8 @@ class StepTerms(eqx.Module):
     user_tokens, step_tokens
         Tokens that one user, and the whole system, gets in one step [1].
     stage_bw, stage_flops
-        Bandwidth and tensor rate of the chips that share a stage [B/s, FLOP/s].
+        Bandwidth and tensor rate of the chips that share a stage, for each of a replica's
+        micro-batches in flight there [B/s, FLOP/s].
     power
         Power of the system, provisioned or by its activity [W].
     capital_cost, cost_rate, serving_cost
@@ -106,6 +112,12 @@ class StepTerms(eqx.Module):
     calibrated_t_step: Scalar
     calibrated_factor: Scalar
     request: RequestTerms | None
+    held: Scalar | None = None
+
+    @property
+    def filled(self) -> Scalar:
+        """Bytes that ``capacity`` must hold [B]."""
+        return self.weight_bytes + self.kv_bytes if self.held is None else self.held
 
 
 def step_terms(
@@ -125,20 +137,31 @@ def step_terms(
     longest = at_full_length(deployment, request)
     kept = stored(lambda at: stored_sequence_bytes(llm, draft, at), longest, request)
     room = capacity.replica_capacity(chip, deployment)
-    filled = capacity.batch_capacity(deployment, capacity=room, weights=weights, stored=kept)
+    held, chips = None, deployment.tp_size * deployment.pp_size
+    own = weights
+    if deployment.ffn_groups:
+        own = capacity.attention_weight_bytes(llm, deployment, weights=weights)
+    filled = capacity.batch_capacity(deployment, capacity=room, weights=own, stored=kept)
     tokens = tokens_per_step(deployment)
-    sequences = deployment.dp_size * deployment.pp_size * deployment.batch_size
+    sequences = deployment.dp_size * micro_batches(deployment) * deployment.batch_size
     cache = capacity.kv_bytes(deployment, kept)
     power = system_power(
         *(chip, deployment),
         traffic=step.weight_traffic + step.kv_traffic,
         flops=step.flops,
         t_step=step.times.t_step,
+        ffn=step.ffn,
     )
     if deployment.requests:
         prompts = prompts_kv_bytes(llm, draft, deployment, request)
         cache = jnp.maximum(cache, prompts)
-        filled = jnp.where(weights + prompts <= room, filled, 0.0)
+        filled = jnp.where(own + prompts <= room, filled, 0.0)
+    if deployment.ffn_groups:
+        beside = capacity.ffn_fill(chip, llm, deployment)
+        filled = jnp.where(beside.held <= beside.capacity, filled, 0.0)
+        of_attention = capacity.Fill(held=own + cache, capacity=room, chips=chips)
+        fullest = capacity.fuller(beside, of_attention)
+        held, room, chips = fullest.held, fullest.capacity, fullest.chips
     return StepTerms(
         times=step.times,
         weight_bytes=weights,
@@ -150,13 +173,13 @@ def step_terms(
         exchanges=exchanges(llm, draft, deployment),
         batch_capacity=filled,
         max_batch_size=jnp.floor(filled),
-        replica_chips=deployment.tp_size * deployment.pp_size,
-        num_chips=deployment.tp_size * deployment.pp_size * deployment.dp_size,
+        replica_chips=chips,
+        num_chips=num_chips(deployment),
         users=sequences,
         user_tokens=tokens,
         step_tokens=sequences * tokens,
-        stage_bw=deployment.tp_size * peak_bandwidth(chip, deployment),
-        stage_flops=deployment.tp_size * _mean_rate(chip, deployment, step),
+        stage_bw=stage_chips(deployment) * peak_bandwidth(chip, deployment),
+        stage_flops=stage_chips(deployment) * _mean_rate(chip, deployment, step),
         power=power,
         capital_cost=cost.capital_cost(chip, deployment),
         cost_rate=cost.cost_rate(chip, deployment, site, power=power),
@@ -174,6 +197,7 @@ def step_terms(
         request=_request_terms(chip, llm, draft, deployment, *engine, step=step)
         if deployment.requests
         else None,
+        held=held,
     )
 
 
@@ -225,7 +249,7 @@ def metrics_of(terms: StepTerms) -> Metrics:
 
     Utilisations are means over a step with every stage of the pipeline busy.
     """
-    held = terms.weight_bytes + terms.kv_bytes
+    held = terms.filled
     feasible = held <= terms.capacity
     possible = _nan_unless(feasible, terms.times)
     stps = terms.step_tokens / possible.t_step
@@ -340,7 +364,7 @@ def evaluate(
 
 def fits_request(terms: StepTerms) -> Flag:
     """Whether there is a request, and it fits in memory at its whole length."""
-    feasible = terms.weight_bytes + terms.kv_bytes <= terms.capacity
+    feasible = terms.filled <= terms.capacity
     if terms.request is None:
         return jnp.zeros_like(feasible)
     return feasible & terms.request.stated

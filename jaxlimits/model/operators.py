@@ -19,6 +19,7 @@ from jaxlimits.model.experts import (
     spread_pace,
     touched_experts,
 )
+from jaxlimits.model.ffn_groups import FFN_OPERATORS, ffn_group, served_replicas
 from jaxlimits.model.head_groups import head_groups, over_groups
 from jaxlimits.model.imbalance import routed_imbalance, touched_imbalance
 from jaxlimits.model.kv_cache import kv_bytes_per_span, read_span
@@ -33,7 +34,7 @@ from jaxlimits.model.precision import (
     product_width,
     tensor_work,
 )
-from jaxlimits.model.volumes import Operator, added, counted_vector_flops
+from jaxlimits.model.volumes import Operator, added, counted_vector_flops, repeated
 from jaxlimits.model.weights import Weights, count_weights, expert_terms
 
 
@@ -97,7 +98,20 @@ def step_operators(llm: LLM, deployment: Deployment) -> Operators:
 
 
 def weight_operators(llm: LLM, deployment: Deployment, weights: Weights) -> dict[str, Operator]:
-    """Operators of one micro-batch that read weights alone, the LM head apart, by name."""
+    """Operators of one micro-batch that read weights alone, the LM head apart, by name.
+
+    Of feed-forward parts that one group of chips has for all replicas, one replica's share.
+    """
+    own = _weight_operators(llm, deployment, weights)
+    if not deployment.ffn_groups:
+        return own
+    of_all = _weight_operators(llm, ffn_group(deployment), weights)
+    share = 1.0 / served_replicas(deployment)
+    return own | {name: repeated(of_all[name], share) for name in FFN_OPERATORS}
+
+
+def _weight_operators(llm: LLM, deployment: Deployment, weights: Weights) -> dict[str, Operator]:
+    """Those of chips that have all the weights."""
     tokens = deployment.batch_size * deployment.query_tokens
     bits = part_bits(llm, deployment)
 

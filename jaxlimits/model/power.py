@@ -9,6 +9,13 @@ import jax.numpy as jnp
 from jaxlimits._types import Scalar
 from jaxlimits.model.chip import Chip
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.ffn_groups import (
+    chips_beside,
+    chips_of_ffn,
+    num_chips,
+    stage_micro_batches,
+)
+from jaxlimits.model.volumes import Operator
 
 
 def chip_power(chip: Chip) -> Scalar:
@@ -46,7 +53,13 @@ def activity_power(chip: Chip, *, byte_rate: Scalar, flop_rate: Scalar) -> Scala
 
 
 def system_power(
-    chip: Chip, deployment: Deployment, *, traffic: Scalar, flops: Scalar, t_step: Scalar
+    chip: Chip,
+    deployment: Deployment,
+    *,
+    traffic: Scalar,
+    flops: Scalar,
+    t_step: Scalar,
+    ffn: Operator | None = None,
 ) -> Scalar:
     """Power of all chips of the deployment with their servers [W].
 
@@ -55,11 +68,25 @@ def system_power(
     traffic, flops
         Bytes read and FLOP computed by one replica in the step of one micro-batch [B, FLOP].
     t_step
-        Time of that step, in which every stage of a pipeline serves a micro-batch of its own [s].
+        Time of that step, in which every stage of a pipeline serves a micro-batch of its own, or
+        as many as are in flight there [s].
+    ffn
+        Of traffic and FLOP, those of chips for feed-forward parts alone; ``None`` where none may
+        be.
     """
-    chips = deployment.tp_size * deployment.pp_size * deployment.dp_size
     if deployment.power_model == "provisioned":
-        return chips * chip_power(chip)
-    stage = deployment.tp_size * t_step
-    own = activity_power(chip, byte_rate=traffic / stage, flop_rate=flops / stage)
-    return chips * (own + chip.server_power / chip.chips_per_server)
+        return num_chips(deployment) * chip_power(chip)
+    chips = deployment.tp_size * deployment.pp_size * deployment.dp_size
+    if ffn is None:
+        return chips * _busy_power(chip, traffic, flops, deployment.tp_size * t_step)
+    times = t_step / stage_micro_batches(deployment)
+    own = (traffic - ffn.weight_traffic, flops - ffn.tensor_flops)
+    beside = (ffn.weight_traffic, ffn.tensor_flops, chips_of_ffn(deployment) * times)
+    of_attention = _busy_power(chip, *own, deployment.tp_size * times)
+    return chips * of_attention + chips_beside(deployment) * _busy_power(chip, *beside)
+
+
+def _busy_power(chip: Chip, traffic: Scalar, flops: Scalar, chip_seconds: Scalar) -> Scalar:
+    """Power of one chip and its share of a server, by what several do in some time [W]."""
+    own = activity_power(chip, byte_rate=traffic / chip_seconds, flop_rate=flops / chip_seconds)
+    return own + chip.server_power / chip.chips_per_server

@@ -1,5 +1,7 @@
 r"""Roofline: from the volumes of a step to its times."""
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax.numpy as jnp
 
@@ -9,6 +11,7 @@ from jaxlimits.model.collectives import Waits, waits
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import Operators
+from jaxlimits.model.topology import Exposed
 from jaxlimits.model.volumes import Operator
 
 
@@ -142,7 +145,11 @@ def mem_time(operator: Operator, rates: Rates) -> Scalar:
 
 def merged(operators: Operators) -> Operator:
     """All operators as one, each volume taken at the pace of its slowest rank."""
-    each = operators.each()
+    return as_one(operators.each())
+
+
+def as_one(each: Sequence[Operator]) -> Operator:
+    """Some operators as one, each volume taken at the pace of its slowest rank."""
     return Operator(
         tensor_flops=sum((op.tensor_flops * op.compute_pace for op in each), start=0.0),
         vector_flops=sum((op.vector_flops * op.compute_pace for op in each), start=0.0),
@@ -182,11 +189,21 @@ def step_times(
         parts = (merged(operators) if whole is None else whole,)
     else:
         parts = operators.each()
-    rates = stage_rates(chip, deployment)
+    exposed = (waiting or waits(chip, llm, deployment)).whole
+    return of_parts(parts, stage_rates(chip, deployment), exposed)
+
+
+def of_parts(parts: Sequence[Operator], rates: Rates, exposed: Exposed) -> StepTimes:
+    """Times of some operators, each of which overlaps compute with memory, one after another.
+
+    Parameters
+    ----------
+    exposed
+        Synchronisation beside them.
+    """
     compute = [compute_time(part, rates) for part in parts]
     mem = [mem_time(part, rates) for part in parts]
     overlapped = [jnp.maximum(c, m) for c, m in zip(compute, mem, strict=True)]
-    exposed = (waiting or waits(chip, llm, deployment)).whole
     return StepTimes(
         t_compute=sum(compute, start=0.0),
         t_mem=sum(mem, start=0.0),

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxlimits._types import Flag, Scalar
 from jaxlimits.model import capacity
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.ffn_groups import micro_batches
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.prefill import num_chunks
 from jaxlimits.model.prefix import at_context, stored
@@ -135,7 +136,9 @@ def request_terms(
     .. math:: r = \frac{\mathrm{dp}\,\mathrm{pp}\,B}{N\,O\,\tau},
 
     the prompt's tokens do not wait for those of others before them, and the cost divides as the two
-    parts would take time apart.
+    parts would take time apart. Where feed-forward parts lie on chips of their own, as many times
+    :math:`\mathrm{pp}` as there are micro-batches in flight in a stage take its place: prompts are
+    prefilled in turn by both kinds of chips as tokens are decoded.
 
     Parameters
     ----------
@@ -148,7 +151,7 @@ def request_terms(
     """
     ttft = first_token_time(deployment, request, prefill=prefill.t_step)
     decode = (request.output_len - 1.0) * token
-    lanes = deployment.dp_size * deployment.pp_size
+    lanes = deployment.dp_size * micro_batches(deployment)
     rounds = jnp.maximum(request.calls_per_answer / (lanes * deployment.batch_size), 1.0)
     reading = prefill.t_step / request.prefill_batch
     answers = request.calls_per_answer / deployment.batch_size

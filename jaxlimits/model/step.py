@@ -13,6 +13,7 @@ from jaxlimits.model.chip import Chip, memory_rate, streaming_at
 from jaxlimits.model.collectives import waits
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.fabric import Fabric
+from jaxlimits.model.ffn_groups import FFN_OPERATORS, is_apart
 from jaxlimits.model.kv_cache import sequence_bytes
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.mixed import (
@@ -29,11 +30,13 @@ from jaxlimits.model.mixed import (
 )
 from jaxlimits.model.operators import Operators, step_operators
 from jaxlimits.model.overlay import OverlayTimes, overlay_parts, timed
+from jaxlimits.model.ping_pong import ping_pong_times
 from jaxlimits.model.prefill import chunk_deployment, num_chunks, prefill_operators
 from jaxlimits.model.prefix import reused_tokens, stored
 from jaxlimits.model.request import Request
 from jaxlimits.model.roofline import (
     StepTimes,
+    as_one,
     mem_time,
     merged,
     stage_rates,
@@ -43,7 +46,7 @@ from jaxlimits.model.roofline import (
 from jaxlimits.model.sharded import gather_time, is_sharded
 from jaxlimits.model.speculation import draft_model, is_speculative, proposing, verifying
 from jaxlimits.model.tiers import has_tiers, model_data, streaming_chip
-from jaxlimits.model.volumes import Operator, added
+from jaxlimits.model.volumes import Operator, added, repeated
 
 
 class Step(eqx.Module):
@@ -61,6 +64,9 @@ class Step(eqx.Module):
     calibrated_t_step, calibrated_t_kernels, calibrated_t_sync
         Time that a calibration predicts, never less than the limit's, and of it latency of kernels
         and measured collectives [s].
+    ffn
+        Of those volumes, what chips for feed-forward parts alone read and compute; ``None`` where
+        none may be.
     """
 
     times: StepTimes
@@ -71,6 +77,7 @@ class Step(eqx.Module):
     calibrated_t_step: Scalar
     calibrated_t_kernels: Scalar
     calibrated_t_sync: Scalar
+    ffn: Operator | None = None
 
 
 class Pass(eqx.Module):
@@ -248,7 +255,7 @@ def _pass(each: Pass, calibration: Calibration, fabric: Fabric, *, chunks: Scala
     predicted = timed(consists, calibration)
     whole = merged(each.operators)
     times = _in_chunks(step_times(*records, waiting=waiting, whole=whole), chunks)
-    return Step(
+    step = Step(
         times=times,
         weight_traffic=whole.weight_traffic,
         kv_traffic=whole.kv_traffic,
@@ -257,6 +264,28 @@ def _pass(each: Pass, calibration: Calibration, fabric: Fabric, *, chunks: Scala
         calibrated_t_step=jnp.maximum(_repeating(predicted, chunks), times.t_step),
         calibrated_t_kernels=chunks * predicted.kernels,
         calibrated_t_sync=chunks * (predicted.collectives - consists.waiting),
+    )
+    return _in_groups(step, each, chunks=chunks) if each.deployment.ffn_groups else step
+
+
+def _in_groups(step: Step, of: Pass, *, chunks: Scalar) -> Step:
+    """The step of a pass whose feed-forward parts may lie on chips of their own.
+
+    No calibration knows such an engine: what one predicts is NaN there.
+    """
+    apart = is_apart(of.deployment)
+    times = ping_pong_times(of.operators, of.chip, of.llm, of.deployment, chunks=chunks)
+    ffn = as_one([getattr(of.operators, name) for name in FFN_OPERATORS])
+    return Step(
+        times=jax.tree.map(lambda a, b: jnp.where(apart, a, b), times, step.times),
+        weight_traffic=step.weight_traffic,
+        kv_traffic=step.kv_traffic,
+        flops=step.flops,
+        tensor_time=step.tensor_time,
+        calibrated_t_step=jnp.where(apart, jnp.nan, step.calibrated_t_step),
+        calibrated_t_kernels=jnp.where(apart, jnp.nan, step.calibrated_t_kernels),
+        calibrated_t_sync=jnp.where(apart, jnp.nan, step.calibrated_t_sync),
+        ffn=repeated(ffn, jnp.where(apart, 1.0, 0.0)),
     )
 
 

@@ -130,20 +130,50 @@ def hops_between_stages(chip: Chip, deployment: Deployment, payload: Scalar) -> 
     for stages lie side by side.
     """
     hops = deployment.pp_size - 1.0
-    pair = Group(size=2.0, latency=chip.hop_latency, link_bw=link_rate(chip, deployment))
-    inside = exposed(alpha_beta.point_to_point, pair, payload)
-    if deployment.topology == "switched":
+    inside = _sent(chip, deployment, payload, size=deployment.tp_size)
+    if deployment.topology != "rail":
         return inside.times(hops)
-    if deployment.topology == "rail":
-        chips = deployment.tp_size * deployment.pp_size
-        across = jnp.minimum(hops, ceil_quotient(chips, chip.scale_up_size) - 1.0)
-        ports = Group(size=2.0, latency=chip.scale_out_latency, link_bw=chip.scale_out_bw)
-        outside = exposed(alpha_beta.point_to_point, ports, payload)
-        return inside.times(hops - across) + outside.times(across)
-    sides = mesh_sides(deployment, size=deployment.tp_size)
-    shortest = functools.reduce(jnp.minimum, sides)
+    chips = deployment.tp_size * deployment.pp_size
+    across = jnp.minimum(hops, ceil_quotient(chips, chip.scale_up_size) - 1.0)
+    return inside.times(hops - across) + _sent_over_rails(chip, payload).times(across)
+
+
+def sent_between(
+    chip: Chip, deployment: Deployment, payload: Scalar, *, size: Scalar, chips: Scalar
+) -> Exposed:
+    """Time of a message from each chip of one group to chips of another, by topology [s].
+
+    As a hop between stages; over the rails where one scale-up domain does not hold both groups.
+
+    Parameters
+    ----------
+    payload
+        What one chip sends or takes, whichever is more [B].
+    size, chips
+        Chips of the sending group, and of both [1].
+    """
+    inside = _sent(chip, deployment, payload, size=size)
+    if deployment.topology != "rail":
+        return inside
+    outside = _sent_over_rails(chip, payload)
+    across = chips > chip.scale_up_size
+    return jax.tree.map(lambda one, other: jnp.where(across, one, other), outside, inside)
+
+
+def _sent(chip: Chip, deployment: Deployment, payload: Scalar, *, size: Scalar) -> Exposed:
+    """Time of one message to a neighbouring group of so many chips inside a domain [s]."""
+    if deployment.topology not in DIMENSIONS:
+        pair = Group(size=2.0, latency=chip.hop_latency, link_bw=link_rate(chip, deployment))
+        return exposed(alpha_beta.point_to_point, pair, payload)
+    shortest = functools.reduce(jnp.minimum, mesh_sides(deployment, size=size))
     line = _side(chip, deployment, size=2.0, latency=chip.hop_latency)
-    return exposed(functools.partial(alpha_beta.shift, hops=shortest), line, payload).times(hops)
+    return exposed(functools.partial(alpha_beta.shift, hops=shortest), line, payload)
+
+
+def _sent_over_rails(chip: Chip, payload: Scalar) -> Exposed:
+    """Time of one message to a chip of another domain [s]."""
+    ports = Group(size=2.0, latency=chip.scale_out_latency, link_bw=chip.scale_out_bw)
+    return exposed(alpha_beta.point_to_point, ports, payload)
 
 
 def collective_time(

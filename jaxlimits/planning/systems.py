@@ -102,6 +102,10 @@ def make_machines(
     """
     if not chips:
         raise InputError("names no chip", key="chip", remedy="name one or more, as h200")
+    if "ffn_chips" in {*only, *settings}:
+        problem = "cannot be planned: the bound is one of chips that all do the same"
+        remedy = "sweep an axis of layouts with it, and ask for the best of them"
+        raise InputError(problem, key="ffn_chips", remedy=remedy)
     for name in (*_OF_THE_REQUEST, *_OF_THE_LAYOUT):
         if name in settings:
             remedy = "leave it out: `only` limits the sizes, and the workload states the request"

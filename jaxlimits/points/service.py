@@ -195,8 +195,7 @@ def disaggregated(
     cache = _prompt_bytes(llm, prefill, input_len, catalog=catalog)
     transfer = latency + cache / rate
     decoding = rest.request_latency - rest.ttft
-    users = _product(decode, "dp_size", "pp_size", "batch_size")
-    decode_rate = users / decoding if decoding else math.inf
+    decode_rate = rest.users / decoding if decoding else math.inf
     total = first.ttft + transfer + decoding
     per_second = rest.dollars_per_request * rest.request_rate
     return Disaggregated(
@@ -284,7 +283,10 @@ def best_of(
     read = {"input_len": input_len + output_len, "output_len": 1}
     with within("judge"):
         reading = _point(named, rest, read, catalog=catalog)
-    lanes = _product(rest, "prefill_batch", "dp_size", "pp_size")
+    batch_size, prompts = (
+        _number(n, rest.get(n, 1), key=n) for n in ("batch_size", "prefill_batch")
+    )
+    lanes = reading.users / batch_size * prompts
     return Answer(
         generation=writing,
         judgement=reading,
@@ -328,11 +330,6 @@ def _why_not(points: Mapping[str, Metrics]) -> str:
 def _number(field: str, raw: object, *, key: str) -> float:
     """A number that is meant as one of a field is."""
     return parse_number(schema.FIELDS[field], as_written(raw, key=key), key=key)
-
-
-def _product(settings: Settings, *fields: str) -> float:
-    """The product of counts, each 1 where it is not set."""
-    return math.prod(_number(name, settings.get(name, 1), key=name) for name in fields)
 
 
 def _prompt_bytes(

@@ -1,6 +1,7 @@
 """Why a result has no value at a point: one code for figures, reports, the explorer and tables."""
 
 import json
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,6 +14,8 @@ NAN_MEANS = "nan_means"
 _REASON = "_reason"
 _VALID = "valid_layout"
 """Coordinate of a grid of which some layouts are valid at some points only."""
+_PREDICTED = "calibrated_"
+"""What a calibration predicts; none predicts feed-forward parts on chips of their own."""
 _ONLY_STATED = ("power", "capital_cost", "cost_rate")
 """Metrics that a point has whether it fits or not, where what they rest on is stated."""
 
@@ -88,6 +91,9 @@ def _why(dataset: xr.Dataset, of: str) -> xr.DataArray | int:
         found = xr.where(_without_request(dataset, fits), Reason.NO_REQUEST, found)
     if "absent" in variable.attrs:
         found = xr.where(_not_stated(variable, fits), Reason.NOT_STATED, found)
+    if of.startswith(_PREDICTED):
+        apart = _stated(dataset, "ffn_chips", default=0.0) > 0.0
+        found = xr.where(apart & (fits is None or fits == 1), Reason.CANNOT_BE, found)
     if fits is None:
         return found
     return xr.where(fits < 0, Reason.NOT_COMPUTED, found)
@@ -132,12 +138,17 @@ def _fits(dataset: xr.Dataset, variable: xr.DataArray) -> xr.DataArray | None:
 
 def _without_request(dataset: xr.Dataset, fits: xr.DataArray | None) -> xr.DataArray | bool:
     """Where no request is stated: by ``input_len``, or else where a point fits all the same."""
-    if "input_len" in dataset.coords:
-        return dataset["input_len"] == 0
-    fixed = json.loads(dataset.attrs.get("scenario", "{}")).get("input_len")
-    if fixed is not None:
-        return fixed == 0.0
+    stated = _stated(dataset, "input_len")
+    if stated is not None:
+        return stated == 0.0
     return False if fits is None else fits == 1
+
+
+def _stated(dataset: xr.Dataset, field: str, *, default: float | None = None) -> Any:
+    """A field of the points, along an axis or fixed; the default where the result lacks it."""
+    if field in dataset.coords:
+        return dataset[field]
+    return json.loads(dataset.attrs.get("scenario", "{}")).get(field, default)
 
 
 def _not_stated(variable: xr.DataArray, fits: xr.DataArray | None) -> xr.DataArray | bool:

@@ -129,11 +129,27 @@ def test_a_whole_field_may_be_scaled_by_a_fraction_that_leaves_it_whole(sweep_of
     check(sweep_of("batch_size_scale = [0.57, 1, 1.1]", batch_size="100"))
 
 
+APART_FROM = ("weight_placement", "speculation", "mixed_steps")
+"""Switches of which chips for feed-forward parts alone allow one setting."""
+
 EDGES = {
     # One row a point: values of the constraint's fields in their order. The rows of the first list
     # just hold, those of the second just do not.
     "mesh_rows must divide": ([(8, 8), (2, 8), (0, 8)], [(3, 8), (16, 8)]),
-    "ep_size must divide tp_size": ([(8, 4, 2), (1, 4, 2)], [(6, 4, 2), (16, 4, 2)]),
+    "ep_size must divide tp_size": (
+        [(8, 4, 2, 0), (1, 4, 2, 0), (6, 4, 2, 12)],
+        [(6, 4, 2, 0), (16, 4, 2, 0)],
+    ),
+    "ep_size must divide ffn": ([(8, 8), (8, 2), (0, 4)], [(8, 3), (4, 8)]),
+    "tokens cannot go straight": ([(8, 1, 64), (0, 8, 64), (8, 8, 0)], [(8, 2, 64)]),
+    **dict.fromkeys(
+        (f"chips for feed-forward parts alone {rest}" for rest in ("and d", "and a tier")),
+        ([(8, 0), (0, 8), (0, 0)], [(8, 1)]),
+    ),
+    **dict.fromkeys(
+        (f"chips for feed-forward parts alone and {switch} =" for switch in APART_FROM),
+        ([(0,)], [(1,)]),
+    ),
     "ep_size must divide num": (
         [(8, 128, 0), (128, 128, 0), (3, 128, 1), (36, 128, 16)],
         [(3, 128, 0), (256, 128, 0), (8, 128, 1)],

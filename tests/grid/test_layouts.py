@@ -17,6 +17,7 @@ CATALOG = jl.load_catalog()
         ("cp2 TP16", Layout(16, cp_size=2)),
         ("dp2·tp4", Layout(4, 1, 1, 2)),
         ("pp3", Layout(1, 3, 1, 1)),
+        ("tp1 ep8 dp4 ffn8", Layout(1, 1, 8, 4, ffn_chips=8)),
     ],
 )
 def test_a_layout_is_read_as_engines_write_it_and_named_again(text, layout):
@@ -65,6 +66,18 @@ def test_context_parallelism_is_considered_where_it_saves_copies_or_is_asked_for
     assert [layout.name for layout in asked] == ["tp8", "tp8 cp4", "tp16", "tp16 cp4"]
 
 
+def test_chips_for_feed_forward_parts_are_considered_where_they_are_asked_for():
+    # Of at most 8 chips: TP and DP of attention beside 4 others, which hold the ranks of experts.
+    llm = CATALOG.values("llm", "gpt-oss-120b", key="llm")
+    only = {"pp_size": [1.0], "tp_size": [1.0, 2.0], "ffn_chips": [4.0]}
+    found = {layout[:4] for layout in all_layouts(8, [llm], only=only)}
+    sizes = [(1, dp) for dp in (1, 2, 3, 4)] + [(2, 1), (2, 2)]
+    assert found == {(tp, 1, ep, dp) for tp, dp in sizes for ep in (1, 2, 4)}
+    assert Layout(2, 2, dp_size=2, ffn_chips=4).num_chips == 16
+    tiered = {**llm, "sram_capacity": 1e9}
+    assert not all_layouts(8, [tiered], only=only)
+
+
 def test_experts_with_copies_are_placed_on_more_ranks():
     llm = {**CATALOG.values("llm", "deepseek-v3", key="llm"), "redundant_experts": 32.0}
     only = {"tp_size": [1.0], "pp_size": [1.0], "dp_size": [36.0, 64.0]}
@@ -96,6 +109,19 @@ def test_an_axis_of_all_layouts_is_the_points_one_by_one():
         sizes = read_layout(name)
         assert int(swept.tp_size.sel(layout=name)) == sizes.tp_size
         assert float(swept.num_chips.sel(layout=name)) == sizes.num_chips
+
+
+def test_a_layout_with_chips_for_feed_forward_parts_is_the_point():
+    names = ["tp2", "tp1 ep2 dp2 ffn2", "tp1 ep4 dp2 ffn2"]
+    grid = {"base": BASE, "outputs": ["utps", "num_chips"], "axes": {"layout": names}}
+    with pytest.raises(jl.InputError, match="ep_size must divide ffn_chips"):
+        jl.sweep(grid)  # four ranks of two chips
+    swept = jl.sweep({**grid, "precision": "float64", "axes": {"layout": names[:2]}})
+    assert swept.num_chips.values.tolist() == [2, 4]
+    assert swept.ffn_chips.values.tolist() == [0, 2]
+    for name in names[:2]:
+        point = jl.evaluate(**BASE, layout=name, x64=True)
+        assert float(swept.utps.sel(layout=name)) == pytest.approx(point.utps, rel=1e-12)
 
 
 def test_best_ranks_layouts():

@@ -37,7 +37,7 @@ OF_HEADS += tuple(
     f"windowed_{name}" for name in ("num_heads", "num_kv_heads", "head_dim", "value_head_dim")
 )
 OTHERS = (*OF_HEADS, "q_lora_rank", "hc_mult", "index_block_size")
-ABSENT = {"chip_hour_price", "power_cap", "acceptance_length", "dense_tp_size"}
+ABSENT = {"chip_hour_price", "power_cap", "acceptance_length", "dense_tp_size", "ffn_chips"}
 ABSENT |= {prefix + name for prefix in ("", "draft_") for name in OTHERS}
 """Fields that jump at 0: heads as elsewhere, no latent, gate, streams or blocks, a chip that is
 owned or has no cap of power, an accepted length that is computed."""

@@ -133,7 +133,7 @@ POSITIVE_FIELDS = {
     | {*PARTS, "cache_bits", "state_bits", "state_chunk"}
     | {"compression_ratio", "sparse_compression_ratio"},
     Deployment: {"tp_size", "pp_size", "ep_size", "dp_size", "cp_size", "batch_size"}
-    | {"query_tokens"}
+    | {"query_tokens", "ffn_micro_batches"}
     | {"weight_bits", "kv_bits", "index_bits", "activation_bits"},
     Site: {"depreciation_time", "utilisation"},
     Request: {"output_len", "prefill_batch", "calls_per_answer"},
@@ -147,6 +147,7 @@ UPPER = {
     **dict.fromkeys(("measured_chip", "measured_model", "measured_attention"), 1.0),
     **dict.fromkeys(("tp_size", "pp_size", "ep_size", "dp_size", "cp_size"), 65536.0),
     **dict.fromkeys(("dense_tp_size", "redundant_experts"), 65536.0),
+    **dict.fromkeys(("ffn_chips", "ffn_micro_batches"), 65536.0),
     "prefix_share": 1.0,
     "mesh_rows": 256.0,
 }
@@ -169,7 +170,7 @@ STATED = {
     Deployment: dict.fromkeys(("tp_size", "pp_size", "ep_size", "dp_size", "batch_size"), 1.0)
     | {"seq_len": 4096.0, "query_tokens": 1.0, "collectives_per_layer": 3.0, "draft_length": 4.0}
     | {"index_bits": 8.0, "activation_bits": 16.0, "acceptance": 0.8}
-    | {"acceptance_decay": 1.0, "cp_size": 1.0},
+    | {"acceptance_decay": 1.0, "cp_size": 1.0, "ffn_micro_batches": 2.0},
     Site: {"depreciation_time": 4 * 365.25 * 86400.0, "utilisation": 1.0, "pue": 1.2}
     | {"electricity_price": 0.08 / 3.6e6},
     Request: dict.fromkeys(("output_len", "prefill_batch", "calls_per_answer"), 1.0),
@@ -204,7 +205,7 @@ def test_what_nobody_states_is_as_documented_or_zero(record):
 
 def test_every_part_is_traced_unless_somebody_says_that_it_is_not_used():
     parts = [value for value in defaults(Deployment).values() if isinstance(value, bool)]
-    assert parts == [True] * 30
+    assert parts == [True] * 31
 
 
 def test_one_name_belongs_to_one_record():

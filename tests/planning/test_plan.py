@@ -225,6 +225,7 @@ def test_a_distribution_of_lengths_lies_between_its_ends():
         ({"only": {"batch_size": [2]}}, "batch_size"),
         ({"seq_len": 100}, "is chosen by the plan"),
         ({"tp_size": 8}, "is chosen by the plan"),
+        ({"ffn_chips": 4}, "the bound is one of chips that all do the same"),
         ({"most": 1, "only": {"tp_size": [2]}}, "no layout of at most 1 chips"),
     ],
 )

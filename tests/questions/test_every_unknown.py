@@ -35,6 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::jaxlimits.IdleSettingWarning")
 # A value and the one to find, where that is not twice what the base has.
 VALUES = {"ep_size": (4.0, 8.0), "tied_embeddings": (1.0, 0.0)}
 VALUES |= {"cp_size": (2.0, 4.0), "redundant_experts": (8.0, 16.0), "dense_tp_size": (4.0, 8.0)}
+VALUES |= {"ffn_chips": (4.0, 8.0), "ffn_micro_batches": (2.0, 4.0)}
 VALUES |= {"mesh_rows": (2.0, 1.0), "chip_hour_price": (1e-3, 2e-3)}
 VALUES |= {"usable_fraction": (0.5, 0.75), "utilisation": (1.0, 0.75)}
 VALUES |= {"draft_tied_embeddings": (1.0, 0.0)}

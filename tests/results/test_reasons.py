@@ -113,6 +113,13 @@ def test_metrics_of_what_is_not_stated_are_so_whether_they_fit_or_not():
     assert told(alone, "dollars_per_token") == [priceless, priceless, full, "fits"]
 
 
+def test_no_calibration_predicts_what_has_chips_for_feed_forward_parts_alone():
+    points = {"feasible": [1, 0, 1], "calibrated_utps": [9.0, np.nan, np.nan]}
+    dataset = xr.Dataset({name: ("ffn_chips", values) for name, values in points.items()})
+    dataset = dataset.assign_coords(ffn_chips=[0.0, 8.0, 16.0])
+    assert told(dataset, "calibrated_utps") == ["fits", "does not fit", "cannot be"]
+
+
 def test_what_was_not_computed_is_told_by_the_codes():
     data = xr.Dataset(
         {

@@ -56,6 +56,9 @@ def drawn(rng, catalog):
         settings |= {"mem_bw": 1e12 * rng.uniform(1.0, 30.0), "hidden_size": _log(rng, 512, 16384)}
         settings |= {"mem_capacity": 1e9 * rng.uniform(16.0, 512.0), "cp_size": min(tp, 2)}
         settings |= {"link_bw": 1e9 * rng.uniform(50.0, 2000.0), "query_tokens": _log(rng, 1, 8)}
+    if rng.random() < 0.1 and not catalog.values("llm", llm)["expert_hidden_size"]:
+        settings["ffn_chips"] = settings["ep_size"] * int(2 ** rng.integers(0, 3))
+        settings["ffn_micro_batches"] = int(rng.integers(1, 5))
     names = {"interconnect": str(rng.choice(list(catalog.interconnects)))}
     return llm, chip, names if rng.random() < 0.2 else {}, settings
 
@@ -159,7 +162,7 @@ def test_every_program_of_the_page_equals_the_others_where_it_serves(program, sc
           }
         }
         return [differ, served]"""
-    differ, served = scripts(code, json.loads(json.dumps([p[:4] for p in points[:100]])), program)
+    differ, served = scripts(code, json.loads(json.dumps([p[:4] for p in points[:200]])), program)
     assert differ == 0
     assert served > 20
 
@@ -182,6 +185,7 @@ def broken(scripts, llm, **settings):
         ),
         ("cp_size must divide", "llama3-8b", {"tp_size": 3, "cp_size": 2}),
         ("tp_size must divide dense_tp_size", "llama3-8b", {"tp_size": 4, "dense_tp_size": 6}),
+        ("ep_size must divide ffn_chips", "mixtral-8x7b", {"ffn_chips": 6, "ep_size": 4}),
         ("more experts than there are", "mixtral-8x7b", {"experts_per_token": 9}),
         ("SRAM needs a bandwidth", "llama3-8b", {"sram_capacity": 1e9}),
         ("more MoE layers", "mixtral-8x7b", {"num_moe_layers": 33}),

@@ -5,7 +5,7 @@ var jaxlimits = globalThis.jaxlimits = globalThis.jaxlimits || {};
 jaxlimits.axes = (function () {
   const {DATA, numbers} = jaxlimits;
   const COLUMNS = 100, ROWS = 60;
-  const DOUBLED = ["tp_size", "pp_size", "ep_size", "dp_size", "cp_size", "dense_tp_size"];
+  const DOUBLED = ["tp_size", "pp_size", "ep_size", "dp_size", "cp_size", "dense_tp_size", "ffn_chips"];
   const RANGES = {
     batch_size: [1, 1024], seq_len: [256, 1048576], input_len: [64, 262144], output_len: [16, 16384],
     tp_size: [1, 128], pp_size: [1, 32], ep_size: [1, 128], dp_size: [1, 64], cp_size: [1, 64],
