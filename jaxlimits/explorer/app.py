@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from jaxlimits.explorer.downloads import download_buttons
 from jaxlimits.explorer.field_search import FieldSearch
 from jaxlimits.explorer.map_controls import MapControls
 from jaxlimits.explorer.menus import CARD, CHOICE
+from jaxlimits.explorer.plan_tab import PlanTab
 from jaxlimits.explorer.session import Session, Shown
 from jaxlimits.explorer.start import Start
 from jaxlimits.explorer.state import Side
@@ -86,6 +88,7 @@ class App:
             RecordCard(record, begun.catalog, self._set, self._show_cards)
             for record in schema.RECORDS
         ]
+        self.plan = PlanTab(self.session, begun.files, self._deliver, LOOK)
         self.search = FieldSearch(begun.catalog, self._set, self._show_cards)
         self.controls = [self.search.controls, *(card.controls for card in self.cards)]
         self.edited = pn.widgets.RadioButtonGroup(
@@ -121,6 +124,7 @@ class App:
         """Lay everything out."""
         self._follow_the_page_s_colours()
         template.header.append(self.bar.view)
+        template.show_plan(self.plan.view)
         template.sidebar.extend(
             [
                 _heading("The map"),
@@ -245,15 +249,20 @@ class App:
             if self._closed or number != self._asked:
                 return
             needs = self.session.needs()
-            # By the server's loop, as all that a tab does: between a look whether the tab is open
-            # and what is done with its document it cannot be closed.
-            self._loop.add_callback(self._hand_over, number, needs)
+            self._deliver(lambda: self._answered(number, needs))
 
         _solver.submit(answer).add_done_callback(_raised)
 
-    def _hand_over(self, number: int, needs: Any) -> None:
-        if not self._closed:
-            self.document.add_next_tick_callback(lambda: self._answered(number, needs))
+    def _deliver(self, act: Callable[[], None]) -> None:
+        """Do something with the page from another thread, unless its tab is closed by then."""
+
+        def hand_over() -> None:
+            if not self._closed:
+                self.document.add_next_tick_callback(act)
+
+        # By the server's loop, as all that a tab does: between a look whether the tab is open
+        # and what is done with its document it cannot be closed.
+        self._loop.add_callback(hand_over)
 
     def _close(self, _: Any) -> None:
         """Forget what is under computation for a tab that is closed."""

@@ -102,6 +102,10 @@ class Page(pn.template.VanillaTemplate):
     def __init__(self, **params: Any):
         super().__init__(meta_viewport="width=device-width, initial-scale=1", **params)
 
+    def show_plan(self, view: Any) -> None:
+        """Put what the plan tab shows into its place."""
+        self._render_items["plan"] = (view, ["plan"])
+
 
 def _page_parts() -> dict[str, str]:
     """The styles and the script that stand in the page itself."""
