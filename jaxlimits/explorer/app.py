@@ -43,6 +43,9 @@ _HINT = (
     "The address of this page brings all of it back.</p>"
 )
 
+PLAN = "#plan"
+"""What the address ends in where the tab of a plan is open."""
+
 _GATHER = 15
 """Milliseconds in which moves are gathered before the map follows."""
 
@@ -88,7 +91,10 @@ class App:
             RecordCard(record, begun.catalog, self._set, self._show_cards)
             for record in schema.RECORDS
         ]
-        self.plan = PlanTab(self.session, begun.files, self._deliver, LOOK)
+        self._files = begun.files
+        self.plan = pn.Column(margin=0, sizing_mode="stretch_width")
+        if self.location is not None:
+            self.location.param.watch(self._open_tab, "hash")
         self.search = FieldSearch(begun.catalog, self._set, self._show_cards)
         self.controls = [self.search.controls, *(card.controls for card in self.cards)]
         self.edited = pn.widgets.RadioButtonGroup(
@@ -124,7 +130,7 @@ class App:
         """Lay everything out."""
         self._follow_the_page_s_colours()
         template.header.append(self.bar.view)
-        template.show_plan(self.plan.view)
+        template.show_plan(self.plan)
         template.sidebar.extend(
             [
                 _heading("The map"),
@@ -169,6 +175,12 @@ class App:
     def _set(self, name: str, text: str | None) -> None:
         self.session.set(self.side, name, text)
         self._changed()
+
+    def _open_tab(self, event: Any) -> None:
+        """Make the form of a plan when its tab is first opened: the first page waits for less."""
+        if event.new == PLAN and not self.plan.objects:
+            tab = PlanTab(self.session, self._files, self._deliver, LOOK)
+            self.plan.objects = [tab.view]
 
     def _edit(self, event: Any) -> None:
         self.side = event.new

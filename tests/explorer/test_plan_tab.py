@@ -104,6 +104,9 @@ def test_a_plan_is_asked_for_by_its_button_alone(browser, running, found, monkey
     page.driver.find_element("id", "tab-point").send_keys(Keys.ARROW_RIGHT)
     inside = "return arguments[0].shadowRoot.querySelector(arguments[1])"
 
+    page.wait(lambda page: page.all(".plan-now"))
+    assert page.driver.current_url.endswith("#plan")
+
     def rate(text):
         box = page.driver.execute_script(inside, page.all(".plan-rate")[0], "input")
         box.clear()
@@ -125,4 +128,6 @@ def test_a_plan_is_asked_for_by_its_button_alone(browser, running, found, monkey
     assert page.all("[role=alert]") == []
     assert page.all("figure.drawn svg")
     assert [question.rate for question in asked] == ["fast", "20 request/s"]
+    page.driver.find_element("id", "tab-point").click()
+    assert page.wait(lambda page: page.driver.find_element("id", "panel-point").is_displayed())
     assert browser.problems() == []
