@@ -94,7 +94,7 @@ class App:
         self._files = begun.files
         self.plan = pn.Column(margin=0, sizing_mode="stretch_width")
         if self.location is not None:
-            self.location.param.watch(self._open_tab, "hash")
+            pn.state.onload(self._watch_tabs)
         self.search = FieldSearch(begun.catalog, self._set, self._show_cards)
         self.controls = [self.search.controls, *(card.controls for card in self.cards)]
         self.edited = pn.widgets.RadioButtonGroup(
@@ -176,9 +176,14 @@ class App:
         self.session.set(self.side, name, text)
         self._changed()
 
-    def _open_tab(self, event: Any) -> None:
+    def _watch_tabs(self) -> None:
+        """Follow the tab that the address names, once the page can take what it does not have."""
+        self.location.param.watch(self._open_tab, "hash")
+        self._open_tab()
+
+    def _open_tab(self, _: Any = None) -> None:
         """Make the form of a plan when its tab is first opened: the first page waits for less."""
-        if event.new == PLAN and not self.plan.objects:
+        if self.location.hash == PLAN and not self.plan.objects:
             tab = PlanTab(self.session, self._files, self._deliver, LOOK)
             self.plan.objects = [tab.view]
 

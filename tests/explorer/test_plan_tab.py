@@ -99,7 +99,10 @@ def test_a_plan_is_asked_for_by_its_button_alone(browser, running, found, monkey
 
     monkeypatch.setattr(plan_tab, "answer", told)
     browser.problems()
-    page = browser.open(running.url).loaded()
+    page = browser.open(f"{running.url}#plan")
+    page.wait(lambda page: page.all(".plan-now"))
+    page.driver.find_element("id", "tab-plan").send_keys(Keys.ARROW_LEFT)
+    page.loaded()
     assert not page.driver.find_element("id", "panel-plan").is_displayed()
     page.driver.find_element("id", "tab-point").send_keys(Keys.ARROW_RIGHT)
     inside = "return arguments[0].shadowRoot.querySelector(arguments[1])"
