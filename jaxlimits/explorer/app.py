@@ -76,7 +76,7 @@ class App:
         self.document: Any = pn.state.curdoc
         self.document.on_session_destroyed(self._close)
         self._loop = IOLoop.current()
-        self.location = pn.state.location
+        self.location: Any = pn.state.location
         html = {"stylesheets": [LOOK], "sizing_mode": "stretch_width", "margin": (4, 10)}
         self.notes = pn.pane.HTML("", **html)
         self.tiles = pn.pane.HTML("", **html)

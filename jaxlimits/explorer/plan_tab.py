@@ -136,12 +136,10 @@ class PlanTab:
             note.object = ""
 
         def work() -> None:
-            found = answer(asked, self._files)
+            found = _answer(asked, self._files)
             self._deliver(lambda: self.show(number, found))
 
-        computed = _planner.submit(work)
-        computed.add_done_callback(self._ended)
-        return computed
+        return _planner.submit(work)
 
     def show(self, number: int, found: Answered) -> None:
         """Show an answer, unless another question has been asked since."""
@@ -153,11 +151,11 @@ class PlanTab:
         self.rest.object = plan_texts.problem(found.problems.get("", ""))
         self.result.object = plan_texts.answered(found)
 
-    def _ended(self, computed: Future) -> None:
-        """Let what went wrong be seen on the terminal, and the form be used again."""
-        if (error := computed.exception()) is None:
-            return
-        _log.error("the plan could not be computed", exc_info=error)
-        failed = Answered(problems={"": f"the plan could not be computed: {error}"})
-        number = self._asked
-        self._deliver(lambda: self.show(number, failed))
+
+def _answer(asked: Asked, files: tuple[Path, ...]) -> Answered:
+    """The answer; what goes wrong is seen on the terminal, and said so that the form goes on."""
+    try:
+        return answer(asked, files)
+    except Exception as error:
+        _log.exception("the plan could not be computed")
+        return Answered(problems={"": f"the plan could not be computed: {error}"})

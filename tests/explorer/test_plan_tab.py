@@ -84,8 +84,7 @@ def test_an_old_answer_is_dropped_and_a_failure_is_said(monkeypatch, caplog):
         tab.show(0, Answered(problems={"": "old"}))
         assert tab.rest.object == ""
         monkeypatch.setattr(plan_tab, "answer", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            tab.compute().result(20.0)
+        tab.compute().result(20.0)
         assert "the plan could not be computed: division by zero" in tab.rest.object
         assert "the plan could not be computed" in caplog.text
 
