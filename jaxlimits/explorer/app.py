@@ -37,6 +37,9 @@ _SIDE_BY_SIDE = (
 )
 """Two maps in a row where the page is wide enough for both."""
 
+_WITHOUT_RIM = ":host { clip-path: inset(2px); }"
+"""A canvas keeps half of its first paint, which is white, in its outermost pixels, which may lie between those of the page."""
+
 _HINT = (
     '<p class="quiet">The circle is the point that the numbers are about: click on a map to move '
     "it. "
@@ -119,7 +122,7 @@ class App:
                 figure.figure,
                 sizing_mode="stretch_width",
                 margin=(4, 10),
-                stylesheets=[_SIDE_BY_SIDE],
+                stylesheets=[_SIDE_BY_SIDE, _WITHOUT_RIM],
             )
             for side, figure in self.maps.items()
         }
@@ -135,6 +138,7 @@ class App:
             [
                 _heading("The map"),
                 self.map_controls.metric,
+                self.map_controls.lines,
                 self.map_controls.card,
                 self.map_controls.target,
                 _heading("Every field of"),
@@ -152,7 +156,12 @@ class App:
                 self.both,
                 self.gaps,
                 pn.pane.HTML(_HINT, stylesheets=[LOOK], margin=(0, 14)),
-                pn.pane.Bokeh(self.bars.figure, sizing_mode="stretch_width", margin=(4, 10)),
+                pn.pane.Bokeh(
+                    self.bars.figure,
+                    sizing_mode="stretch_width",
+                    margin=(4, 10),
+                    stylesheets=[_WITHOUT_RIM],
+                ),
                 self.needs,
                 pn.Card(
                     self.table,

@@ -13,7 +13,7 @@ from jaxlimits.explorer.plan_question import Asked, asked_of
 from jaxlimits.explorer.points import Map, Point, map_of, point_of, values_of
 from jaxlimits.explorer.slider_scales import scale_of
 from jaxlimits.explorer.start import Start
-from jaxlimits.explorer.state import Side, Span, State, as_text, check_state
+from jaxlimits.explorer.state import Side, Span, State, Switch, as_text, check_state
 from jaxlimits.explorer.views import value_at
 
 
@@ -89,6 +89,11 @@ class Session:
     def show_metric(self, metric: str) -> bool:
         """Show another metric on the map."""
         return self._become(lambda: dataclasses.replace(self.state, metric=metric))
+
+    def show_lines(self, shown: bool) -> bool:
+        """Draw iso-lines on the map, or none."""
+        lines: Switch = "on" if shown else "off"
+        return self._become(lambda: dataclasses.replace(self.state, iso_lines=lines))
 
     def tap(self, side: Side, across: float, up: float) -> bool:
         """Move a machine's point to a place of the map."""

@@ -1,6 +1,7 @@
 """What a tab computes: the model's numbers, quickly, by one program; words where there are none."""
 
 import dataclasses
+import itertools
 import math
 import time
 
@@ -271,3 +272,33 @@ def test_a_chip_that_states_no_price_shows_all_but_what_rests_on_it(session):
     assert point.problem == ""
     assert math.isnan(point.metrics.capital_cost)
     assert point.metrics.utps > 0.0
+
+
+def test_iso_lines_lie_where_the_map_has_their_value_and_are_off_at_first(session):
+    plain = session.shown()
+    assert not maps_data(plain.state, plain.maps, plain.points)["a"].lines.pieces
+    assert "iso_lines" not in session.query
+    session.show_lines(True)
+    assert session.query.endswith("&iso_lines=on")
+    found = session.shown()
+    data = maps_data(found.state, found.maps, found.points)["a"]
+    values = [(float(name.words.replace(",", "")), name, tone) for name, tone in data.lines.values]
+    assert [value for value, _, _ in values] == [20.0, 50.0, 100.0, 200.0]
+    for value, name, _ in values:
+        here = data.values[round(name.up), round(name.across)]
+        assert here == pytest.approx(value, rel=0.02)
+    assert [tone for _, _, tone in values] == ["white", "white", "black", "black"]
+    for piece in data.lines.pieces:
+        along = data.values[piece.up.round().astype(int), piece.across.round().astype(int)]
+        assert along.max() / along.min() < 1.04
+    for one, two in itertools.combinations([name for _, name, _ in values] + data.names, 2):
+        assert abs(one.across - two.across) > 40 or abs(one.up - two.up) > 20
+
+
+def test_a_map_without_values_has_no_iso_lines(session):
+    session.show_lines(True)
+    session.set("a", "batch_size", "1024")
+    session.set("a", "seq_len", "131072")
+    found = session.shown()
+    assert not np.isfinite(found.maps["a"].values).any()
+    assert maps_data(found.state, found.maps, found.points)["a"].lines.pieces == ()
