@@ -18,6 +18,7 @@ from jaxlimits.explorer.downloads import download_buttons
 from jaxlimits.explorer.field_search import FieldSearch
 from jaxlimits.explorer.map_controls import MapControls
 from jaxlimits.explorer.menus import CARD, CHOICE
+from jaxlimits.explorer.network import graph
 from jaxlimits.explorer.plan_tab import PlanTab
 from jaxlimits.explorer.session import Session, Shown
 from jaxlimits.explorer.start import Start
@@ -38,7 +39,7 @@ _SIDE_BY_SIDE = (
 """Two maps in a row where the page is wide enough for both."""
 
 _WITHOUT_RIM = ":host { clip-path: inset(2px); }"
-"""A canvas keeps half of its first paint, which is white, in its outermost pixels, which may lie between those of the page."""
+"""A canvas keeps half of its first paint, which is white, in its outermost pixels."""
 
 _HINT = (
     '<p class="quiet">The circle is the point that the numbers are about: click on a map to move '
@@ -48,6 +49,8 @@ _HINT = (
 
 PLAN = "#plan"
 """What the address ends in where the tab of a plan is open."""
+
+_COMPUTING = '<p class="quiet" role="status">Computing. The first answer takes some seconds.</p>'
 
 _GATHER = 15
 """Milliseconds in which moves are gathered before the map follows."""
@@ -86,6 +89,9 @@ class App:
         self.gaps = pn.pane.HTML("", **{**html, "margin": (0, 14)})
         self.needs = pn.pane.HTML("", **html)
         self.table = pn.pane.HTML("", **html)
+        self.network = pn.pane.HTML("", **html)
+        self.operators = _card("Operators of a step", self.network)
+        self.operators.param.watch(self._ask_network, "collapsed")
         shown = self.session.shown()
         self._make_figures(shown)
         self.bar = TopBar(self.session, self._changed)
@@ -163,14 +169,8 @@ class App:
                     stylesheets=[_WITHOUT_RIM],
                 ),
                 self.needs,
-                pn.Card(
-                    self.table,
-                    title="All numbers",
-                    collapsed=True,
-                    sizing_mode="stretch_width",
-                    margin=(4, 10),
-                    stylesheets=[CARD],
-                ),
+                self.operators,
+                _card("All numbers", self.table),
             ]
         )
         return template
@@ -199,6 +199,7 @@ class App:
     def _edit(self, event: Any) -> None:
         self.side = event.new
         self._show_cards()
+        self._ask_network()
 
     def _say(self, words: str) -> None:
         self.notes.object = texts.problems((), (), words)
@@ -270,6 +271,7 @@ class App:
         """Look for what is needed beside the moves; an answer that comes too late is dropped."""
         self._asked += 1
         number = self._asked
+        self._ask_network()
 
         def answer() -> None:
             if self._closed or number != self._asked:
@@ -278,6 +280,25 @@ class App:
             self._deliver(lambda: self._answered(number, needs))
 
         _solver.submit(answer).add_done_callback(_raised)
+
+    def _ask_network(self, _: Any = None) -> None:
+        """Take the step apart beside the moves, where its card is open."""
+        if self.operators.collapsed:
+            return
+        if not self.network.object:
+            self.network.object = _COMPUTING
+        side, state = self.side, self.session.state
+
+        def answer() -> None:
+            if self._closed or state is not self.session.state or side != self.side:
+                return
+            drawn = graph(self.session.network(side), machine_names(state)[side])
+            self._deliver(lambda: self._show_network(drawn))
+
+        _solver.submit(answer).add_done_callback(_raised)
+
+    def _show_network(self, drawn: str) -> None:
+        self.network.object = drawn
 
     def _deliver(self, act: Callable[[], None]) -> None:
         """Do something with the page from another thread, unless its tab is closed by then."""
@@ -300,6 +321,14 @@ class App:
         names = machine_names(self.session.state)
         listed = texts.needs_list({names[side]: each for side, each in needs.items()})
         self.needs.object = f"<h2>What it takes</h2><div class='two'>{listed}</div>"
+
+
+def _card(title: str, content: Any) -> Any:
+    """A card that is closed at first."""
+    return pn.Card(
+        content, title=title, collapsed=True, sizing_mode="stretch_width", margin=(4, 10),
+        stylesheets=[CARD],
+    )  # fmt: skip
 
 
 def _heading(words: str) -> Any:

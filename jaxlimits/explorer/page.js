@@ -7,10 +7,24 @@
       if (title) handle.setAttribute("aria-label", title)
     }
   }
+  // The operator whose details are shown stays chosen when its graph is drawn anew.
+  let chosen = null
+  const choose = (root) => {
+    for (const button of root.querySelectorAll("[data-operator]"))
+      button.setAttribute("aria-expanded", String(button.dataset.operator === chosen))
+    for (const details of root.querySelectorAll("[data-of]"))
+      details.hidden = details.dataset.of !== chosen
+  }
+  document.addEventListener("click", (event) => {
+    const button = event.composedPath().find((each) => each.dataset?.operator)
+    if (!button) return
+    chosen = button.dataset.operator === chosen ? null : button.dataset.operator
+    choose(button.getRootNode())
+  })
   const attach = Element.prototype.attachShadow
   Element.prototype.attachShadow = function (options) {
     const root = attach.call(this, options)
-    new MutationObserver(() => named(root)).observe(root, {childList: true, subtree: true})
+    new MutationObserver(() => { named(root); choose(root) }).observe(root, {childList: true, subtree: true})
     return root
   }
 }

@@ -9,6 +9,7 @@ from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import InputError
 from jaxlimits.explorer.links import query_of, state_of
 from jaxlimits.explorer.needs import Needs, needs_of
+from jaxlimits.explorer.network import Network, network_of
 from jaxlimits.explorer.plan_question import Asked, asked_of
 from jaxlimits.explorer.points import Map, Point, map_of, point_of, values_of
 from jaxlimits.explorer.slider_scales import scale_of
@@ -126,6 +127,10 @@ class Session:
     def needs(self) -> dict[Side, Needs]:
         """Compute what each machine needs to reach the target."""
         return {side: needs_of(self.state, side, self.catalog) for side in self.sides}
+
+    def network(self, side: Side) -> Network:
+        """Take the step of a machine apart into its operators."""
+        return network_of(self.state, side, self.catalog)
 
     def plan_question(self) -> Asked:
         """Return the question with which a plan begins: the model and the machines of the state."""

@@ -3,16 +3,19 @@
 import dataclasses
 import itertools
 import math
+import re
 import time
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import jaxlimits as jl
 from jaxlimits import schema, units
 from jaxlimits.engine import kernel
 from jaxlimits.explorer import needs
 from jaxlimits.explorer.needs import requirements_of, sentence
+from jaxlimits.explorer.network import Network, graph
 from jaxlimits.explorer.points import EXCLUDED, map_of, point_of
 from jaxlimits.explorer.session import Session
 from jaxlimits.explorer.slider_scales import scale_of
@@ -302,3 +305,35 @@ def test_a_map_without_values_has_no_iso_lines(session):
     found = session.shown()
     assert not np.isfinite(found.maps["a"].values).any()
     assert maps_data(found.state, found.maps, found.points)["a"].lines.pieces == ()
+
+
+def test_the_network_is_the_operators_of_the_model(session):
+    session.set("a", "llm", "deepseek-v3")
+    session.set("a", "tp_size", "16")
+    found = session.network("a")
+    expected = jl.operators("deepseek-v3", "h200", tp_size=16, batch_size=8)
+    assert found.operators.identical(expected.drop_attrs(deep=False))
+    page = graph(found, "A: <h200>")
+    names = re.findall('data-operator="([^"]+)"', page)
+    assert names == [
+        "projections", "attention", "output", "router", "experts", "ffn", "lm_head",
+    ]  # fmt: skip
+    assert sorted(names) == sorted(expected.operator.values.tolist())
+    assert re.findall('data-of="([^"]+)" hidden', page) == names
+    assert "A: &lt;h200&gt;" in page
+    read = units.show(float(expected.traffic.sel(operator="experts")), "B")
+    share = float(expected.traffic.sel(operator="experts") / expected.traffic.sum())
+    assert f"{read} ({share:.0%}".replace("%", " %)") in page
+    assert "A token passes 61 layers" in page
+
+
+def test_a_draft_has_a_network_of_its_own_and_what_cannot_be_has_words(session):
+    parts = session.network("a").operators
+    both = parts.assign_coords(operator=[f"draft {name}" for name in parts.operator.values])
+    joined = xr.concat([parts, both], "operator", data_vars="minimal")
+    page = graph(Network(operators=joined, layers=126.0), "a")
+    assert page.index("Draft model") < page.index('data-operator="draft projections"')
+    drawn = re.findall('data-operator="([^"]+)"', page)
+    assert [f"draft {name}" for name in drawn[: len(drawn) // 2]] == drawn[len(drawn) // 2 :]
+    session.set("a", "ep_size", "7")
+    assert "ep_size must divide" in graph(session.network("a"), "a")
