@@ -100,8 +100,7 @@ class App:
             RecordCard(record, begun.catalog, self._set, self._show_cards)
             for record in schema.RECORDS
         ]
-        self._files = begun.files
-        self.plan = pn.Column(margin=0, sizing_mode="stretch_width")
+        self.plan = PlanTab(self.session, begun.files, self._deliver, LOOK)
         if self.location is not None:
             pn.state.onload(self._watch_tabs)
         self.search = FieldSearch(begun.catalog, self._set, self._show_cards)
@@ -139,7 +138,7 @@ class App:
         """Lay everything out."""
         self._follow_the_page_s_colours()
         template.header.append(self.bar.view)
-        template.show_plan(self.plan)
+        template.show_plan(self.plan.view)
         template.sidebar.extend(
             [
                 _heading("The map"),
@@ -191,10 +190,8 @@ class App:
         self._open_tab()
 
     def _open_tab(self, _: Any = None) -> None:
-        """Make the form of a plan when its tab is first opened: the first page waits for less."""
-        if self.location.hash == PLAN and not self.plan.objects:
-            tab = PlanTab(self.session, self._files, self._deliver, LOOK)
-            self.plan.objects = [tab.view]
+        if self.location.hash == PLAN:
+            self.plan.open()
 
     def _edit(self, event: Any) -> None:
         self.side = event.new

@@ -6,6 +6,10 @@
       const title = root.querySelector("label, .bk-slider-title")?.textContent.replace(/:\s*$/, "").trim()
       if (title) handle.setAttribute("aria-label", title)
     }
+    for (const box of root.querySelectorAll("input[type=checkbox]:not([aria-label])")) {
+      const words = box.nextElementSibling?.textContent.trim()
+      if (words && !box.labels?.length) box.setAttribute("aria-label", words)
+    }
   }
   // The operator whose details are shown stays chosen when its graph is drawn anew.
   let chosen = null

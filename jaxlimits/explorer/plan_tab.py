@@ -61,46 +61,32 @@ class PlanTab:
     """
 
     def __init__(self, session: Session, files: tuple[Path, ...], deliver: Deliver, look: str):
-        self._files, self._deliver = files, deliver
+        self._session, self._files, self._deliver = session, files, deliver
         self._asked = 0
-        asked = session.plan_question()
-        entries = session.catalog.entries
-        listed = {kind: list(entries[kind]) for kind in ("llms", "chips")}
-        text = pn.widgets.TextInput
-        self.inputs: dict[str, Any] = {
-            "llm": menu("Model", listed["llms"]),
-            "chips": pn.widgets.MultiSelect(
-                label="Chips that may be used",
-                options=list(dict.fromkeys([*asked.chips, *listed["chips"]])),
-                value=list(asked.chips),
-                size=7,
-                stylesheets=[_LIST],
-            ),
-            "rate": text(label="Requests that come", value=asked.rate),
-            "input_len": text(label="Input length [token]", value=asked.input_len),
-            "output_len": text(label="Output length [token]", value=asked.output_len),
-            "ttft": text(label="Time to first token, at most", value=asked.ttft),
-            "tpot": text(label="Time per token, at most", value=asked.tpot),
-            "minimise": menu("Minimise", []),
-            "most": text(label="Chips of one group, at most", value=asked.most),
-            "weight_bits": menu("Bits of weights", [AS_STATED, *WIDTHS]),
-        }
-        choose(self.inputs["llm"], asked.llm)
-        choose(self.inputs["weight_bits"], asked.weight_bits or AS_STATED)
-        named = {f"{name} – {schema.output(name).meaning}": name for name in MINIMISED}
-        self.inputs["minimise"].param.update(options=named, value=asked.minimise)
-        html = {"stylesheets": [look], "sizing_mode": "stretch_width", "margin": (2, 10)}
-        self.notes = {name: pn.pane.HTML("", **html) for name in self.inputs}
-        self.rest = pn.pane.HTML("", **html)
-        self.result = pn.pane.HTML("", **html)
+        self._html = {"stylesheets": [look], "sizing_mode": "stretch_width", "margin": (2, 10)}
+        self.inputs: dict[str, Any] = {}
+        self.notes: dict[str, Any] = {}
+        self.rest = pn.pane.HTML("", **self._html)
+        self.result = pn.pane.HTML("", **self._html)
+        # It is there from the start: a press of one that comes later is sent with all that it is.
         self.button = pn.widgets.Button(
             label="Plan", width=160, margin=(6, 10),
             css_classes=["plan-now"], stylesheets=[_BUTTON],
         )  # fmt: skip
         self.button.on_click(self._pressed)
-        self.view = self._laid_out(html)
+        self.form = pn.Row(stylesheets=[_FORM], margin=0, sizing_mode="stretch_width")
+        hint = pn.pane.HTML(_HINT, **self._html)
+        self.view = pn.Column(
+            hint, self.form, self.button, self.rest, self.result,
+            sizing_mode="stretch_width", margin=0,
+        )  # fmt: skip
 
-    def _laid_out(self, html: dict[str, Any]) -> Any:
+    def open(self) -> None:
+        """Make the fields, once: a page waits for none that it does not show."""
+        if self.inputs:
+            return
+        self.inputs = _inputs(self._session)
+        self.notes = {name: pn.pane.HTML("", **self._html) for name in self.inputs}
         cells = []
         for name, each in self.inputs.items():
             each.param.update(width=None, sizing_mode="stretch_width", css_classes=[f"plan-{name}"])
@@ -110,11 +96,7 @@ class PlanTab:
                     css_classes=[f"cell-{name}"], stylesheets=[_TALL],
                 )
             )  # fmt: skip
-        form = pn.Row(*cells, stylesheets=[_FORM], margin=0, sizing_mode="stretch_width")
-        hint = pn.pane.HTML(_HINT, **html)
-        return pn.Column(
-            hint, form, self.button, self.rest, self.result, sizing_mode="stretch_width", margin=0
-        )
+        self.form.objects = cells
 
     def asked(self) -> Asked:
         """Return the question as it stands in the form."""
@@ -150,6 +132,36 @@ class PlanTab:
             note.object = plan_texts.problem(found.problems.get(name, ""))
         self.rest.object = plan_texts.problem(found.problems.get("", ""))
         self.result.object = plan_texts.answered(found)
+
+
+def _inputs(session: Session) -> dict[str, Any]:
+    """The fields of the form, with what the question begins with."""
+    asked = session.plan_question()
+    entries = session.catalog.entries
+    text = pn.widgets.TextInput
+    found = {
+        "llm": menu("Model", list(entries["llms"])),
+        "chips": pn.widgets.MultiSelect(
+            label="Chips that may be used",
+            options=list(dict.fromkeys([*asked.chips, *entries["chips"]])),
+            value=list(asked.chips),
+            size=7,
+            stylesheets=[_LIST],
+        ),
+        "rate": text(label="Requests that come", value=asked.rate),
+        "input_len": text(label="Input length [token]", value=asked.input_len),
+        "output_len": text(label="Output length [token]", value=asked.output_len),
+        "ttft": text(label="Time to first token, at most", value=asked.ttft),
+        "tpot": text(label="Time per token, at most", value=asked.tpot),
+        "minimise": menu("Minimise", []),
+        "most": text(label="Chips of one group, at most", value=asked.most),
+        "weight_bits": menu("Bits of weights", [AS_STATED, *WIDTHS]),
+    }
+    choose(found["llm"], asked.llm)
+    choose(found["weight_bits"], asked.weight_bits or AS_STATED)
+    named = {f"{name} – {schema.output(name).meaning}": name for name in MINIMISED}
+    found["minimise"].param.update(options=named, value=asked.minimise)
+    return found
 
 
 def _answer(asked: Asked, files: tuple[Path, ...]) -> Answered:

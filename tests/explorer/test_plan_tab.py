@@ -69,12 +69,14 @@ def test_the_form_begins_with_what_is_explored():
     assert (asked.weight_bits, asked.input_len, asked.output_len) == ("8", "4096", "200")
     with set_curdoc(Document()):
         tab = PlanTab(session, (), lambda act: act(), LOOK)
+        tab.open()
         assert tab.asked() == asked
 
 
 def test_an_old_answer_is_dropped_and_a_failure_is_said(monkeypatch, caplog):
     with set_curdoc(Document()):
         tab = PlanTab(Session(start()), (), lambda act: act(), LOOK)
+        tab.open()
         monkeypatch.setattr(
             plan_tab, "answer", lambda *_: Answered(problems={"rate": "too <fast>"})
         )
@@ -99,14 +101,14 @@ def test_a_plan_is_asked_for_by_its_button_alone(browser, running, found, monkey
     monkeypatch.setattr(plan_tab, "answer", told)
     browser.problems()
     page = browser.open(f"{running.url}#plan")
-    page.wait(lambda page: page.all(".plan-now"))
+    page.wait(lambda page: page.all(".plan-rate"))
     page.driver.find_element("id", "tab-plan").send_keys(Keys.ARROW_LEFT)
     page.loaded()
     assert not page.driver.find_element("id", "panel-plan").is_displayed()
     page.driver.find_element("id", "tab-point").send_keys(Keys.ARROW_RIGHT)
     inside = "return arguments[0].shadowRoot.querySelector(arguments[1])"
 
-    page.wait(lambda page: page.all(".plan-now"))
+    page.wait(lambda page: page.all(".plan-rate"))
     assert page.driver.current_url.endswith("#plan")
 
     def rate(text):
