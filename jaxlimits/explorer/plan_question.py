@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxlimits.errors import InputError, placed
-from jaxlimits.explorer.state import State
+from jaxlimits.explorer.state import Side, State
 from jaxlimits.grid.axes import read_value
 from jaxlimits.grid.requirements import read_target
 from jaxlimits.planning.plan import MINIMISED, Plan
@@ -85,7 +85,8 @@ class Answered:
 def asked_of(state: State) -> Asked:
     """Return the question with which the tab begins: model, machines and bits of the others."""
     settings = state.settings
-    chips = dict.fromkeys(state.of(side)["chip"] for side in ("a", "b"))
+    sides: tuple[Side, ...] = ("a", "b") if state.is_compared else ("a",)
+    chips = dict.fromkeys(state.of(side)["chip"] for side in sides)
     lengths = {
         name: settings[name] for name in ("input_len", "output_len") if _is_length(name, settings)
     }

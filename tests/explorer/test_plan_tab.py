@@ -71,6 +71,8 @@ def test_the_form_begins_with_what_is_explored():
         tab = PlanTab(session, (), lambda act: act(), LOOK)
         tab.open()
         assert tab.asked() == asked
+    session.compare(None)
+    assert asked_of(session.state).chips == ("h200",)
 
 
 def test_an_old_answer_is_dropped_and_a_failure_is_said(monkeypatch, caplog):
