@@ -22,14 +22,18 @@ _FORM = """
 @media print { :host { display: none !important; } }
 """
 _TALL = ":host(.cell-chips) { grid-row: span 2; }"
-_BUTTON = ".bk-btn { background: var(--accent) !important; color: var(--paper) !important; }"
+_BUTTON = """
+.bk-btn { background: var(--accent) !important; color: var(--paper) !important; }
+@media print { :host { display: none !important; } }
+"""
 _LIST = """
 .bk-input { background: var(--paper); color: var(--ink); min-height: 0; }
 select.bk-input option:checked { background: var(--accent); color: var(--paper); }
 """
 _HINT = (
-    '<p class="quiet">Every valid layout of the chosen chips is tried at every batch. Fields that '
-    "are not here are as the catalog and the defaults have them. An empty target is none.</p>"
+    '<p class="quiet on-screen">Every valid layout of the chosen chips is tried at every batch. '
+    "Fields that are not here are as the catalog and the defaults have them. An empty target is "
+    "none.</p>"
 )
 _COMPUTING = (
     '<p class="quiet" role="status">Computing. The first answer for a model takes ten seconds, '

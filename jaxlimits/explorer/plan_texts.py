@@ -24,8 +24,10 @@ def answered(found: Answered) -> str:
     if plan is None:
         return ""
     tried = f"{plan.layouts:,} layouts of {', '.join(plan.machines_of)}"
+    targets = "; ".join(target.words for target in plan.targets) or "none but the rate"
     asked = (
         f'<p class="quiet">{escape(plan.llm)}: {escape(plan.workload.words)}. '
+        f"Targets: {escape(targets)}. "
         f"{escape(tried)} were tried at every batch that fits.</p>"
     )
     if not plan.choices:

@@ -37,6 +37,7 @@ def test_the_answer_is_the_planner_s_in_words_with_its_frontier(found):
         f"Binds: {plan.binds}",
         '<th scope="col" class="number">request/s</th>',
         f'aria-label="Least num_chips over the target of the time of a token: {best.num_chips}',
+        "Targets: mean tpot &lt;= 10 ms/token.",
         "--tensor-parallel-size 1",
     ):
         assert words in page
