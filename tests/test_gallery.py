@@ -1,5 +1,6 @@
 """The gallery: every shipped grid has its picture, and the text says what the numbers say."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -85,3 +86,41 @@ def test_what_is_said_of_the_plan_is_so():
     assert (ds.least_bound <= ds.least_disaggregated.fillna(np.inf)).all()
     cheaper = ds.tpot_target.where(ds.least_disaggregated < ds.least_aggregated).max()
     assert 0.009 < cheaper < 0.013
+
+
+@pytest.mark.slow
+def test_what_is_said_of_a_ratio_is_so():
+    speeds = result("ratio").utps.sel(seq_len=4096, batch_size=1, tp_size=128)
+    over = speeds / speeds.sel(chip="xpu-hbm3")
+    dense = over.sel(llm="llama3-405b", chip=["xpu-hbm4", "xpu-3d-dram"])
+    assert np.allclose(dense, [1.77, 1.94], atol=0.005)
+    sparse = over.sel(llm="gpt-oss-120b", chip=["xpu-hbm4", "xpu-3d-dram"])
+    assert np.allclose(sparse, 1.04, atol=0.005)
+
+
+@pytest.mark.slow
+def test_what_is_said_of_a_tornado_is_so():
+    chosen = result("tornado").sel(llm="llama3-405b", chip="xpu-hbm4", tp_size=128, seq_len=4096)
+    one, many = chosen.sel(batch_size=1), chosen.sel(batch_size=512)
+    assert float(0.9**one.utps_elasticity_sync_latency) == pytest.approx(1.086, abs=5e-4)
+    assert float(1.1**one.utps_elasticity_mem_bw) == pytest.approx(1.021, abs=5e-4)
+    assert float(1.1**many.utps_elasticity_peak_flops) == pytest.approx(1.072, abs=7e-4)
+    assert float(many.utps_elasticity_mem_bw) == 0.0
+
+
+@pytest.mark.slow
+def test_what_is_said_of_a_waterfall_is_so():
+    chosen = result("waterfall").utps.sel(llm="llama3-405b", seq_len=4096, chip="xpu-hbm3")
+    off, proposed = (chosen.sel(attention_span="full", speculation=s) for s in ("off", "mtp"))
+    steps = [off[0, 0], proposed[0, 0], proposed[1, 0], proposed[1, 1]]
+    assert [round(float(step)) for step in steps[:: len(steps) - 1]] == [780, 3605]
+    gains = [float(two / one) for one, two in itertools.pairwise(steps)]
+    assert np.allclose(gains, [2.88, 1.39, 1.16], atol=0.005)
+
+
+@pytest.mark.slow
+def test_what_is_said_of_trajectories_is_so():
+    ds = result("trajectories")
+    assert int((ds.search_miss[:, 0] > 0.0).sum()) == 6
+    assert ds.sizes["search"] == 8
+    assert np.allclose(ds.search_objective[:, -1], 1564.0, atol=0.5)

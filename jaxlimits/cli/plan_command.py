@@ -1,6 +1,5 @@
 """``jaxlimits plan``: the fewest chips that serve a workload within its targets."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,8 +23,11 @@ from jaxlimits.cli.registry import Command, Panel
 from jaxlimits.cli.tables import Row, label, number, print_filled, print_table, text
 
 if TYPE_CHECKING:
-    from jaxlimits.planning.choice import Choice, Group
+    from jaxlimits.planning.choice import Choice
     from jaxlimits.planning.plan import Plan
+
+_TEXTS = ("kind", "chip", "layout", "binds")
+"""Columns of choices that are words."""
 
 
 def plan(
@@ -234,6 +236,7 @@ def _choice(choice: "Choice") -> dict[str, Any]:
 
 
 def _print(found: "Plan", rests_on: list[str]) -> None:
+    from jaxlimits.planning.in_words import COLUMNS, answer, margins, rows_of
     from jaxlimits.planning.workload import rate_in_words
 
     work = found.workload
@@ -251,92 +254,13 @@ def _print(found: "Plan", rests_on: list[str]) -> None:
     if not found.choices:
         _print_misses(found)
         return
-    _print_answer(found)
-    rows = [row for choice in found.choices for row in _rows(choice)]
-    columns = (
-        *(number("chips"), label("kind"), number("groups"), label("chip"), label("layout")),
-        *(number("batch"), number("request/s"), number("tpot"), number("ttft"), label("binds")),
-    )
+    lead, *rest = answer(found)
+    typer.echo("\n  ".join([lead, *rest]) + "\n")
+    rows = [row for choice in found.choices for row in rows_of(choice)]
+    columns = [label(head) if head in _TEXTS else number(head) for head in COLUMNS]
     print_table(columns, rows, indent=2)
-    _print_margins(found)
+    typer.echo("\n  " + "\n  ".join(margins(found)))
     _print_engines(found.choices[0])
-
-
-def _print_answer(found: "Plan") -> None:
-    from jaxlimits.schema import output
-    from jaxlimits.units import show
-
-    best, unit = found.choices[0], output(found.minimised).unit
-    needed, least = show(best.cost, unit), show(found.least, unit)
-    typer.echo(f"least {found.minimised}: {needed}; every schedule needs at least {least}")
-    if found.binds == "capacity":
-        quick = f"{found.bound.value:.3g} chips' worth of time would do"
-        typer.echo(f"  binds: capacity: {quick}, and no group of fewer chips holds the model")
-    else:
-        typer.echo(f"  binds: {found.binds}; with groups in fractions {found.bound.value:.4g}")
-    for target in found.exceeded:
-        unit = output(target.metric).unit
-        typer.echo(
-            f"  over budget: {target.words} against {show(best.totals[target.metric], unit)}"
-        )
-    if found.predicted is not None:
-        predicted = found.predicted
-        typer.echo(
-            f"  an engine needs {show(predicted.cost, output(found.minimised).unit)} by the"
-            f" calibration's decode steps, prefill at the limit: {_built(predicted)}"
-        )
-    typer.echo()
-
-
-def _built(choice: "Choice") -> str:
-    return ", ".join(f"{g.count} × {g.chip} {g.layout.name} ({g.role})" for g in choice.groups)
-
-
-def _rows(choice: "Choice") -> Iterator[Row]:
-    from jaxlimits.units import show
-
-    kind = "one" if choice.kind == "aggregated" else "apart"
-    for place, group in enumerate(choice.groups):
-        first = place == 0
-        yield (
-            f"{choice.num_chips:,}" if first else "",
-            kind if first else "",
-            f"{group.count:,}",
-            group.chip,
-            group.layout.name,
-            f"{group.batch_size:.0f}" if group.role != "prefill" else "–",
-            f"{group.count * group.rate:.4g}",
-            show(choice.tpot, "s/token") if group.role != "prefill" else "–",
-            show(choice.ttft, "s") if first else "–",
-            f"{group.limit} ({group.role})",
-        )
-
-
-def _print_margins(found: "Plan") -> None:
-    """What each target costs, and how much room there is."""
-    best = found.choices[0]
-    load = found.workload.rate / best.rate
-    typer.echo(f"\n  loaded to {load:.0%}; {_next(best.groups)}")
-    for target in found.targets:
-        price = found.prices.get(target.metric)
-        if price is None:
-            continue
-        step, words = (1e-3, "1 ms/token") if target.metric == "tpot" else (0.1, "100 ms")
-        typer.echo(
-            f"  {words} more of {target.metric} takes {abs(price) * step:.3g} off the bound's"
-            f" {found.bound.value:.4g}"
-        )
-
-
-def _next(groups: "tuple[Group, ...]") -> str:
-    """What one more group would change."""
-    tightest = min(groups, key=lambda group: group.count * group.rate)
-    more = (tightest.count + 1) * tightest.rate
-    rest = [group.count * group.rate for group in groups if group is not tightest]
-    carried = min([more, *rest])
-    chips = tightest.layout.num_chips
-    word = "chip" if chips == 1 else "chips"
-    return f"one more group of {chips} {word} carries {carried:.4g} request/s"
 
 
 def _print_engines(choice: "Choice") -> None:
@@ -350,18 +274,11 @@ def _print_engines(choice: "Choice") -> None:
 
 
 def _print_misses(found: "Plan") -> None:
-    from jaxlimits.schema import output
-    from jaxlimits.units import show
+    from jaxlimits.planning.in_words import misses
 
     typer.echo("no layout reaches the targets")
-    for miss in found.misses:
-        nearest = show(miss.value, output(miss.target.metric).unit)
-        typer.echo(
-            f"  {miss.target.words}: the nearest is {miss.chip} {miss.layout.name} with {nearest};"
-            f" {miss.limit} binds, {miss.factor:.3g}× better is needed"
-        )
-        if miss.target.metric == "capacity_utilisation":
-            typer.echo("  no group holds the model with one request: allow more chips with --most")
+    for line in misses(found):
+        typer.echo(f"  {line}")
 
 
 COMMAND = Command(

@@ -91,7 +91,7 @@ def _report(outcome: "Outcome", target: Path, seconds: float, *, as_json: bool) 
     rows = [
         row
         for claim, finding in found
-        for row in ((str(finding.judged.verdict), claim.statement), ("", finding.sentence), "")
+        for row in ((finding.judged.words, claim.statement), ("", finding.sentence), "")
     ]
     print_table((label(), text()), rows)
     typer.echo(f"wrote {target}/report.html, {FINDINGS}, data, tables, figures ({seconds:.1f} s)")

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from jaxlimits.explorer.downloads import download_buttons
 from jaxlimits.explorer.field_search import FieldSearch
 from jaxlimits.explorer.map_controls import MapControls
 from jaxlimits.explorer.menus import CARD, CHOICE
+from jaxlimits.explorer.network import graph
+from jaxlimits.explorer.plan_tab import PlanTab
 from jaxlimits.explorer.session import Session, Shown
 from jaxlimits.explorer.start import Start
 from jaxlimits.explorer.state import Side
@@ -35,11 +38,19 @@ _SIDE_BY_SIDE = (
 )
 """Two maps in a row where the page is wide enough for both."""
 
+_WITHOUT_RIM = ":host { clip-path: inset(2px); }"
+"""A canvas keeps half of its first paint, which is white, in its outermost pixels."""
+
 _HINT = (
     '<p class="quiet">The circle is the point that the numbers are about: click on a map to move '
     "it. "
     "The address of this page brings all of it back.</p>"
 )
+
+PLAN = "#plan"
+"""What the address ends in where the tab of a plan is open."""
+
+_COMPUTING = '<p class="quiet" role="status">Computing. The first answer takes some seconds.</p>'
 
 _GATHER = 15
 """Milliseconds in which moves are gathered before the map follows."""
@@ -71,13 +82,16 @@ class App:
         self.document: Any = pn.state.curdoc
         self.document.on_session_destroyed(self._close)
         self._loop = IOLoop.current()
-        self.location = pn.state.location
+        self.location: Any = pn.state.location
         html = {"stylesheets": [LOOK], "sizing_mode": "stretch_width", "margin": (4, 10)}
         self.notes = pn.pane.HTML("", **html)
         self.tiles = pn.pane.HTML("", **html)
         self.gaps = pn.pane.HTML("", **{**html, "margin": (0, 14)})
         self.needs = pn.pane.HTML("", **html)
         self.table = pn.pane.HTML("", **html)
+        self.network = pn.pane.HTML("", **html)
+        self.operators = _card("Operators of a step", self.network)
+        self.operators.param.watch(self._ask_network, "collapsed")
         shown = self.session.shown()
         self._make_figures(shown)
         self.bar = TopBar(self.session, self._changed)
@@ -86,6 +100,9 @@ class App:
             RecordCard(record, begun.catalog, self._set, self._show_cards)
             for record in schema.RECORDS
         ]
+        self.plan = PlanTab(self.session, begun.files, self._deliver, LOOK)
+        if self.location is not None:
+            pn.state.onload(self._watch_tabs)
         self.search = FieldSearch(begun.catalog, self._set, self._show_cards)
         self.controls = [self.search.controls, *(card.controls for card in self.cards)]
         self.edited = pn.widgets.RadioButtonGroup(
@@ -110,7 +127,7 @@ class App:
                 figure.figure,
                 sizing_mode="stretch_width",
                 margin=(4, 10),
-                stylesheets=[_SIDE_BY_SIDE],
+                stylesheets=[_SIDE_BY_SIDE, _WITHOUT_RIM],
             )
             for side, figure in self.maps.items()
         }
@@ -121,10 +138,12 @@ class App:
         """Lay everything out."""
         self._follow_the_page_s_colours()
         template.header.append(self.bar.view)
+        template.show_plan(self.plan.view)
         template.sidebar.extend(
             [
                 _heading("The map"),
                 self.map_controls.metric,
+                self.map_controls.lines,
                 self.map_controls.card,
                 self.map_controls.target,
                 _heading("Every field of"),
@@ -142,16 +161,15 @@ class App:
                 self.both,
                 self.gaps,
                 pn.pane.HTML(_HINT, stylesheets=[LOOK], margin=(0, 14)),
-                pn.pane.Bokeh(self.bars.figure, sizing_mode="stretch_width", margin=(4, 10)),
-                self.needs,
-                pn.Card(
-                    self.table,
-                    title="All numbers",
-                    collapsed=True,
+                pn.pane.Bokeh(
+                    self.bars.figure,
                     sizing_mode="stretch_width",
                     margin=(4, 10),
-                    stylesheets=[CARD],
+                    stylesheets=[_WITHOUT_RIM],
                 ),
+                self.needs,
+                self.operators,
+                _card("All numbers", self.table),
             ]
         )
         return template
@@ -166,9 +184,19 @@ class App:
         self.session.set(self.side, name, text)
         self._changed()
 
+    def _watch_tabs(self) -> None:
+        """Follow the tab that the address names, once the page can take what it does not have."""
+        self.location.param.watch(self._open_tab, "hash")
+        self._open_tab()
+
+    def _open_tab(self, _: Any = None) -> None:
+        if self.location.hash == PLAN:
+            self.plan.open()
+
     def _edit(self, event: Any) -> None:
         self.side = event.new
         self._show_cards()
+        self._ask_network()
 
     def _say(self, words: str) -> None:
         self.notes.object = texts.problems((), (), words)
@@ -240,20 +268,45 @@ class App:
         """Look for what is needed beside the moves; an answer that comes too late is dropped."""
         self._asked += 1
         number = self._asked
+        self._ask_network()
 
         def answer() -> None:
             if self._closed or number != self._asked:
                 return
             needs = self.session.needs()
-            # By the server's loop, as all that a tab does: between a look whether the tab is open
-            # and what is done with its document it cannot be closed.
-            self._loop.add_callback(self._hand_over, number, needs)
+            self._deliver(lambda: self._answered(number, needs))
 
         _solver.submit(answer).add_done_callback(_raised)
 
-    def _hand_over(self, number: int, needs: Any) -> None:
-        if not self._closed:
-            self.document.add_next_tick_callback(lambda: self._answered(number, needs))
+    def _ask_network(self, _: Any = None) -> None:
+        """Take the step apart beside the moves, where its card is open."""
+        if self.operators.collapsed:
+            return
+        if not self.network.object:
+            self.network.object = _COMPUTING
+        side, state = self.side, self.session.state
+
+        def answer() -> None:
+            if self._closed or state is not self.session.state or side != self.side:
+                return
+            drawn = graph(self.session.network(side), machine_names(state)[side])
+            self._deliver(lambda: self._show_network(drawn))
+
+        _solver.submit(answer).add_done_callback(_raised)
+
+    def _show_network(self, drawn: str) -> None:
+        self.network.object = drawn
+
+    def _deliver(self, act: Callable[[], None]) -> None:
+        """Do something with the page from another thread, unless its tab is closed by then."""
+
+        def hand_over() -> None:
+            if not self._closed:
+                self.document.add_next_tick_callback(act)
+
+        # By the server's loop, as all that a tab does: between a look whether the tab is open
+        # and what is done with its document it cannot be closed.
+        self._loop.add_callback(hand_over)
 
     def _close(self, _: Any) -> None:
         """Forget what is under computation for a tab that is closed."""
@@ -265,6 +318,14 @@ class App:
         names = machine_names(self.session.state)
         listed = texts.needs_list({names[side]: each for side, each in needs.items()})
         self.needs.object = f"<h2>What it takes</h2><div class='two'>{listed}</div>"
+
+
+def _card(title: str, content: Any) -> Any:
+    """A card that is closed at first."""
+    return pn.Card(
+        content, title=title, collapsed=True, sizing_mode="stretch_width", margin=(4, 10),
+        stylesheets=[CARD],
+    )  # fmt: skip
 
 
 def _heading(words: str) -> Any:

@@ -9,7 +9,7 @@ from jaxlimits.explorer.state import WHERE, Span, State, check_state
 
 _OTHER = "b."
 _SPANS = ("x", "y")
-_PLAIN = ("metric", "aim", "target")
+_PLAIN = ("metric", "aim", "target", "iso_lines")
 _PARTS = "|"
 TOKEN = "token"
 """Key of the query that opens an explorer beyond this machine; no part of the state."""
@@ -24,6 +24,8 @@ def query_of(state: State) -> str:
         **{key: _PARTS.join(dataclasses.astuple(span)) for key, span in spans.items()},
         **{key: getattr(state, key) for key in _PLAIN},
     }
+    if state.iso_lines == "off":  # what is usual makes links longer
+        del pairs["iso_lines"]
     return urlencode(pairs)
 
 

@@ -28,6 +28,9 @@ class MapControls:
     def __init__(self, session: Session, changed: Callable[[], None]):
         self.session, self._changed, self._quiet = session, changed, False
         self.metric = menu("Metric on the map", list(METRICS))
+        self.lines = pn.widgets.Checkbox(
+            label="Iso-lines on the map", margin=(4, 10), css_classes=["iso-lines"]
+        )
         self.axes = {key: _AxisRow(key) for key in ("x", "y")}
         self.aim_metric = menu("Target: metric", list(METRICS), width=140)
         self.aim_value = pn.widgets.TextInput(label="Target: value", width=140, margin=(6, 10))
@@ -47,6 +50,7 @@ class MapControls:
     def _wire(self) -> None:
         session = self.session
         self._on(self.metric, session.show_metric)
+        self._on(self.lines, session.show_lines)
         self._on(self.aim_metric, lambda new: session.aim(new, session.usual_target(new)))
         self._on(self.aim_value, lambda new: session.aim(session.state.aim, new))
         for key, row in self.axes.items():
@@ -78,7 +82,7 @@ class MapControls:
         state = self.session.state
         self._quiet = True
         try:
-            self.metric.value = state.metric
+            self.metric.value, self.lines.value = state.metric, state.iso_lines == "on"
             self.aim_metric.value, self.aim_value.value = state.aim, state.target
             for key, row in self.axes.items():
                 row.show(getattr(state, key))

@@ -100,7 +100,15 @@ class Page(pn.template.VanillaTemplate):
     _resources = {"css": {}}  # noqa: RUF012  (as the class above declares it)
 
     def __init__(self, **params: Any):
-        super().__init__(meta_viewport="width=device-width, initial-scale=1", **params)
+        super().__init__(
+            meta_viewport="width=device-width, initial-scale=1",
+            meta_description="The limit of LLM inference hardware: speed, what binds, machines.",
+            **params,
+        )
+
+    def show_plan(self, view: Any) -> None:
+        """Put what the plan tab shows into its place."""
+        self._render_items["plan"] = (view, ["plan"])
 
 
 def _page_parts() -> dict[str, str]:

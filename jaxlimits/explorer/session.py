@@ -9,10 +9,12 @@ from jaxlimits.catalog.loader import Catalog
 from jaxlimits.errors import InputError
 from jaxlimits.explorer.links import query_of, state_of
 from jaxlimits.explorer.needs import Needs, needs_of
+from jaxlimits.explorer.network import Network, network_of
+from jaxlimits.explorer.plan_question import Asked, asked_of
 from jaxlimits.explorer.points import Map, Point, map_of, point_of, values_of
 from jaxlimits.explorer.slider_scales import scale_of
 from jaxlimits.explorer.start import Start
-from jaxlimits.explorer.state import Side, Span, State, as_text, check_state
+from jaxlimits.explorer.state import Side, Span, State, Switch, as_text, check_state
 from jaxlimits.explorer.views import value_at
 
 
@@ -89,6 +91,11 @@ class Session:
         """Show another metric on the map."""
         return self._become(lambda: dataclasses.replace(self.state, metric=metric))
 
+    def show_lines(self, shown: bool) -> bool:
+        """Draw iso-lines on the map, or none."""
+        lines: Switch = "on" if shown else "off"
+        return self._become(lambda: dataclasses.replace(self.state, iso_lines=lines))
+
     def tap(self, side: Side, across: float, up: float) -> bool:
         """Move a machine's point to a place of the map."""
 
@@ -120,6 +127,14 @@ class Session:
     def needs(self) -> dict[Side, Needs]:
         """Compute what each machine needs to reach the target."""
         return {side: needs_of(self.state, side, self.catalog) for side in self.sides}
+
+    def network(self, side: Side) -> Network:
+        """Take the step of a machine apart into its operators."""
+        return network_of(self.state, side, self.catalog)
+
+    def plan_question(self) -> Asked:
+        """Return the question with which a plan begins: the model and the machines of the state."""
+        return asked_of(self.state)
 
     def values(self, side: Side) -> dict[str, float]:
         """Return every field's value of a machine [SI]; none where a name is not known."""

@@ -40,10 +40,21 @@ _AHEAD = 1.2
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
-    """What the explorer starts with: a state, and the catalog in which it looks names up."""
+    """What the explorer starts with.
+
+    Parameters
+    ----------
+    state
+        What a tab shows first.
+    catalog
+        In which names are looked up.
+    files
+        Catalog files beside the shipped ones, which it holds too.
+    """
 
     state: State
     catalog: Catalog
+    files: tuple[Path, ...] = ()
 
 
 def start(source: str | Path | None = None, *catalogs: str | Path) -> Start:
@@ -63,15 +74,16 @@ def start(source: str | Path | None = None, *catalogs: str | Path) -> Start:
     ResultError
         A file that is not a result, or one of a newer format.
     """
+    files = tuple(Path(each) for each in catalogs)
     if source is None:
-        catalog = load_catalog(*catalogs)
-        return _aimed(Start(state=_OWN, catalog=catalog))
+        return _aimed(Start(state=_OWN, catalog=load_catalog(*catalogs), files=files))
     if Path(source).suffix == ".nc":
         with open_dataset(source) as dataset:
             spec = recorded_spec(dataset.attrs, where=str(source))
-        return _aimed(_with_recorded(spec, load_catalog(*catalogs)))
+        joined = _with_recorded(spec, load_catalog(*catalogs))
+        return _aimed(dataclasses.replace(joined, files=files))
     spec = load_grid(source, catalog=tuple(catalogs))
-    return _aimed(Start(state=state_of_grid(spec), catalog=spec.catalog))
+    return _aimed(Start(state=state_of_grid(spec), catalog=spec.catalog, files=files))
 
 
 def _with_recorded(spec: GridSpec, shipped: Catalog) -> Start:

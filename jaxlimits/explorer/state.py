@@ -15,8 +15,10 @@ from jaxlimits.grid.requirements import METRICS, read_target
 
 Spacing = Literal["geometric", "linear"]
 Side = Literal["a", "b"]
+Switch = Literal["off", "on"]
 
 SPACINGS: tuple[Spacing, ...] = ("geometric", "linear")
+SWITCHED: tuple[Switch, ...] = ("off", "on")
 WHERE = "explore"
 """What errors name as their place."""
 
@@ -59,6 +61,8 @@ class State:
         Metric that has a target: ``utps``.
     target
         The target, as text: ``"2000 token/s"``.
+    iso_lines
+        Whether the map has iso-lines: ``on`` or ``off``.
     """
 
     settings: Mapping[str, str]
@@ -68,6 +72,7 @@ class State:
     metric: str
     aim: str
     target: str
+    iso_lines: Switch = "off"
 
     @property
     def is_compared(self) -> bool:
@@ -126,6 +131,8 @@ def check_state(state: State) -> None:
     for key, metric in (("metric", state.metric), ("aim", state.aim)):
         if metric not in METRICS:
             raise unknown_name("metric", metric, METRICS, where=WHERE, key=key)
+    if state.iso_lines not in SWITCHED:
+        raise unknown_name("choice", state.iso_lines, SWITCHED, where=WHERE, key="iso_lines")
     parsed_target(state)
 
 

@@ -44,7 +44,8 @@ SIZES: Mapping[str, str] = {
 
 BITS = "weight_bits"
 AS_STATED = "as stated"
-_WIDTHS = ("4", "4.25", "4.5", "6", "8", "16")
+WIDTHS = ("4", "4.25", "4.5", "6", "8", "16")
+"""Bits that the menu lists."""
 
 
 class TopBar:
@@ -68,7 +69,7 @@ class TopBar:
             name: _cell(pn.widgets.TextInput(label=label), "narrow", f"bar-{name}")
             for name, label in SIZES.items()
         }
-        self.bits = _cell(menu("Bits", [AS_STATED, *_WIDTHS]), "narrow", f"bar-{BITS}")
+        self.bits = _cell(menu("Bits", [AS_STATED, *WIDTHS]), "narrow", f"bar-{BITS}")
         self._on(self.llm, lambda new: session.set("a", "llm", new))
         self._on(self.chip, lambda new: session.set("a", "chip", new))
         self._on(self.other, lambda new: session.compare(None if new == NOTHING else new))

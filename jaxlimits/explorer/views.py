@@ -15,6 +15,7 @@ from jaxlimits.results.reason_codes import WORDS, Reason
 from jaxlimits.web.bars import PARTS
 from jaxlimits.web.browser_map import MapAxis, MapData
 from jaxlimits.web.map_cover import Name, cover_of, names_of
+from jaxlimits.web.map_lines import IsoLines, lines_of
 from jaxlimits.web.ticks import even_ticks, value_ticks
 
 _FULL, _EXCLUDED = WORDS[Reason.DOES_NOT_FIT], WORDS[Reason.CANNOT_BE]
@@ -44,6 +45,8 @@ def maps_data(
     scale = float(units.convert(1.0, info.unit, info.display))
     low, high = _colour_ends(finite * scale)
     x, y = (_axis(span) for span in (state.x, state.y))
+    names = {side: _names(found) for side, found in maps.items()}
+    look = {"low": low, "high": high, "log": log}
     return {
         side: MapData(
             title=_title(state, side),
@@ -53,14 +56,15 @@ def maps_data(
             codes=_told(found),
             cover=cover_of(found.codes, found.reasons),
             words=_WORDS,
-            names=_names(found),
+            names=names[side],
             x=x,
             y=y,
-            low=low,
-            high=high,
-            log=log,
+            **look,
             ticks=ticks,
             place=_place(state, points[side]),
+            lines=lines_of(found.values * scale, **look, names=names[side])
+            if state.iso_lines == "on"
+            else IsoLines(),
         )
         for side, found in maps.items()
     }

@@ -17,7 +17,8 @@ from jaxlimits.guide.fences import shown_commands, shown_files
 from jaxlimits.guide.pages import FOLDER, KINDS, Page
 
 _SETTINGS = FOLDER / "mkdocs.yml"
-_SCRIPT = FOLDER / "iframe-worker.js"
+_BESIDE = tuple(FOLDER / name for name in ("iframe-worker.js", "site.css", "site.js"))
+"""Files of the site's own: what its search needs from a file, its look, and names of its parts."""
 _MARK = ".jaxlimits-guide"
 """A file of each site, by which a site that may be replaced is told from any other folder."""
 
@@ -53,7 +54,8 @@ def build_site(pages: Sequence[Page], target: Path, *, force: bool, say: Say) ->
         sources, site = Path(scratch, "sources"), Path(scratch, "site")
         for page in pages:
             _write_source(page, sources, say)
-        shutil.copy(_SCRIPT, sources)
+        for file in _BESIDE:
+            shutil.copy(file, sources)
         say(f"{len(pages)} pages are rendered")
         _render(pages, sources, site)
         (site / _MARK).touch()

@@ -151,9 +151,13 @@ def read_rate(raw: object) -> float:
     written = as_written(raw, key="rate")
     if isinstance(written, (int, float)) and not isinstance(written, bool):
         written = f"{written} request/s"
-    rate = parse_number(schema.output("request_rate"), written, key="rate")
+    remedy = "write how many requests come, as '10 request/s'"
+    try:
+        rate = parse_number(schema.output("request_rate"), written, key="rate")
+    except InputError:
+        problem = "is not a rate of requests"
+        raise InputError(problem, key="rate", value=raw, remedy=remedy) from None
     if not (rate > 0.0 and math.isfinite(rate)):
-        remedy = "write how many requests come, as '10 request/s'"
         raise InputError("must be above 0", key="rate", value=raw, remedy=remedy)
     return rate
 

@@ -38,15 +38,15 @@ def label_lines(
         pieces = [piece for piece in _pieces(axes, path) if len(piece) > 1]
         if not pieces:
             continue
-        longest = max(pieces, key=_length)
+        longest = max(pieces, key=length_of)
         halo = "white" if tone[:3].mean() < 0.5 else "black"
         text = axes.text(0.5, 0.5, write(float(level)), color=tone, fontsize=size, zorder=4.5)
         stroke = patheffects.withStroke(linewidth=1.8, foreground=halo, alpha=0.6)
         text.set(transform=axes.transAxes, ha="center", va="center", path_effects=[stroke])
         text.set_in_layout(False)
         taken = [box for box in text_boxes(axes) if box.bounds != text.get_window_extent().bounds]
-        if _length(longest) < 1.5 * text.get_window_extent().width or not any(
-            _put(axes, text, pixel, taken) for pixel in _outwards(longest)
+        if length_of(longest) < 1.5 * text.get_window_extent().width or not any(
+            _put(axes, text, pixel, taken) for pixel in outwards(longest)
         ):
             text.remove()
 
@@ -63,11 +63,12 @@ def _pieces(axes: "Axes", path) -> Iterator[np.ndarray]:
         yield axes.transData.transform(piece)
 
 
-def _length(piece: np.ndarray) -> float:
+def length_of(piece: np.ndarray) -> float:
+    """Return the length of a line through points."""
     return float(np.hypot(*np.diff(piece, axis=0).T).sum())
 
 
-def _outwards(piece: np.ndarray) -> Iterator[np.ndarray]:
+def outwards(piece: np.ndarray) -> Iterator[np.ndarray]:
     """Places along a line, from its middle outwards."""
     along = np.concatenate([[0.0], np.hypot(*np.diff(piece, axis=0).T).cumsum()])
     shares = np.linspace(0.06, 0.94, _TRIED)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HEIGHT = 4.8
 """Height of a map of one panel [inch]."""
 
-_BRIGHT = 0.55
+BRIGHT = 0.55
 """Share of the scale from which its colours are so bright that lines on them are black."""
 
 
@@ -105,5 +105,5 @@ def draw_levels(
     inside = sorted(each for each in levels if finite.size and finite.min() < each < finite.max())
     if not inside or min(values.shape) < 2:  # a contour needs both directions
         return None
-    tones = ["black" if float(norm(each)) > _BRIGHT else "white" for each in inside]
+    tones = ["black" if float(norm(each)) > BRIGHT else "white" for each in inside]
     return axes.contour(across, up, values, levels=inside, colors=tones, linewidths=1.0)

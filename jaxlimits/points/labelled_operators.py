@@ -73,7 +73,7 @@ def operators(
     check_scenario(scenario)
     names = [str(each) for each in (llm, chip) if isinstance(each, str)]
     stated = [f"{name} {value}" for name, value in settings.items()]
-    return _labelled(scenario).assign_attrs(title=", ".join([*names, *stated]))
+    return operators_at(scenario).assign_attrs(title=", ".join([*names, *stated]))
 
 
 @placed("operators_of")
@@ -112,7 +112,7 @@ def operators_of(result: xr.Dataset) -> xr.Dataset:
         remedy = f"keep fewer, as `.sel({widest.name}={widest.values[0]})`"
         problem = f"{int(np.prod(shape)):,} points; at most {MOST_POINTS} are taken apart at once"
         raise InputError(problem, remedy=remedy)
-    points = [_labelled(scenario) for scenario in _points(spec, axes)]
+    points = [operators_at(scenario) for scenario in _points(spec, axes)]
     names = dict.fromkeys(name for point in points for name in point.operator.values.tolist())
     points = [point.reindex(operator=list(names)) for point in points]
     for axis in reversed([axis for axis in axes if len(axis) > 1]):
@@ -158,7 +158,14 @@ def _points(spec: GridSpec, axes: Sequence[Axis]) -> Iterator[Scenario]:
         yield bind(dataclasses.replace(spec, axes=tuple(chosen)))
 
 
-def _labelled(scenario: Scenario) -> xr.Dataset:
+def operators_at(scenario: Scenario) -> xr.Dataset:
+    """Take the step of one resolved point apart, as :func:`operators`.
+
+    Parameters
+    ----------
+    scenario
+        One point: every axis that it has is of one value.
+    """
     anatomy, metrics = take_apart(scenario)
     return xr.Dataset(
         {**_parts(anatomy), **_roofs(anatomy), **_whole(metrics)},

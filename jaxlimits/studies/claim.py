@@ -30,7 +30,7 @@ class Verdict(enum.StrEnum):
     """What a study says of a claim."""
 
     HOLDS = "holds"
-    CONDITIONS = "holds with conditions"
+    IN_PART = "holds in part"
     NOT_REPRODUCED = "not reproduced"
 
 
@@ -53,6 +53,14 @@ class Judgement(NamedTuple):
     def of_cases(self) -> str:
         """In how many of the cases, in words."""
         return of_cases(self.share, self.cases)
+
+    @property
+    def words(self) -> str:
+        """The verdict with the share of the cases: ``holds in 36 % of cases``."""
+        if not self.cases:
+            return f"{self.verdict}: there is no case"
+        held = f"holds in {_percent(self.share)} of cases"
+        return f"{self.verdict}: {held}" if self.verdict == Verdict.NOT_REPRODUCED else held
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,12 +175,19 @@ def judge_cases(held: np.ndarray) -> Judgement:
     share = float(held.mean()) if cases else math.nan
     if not cases or share < HARDLY_ANY:
         return Judgement(share, cases, Verdict.NOT_REPRODUCED)
-    return Judgement(share, cases, Verdict.HOLDS if share >= MOST else Verdict.CONDITIONS)
+    return Judgement(share, cases, Verdict.HOLDS if share >= MOST else Verdict.IN_PART)
 
 
 def said(value: float, unit: str) -> str:
     """Say a number with its unit; a dash where there is none."""
     return "—" if math.isnan(value) else show(value, unit)
+
+
+def _percent(share: float) -> str:
+    """A share as a whole percentage, of which 0 and 100 mean none and all."""
+    if share in (0.0, 1.0):
+        return f"{share:.0%}".replace("%", " %")
+    return f"{min(max(round(100.0 * share), 1), 99)} %"
 
 
 def of_cases(share: float, cases: int) -> str:

@@ -15,8 +15,8 @@ from jaxlimits.studies.prices import NOTE
 REPORT = "report.html"
 _TEMPLATE = "report.html.j2"
 
-_SIGNS = {Verdict.HOLDS: "✓", Verdict.CONDITIONS: "◐", Verdict.NOT_REPRODUCED: "✗"}
-_CLASSES = {Verdict.HOLDS: "holds", Verdict.CONDITIONS: "conditions", Verdict.NOT_REPRODUCED: "not"}
+_SIGNS = {Verdict.HOLDS: "✓", Verdict.IN_PART: "◐", Verdict.NOT_REPRODUCED: "✗"}
+_CLASSES = {Verdict.HOLDS: "holds", Verdict.IN_PART: "conditions", Verdict.NOT_REPRODUCED: "not"}
 
 
 def require_template_engine() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxlimits.web.backend import bokeh_models, new_figure
 from jaxlimits.web.map_cover import COVER, Name
+from jaxlimits.web.map_lines import IsoLines
 from jaxlimits.web.ticks import Ticks
 
 _LABEL_WIDTH = 44
@@ -61,6 +62,8 @@ class MapData:
         Of the colours.
     place
         Where the point is, in cells across and up; ``None`` where it lies outside.
+    lines
+        Iso-lines over it.
     """
 
     title: str
@@ -78,6 +81,7 @@ class MapData:
     log: bool
     ticks: Ticks
     place: tuple[float, float] | None = None
+    lines: IsoLines = dataclasses.field(default_factory=IsoLines)
 
 
 class HeatMap:
@@ -101,6 +105,8 @@ class HeatMap:
         self.words = models.ColumnDataSource({"words": data.words})
         self.names = models.ColumnDataSource(_names(data))
         self.point = models.ColumnDataSource(_point(data))
+        self.lines = models.ColumnDataSource(_lines(data))
+        self.values = models.ColumnDataSource(_values(data))
         self.look = models.ColumnDataSource(_look(data))
         self.figure = new_figure(
             height=height,
@@ -119,6 +125,7 @@ class HeatMap:
         for axis in (self.figure.xaxis[0], self.figure.yaxis[0]):
             # Kept: another model in its place has Bokeh look through the whole page.
             axis.ticker = models.FixedTicker()
+        self._draw_lines()
         self._draw_names()
         self.ticker = models.FixedTicker()
         self.colours = models.ColorBar(
@@ -137,6 +144,8 @@ class HeatMap:
         self.names.data = _names(data)
         self.point.data = _point(data)
         self.look.data = _look(data)
+        if data.lines.pieces or self.lines.data["x"]:
+            self.lines.data, self.values.data = _lines(data), _values(data)
         low, high = np.log10([data.low, data.high]) if data.log else (data.low, data.high)
         self.mapper.update(low=float(low), high=float(high))
         self.colours.update(major_label_overrides=data.ticks.overrides)
@@ -152,6 +161,14 @@ class HeatMap:
             (data.metric, "@image{custom}"),
             ("binds", "@codes{custom}"),
         ]
+
+    def _draw_lines(self) -> None:
+        self.figure.multi_line("x", "y", source=self.lines, line_color="tone", line_width=1.2)
+        self.figure.text(
+            "x", "y", "words", source=self.values, text_align="center", text_baseline="middle",
+            text_font_size="11px", text_color="tone", background_fill_color="ground",
+            background_fill_alpha=0.6, padding=2, border_radius=3,
+        )  # fmt: skip
 
     def _draw_names(self) -> None:
         self.figure.text(
@@ -210,6 +227,27 @@ def _names(data: MapData) -> dict[str, list]:
 
 def _point(data: MapData) -> dict[str, list[float]]:
     return {"x": [data.place[0]], "y": [data.place[1]]} if data.place else {"x": [], "y": []}
+
+
+def _lines(data: MapData) -> dict[str, list]:
+    pieces = data.lines.pieces
+    return {
+        "x": [piece.across for piece in pieces],
+        "y": [piece.up for piece in pieces],
+        "tone": [piece.tone for piece in pieces],
+    }
+
+
+def _values(data: MapData) -> dict[str, list]:
+    """The values on iso-lines, each on a ground of the other tone."""
+    grounds = {"black": "#ffffff", "white": "#000000"}
+    return {
+        "x": [name.across for name, _ in data.lines.values],
+        "y": [name.up for name, _ in data.lines.values],
+        "words": [name.words for name, _ in data.lines.values],
+        "tone": [tone for _, tone in data.lines.values],
+        "ground": [grounds[tone] for _, tone in data.lines.values],
+    }
 
 
 def _look(data: MapData) -> dict[str, list]:

@@ -16,6 +16,7 @@ _PAGE = Template(
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
+<meta name="description" content="$title: a result of jaxlimits, with its figures and numbers.">
 <title>$title</title>
 <style>
   :root { color-scheme: light; }
@@ -35,6 +36,17 @@ _PAGE = Template(
   .word { text-align: left; white-space: normal; }
   pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: .82rem; }
   summary { cursor: pointer; color: #0055aa; }
+  @page { margin: 14mm; }
+  @media print {
+    body { font-size: 10.5pt; max-width: none; margin: 0; padding: 0; }
+    .scroll { overflow: visible; }
+    table { font-size: 8.5pt; }
+    td { white-space: normal; }
+    h2, h3 { break-after: avoid; }
+    details::details-content { content-visibility: visible; }
+    figure, tr, .bk-Figure { break-inside: avoid; }
+    pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+  }
 </style>
 $resources
 </head>

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits.plot.style import quantity
-from jaxlimits.results.reason_codes import WORDS, Reason
+from jaxlimits.results.reason_codes import HATCHED, WORDS, Reason
 from jaxlimits.results.reasons import reasons
 from jaxlimits.web.charts import frontier_chart, histogram, line_chart, record_bars
 from jaxlimits.web.html_tables import design_tables, index_tables, note, record_table, table
@@ -50,7 +50,7 @@ def write_report(dataset: xr.Dataset, path: Path) -> None:
         body = _TABLES[part.kind](part.data) if part.kind in _TABLES else ""
         if _is_drawn(part):
             figures[name] = _FIGURES[part.kind](kept.data, part.own)
-            body = f"{{{{ {name} }}}}{note(kept.words)}{note(_lacking(part.data))}{body}"
+            body = f"{{{{ {name} }}}}{note(kept.words)}{note(_lacking(part.data, part.kind))}{body}"
         sections.append(f"<section><h2>{escape(part.title)}</h2>{body}</section>")
     title = escape(str(dataset.attrs.get("title", "A result of jaxlimits")))
     told = (str(dataset.attrs.get(name, "")) for name in ("summary", "question"))
@@ -99,16 +99,24 @@ def _is_small(data: xr.Dataset) -> bool:
 _MOST_LINES = 32
 
 
-def _lacking(data: xr.Dataset) -> str:
-    """How many points of each variable have no value, and why."""
-    told = []
+def _lacking(data: xr.Dataset, kind: str) -> str:
+    """How many points of each variable have no value, why, and how a map shows them."""
+    alike: dict[str, list[str]] = {}
     for name in map(str, data.data_vars):
         codes = reasons(data, name)
         found, counts = np.unique(codes.to_numpy(), return_counts=True)
-        each = zip(found.tolist(), counts.tolist(), strict=True)
-        words = [f"{WORDS[code]} at {count:,}" for code, count in each if code != Reason.FITS]
-        told += [f"{name}: {', '.join(words)} of {codes.size:,} points"] if words else []
-    return "; ".join(told)
+        words = [
+            f"{WORDS[code]}{_look_of(code) if kind == 'map' else ''} at {count:,}"
+            for code, count in zip(found.tolist(), counts.tolist(), strict=True)
+            if code != Reason.FITS
+        ]
+        if words:
+            alike.setdefault(f"{', '.join(words)} of {codes.size:,} points", []).append(name)
+    return "; ".join(f"{', '.join(names)}: {words}" for words, names in alike.items())
+
+
+def _look_of(code: int) -> str:
+    return " (striped)" if code in HATCHED else " (grey)"
 
 
 def _binding(dataset: xr.Dataset) -> str:

@@ -12,6 +12,7 @@ from jaxlimits.results.reasons import reasons
 from jaxlimits.web.backend import bokeh_models, new_figure
 from jaxlimits.web.browser_map import plain_look
 from jaxlimits.web.map_cover import GREY, NOTHING, STRIPE
+from jaxlimits.web.ticks import are_round, cell_ticks, neat_values
 
 _FEW = 14
 """Values of an axis up to which each has its label."""
@@ -40,6 +41,17 @@ mapper.low = log ? Math.log10(low) : low
 mapper.high = log ? Math.log10(high) : high
 if (low === high) mapper.high = mapper.low + 1e-9 + Math.abs(mapper.low) * 1e-6
 formatter.args = {...formatter.args, log}
+// A scale of logarithms has its ticks at round numbers too; of so many digits as it has room for.
+const last = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))]
+const tried = [[1, 1.5, 2, 3, 4, 5, 6, 8], [1, 2, 3, 5], [1, 2, 5], [1, 3], [1]]
+for (const within of log ? tried : []) {
+  const found = []
+  for (let power = last[0]; power <= last[1]; power++)
+    for (const one of within) found.push(one * Math.pow(10, power))
+  round.ticks = found.filter((each) => each >= low && each <= high).map(Math.log10)
+  if (round.ticks.length <= 7) break
+}
+bar.ticker = log ? round : even
 title.text = labels[name]
 cells.change.emit()
 """
@@ -77,8 +89,14 @@ def sliced_map(data: xr.Dataset) -> Any:
     rows, columns = data.sizes[up], data.sizes[across]
     begun = data.isel(dict.fromkeys(others, 0)).transpose(up, across)
     cells = models.ColumnDataSource(_cells(begun, menu.value))
-    figure, mapper, formatter = _map_figure(data, cells, up=up, across=across)
-    _colour(mapper, formatter, cells.data["plain"][0])
+    figure, bar = _map_figure(data, cells, up=up, across=across)
+    round_ticks, even_ticks = models.FixedTicker(), models.BasicTicker()
+    mapper, formatter = bar.color_mapper, bar.formatter
+    log = _colour(mapper, formatter, cells.data["plain"][0])
+    if log:
+        low, high = 10.0 ** np.array([mapper.low, mapper.high])
+        round_ticks.ticks = np.log10(neat_values(low, high, geometric=True)).tolist()
+    bar.ticker = round_ticks if log else even_ticks
     figure.title.text = style.label(arrays[menu.value], width=110)
     choose = models.CustomJS(
         args={
@@ -88,7 +106,7 @@ def sliced_map(data: xr.Dataset) -> Any:
             "formatter": formatter, "title": figure.title,
             "labels": {name: style.label(array, width=110) for name, array in arrays.items()},
             "stripe": STRIPE, "grey": GREY, "nothing": NOTHING, "hatched": [*map(int, HATCHED)],
-            "reason_of": why,
+            "reason_of": why, "bar": bar, "round": round_ticks, "even": even_ticks,
         },
         code=_CHOOSE,
     )  # fmt: skip
@@ -126,7 +144,8 @@ def _cells(begun: xr.Dataset, name: str) -> dict[str, list[np.ndarray]]:
     }
 
 
-def _colour(mapper: Any, formatter: Any, plain: np.ndarray) -> None:
+def _colour(mapper: Any, formatter: Any, plain: np.ndarray) -> bool:
+    """Set the ends of the colours; return whether they are logarithmic."""
     log = scales.spans_decades(plain.ravel())
     finite = plain[np.isfinite(plain)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
@@ -134,6 +153,7 @@ def _colour(mapper: Any, formatter: Any, plain: np.ndarray) -> None:
     if low == high:
         mapper.high = mapper.low + 1e-9 + 1e-6 * abs(mapper.low)
     formatter.args = {"log": log}
+    return log
 
 
 def _map_axes(data: xr.Dataset) -> tuple[str, str]:
@@ -167,10 +187,19 @@ def _pick(data: xr.Dataset, dim: str) -> Any:
     return models.Select(title=dim, options=options, value=options[0], width=150)
 
 
+def _are_labels(coordinate: xr.DataArray) -> bool:
+    """Whether the values of an axis of numbers can stand beside it as they are."""
+    return coordinate.size <= _FEW and are_round(style.shown(coordinate))
+
+
+def _suffix(coordinate: xr.DataArray) -> str:
+    unit = coordinate.attrs.get("display_unit", "1")
+    return "" if unit in ("1", "token") else f" {style.typeset(unit)}"
+
+
 def _labels(coordinate: xr.DataArray) -> list[str]:
     """Values of an axis with their unit, each once."""
-    unit = coordinate.attrs.get("display_unit", "1")
-    suffix = "" if unit in ("1", "token") else f" {style.typeset(unit)}"
+    suffix = _suffix(coordinate)
     words = [f"{name}{suffix}" for name in style.names(coordinate, bare=True)]
     seen: dict[str, int] = {}
     for place, word in enumerate(words):
@@ -180,7 +209,7 @@ def _labels(coordinate: xr.DataArray) -> list[str]:
     return words
 
 
-def _map_figure(data: xr.Dataset, cells: Any, *, up: str, across: str) -> tuple[Any, Any, Any]:
+def _map_figure(data: xr.Dataset, cells: Any, *, up: str, across: str) -> tuple[Any, Any]:
     models = bokeh_models()
     from bokeh.palettes import Cividis256  # noqa: PLC0415
 
@@ -198,7 +227,8 @@ def _map_figure(data: xr.Dataset, cells: Any, *, up: str, across: str) -> tuple[
     covers = models.LinearColorMapper(palette=list(COVER), low=-0.5, high=3.5)
     drawn.image("cover", source=cells, color_mapper=covers, **place)
     formatter = models.CustomJSTickFormatter(args={"log": False}, code=_TICK)
-    drawn.add_layout(models.ColorBar(color_mapper=mapper, formatter=formatter, width=14), "right")
+    bar = models.ColorBar(color_mapper=mapper, formatter=formatter, width=14)
+    drawn.add_layout(bar, "right")
     tips = [(across, "$x{custom}"), (up, "$y{custom}"), ("value", "@plain")]
     tips.append(("", "@reason{custom}"))
     told = {str(int(code)): words for code, words in WORDS.items() if code != Reason.FITS}
@@ -216,15 +246,19 @@ def _map_figure(data: xr.Dataset, cells: Any, *, up: str, across: str) -> tuple[
     for axis, dim in ((drawn.xaxis[0], across), (drawn.yaxis[0], up)):
         label_places(axis, data[dim])
     plain_look(drawn)
-    return drawn, mapper, formatter
+    return drawn, bar
 
 
 def label_places(axis: Any, coordinate: xr.DataArray) -> None:
-    """Label an axis that counts cells with their values: all of few, some of many."""
-    words = _labels(coordinate)
-    step = -(-len(words) // _FEW)
-    places = list(range(0, len(words), step))
-    axis.ticker = places
-    axis.major_label_overrides = {place: words[place] for place in places}
+    """Label an axis that counts cells: with the values of few that are round, else between them."""
+    if style.is_numeric(coordinate) and not _are_labels(coordinate):
+        ticks = cell_ticks(style.shown(coordinate), suffix=_suffix(coordinate))
+        axis.ticker, axis.major_label_overrides = ticks.places, ticks.overrides
+    else:
+        words = _labels(coordinate)
+        step = -(-len(words) // _FEW)
+        places = list(range(0, len(words), step))
+        axis.ticker = places
+        axis.major_label_overrides = {place: words[place] for place in places}
     meaning = coordinate.attrs.get("long_name", "")
     axis.axis_label = f"{meaning} ({coordinate.name})" if meaning else str(coordinate.name)

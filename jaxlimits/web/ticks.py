@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from jaxlimits import units
-from jaxlimits.plot.scales import plain_number
+from jaxlimits.plot.scales import is_geometric, plain_number
 
 _MOST = 7
 """Labels along one axis, at most."""
@@ -72,6 +72,34 @@ def even_ticks(
     labels = [plain_number(v) if plain else units.show(v, unit) for v in values]
     kept = _apart(places, (length - 1) * _LEAST_GAP)
     return Ticks(places=places[kept].tolist(), labels=[labels[n] for n in kept])
+
+
+def cell_ticks(shown: np.ndarray, *, suffix: str) -> Ticks:
+    """Return ticks at round numbers along an axis that counts cells, whatever their values.
+
+    Parameters
+    ----------
+    shown
+        Values of the cells in the unit that is shown, ascending or descending.
+    suffix
+        What stands behind each number: its unit, with a space before it.
+    """
+    ascending = np.argsort(shown, kind="stable")
+    values = np.asarray(shown, float)[ascending]
+    geometric = is_geometric(values)
+    neat = neat_values(values[0], values[-1], geometric=geometric)
+    scale = np.log if geometric else np.asarray
+    places = np.interp(scale(neat), scale(values), ascending.astype(float))
+    order = np.argsort(places)
+    kept = [order[n] for n in _apart(places[order], (len(values) - 1) * _LEAST_GAP)]
+    labels = [f"{plain_number(float(neat[n]))}{suffix}" for n in kept]
+    return Ticks(places=places[kept].tolist(), labels=labels)
+
+
+def are_round(shown: np.ndarray) -> bool:
+    """Whether numbers can be labels as they are: whole, or of two digits at most."""
+    values = np.asarray(shown, float)
+    return all(value == round(value) or value == float(f"{value:.2g}") for value in values)
 
 
 def _apart(places: np.ndarray, gap: float) -> list[int]:

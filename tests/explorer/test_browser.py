@@ -201,6 +201,19 @@ def test_the_bar_shows_and_sets_what_is_deployed(page):
     assert "weight_bits=4" in page.driver.current_url
 
 
+def test_the_network_tells_of_an_operator_that_is_chosen_and_keeps_it(page):
+    page.press("button.card-header", text="Operators")
+    ffn = page.wait(lambda page: page.all('[data-operator="ffn"]'))[0]
+    ffn.send_keys(Keys.ENTER)
+    shown_details = "[data-of]:not([hidden])"
+    before = page.wait(lambda page: page.text(shown_details))
+    assert before[0].startswith("ffn: memory takes longer")
+    inner(page, ".bar-batch_size").send_keys(Keys.BACKSPACE, "512", Keys.ENTER)
+    page.wait(lambda page: page.text(shown_details)[0].startswith("ffn: compute takes longer"))
+    (chosen,) = page.all('[aria-expanded="true"][data-operator]')
+    assert chosen.get_attribute("data-operator") == "ffn"
+
+
 @pytest.mark.parametrize("suffix", ["toml", "nc"])
 def test_the_downloads_are_a_grid_and_a_result(page, suffix, tmp_path):
     file = page.folder / f"explored.{suffix}"

@@ -1,17 +1,21 @@
 """What a tab computes: the model's numbers, quickly, by one program; words where there are none."""
 
 import dataclasses
+import itertools
 import math
+import re
 import time
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import jaxlimits as jl
 from jaxlimits import schema, units
 from jaxlimits.engine import kernel
 from jaxlimits.explorer import needs
 from jaxlimits.explorer.needs import requirements_of, sentence
+from jaxlimits.explorer.network import Network, graph
 from jaxlimits.explorer.points import EXCLUDED, map_of, point_of
 from jaxlimits.explorer.session import Session
 from jaxlimits.explorer.slider_scales import scale_of
@@ -271,3 +275,65 @@ def test_a_chip_that_states_no_price_shows_all_but_what_rests_on_it(session):
     assert point.problem == ""
     assert math.isnan(point.metrics.capital_cost)
     assert point.metrics.utps > 0.0
+
+
+def test_iso_lines_lie_where_the_map_has_their_value_and_are_off_at_first(session):
+    plain = session.shown()
+    assert not maps_data(plain.state, plain.maps, plain.points)["a"].lines.pieces
+    assert "iso_lines" not in session.query
+    session.show_lines(True)
+    assert session.query.endswith("&iso_lines=on")
+    found = session.shown()
+    data = maps_data(found.state, found.maps, found.points)["a"]
+    values = [(float(name.words.replace(",", "")), name, tone) for name, tone in data.lines.values]
+    assert [value for value, _, _ in values] == [20.0, 50.0, 100.0, 200.0]
+    for value, name, _ in values:
+        here = data.values[round(name.up), round(name.across)]
+        assert here == pytest.approx(value, rel=0.02)
+    assert [tone for _, _, tone in values] == ["white", "white", "black", "black"]
+    for piece in data.lines.pieces:
+        along = data.values[piece.up.round().astype(int), piece.across.round().astype(int)]
+        assert along.max() / along.min() < 1.04
+    for one, two in itertools.combinations([name for _, name, _ in values] + data.names, 2):
+        assert abs(one.across - two.across) > 40 or abs(one.up - two.up) > 20
+
+
+def test_a_map_without_values_has_no_iso_lines(session):
+    session.show_lines(True)
+    session.set("a", "batch_size", "1024")
+    session.set("a", "seq_len", "131072")
+    found = session.shown()
+    assert not np.isfinite(found.maps["a"].values).any()
+    assert maps_data(found.state, found.maps, found.points)["a"].lines.pieces == ()
+
+
+def test_the_network_is_the_operators_of_the_model(session):
+    session.set("a", "llm", "deepseek-v3")
+    session.set("a", "tp_size", "16")
+    found = session.network("a")
+    expected = jl.operators("deepseek-v3", "h200", tp_size=16, batch_size=8)
+    assert found.operators.identical(expected.drop_attrs(deep=False))
+    page = graph(found, "A: <h200>")
+    names = re.findall('data-operator="([^"]+)"', page)
+    assert names == [
+        "projections", "attention", "output", "router", "experts", "ffn", "lm_head",
+    ]  # fmt: skip
+    assert sorted(names) == sorted(expected.operator.values.tolist())
+    assert re.findall('data-of="([^"]+)" hidden', page) == names
+    assert "A: &lt;h200&gt;" in page
+    read = units.show(float(expected.traffic.sel(operator="experts")), "B")
+    share = float(expected.traffic.sel(operator="experts") / expected.traffic.sum())
+    assert f"{read} ({share:.0%}".replace("%", " %)") in page
+    assert "A token passes 61 layers" in page
+
+
+def test_a_draft_has_a_network_of_its_own_and_what_cannot_be_has_words(session):
+    parts = session.network("a").operators
+    both = parts.assign_coords(operator=[f"draft {name}" for name in parts.operator.values])
+    joined = xr.concat([parts, both], "operator", data_vars="minimal")
+    page = graph(Network(operators=joined, layers=126.0), "a")
+    assert page.index("Draft model") < page.index('data-operator="draft projections"')
+    drawn = re.findall('data-operator="([^"]+)"', page)
+    assert [f"draft {name}" for name in drawn[: len(drawn) // 2]] == drawn[len(drawn) // 2 :]
+    session.set("a", "ep_size", "7")
+    assert "ep_size must divide" in graph(session.network("a"), "a")

@@ -26,7 +26,7 @@ def begun():
 
 def test_a_link_brings_the_state_back(begun):
     state = begun.state.setting("a", "mem_bw", "3.35 TB/s").setting("b", "link_bw", "900 GB/s")
-    state = dataclasses.replace(state, metric="stps", target="250 token/s")
+    state = dataclasses.replace(state, metric="stps", target="250 token/s", iso_lines="on")
     assert state_of(query_of(state), default=begun.state) == state
     assert state_of("?" + query_of(state) + "&token=secret", default=begun.state) == state
     assert state_of("", default=begun.state) == begun.state
@@ -57,6 +57,7 @@ def test_every_shipped_grid_can_be_started_from(grid, begun):
         ("llm=llama3-405b&chip=h200&y=mem_bw|1 TB/s|2 TB/s|linear", "both axes"),
         ("llm=llama3-405b&chip=h200&metric=upts", "did you mean utps"),
         ("llm=llama3-405b&chip=h200&target=fast", "no number"),
+        ("llm=llama3-405b&chip=h200&iso_lines=some", "unknown choice .some."),
         ("llm=llama3-405b&chip=h200&tp_size=0", "at least 1"),
         ("llm=llama3-405b&chip=h200&chip=b200", "set twice"),
         ("llm=llama3-405b&chip=h200&b.mem_bw=8 TB/s", "machine B has no chip"),

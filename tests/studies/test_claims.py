@@ -27,7 +27,7 @@ from jaxlimits.studies.runner import study_specs
 from tests.helpers import evaluate_x64, named_scenario
 
 LAYERS = {"accounting": "layers", "vector_work": "off"}
-HOLDS, CONDITIONS, NOT = Verdict.HOLDS, Verdict.CONDITIONS, Verdict.NOT_REPRODUCED
+HOLDS, IN_PART, NOT = Verdict.HOLDS, Verdict.IN_PART, Verdict.NOT_REPRODUCED
 
 
 def results(claim, **overrides):
@@ -47,11 +47,24 @@ def memory_time(chip):
 
 @pytest.mark.parametrize(
     ("true", "cases", "expected"),
-    [(20, 20, HOLDS), (19, 20, HOLDS), (18, 20, CONDITIONS), (1, 20, CONDITIONS), (0, 20, NOT)],
+    [(20, 20, HOLDS), (19, 20, HOLDS), (18, 20, IN_PART), (1, 20, IN_PART), (0, 20, NOT)],
 )
 def test_a_verdict_is_the_share_of_the_cases(true, cases, expected):
     held = np.arange(cases) < true
     assert judge_cases(held) == (true / cases, cases, expected)
+
+
+def test_a_verdict_says_in_how_many_cases():
+    said = {
+        (36, 100): "holds in 36 % of cases",
+        (999, 1000): "holds in 99 % of cases",
+        (10, 10): "holds in 100 % of cases",
+        (1, 1000): "not reproduced: holds in 1 % of cases",
+        (0, 3): "not reproduced: holds in 0 % of cases",
+        (0, 0): "not reproduced: there is no case",
+    }
+    for (true, cases), words in said.items():
+        assert judge_cases(np.arange(cases) < true).words == words
 
 
 def test_a_claim_without_a_case_is_not_reproduced():
@@ -66,7 +79,7 @@ def test_only_what_is_a_case_counts():
 
 def test_slow_collectives_keep_hbm3_below_1000_and_fast_ones_do_not():
     assert verdict(hbm3_limit.CLAIM, sync_latency="10 us") is HOLDS
-    assert verdict(hbm3_limit.CLAIM, sync_latency="0.1 us") is CONDITIONS
+    assert verdict(hbm3_limit.CLAIM, sync_latency="0.1 us") is IN_PART
 
 
 def test_hbm3_stays_below_1000_up_to_128_chips():
@@ -79,14 +92,14 @@ def test_hbm3_stays_below_1000_up_to_128_chips():
 
 def test_bandwidth_drives_the_speed_where_nothing_else_takes_time():
     free = {"sync_latency_scale": "1e-6", "peak_flops_scale": "1e6"}
-    assert verdict(bandwidth.CLAIM) is CONDITIONS
+    assert verdict(bandwidth.CLAIM) is IN_PART
     assert verdict(bandwidth.CLAIM, **free) is HOLDS
     assert verdict(bandwidth.CLAIM, sync_latency_scale="100") is NOT
 
 
 def test_dear_electricity_makes_dollars_follow_watts():
     # At 1000 $/kWh no other price counts, whatever its spread.
-    assert verdict(dram.CLAIM) is CONDITIONS
+    assert verdict(dram.CLAIM) is IN_PART
     assert verdict(dram.CLAIM, electricity_price="1000 $/kWh") is HOLDS
 
 
@@ -114,7 +127,7 @@ def test_the_lead_per_dollar_is_given_over_the_spread_of_prices():
 
 
 def test_the_gain_from_bandwidth_is_all_of_it_once_collectives_are_free():
-    assert verdict(eight_times.CLAIM) is CONDITIONS
+    assert verdict(eight_times.CLAIM) is IN_PART
     free = results(eight_times.CLAIM, sync_latency_scale="1e-6")
     finding = eight_times.CLAIM.find(free)
     assert finding.judged.verdict is NOT
@@ -128,7 +141,7 @@ def test_gains_flatten_at_the_bandwidth():
         0.9 / memory_time("xpu-3d-dram"), rel=2e-3
     )
     assert finding.judged.verdict is NOT
-    assert verdict(plateau.CLAIM, mem_bw_scale="0.2") is CONDITIONS
+    assert verdict(plateau.CLAIM, mem_bw_scale="0.2") is IN_PART
 
 
 @pytest.mark.parametrize("chip", ["xpu-hbm3", "xpu-hbm4", "xpu-3d-dram"])
@@ -146,7 +159,7 @@ def knees():
 def test_a_hundred_times_slower_memory_moves_every_knee_above_a_microsecond():
     plain = sync.CLAIM.find(results(sync.CLAIM))
     slow = sync.CLAIM.find(results(sync.CLAIM, mem_bw_scale="0.01"))
-    assert plain.judged.verdict is CONDITIONS
+    assert plain.judged.verdict is IN_PART
     assert "in 69 it lies below a microsecond" in plain.sentence
     assert "in 0 it lies below a microsecond" in slow.sentence
     assert slow.numbers["knee_xpu-hbm4"].value == pytest.approx(42.1e-6, rel=5e-3)
@@ -173,13 +186,13 @@ def test_what_flattens_beyond_the_grid_is_a_case_too():
 @pytest.mark.parametrize(
     ("claim", "overrides", "expected"),
     [
-        (capacity.CLAIM, {}, CONDITIONS),
+        (capacity.CLAIM, {}, IN_PART),
         (capacity.CLAIM, {"weight_bits": "64"}, HOLDS),  # qwen3-4b: 4e9 * 8 B, and 155 GB of cache
         (capacity.CLAIM, {"weight_bits": "0.01", "kv_bits": "0.01"}, NOT),
-        (four_times.CLAIM, {}, CONDITIONS),
+        (four_times.CLAIM, {}, IN_PART),
         (four_times.CLAIM, {"sync_latency_scale": "1e-6"}, NOT),
         (four_times.CLAIM, {"sync_latency_scale": "1000"}, HOLDS),
-        (speed.CLAIM, {}, CONDITIONS),
+        (speed.CLAIM, {}, IN_PART),
         # Six bits a weight: gpt-oss-120b is no large model any more; 378 collectives of 1.275 us
         # leave 405B 18 us of the 500 that 2,000 token/s allow.
         (speed.CLAIM, {"weight_bits": "6", "sync_latency_scale": "0.85"}, HOLDS),

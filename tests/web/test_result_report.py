@@ -4,6 +4,7 @@ import re
 import shutil
 
 import netCDF4
+import numpy as np
 import pytest
 from bokeh.document import Document
 from bokeh.io.doc import patch_curdoc
@@ -11,6 +12,7 @@ from bokeh.io.doc import patch_curdoc
 import jaxlimits as jl
 from jaxlimits.web import result_report as report
 from jaxlimits.web.parts import parts_of, thinned
+from jaxlimits.web.ticks import are_round, cell_ticks
 from tests.command_line import run
 
 REDUCED = """
@@ -84,6 +86,7 @@ def test_a_report_opens_offline_and_its_menus_change_the_map(results, browser, t
     const all = [...models].filter((model) => model.type === "ColumnDataSource")
     return Array.from(all.find((each) => "plain" in each.data).data.plain[0])
     """
+    assert "(striped) at" in "".join(browser.text(".note"))
     found = browser.driver.execute_script(shown)
     begun = expected.utps.isel(seq_len=0, batch_size=0).transpose("sync_latency", "mem_bw")
     assert found == pytest.approx(begun.values.ravel().tolist(), rel=1e-6)
@@ -102,7 +105,27 @@ def test_a_report_opens_offline_and_its_menus_change_the_map(results, browser, t
         )
     )
     assert found == pytest.approx(there.values.ravel().tolist(), rel=1e-6)
+    ticks = """
+    const all = [...Bokeh.documents[0]._all_models.values()]
+    return all.find((model) => model.type === "ColorBar").ticker.ticks
+    """
+    drawn = 10.0 ** np.array(browser.driver.execute_script(ticks))
+    assert len(drawn) > 2
+    assert drawn == pytest.approx([float(f"{value:.2g}") for value in drawn])
     assert browser.problems() == []
+
+
+def test_ticks_of_cells_are_round_numbers_where_they_would_lie():
+    steep = np.geomspace(1.0, 16.0, 25)
+    ticks = cell_ticks(steep, suffix=" TB/s")
+    assert ticks.labels == ["1 TB/s", "2 TB/s", "3 TB/s", "5 TB/s", "10 TB/s"]
+    assert np.geomspace(1.0, 16.0, 25)[6] == pytest.approx(2.0)
+    assert ticks.places[1] == pytest.approx(6.0)
+    falling = cell_ticks(np.linspace(70.0, 0.0, 15), suffix="")
+    assert falling.labels == ["70", "60", "50", "40", "30", "20", "10", "0"]
+    assert falling.places[-1] == 14.0
+    assert are_round(np.array([1.0, 4096.0, 0.25]))
+    assert not are_round(np.array([1.0, 1.26]))
 
 
 def test_a_reduced_result_has_tables_charts_and_its_provenance(results, browser, tmp_path):

@@ -1,12 +1,14 @@
 """What is drawn of each shipped grid, by its name."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+import jaxlimits as jl
 from jaxlimits import plot
 from jaxlimits.planning.plan import plan as find_plan
 from jaxlimits.planning.workload import Workload
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 Draw = Callable[[xr.Dataset], "Figure"]
 
 _LARGE = {"llm": "llama3-405b", "seq_len": 4096, "batch_size": 1}
+_DRAM = ["xpu-hbm3", "xpu-hbm4", "xpu-3d-dram"]
 _SOME = ["llama3-70b", "llama3-405b", "deepseek-v3", "qwen3-235b", "gpt-oss-120b", "llama4-scout"]
 
 
@@ -327,5 +330,33 @@ def _plan_figure(ds: xr.Dataset) -> "Figure":
     return plot.fleet(ds, title="Llama 3.1 70B in FP8 on H200: 40 requests/s of 8 Ki + 1 Ki tokens")
 
 
-ANSWERS: Mapping[str, tuple[Callable[[], xr.Dataset], Draw]] = {"plan": (_plan, _plan_figure)}
-"""What is drawn that no shipped grid gives: how it is made, and its figure."""
+def _ratio_figure(ds: xr.Dataset) -> "Figure":
+    chosen = ds.sel(llm=_SOME, seq_len=4096, batch_size=1, tp_size=128, chip=_DRAM)
+    title = "One user, 128 chips, 4 Ki tokens: over HBM3"
+    return plot.ratio(chosen, vs="xpu-hbm3", x="llm", by="chip", title=title)
+
+
+def _tornado_figure(ds: xr.Dataset) -> "Figure":
+    chosen = ds.sel(llm="llama3-405b", chip="xpu-hbm4", tp_size=128, seq_len=4096)
+    title = "Llama 3.1 405B on 128 HBM4 chips, 4 Ki tokens: 1, 64 and 512 users"
+    return plot.tornado(chosen.sel(batch_size=[1, 64, 512]), columns="batch_size", title=title)
+
+
+def _waterfall_figure(ds: xr.Dataset) -> "Figure":
+    chosen = ds.sel(llm="llama3-405b", seq_len=4096, chip="xpu-hbm3", attention_span="full")
+    return plot.waterfall(chosen, title="Llama 3.1 405B on 128 HBM3 chips, one user")
+
+
+def _trajectories_figure(ds: xr.Dataset) -> "Figure":
+    title = "Llama 3.1 405B, the fastest user that a die of 800 mm² allows"
+    return plot.trajectories(ds, title=title)
+
+
+ANSWERS: Mapping[str, tuple[Callable[[], xr.Dataset], Draw]] = {
+    "plan": (_plan, _plan_figure),
+    "ratio": (functools.partial(jl.sweep, "paper"), _ratio_figure),
+    "tornado": (functools.partial(jl.sweep, "drivers"), _tornado_figure),
+    "waterfall": (functools.partial(jl.sweep, "ways_to_10000"), _waterfall_figure),
+    "trajectories": (functools.partial(jl.optimise, "speed_by_die"), _trajectories_figure),
+}
+"""What is drawn beside the picture of each grid: how it is made, and its figure."""
