@@ -340,6 +340,7 @@ VALUES |= {"chip_hour_price": (0.0, 1e-3)}  # what is rented rests on no other p
 VALUES |= {"weight_bits": (8.0, 16.0), "compute_bits": (8.0, 16.0), "kv_bits": (8.0, 16.0)}
 VALUES |= {"draft_tied_embeddings": (0.0, 1.0), "acceptance": (0.4, 0.8)}
 VALUES |= {"acceptance_decay": (0.4, 0.8), "acceptance_length": (2.0, 4.0)}
+VALUES |= {"draft_measured_model": (0.4, 0.8), "draft_measured_attention": (0.4, 0.8)}
 VALUES |= {"input_len": (64.0, 128.0), "output_len": (8.0, 16.0), "prefill_chunk": (16.0, 32.0)}
 VALUES |= {"prefix_share": (0.25, 0.5), "cp_size": (2.0, 4.0), "redundant_experts": (8.0, 16.0)}
 VALUES |= {"dense_tp_size": (4.0, 8.0), "ffn_chips": (4.0, 8.0), "ffn_micro_batches": (2.0, 4.0)}
@@ -450,7 +451,8 @@ def test_fields_work_as_axes_and_with_scale_factors(dimensions, swept, point, ca
     situation, names = dimensions
     values = {name: values_of(name, catalog) for name in names}
     factors = {name: FACTORS.get(name, (1.0, 0.5)) for name in names}
-    scaled, scales = scaled_together(factors)
+    spare = UNCOUNTED[situation.get("topology") == "rail"]
+    scaled, scales = scaled_together(factors, spare=spare)
     axes = {name: [written(name, value) for value in values[name]] for name in names}
     grid = swept(axes | scales, {n: value for n, value in situation.items() if n not in axes})
     for name in names:
@@ -467,10 +469,16 @@ def test_fields_work_as_axes_and_with_scale_factors(dimensions, swept, point, ca
         assert any(changing) != (name in IDLE), f"{name} changes nothing, or something"
 
 
-def scaled_together(factors: dict[str, tuple[float, float]]) -> tuple[str, dict[str, dict]]:
-    """One axis along which every field is multiplied by a factor of its own: its name and it."""
+def scaled_together(
+    factors: dict[str, tuple[float, float]], *, spare: str
+) -> tuple[str, dict[str, dict]]:
+    """One axis along which every field is multiplied by a factor of its own: its name and it.
+
+    Where none can be scaled, the axis is one that changes nothing.
+    """
     columns = {f"{name}{schema.SCALE_SUFFIX}": list(pair) for name, pair in factors.items()}
-    lead = next(name for name, (first, last) in columns.items() if first != last)
+    lead = next((name for name, (first, last) in columns.items() if first != last), spare)
+    columns.setdefault(lead, [1.0, 0.5])
     return lead, {lead: {"values": columns.pop(lead), "with": columns}}
 
 

@@ -142,7 +142,11 @@ class Chip(eqx.Module):
         "J/FLOP", "energy of a tensor FLOP", display="pJ/FLOP", default=1.1e-12
     )
     power_cap: Scalar = quantity(
-        "W", "power that a chip does not exceed; 0 where none is stated", default=0.0
+        "W",
+        "power that a chip does not exceed; 0 where none is stated",
+        default=0.0,
+        positive=True,
+        unset=0.0,
     )
     server_power: Scalar = quantity("W", "power of a server beside its chips", default=300.0)
     chips_per_server: Scalar = quantity(

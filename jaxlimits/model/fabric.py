@@ -19,7 +19,12 @@ class Fabric(eqx.Module):
     """
 
     one_shot_latency: Scalar = quantity(
-        "s", "latency of a one-shot all-reduce; 0 where none is measured", display="us", default=0.0
+        "s",
+        "latency of a one-shot all-reduce; 0 where none is measured",
+        display="us",
+        default=0.0,
+        positive=True,
+        unset=0.0,
     )
     one_shot_bw: Scalar = quantity(
         "B/s",
@@ -29,7 +34,12 @@ class Fabric(eqx.Module):
         positive=True,
     )
     two_shot_latency: Scalar = quantity(
-        "s", "latency of a two-shot all-reduce", display="us", default=0.0
+        "s",
+        "latency of a two-shot all-reduce; 0 where none is measured",
+        display="us",
+        default=0.0,
+        positive=True,
+        unset=0.0,
     )
     two_shot_bw: Scalar = quantity(
         "B/s",

@@ -38,7 +38,9 @@ VALUES |= {"cp_size": (2.0, 4.0), "redundant_experts": (8.0, 16.0), "dense_tp_si
 VALUES |= {"ffn_chips": (4.0, 8.0), "ffn_micro_batches": (2.0, 4.0)}
 VALUES |= {"mesh_rows": (2.0, 1.0), "chip_hour_price": (1e-3, 2e-3)}
 VALUES |= {"usable_fraction": (0.5, 0.75), "utilisation": (1.0, 0.75)}
-VALUES |= {"draft_tied_embeddings": (1.0, 0.0)}
+VALUES |= {"draft_tied_embeddings": (1.0, 0.0), "power_cap": PAIRS["power_cap"]}
+# Beyond these, another collective takes less time.
+VALUES |= {"one_shot_latency": (4e-6, 4.5e-6), "two_shot_latency": (9e-6, 9.5e-6)}
 ACCEPTANCES = ("acceptance", "acceptance_decay", "acceptance_length")
 OF_REQUESTS = ("input_len", "output_len", "prefill_chunk", "prefill_batch", "calls_per_answer")
 OF_REQUESTS += ("prefix_share",)
@@ -55,9 +57,19 @@ METRIC_OF = {
     for draft in ("", "draft_")
     for sparse in ("", "sparse_")
 }
+# Copies of heads are fewer on each chip up to as many as chips; parameters only grow.
+METRIC_OF |= {
+    f"{draft}{windowed}num_kv_heads": "weight_bytes"
+    for draft in ("", "draft_")
+    for windowed in ("", "windowed_")
+}
+# A number of bytes has its own latency by the algorithm that it makes best; a layer its kernels.
+METRIC_OF |= {"draft_hidden_size": "weight_bytes", "num_indexer_layers": "flops"}
 
 # A threshold acts at once: the payload of 4 x 2 tokens x 64 x 2 B.
 THRESHOLDS = {"library_bytes": 1024.0}
+# From here on, what sends twice that over 1 GB/s takes less than the constant, whatever this is.
+THRESHOLDS |= {"sync_latency": 2.048e-6}
 # From four to seven chips a domain it takes two for the eight of a replica; four rows of one chip
 # are as far apart as one row of four.
 THRESHOLDS |= {"scale_up_size": 7.0, "mesh_rows": 4.0}
