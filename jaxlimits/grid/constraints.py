@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jaxlimits import schema
 from jaxlimits.model.alpha_beta import ALGORITHMS_ON, ALL_REDUCES
 from jaxlimits.model.attention import KINDS
 from jaxlimits.model.attention.kind import Kind
@@ -178,12 +179,10 @@ CONSTRAINTS = (
             remedy=f"set ffn_chips = 0, or {switch} = {plain!r}",
             needs={switch: choice},
         )
-        for switch, plain, *others in (
-            ("weight_placement", "resident", "sharded"),
-            ("speculation", "off", "draft", "mtp"),
-            ("mixed_steps", "off", "even", "bound", "stalls"),
-        )
-        for choice in others
+        for switch, plain in schema.switch_defaults().items()
+        if switch in ("weight_placement", "speculation", "mixed_steps")
+        for choice in schema.SWITCHES[switch].choices
+        if choice != plain
     ),
     Constraint(
         fields=("ep_size", "num_experts", "redundant_experts"),

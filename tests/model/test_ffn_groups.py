@@ -5,6 +5,7 @@ import math
 import pytest
 
 import jaxlimits as jl
+from jaxlimits import schema
 from jaxlimits.errors import InputError
 from tests.batches import gradient_x64
 from tests.helpers import COMBINATIONS, DEFAULT, evaluate_x64, named_scenario, one_in
@@ -220,9 +221,13 @@ def test_requests_equal_those_of_an_independent_one(scenario):
         ({"ep_size": 2, "dense_tp_size": 4}, "dense layers that replicas share"),
         ({"sram_capacity": "1 GB", "sram_bw": "1 TB/s"}, "a tier of SRAM"),
         ({"lpddr_capacity": "1 GB", "lpddr_bw": "1 TB/s"}, "a tier of LPDDR"),
-        ({"weight_placement": "sharded"}, "weight_placement = 'sharded'"),
-        ({"speculation": "mtp"}, "speculation = 'mtp'"),
-        ({"mixed_steps": "even"}, "mixed_steps = 'even'"),
+        *(
+            ({switch: choice}, f"{switch} = '{choice}'")
+            for switch, plain in schema.switch_defaults().items()
+            if switch in ("weight_placement", "speculation", "mixed_steps")
+            for choice in schema.SWITCHES[switch].choices
+            if choice != plain
+        ),
     ],
 )
 def test_what_it_excludes_is_refused(beside, says):
