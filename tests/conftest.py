@@ -82,9 +82,13 @@ settings.register_profile(
     "quick",
     deadline=None,  # the first example of a combination of switches compiles
     max_examples=20,
+    derandomize=True,  # the same commit passes or fails each time; new examples are for --slow
+    database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("thorough", settings.get_profile("quick"), max_examples=100)
+settings.register_profile(
+    "thorough", settings.get_profile("quick"), max_examples=100, derandomize=False
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

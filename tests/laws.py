@@ -13,11 +13,12 @@ it is tried again example by example, so that Hypothesis reports the smallest th
 
 import functools
 import inspect
+import zlib
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.batches import Ask, answered
@@ -67,6 +68,8 @@ def hold_for_all(
     def draw(**values: Any) -> None:
         drawn.append(values)
 
+    if settings.default.derandomize:  # which laws would all draw the same by: the function is one
+        draw = seed(zlib.crc32(repr(body).split(" at 0x")[0].encode()))(draw)
     draw()
     try:
         hold(body(**values) for values in drawn)

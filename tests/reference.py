@@ -80,6 +80,7 @@ class Point:
         self.is_mla = self.kv_lora_rank > 0
         self.is_ep = self.ep_size > 1
         self.tokens = self.batch_size * self.query_tokens
+        self.headed = numbers.get("headed", self.batch_size)  # with a token before the LM head
         self.sharing = self.dp_size if self.is_ep else 1.0
         self.cached_bits = self.kv_bits or self.cache_bits
 
@@ -692,9 +693,10 @@ def shared_seconds(p: Point, payload: float) -> float:
     """An all-gather before and a reduce-scatter after each part that replicas share."""
     if p.sharers == 1:
         return 0.0
-    tokens = p.sharers * p.batch_size * p.hidden_size * p.activation_bits / 8
-    of_layers = p.ffns().count("dense") * one_gather(p, tokens * p.query_tokens, payload)
-    return 2 * (of_layers + (one_gather(p, tokens, payload) if p.accounting == "full" else 0.0))
+    of_each = p.sharers * p.hidden_size * p.activation_bits / 8
+    of_layers = p.ffns().count("dense") * one_gather(p, of_each * p.tokens, payload)
+    of_head = one_gather(p, of_each * p.headed, payload) if p.accounting == "full" else 0.0
+    return 2 * (of_layers + of_head)
 
 
 def one_gather(p: Point, whole: float, factor: float) -> float:
@@ -770,13 +772,16 @@ def _compiled(function):
 _FACTOR_ARGUMENTS = ("tokens", "num_experts", "experts_per_token", "ep_size")
 
 
-def factor(function, p: Point) -> float:
-    """An imbalance factor of the package, 1 without expert parallelism."""
+def factor(function, p: Point, share: float = 1.0) -> float:
+    """An imbalance factor of the package, 1 without expert parallelism.
+
+    The factor is of a share of the tokens, where the others are spread evenly.
+    """
     if not p.is_ep:
         return 1.0
     four = (p.tokens * p.dp_size, p.num_experts, p.experts_per_token, p.ep_size)
     with jax.enable_x64(True):
-        bound = float(_compiled(function)(*map(np.float64, four)))
+        bound = 1.0 - share + share * float(_compiled(function)(*map(np.float64, four)))
     copied = min(p.redundant_experts, p.num_experts) / p.num_experts if p.num_experts else 0.0
     return max(1.0, bound - bound * copied)
 
@@ -944,7 +949,7 @@ def effective_bandwidth(p: Point, data: list[tuple[float, float]]) -> float:
         [(p.tp_size * p.pp_size * size, p.tp_size * rate) for size, rate in tiers],
         overlap=p.memory_tiers == "overlap",
     )
-    return sum(read for _, read in data) / (p.tp_size * time)
+    return sum(read for stored, read in data if stored > 0) / (p.tp_size * time)
 
 
 def placement_time(data, tiers, *, overlap: bool) -> float:
@@ -1114,8 +1119,8 @@ def mixed_work(q: Point, decoded: dict[str, Work]) -> tuple[dict[str, Work], Poi
     alone, whole = decoded["experts"], work["experts"]
     whole.weights = alone.weights
     share = alone.tensor / whole.tensor if whole.tensor else 0.0
-    pace, whole.slow_memory = paces(q, "experts", alone)
-    whole.slow_compute = pace * share + 1.0 - share
+    whole.slow_compute = factor(routed_imbalance, q, share)
+    whole.slow_memory = factor(touched_imbalance, q)
     return work, q
 
 
@@ -1130,7 +1135,8 @@ def with_prompts(
     q: Point, decoded: dict[str, Work], prompts: float, tokens: float
 ) -> tuple[dict[str, Work], Point]:
     """Those of a step that computes so many tokens of so many prompts beside what it decodes."""
-    even = q.but(batch_size=q.batch_size + tokens / q.query_tokens)
+    batch = q.batch_size + tokens / q.query_tokens
+    even = q.but(batch_size=batch, headed=q.batch_size + prompts)
     work = step_work(even)
     one = {name: Work() for name in OPERATORS}
     add_prompts(q.but(batch_size=1.0, query_tokens=q.chunk, seq_len=q.input_len), one)

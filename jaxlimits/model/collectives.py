@@ -216,15 +216,19 @@ def dense_exchanges(llm: LLM, deployment: Deployment) -> Scalar:
     return jnp.where(group_replicas(deployment) > 1.0, count, 0.0)
 
 
-def dense_sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
+def dense_sync(
+    chip: Chip, llm: LLM, deployment: Deployment, *, headed: Scalar | None = None
+) -> Exposed:
     r"""Exposed time of them, layers and LM head [s].
 
     Each is an all-gather, or its reverse, of the tokens of all :math:`g` replicas among the group's
     chips, by ``collective_algorithm`` (an algorithm that no all-gather has is sent straight);
-    before the LM head one token a sequence.
+    before the LM head one token a sequence, of ``headed`` sequences where it is not all.
     """
     sizes, replicas = group_chips(deployment), group_replicas(deployment)
     of_head = eqx.tree_at(lambda d: d.query_tokens, deployment, 1.0)
+    if headed is not None:
+        of_head = eqx.tree_at(lambda d: d.batch_size, of_head, headed)
 
     def each(tokens: Deployment) -> Exposed:
         payload = replicas * activation_bytes(llm, tokens)
@@ -303,11 +307,11 @@ def sync(chip: Chip, llm: LLM, deployment: Deployment) -> Exposed:
     return waits(chip, llm, deployment).whole
 
 
-def waits(chip: Chip, llm: LLM, deployment: Deployment) -> Waits:
-    """The parts of :func:`sync` [s]."""
+def waits(chip: Chip, llm: LLM, deployment: Deployment, *, headed: Scalar | None = None) -> Waits:
+    """The parts of :func:`sync` [s]; ``headed`` sequences have a token before the LM head."""
     return Waits(
         tensor=tp_sync(chip, llm, deployment),
         expert=ep_sync(chip, llm, deployment),
         pipeline=pp_sync(chip, llm, deployment),
-        dense=dense_sync(chip, llm, deployment) if has_groups(deployment) else None,
+        dense=dense_sync(chip, llm, deployment, headed=headed) if has_groups(deployment) else None,
     )

@@ -8,7 +8,8 @@ together, after it a reduce-scatter gives each replica its own: the two move wha
 all these tokens does among the group's chips, and take the place of the one among TP chips.
 
 Shared experts stay with the replica: engines compute them beside the all-to-alls, without a further
-exchange. The LM head exchanges one token a sequence (a bound).
+exchange. The LM head exchanges one token a sequence, also of a prompt that comes with a decode step
+(a bound).
 
 References
 ----------

@@ -39,10 +39,12 @@ from jaxlimits._types import Scalar, chosen
 from jaxlimits.model.attention import parts
 from jaxlimits.model.attention.kind import Work
 from jaxlimits.model.deployment import Deployment
+from jaxlimits.model.experts import routed_tokens
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.operators import (
     Operators,
     head_operator,
+    routed_pace,
     step_operators,
     weight_operators,
 )
@@ -156,7 +158,7 @@ def mixed_operators(llm: LLM, deployment: Deployment, carried: Carried) -> Opera
     prompts = carried.prompts
     dense = weight_operators(llm, whole, weights)
     if deployment.mixed_steps == "bound":
-        dense["experts"] = _bunched(alone.experts, dense["experts"], deployment)
+        dense["experts"] = _bunched(alone.experts, dense["experts"], llm, deployment)
     decoded = deployment.batch_size * deployment.query_tokens
 
     def beside(own: Operator, work: Work) -> Operator:
@@ -191,8 +193,11 @@ def _beside(one: Operator, other: Operator) -> Operator:
     )
 
 
-def _bunched(alone: Operator, whole: Operator, deployment: Deployment) -> Operator:
-    """Routed experts as if the prompts came in few large steps: spread evenly, and read then."""
+def _bunched(alone: Operator, whole: Operator, llm: LLM, deployment: Deployment) -> Operator:
+    """Routed experts as if the prompts came in few large steps: spread evenly, and read then.
+
+    Copies take what they can of the mean load: where they take it of each step they take no more.
+    """
     if not deployment.routed_experts:
         return whole
     some = whole.tensor_flops > 0.0
@@ -202,7 +207,7 @@ def _bunched(alone: Operator, whole: Operator, deployment: Deployment) -> Operat
         vector_flops=whole.vector_flops,
         weight_traffic=alone.weight_traffic,
         kv_traffic=whole.kv_traffic,
-        compute_pace=1.0 + (alone.compute_pace - 1.0) * share,
+        compute_pace=routed_pace(llm, deployment, routed_tokens(deployment), share=share),
         traffic_pace=alone.traffic_pace,
         wide_flops=whole.wide_flops,
         narrow_flops=whole.narrow_flops,

@@ -189,12 +189,29 @@ def _routed_experts(llm: LLM, deployment: Deployment, weights: Weights, bits: Pa
         **tensor_work(deployment, (flops, product_width(bits.expert, llm))),
         vector_flops=counted_vector_flops(deployment, vector_flops),
         weight_traffic=in_bytes(expert_terms(weights, bits, experts=share)),
-        compute_pace=_pace(routed_imbalance, llm, deployment, routed),
+        compute_pace=routed_pace(llm, deployment, routed),
         traffic_pace=_pace(touched_imbalance, llm, deployment, routed),
     )
 
 
-def _pace(imbalance, llm: LLM, deployment: Deployment, tokens: Scalar) -> Scalar:
+def routed_pace(
+    llm: LLM, deployment: Deployment, tokens: Scalar, *, share: Scalar | None = None
+) -> Scalar:
+    """The slowest rank's work on routed experts over the mean [1].
+
+    Parameters
+    ----------
+    tokens
+        Those that chance routes [token].
+    share
+        What they are of all tokens, where the others are spread evenly [1].
+    """
+    return _pace(routed_imbalance, llm, deployment, tokens, share)
+
+
+def _pace(
+    imbalance, llm: LLM, deployment: Deployment, tokens: Scalar, share: Scalar | None = None
+) -> Scalar:
     """An imbalance factor, or 1 where TP splits every expert over all chips."""
     if not deployment.expert_parallel:
         return 1.0
@@ -204,6 +221,8 @@ def _pace(imbalance, llm: LLM, deployment: Deployment, tokens: Scalar) -> Scalar
         experts_per_token=llm.experts_per_token,
         ep_size=deployment.ep_size,
     )
+    if share is not None:
+        factor = 1.0 + (factor - 1.0) * share
     spread = spread_pace(factor, llm, deployment)
     return jnp.where(is_expert_parallel(deployment), spread, 1.0)
 

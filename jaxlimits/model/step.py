@@ -93,6 +93,9 @@ class Pass(eqx.Module):
         Whose pass it is, and over which tokens.
     sequences
         Those that an engine's host serves in the pass [1].
+    headed
+        Those that have a token before the LM head; ``None`` where it is every one of the
+        deployment's [1].
     """
 
     operators: Operators
@@ -100,6 +103,7 @@ class Pass(eqx.Module):
     llm: LLM
     deployment: Deployment
     sequences: Scalar
+    headed: Scalar | None = None
 
 
 def decode_passes(
@@ -123,22 +127,24 @@ def _passes(
 ) -> tuple[Pass, ...]:
     """The passes of a step that carries something of prompts, or nothing."""
     verified = step = verifying(deployment)
+    headed = None
     if carried is not None:
         operators = mixed_operators(llm, verified, carried)
         if deployment.mixed_steps == "even":
             step = with_prompt_tokens(verified, carried)
+            headed = deployment.batch_size + carried.prompts
     else:
         operators = step_operators(llm, verified)
     if not is_speculative(deployment):
         placed = _placed(chip, llm, deployment, operators, request)
         gathering = _gathering(placed, llm, deployment, operators)
-        return (Pass(operators, gathering, llm, step, deployment.batch_size),)
+        return (Pass(operators, gathering, llm, step, deployment.batch_size, headed),)
     small = draft_model(llm, draft, deployment)
     proposed = proposing(deployment)
     proposals = step_operators(small, proposed)
     chip = _placed(chip, llm, deployment, operators, request, draft=(small, proposals))
     gathering = _gathering(chip, llm, deployment, operators)
-    own = Pass(operators, gathering, llm, step, deployment.batch_size)
+    own = Pass(operators, gathering, llm, step, deployment.batch_size, headed)
     return own, Pass(proposals, chip, small, proposed, 0.0)
 
 
@@ -250,7 +256,7 @@ def _pass(each: Pass, calibration: Calibration, fabric: Fabric, *, chunks: Scala
     touched or collectives were measured that are quicker than the chip's.
     """
     records = (each.operators, each.chip, each.llm, each.deployment)
-    waiting = waits(each.chip, each.llm, each.deployment)
+    waiting = waits(each.chip, each.llm, each.deployment, headed=each.headed)
     consists = overlay_parts(*records, fabric=fabric, waiting=waiting, sequences=each.sequences)
     predicted = timed(consists, calibration)
     whole = merged(each.operators)

@@ -211,13 +211,15 @@ def streaming_chip(chip: Chip, deployment: Deployment, data: Sequence[Data]) -> 
     """The chip with the one bandwidth at which a step's data stream from its tiers in the mean.
 
     Whatever is read of one kind of data comes from the tiers in that kind's shares; under the
-    ``operator`` roofline every operator streams at the mean of the step (ours).
+    ``operator`` roofline every operator streams at the mean of the step (ours). What is read but
+    stored nowhere, as the cache of layers that all share one and none of which keeps it, lies in no
+    tier and streams at the mean of the rest.
     """
     if not has_tiers(deployment):
         return chip
     overlap = deployment.memory_tiers == "overlap"
     time = streaming_time(data, replica_tiers(chip, deployment), overlap=overlap)
-    traffic = _sum(one.traffic for one in data)
+    traffic = _sum(chosen(one.stored > 0.0, one.traffic, 0.0) for one in data)
     rate = traffic / (deployment.tp_size * time)
     return streaming_at(chip, rate)
 

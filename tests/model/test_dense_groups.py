@@ -51,6 +51,19 @@ def test_an_exchange_carries_the_tokens_of_the_group():
     assert group.t_sync_payload - alone.t_sync_payload == pytest.approx(payload, rel=1e-9)
 
 
+def test_of_a_prompt_that_comes_with_a_step_the_head_exchanges_one_token():
+    # 1/64 of a prompt of 8,192 tokens a step: 16 + 128 tokens at the six exchanges of layers, and
+    # 16 + 1/64 at the two of the head.
+    served = {"input_len": 8192.0, "output_len": 1024.0, "mixed_steps": "even"}
+    alone, group = (
+        shared(size, collective_algorithm="one-shot", link_bw=450e9, **served)
+        for size in (0.0, 8.0)
+    )
+    tokens = 6 * (16 + 128) + 2 * (16 + 1 / 64)
+    payload = 7 / 8 * 8 * tokens * 7168 * 2 / 450e9
+    assert group.t_sync_payload - alone.t_sync_payload == pytest.approx(payload, rel=1e-9)
+
+
 def test_with_tp_the_exchanges_take_the_place_of_a_collective():
     # TP 2: 61 x 3 collectives, less 58 at experts; 3 fewer of them where 2 of 16 replicas share.
     sizes = {"tp_size": 2.0, "dp_size": 16.0}

@@ -128,7 +128,7 @@ NOT_WHOLE = {
 POSITIVE_FIELDS = {
     Chip: {"peak_flops", "peak_vector_flops", "mem_bw", "mem_capacity", "usable_fraction"}
     | {"flops_ratio_16bit", "flops_ratio_4bit", "link_bw", "scale_out_bw"}
-    | {"scale_up_size", "chips_per_server", "chip_hour_price"},
+    | {"scale_up_size", "chips_per_server", "chip_hour_price", "power_cap"},
     LLM: {"num_layers", "hidden_size", "vocab_size", "num_heads", "num_kv_heads"}
     | {*PARTS, "cache_bits", "state_bits", "state_chunk"}
     | {"compression_ratio", "sparse_compression_ratio"},
@@ -138,7 +138,7 @@ POSITIVE_FIELDS = {
     Site: {"depreciation_time", "utilisation"},
     Request: {"output_len", "prefill_batch", "calls_per_answer"},
     Calibration: set(EFFICIENCIES),
-    Fabric: {"one_shot_bw", "two_shot_bw", "mesh_peers"},
+    Fabric: {"one_shot_bw", "two_shot_bw", "mesh_peers"} | {"one_shot_latency", "two_shot_latency"},
 }
 LOWER = dict.fromkeys(("pue", "acceptance_length", *WIDENINGS), 1.0)
 UPPER = {

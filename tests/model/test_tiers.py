@@ -135,6 +135,19 @@ def test_a_tier_that_holds_nothing_adds_no_bandwidth():
     assert vars(point) == pytest.approx(vars(evaluate_x64(*scenario)), rel=1e-12, nan_ok=True)
 
 
+@pytest.mark.parametrize("memory_tiers", ["overlap", "add"])
+def test_what_is_read_but_stored_nowhere_streams_no_faster_than_the_rest(memory_tiers):
+    # Every layer reads a cache that none of them keeps: with tiers that hold nothing, all traffic
+    # is the memory's.
+    scenario = named_scenario("llama3-8b", "h100", sram_bw=3.35e12, memory_tiers=memory_tiers)
+    scenario = scenario.but(num_shared_kv_layers=32.0, seq_len=131_072.0, batch_size=16.0)
+    tiers = {"sram_tier": True, "lpddr_tier": True}
+    general = scenario._replace(deployment=dataclasses.replace(scenario.deployment, **tiers))
+    point = evaluate_x64(*general)
+    assert point.kv_bytes == 0.0 < point.kv_traffic
+    assert point.t_mem == pytest.approx((point.weight_traffic + point.kv_traffic) / 3.35e12)
+
+
 @law(scenario=scenarios(combinations=SLOPED, tiered=True))
 def test_slopes_with_tiers_are_finite(scenario):
     slopes = yield Slopes(scenario)
