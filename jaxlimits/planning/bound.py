@@ -130,6 +130,7 @@ def least(
     output_len: float,
     targets: Iterable[Target] = (),
     first: Points | None = None,
+    most: float = math.inf,
 ) -> Bound:
     """Return the least cost of serving requests at a rate within targets.
 
@@ -143,8 +144,10 @@ def least(
         Of ``tpot`` and ``ttft``; others are passed over.
     first
         Points among them to begin with, as those of a program that differs in little.
+    most
+        What a group may cost.
     """
-    program = _Program(rate=rate, output_len=output_len, targets=tuple(targets))
+    program = _Program(rate=rate, output_len=output_len, targets=tuple(targets), most=most)
     kept, solution = _generated(program, blocks, first or _none(), seeking=True)
     if solution.value <= _TOLERANCE:
         kept, solution = _generated(program, blocks, kept, seeking=False)
@@ -163,6 +166,8 @@ def _generated(
     """
     while True:
         solution = program.solved(kept, seeking=seeking)
+        if seeking and solution.value <= _TOLERANCE:  # nothing is missing that another could add
+            return kept, solution
         promising = [
             block.at(_most_promising(program.reduced_cost(block, solution.duals, seeking=seeking)))
             for block in blocks()
@@ -204,18 +209,13 @@ def least_fleet(
     while enough - short > 1:
         middle = (short + enough) // 2
         few = known.at(known.cost <= middle)
-        found = least(lambda most=middle: _of_at_most(blocks, most), **asked, first=few)
+        found = least(blocks, **asked, first=few, most=middle)
         known = known.with_others(found.kept)
         if found.value <= middle + _ROUNDING:
             enough, best = middle, found
         else:
             short = middle
     return dataclasses.replace(best, least=float(enough), kept=known)
-
-
-def _of_at_most(blocks: Blocks, cost: float) -> Iterator[Points]:
-    for block in blocks():
-        yield block.at(block.cost <= cost)
 
 
 def _none() -> Points:
@@ -243,25 +243,21 @@ class _Solution:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Program:
-    """Rows of the program, each at least its right side."""
+    """Rows of the program, each at least its right side, over groups of at most some cost."""
 
     rate: float
     output_len: float
     targets: tuple[Target, ...]
+    most: float
 
-    def rows(self, points: Points) -> np.ndarray:
+    def rows(self, points: Points) -> Iterator[np.ndarray]:
         """One row for each condition, one column a point."""
-        rows = [points.answers, points.prompts]
+        yield from (points.answers, points.prompts)
         for target in self.targets:
             if target.metric == "tpot":
-                keeps = points.tpot <= target.limit * (1.0 + _TOLERANCE)
-                mean = -points.users
-                rows.append(mean if target.percent is None else points.answers * keeps)
+                yield _of_tokens(points, target)
             if target.metric == "ttft":
-                keeps = points.ttft <= target.limit * (1.0 + _TOLERANCE)
-                mean = -points.prompts * np.where(points.prompts > 0.0, points.ttft, 0.0)
-                rows.append(mean if target.percent is None else points.prompts * keeps)
-        return np.stack(rows)
+                yield _of_first_tokens(points, target)
 
     def right(self) -> np.ndarray:
         """What each row must reach."""
@@ -276,7 +272,7 @@ class _Program:
 
     def solved(self, points: Points, *, seeking: bool) -> _Solution:
         """The program of some points."""
-        rows, right = self.rows(points), self.right()
+        rows, right = np.stack(list(self.rows(points))), self.right()
         scale = np.abs(right)
         columns, cost = rows / scale[:, None], points.cost
         if seeking:
@@ -289,9 +285,16 @@ class _Program:
         return _Solution(float(found.fun), np.asarray(found.x)[: len(points)], duals)
 
     def reduced_cost(self, points: Points, duals: np.ndarray, *, seeking: bool) -> np.ndarray:
-        """What a group at each point would add to the cost, as a share of what it costs."""
-        gain = duals @ self.rows(points)
-        return -gain if seeking else 1.0 - gain / points.cost
+        """What a group at each point would add to the cost, as a share of what it costs.
+
+        One that costs too much would never do.
+        """
+        gain = np.zeros(len(points))
+        for dual, row in zip(duals, self.rows(points), strict=True):
+            if dual:
+                gain += dual * row
+        added = -gain if seeking else 1.0 - gain / points.cost
+        return added if math.isinf(self.most) else np.where(points.cost <= self.most, added, 0.0)
 
     def bound(self, points: Points, solution: _Solution) -> Bound:
         """The bound of a solution that no other point improves."""
@@ -312,3 +315,15 @@ class _Program:
             prices=prices,
             kept=points,
         )
+
+
+def _of_tokens(points: Points, target: Target) -> np.ndarray:
+    if target.percent is None:
+        return -points.users
+    return points.answers * (points.tpot <= target.limit * (1.0 + _TOLERANCE))
+
+
+def _of_first_tokens(points: Points, target: Target) -> np.ndarray:
+    if target.percent is None:
+        return -points.prompts * np.where(points.prompts > 0.0, points.ttft, 0.0)
+    return points.prompts * (points.ttft <= target.limit * (1.0 + _TOLERANCE))

@@ -24,7 +24,7 @@ from jaxlimits.grid.scenario import Scenario
 _SHARING = ("dp_size", "ep_size")
 """Sizes on which experts depend."""
 
-_TOGETHER = 16
+_TOGETHER = 64
 """Layouts of one chunk, where they are two axes: more save calls, and evaluate more of no use."""
 
 _WORTH_TWO = 64

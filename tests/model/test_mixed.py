@@ -118,8 +118,8 @@ def test_whole_chunks_lie_between_the_bound_and_steps_that_stall(scenario):
 
 
 def test_copies_take_no_more_of_the_mean_than_of_each_step():
-    # 3 tokens a rank route unevenly by a factor that 32 copies of 256 experts lower by an eighth, but not
-    # to 1; the prompts' share of the mean step is spread evenly, and lowered with it.
+    # 3 tokens a rank route unevenly by a factor that 32 copies of 256 experts lower by an eighth,
+    # but not to 1; the prompts' share of the mean step is spread evenly, and lowered with it.
     sizes = {"tp_size": 1.0, "dp_size": 32.0, "ep_size": 32.0, "batch_size": 3.0}
     copied = {**sizes, "redundant_experts": 32.0, "input_len": 1024.0, "output_len": 128.0}
     bound, chunks = (served(mode, "deepseek-v3", **copied) for mode in ("bound", "chunks"))
