@@ -83,14 +83,20 @@ def place_inputs(
     """
     dtype = np.dtype(precision)
     numbers = {**scenario.base, **{asked.aim: asked.target for asked in requirements}}
-    base = {name: np.asarray(value, dtype) for name, value in numbers.items()}
     axes = tuple(
         {name: _padded(column.astype(dtype), count * size) for name, column in columns.items()}
         for columns, count, size in zip(scenario.columns, plan.counts, plan.block, strict=True)
     )
     with jax.enable_x64(precision == "float64"):
         everywhere = NamedSharding(mesh, PartitionSpec())
-        return Inputs(jax.device_put(base, everywhere), jax.device_put(axes, everywhere))
+        base = {name: _placed(float(value), dtype, everywhere) for name, value in numbers.items()}
+        return Inputs(base, jax.device_put(axes, everywhere))
+
+
+@functools.lru_cache(maxsize=1 << 13)
+def _placed(value: float, dtype: np.dtype, everywhere: NamedSharding) -> jax.Array:
+    """A number on every device: of two points that differ in little, most numbers are there."""
+    return jax.device_put(np.asarray(value, dtype), everywhere)
 
 
 def _padded(values: np.ndarray, length: int) -> np.ndarray:

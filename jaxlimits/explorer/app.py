@@ -38,8 +38,9 @@ _SIDE_BY_SIDE = (
 )
 """Two maps in a row where the page is wide enough for both."""
 
-_WITHOUT_RIM = ":host { clip-path: inset(2px); }"
-"""A canvas keeps half of its first paint, which is white, in its outermost pixels."""
+_WITHOUT_RIM = ":host { clip-path: inset(2px); overflow: clip; }"
+"""A canvas keeps half of its first paint, which is white, in its outermost pixels; and a title that
+is longer than a phone is wide must not widen the page."""
 
 _HINT = (
     '<p class="quiet">The circle is the point that the numbers are about: click on a map to move '

@@ -106,6 +106,11 @@ class Page(pn.template.VanillaTemplate):
             **params,
         )
 
+    def _init_doc(self, doc: Any = None, *args: Any, **options: Any) -> Any:
+        """Fill the document; its models are gathered once, not again for every part of the page."""
+        with (doc or pn.state.curdoc).models.freeze():
+            return super()._init_doc(doc, *args, **options)
+
     def show_plan(self, view: Any) -> None:
         """Put what the plan tab shows into its place."""
         self._render_items["plan"] = (view, ["plan"])

@@ -100,7 +100,7 @@ def _title(state: State, side: Side) -> str:
     letter = f"{side.upper()}: " if state.is_compared else ""
     display = schema.OUTPUTS[state.metric].display
     unit = "" if display == "1" else f" [{typeset(display)}]"
-    return f"{letter}{settings['llm']} on {settings['chip']} — {state.metric}{unit}"
+    return f"{letter}{settings['llm']} on {settings['chip']}\n{state.metric}{unit}"
 
 
 def machine_names(state: State) -> dict[Side, str]:

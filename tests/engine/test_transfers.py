@@ -14,8 +14,8 @@ from jaxlimits.grid.scenario import bind
 from jaxlimits.run.pipeline import load_grid, spec_job
 from tests.run.test_streamed import GRID
 
-OF_GRID = 2
-"""The numbers that do not vary and those that do, each sent in one call."""
+OF_GRID = 1
+"""The numbers that vary, sent in one call; the others are there since the same sweep before."""
 
 
 @pytest.fixture(params=["float32", "float64"])
@@ -54,7 +54,19 @@ def test_nothing_crosses_but_the_grid_and_a_place_and_the_results_of_each_chunk(
     assert crossed["device_get"] == sum(kept)
 
 
+def test_of_numbers_that_do_not_vary_those_alone_are_sent_that_changed(job, crossed):
+    list(stream(job))
+    crossed.clear()
+    name, value = next((n, v) for n, v in job.scenario.base.items() if v > 0.0)
+    base = {**job.scenario.base, name: value * 1.0009765625}
+    changed = dataclasses.replace(job, scenario=dataclasses.replace(job.scenario, base=base))
+    list(stream(changed))
+    assert crossed["device_put"] == OF_GRID + 1 + job.plan.num_chunks
+
+
 def test_no_chunk_waits_for_another_before_it_starts(job, crossed):
+    list(stream(job))
+    crossed.clear()
     places, taken = [], []
     for chunk in stream(job):
         places.append(crossed["device_put"] - OF_GRID)
