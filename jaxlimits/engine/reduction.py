@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from jaxlimits.engine.asked import Asked, Keys
+from jaxlimits.engine.by_row import ByRow
 from jaxlimits.engine.counted import Counted, Traced
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.finding import Finding
@@ -134,6 +135,10 @@ class Reduction(abc.ABC):
     @abc.abstractmethod
     def findings(self, state: Arrays, swept: Swept) -> list[Finding]:
         """Say what was found, as variables with names and dimensions."""
+
+    def by_row(self, dtype: np.dtype, /) -> ByRow | None:
+        """Say how a loop reduces a row at once, for metrics of a type; ``None`` if none does."""
+        del dtype
 
     def enlarged(self, part: Arrays) -> "Reduction | None":
         """Return the reduction with more room, where a chunk had more to say than there was."""

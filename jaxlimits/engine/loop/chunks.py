@@ -1,0 +1,168 @@
+"""Chunks reduced by compiled loops, one on each core."""
+
+import collections
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlimits.engine.by_row import Arrays
+from jaxlimits.engine.kernel import Inputs, cut_axes
+from jaxlimits.engine.loop.compiled import compiled
+from jaxlimits.engine.loop.source import Placed, Walk, write_loop
+from jaxlimits.engine.loop.split import Split, split
+from jaxlimits.engine.over_axes import over_axes
+from jaxlimits.engine.reduction import Reduction
+from jaxlimits.engine.sensitivity import Static
+from jaxlimits.grid.plan import Key, Plan
+from jaxlimits.grid.rules import Rules
+
+_ROW = 256
+"""Points of a row, at least, where the axes allow it."""
+
+_LEFT = 8
+"""Points of which each lane of a reduction takes the best, at least, where the axes allow it."""
+
+
+class Form(NamedTuple):
+    """All that a loop rests on."""
+
+    static: Static
+    fields: tuple[tuple[str, int | None], ...]
+    precision: str
+    plan: Plan
+    reductions: tuple[Reduction, ...]
+    rules: Rules
+
+
+class Loop:
+    """The loop of the chunks of one form."""
+
+    def __init__(self, form: Form):
+        self.form = form
+        dtype = np.dtype(form.precision)
+        self.walk = _walk(form.plan, form.reductions)
+        by_row = (reduction.by_row(dtype) for reduction in form.reductions)
+        self.placed = [
+            Placed(reduction.of[0], reduction.over, each)
+            for reduction, each in zip(form.reductions, by_row, strict=True)
+            if each is not None
+        ]
+        with jax.enable_x64(form.precision == "float64"):
+            self.parts = _split(form)
+        text, self.numbers = write_loop(self.parts, self.walk, self.placed)
+        self.run = compiled(text, [one.by_row.step for one in self.placed], dtype)
+        self.rows = tuple(self._row(one) for one in self.placed)
+        self.few = jax.jit(self._few)
+
+    def _few(self, inputs: Inputs, key: jax.Array) -> list[jax.Array]:
+        """What XLA computes of a chunk: arrays of outer axes by the points of a row."""
+        walk, plan = self.walk, self.form.plan
+        place = key * jnp.array(plan.block, key.dtype)
+        arrays = over_axes(self.parts.few, inputs.base, cut_axes(inputs, place, plan))
+        laid = []
+        for name, on in zip(self.parts.few.outputs, self.parts.along, strict=True):
+            array = arrays[name]
+            if not on.isdisjoint(walk.inner):
+                shape = [plan.block[n] if n in walk.inner else size for n, size in enumerate(array.shape)]
+                array = jnp.broadcast_to(array, shape)
+            rest = [axis for axis in range(array.ndim) if axis not in walk.inner]
+            laid.append(array.transpose(*rest, *walk.inner).ravel())
+        return laid
+
+    def _row(self, one: Placed) -> tuple[Any, ...]:
+        """What every row of a reduction shares."""
+        inner = self.walk.inner
+        coordinates = np.indices([self.walk.block[axis] for axis in inner]).reshape(len(inner), -1)
+        kept = self.walk.strides([axis for axis in inner if axis not in one.over])
+        places = self.walk.strides(one.over)
+        lies = [
+            sum((c * s.get(a, 0) for a, c in zip(inner, coordinates, strict=True)), start=np.int64(0))
+            for s in (places, kept)
+        ]
+        return *lies, one.by_row.settings
+
+    def parts_of(self, inputs: Inputs, key: Key) -> dict[str, Arrays]:
+        """Return what each reduction keeps of a chunk."""
+        with jax.enable_x64(self.form.precision == "float64"):
+            given = tuple(map(np.asarray, self.few(inputs, np.array(key, np.int32))))
+        slices = self.form.plan.slices(key)
+        lengths = [part.stop - part.start for part in slices]
+        row = math.prod(lengths[axis] for axis in self.walk.inner)
+        states = [self._fresh(one) for one in self.placed]
+        arrays = tuple(tuple(state.values()) for state in states)
+        self.run(np.array(lengths), row, self.numbers, given, self.rows, arrays)
+        return {
+            reduction.name: self._folded(one, state)
+            for reduction, one, state in zip(self.form.reductions, self.placed, states, strict=True)
+        }
+
+    def _fresh(self, one: Placed) -> Arrays:
+        walk, by_row = self.walk, one.by_row
+        kept = walk.size(axis for axis in (*walk.outer, *walk.inner) if axis not in one.over)
+        lanes = walk.size(axis for axis in walk.inner if axis in one.over)
+        shape = kept * lanes if by_row.lanes else (kept, by_row.width)
+        dtype = np.dtype(self.form.precision)
+        return {n: np.full(shape, each.start, each.dtype or dtype) for n, each in by_row.state.items()}
+
+    def _folded(self, one: Placed, state: Arrays) -> Arrays:
+        """Arrange arrays as kept points, in their order, by what is left of each, and fold them."""
+        walk = self.walk
+        axes = [axis for axis in walk.outer if axis not in one.over]
+        axes += [axis for axis in walk.inner if one.by_row.lanes or axis not in one.over]
+        order = sorted(range(len(axes)), key=lambda n: (axes[n] in one.over, axes[n]))
+        reduced = [axis for axis in walk.inner if axis in one.over]
+        shape = [walk.block[axis] for axis in axes]
+        points = walk.size(axis for axis in axes if axis not in one.over)
+        arranged = {
+            name: array.reshape(*shape, -1).transpose(*order, len(axes)).reshape(points, -1)
+            for name, array in state.items()
+        }
+        strides = walk.strides(one.over)
+        sizes = [walk.block[axis] for axis in reduced]
+        places = sum(
+            (c * strides[axis] for axis, c in zip(reduced, np.indices(sizes), strict=True)),
+            start=np.zeros(sizes, np.int64),
+        )
+        return one.by_row.fold(places.ravel(), arranged)
+
+
+def _walk(plan: Plan, reductions: Sequence[Reduction]) -> Walk:
+    """Choose the axes of a row: long ones, which most reductions keep, and which are not cut.
+
+    What a reduction takes together within a row is left to its fold, so that its other axes should
+    have most of its points.
+    """
+    block = plan.block
+    long = [axis for axis, size in enumerate(block) if size > 1]
+    kept = {axis: sum(axis not in one.over for one in reductions) for axis in long}
+    whole = [axis for axis in long if block[axis] == plan.shape[axis]]
+    inner: list[int] = []
+    for axis in sorted(whole or long, key=lambda axis: (kept[axis], block[axis]), reverse=True):
+        tried = {*inner, axis}
+        left = [_size(block, set(one.over) - tried) for one in reductions if axis in one.over]
+        if all(points >= _LEFT for points in left):
+            inner.append(axis)
+        if _size(block, inner) >= _ROW or not whole:
+            break
+    inner = inner or sorted(whole or long, key=lambda axis: block[axis])[-1:]
+    return Walk(block, tuple(axis for axis in long if axis not in inner), tuple(sorted(inner)))
+
+
+def _size(block: tuple[int, ...], axes: Iterable[int]) -> int:
+    return math.prod(block[axis] for axis in axes)
+
+
+def _split(form: Form) -> Split:
+    types = {name: jax.ShapeDtypeStruct((), form.precision) for name, _ in form.fields}
+    along = {name: axis for name, axis in form.fields if axis is not None}
+    names = tuple(dict.fromkeys(reduction.of[0] for reduction in form.reductions))
+    options = {"names": names, "static": form.static, "rules": form.rules}
+    return split(types, along, form.plan.block, **options)
