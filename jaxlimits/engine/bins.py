@@ -118,24 +118,21 @@ def _table(bins: LogBins, dtype: np.dtype) -> tuple[np.ndarray, ...] | None:
     Returns
     -------
     tuple or None
-        For each cell the place in it, the bins below and from there on; then by how many bits to
-        shift, the bits of 0, and the largest of no negative number, which is NaN.
-        ``None`` where that takes too many cells.
+        For each cell the place in it and the bin below that; then by how many bits to shift, the
+        bits of 0, and the largest of no negative number, which is NaN. ``None`` where that takes
+        too many cells, as bins that hold hardly a number.
     """
     whole = np.dtype(f"u{dtype.itemsize}")
     begins = _begins(bins, dtype)
-    places = np.unique(begins)
     shift = 8 * dtype.itemsize - 10
-    while len(np.unique(places >> shift)) < len(places):
+    while len(np.unique(begins >> shift)) < len(begins):
         shift -= 1
         if np.iinfo(whole).max >> (shift + 1) >= _CELLS:
             return None
     cells = np.arange((np.iinfo(whole).max >> (shift + 1)) + 1, dtype=whole)
-    ends = np.append(cells[1:] << shift, np.iinfo(whole).max >> 1).astype(whole)
     below = np.searchsorted(begins, cells << shift, side="right").astype(np.int32)
-    above = np.searchsorted(begins, ends - whole.type(1), side="right").astype(np.int32)
-    limit = begins[np.minimum(below, len(begins) - 1)]
-    return limit, below, above, np.array([shift, 0, np.iinfo(whole).max >> 1], whole)
+    limit = np.append(begins, np.iinfo(whole).max)[below]
+    return limit.astype(whole), below, np.array([shift, 0, np.iinfo(whole).max >> 1], whole)
 
 
 def _begins(bins: LogBins, dtype: np.dtype) -> np.ndarray:
@@ -154,14 +151,14 @@ def _begins(bins: LogBins, dtype: np.dtype) -> np.ndarray:
 
 
 def _count_slots(values: np.ndarray, row: Row, count: np.ndarray) -> None:
-    limit, below, above, numbers = row.settings
+    limit, below, numbers = row.settings
     shift, zero, nan = numbers[0], numbers[1], numbers[2]
     bits = values.view(limit.dtype)
     for i in range(values.size):
         pattern = bits[i] if bits[i] <= nan else zero
         pattern = nan if np.isnan(values[i]) else pattern
         cell = pattern >> shift
-        count[row.kept[i], above[cell] if pattern >= limit[cell] else below[cell]] += 1
+        count[row.kept[i], below[cell] + (pattern >= limit[cell])] += 1
 
 
 def _without_last(_places: np.ndarray, state: Arrays) -> Arrays:

@@ -7,14 +7,14 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxlimits.engine.by_row import Arrays
-from jaxlimits.engine.kernel import Inputs, cut_axes
+from jaxlimits.engine.kernel import Inputs, cut_axes, make_mesh, place_inputs
 from jaxlimits.engine.loop.compiled import compiled
 from jaxlimits.engine.loop.source import Placed, Walk, write_loop
 from jaxlimits.engine.loop.split import Split, split
@@ -23,6 +23,9 @@ from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.sensitivity import Static
 from jaxlimits.grid.plan import Key, Plan
 from jaxlimits.grid.rules import Rules
+
+if TYPE_CHECKING:
+    from jaxlimits.engine.stream import Job
 
 _ROW = 256
 """Points of a row, at least, where the axes allow it."""
@@ -166,3 +169,47 @@ def _split(form: Form) -> Split:
     names = tuple(dict.fromkeys(reduction.of[0] for reduction in form.reductions))
     options = {"names": names, "static": form.static, "rules": form.rules}
     return split(types, along, form.plan.block, **options)
+
+
+_loop = functools.lru_cache(maxsize=64)(Loop)
+
+
+def loop_at(job: "Job", key: Key) -> Loop:
+    """Return the loop of a chunk.
+
+    Raises
+    ------
+    NotImplementedError
+        An operation that a loop cannot have.
+    """
+    scenario = job.scenario
+    static = {**scenario.fixed_static(), **scenario.choice_at(key)}
+    varying = {name: axis for axis, columns in enumerate(scenario.columns) for name in columns}
+    form = Form(
+        static=tuple(sorted(static.items())),
+        fields=tuple(sorted({**dict.fromkeys(scenario.base), **varying}.items())),
+        precision=job.precision,
+        plan=job.plan,
+        reductions=job.reductions,
+        rules=scenario.rules,
+    )
+    return _loop(form)
+
+
+def reduced_by_loops(job: "Job", keys: Iterable[Key]) -> Iterator[tuple[Key, dict[str, Arrays]]]:
+    """Compute chunks, one on each core, and yield what reductions keep in the order of the keys."""
+    mesh = make_mesh(jax.local_devices()[:1])
+    inputs = place_inputs(job.scenario, job.plan, precision=job.precision, mesh=mesh)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    waiting: collections.deque[tuple[Key, Future[dict[str, Arrays]]]] = collections.deque()
+    with ThreadPoolExecutor(cores) as pool:
+        try:
+            for key in keys:
+                waiting.append((key, pool.submit(loop_at(job, key).parts_of, inputs, key)))
+                if len(waiting) > (cores or 1):
+                    first, parts = waiting.popleft()
+                    yield first, parts.result()
+            for key, parts in waiting:
+                yield key, parts.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

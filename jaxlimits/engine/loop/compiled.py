@@ -60,7 +60,7 @@ def compiled(text: str, steps: Sequence[Callable[..., None]], dtype: np.dtype) -
     path = _kept(f"# {rests_on}\n{text}", rests_on)
     names = {f"step{n}": jit(step) for n, step in enumerate(steps)}
     space = {"np": np, "math": math, "inf": math.inf, "nan": math.nan, "Row": Row, **names}
-    space["F"] = dtype.type
+    space |= {"F": dtype.type, "__name__": __name__}  # what Numba kept is found by a module's name
     exec(compile(f"# {rests_on}\n{text}", str(path or "<loop>"), "exec"), space)  # noqa: S102
     return jit(cache=path is not None)(space["loop"])
 
