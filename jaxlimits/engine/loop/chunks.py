@@ -16,7 +16,7 @@ import numpy as np
 from jaxlimits.engine.by_row import Arrays
 from jaxlimits.engine.kernel import Inputs, cut_axes, make_mesh, place_inputs
 from jaxlimits.engine.loop.compiled import compiled
-from jaxlimits.engine.loop.source import Placed, Walk, write_loop
+from jaxlimits.engine.loop.source import Group, Walk, given_by_type, write_loop
 from jaxlimits.engine.loop.split import Split, split
 from jaxlimits.engine.over_axes import over_axes
 from jaxlimits.engine.reduction import Reduction
@@ -52,21 +52,19 @@ class Loop:
         self.form = form
         dtype = np.dtype(form.precision)
         self.walk = _walk(form.plan, form.reductions)
-        by_row = (reduction.by_row(dtype) for reduction in form.reductions)
-        self.placed = [
-            Placed(reduction.of[0], reduction.over, each)
-            for reduction, each in zip(form.reductions, by_row, strict=True)
-            if each is not None
-        ]
+        self.groups = _groups(form.reductions, dtype)
         with jax.enable_x64(form.precision == "float64"):
             self.parts = _split(form)
-        text, self.numbers = write_loop(self.parts, self.walk, self.placed)
-        self.run = compiled(text, [one.by_row.step for one in self.placed], dtype)
-        self.rows = tuple(self._row(one) for one in self.placed)
+        text, self.numbers = write_loop(self.parts, self.walk, self.groups)
+        self.run = compiled(text, [one.by_row.step for one in self.groups], dtype)
+        self.rows = tuple(self._row(one) for one in self.groups)
         self.few = jax.jit(self._few)
 
     def _few(self, inputs: Inputs, key: jax.Array) -> list[jax.Array]:
-        """What XLA computes of a chunk: arrays of outer axes by the points of a row."""
+        """What XLA computes of a chunk, in one array of each type.
+
+        In it are arrays of outer axes, by the points of a row where they differ there.
+        """
         walk, plan = self.walk, self.form.plan
         place = key * jnp.array(plan.block, key.dtype)
         arrays = over_axes(self.parts.few, inputs.base, cut_axes(inputs, place, plan))
@@ -78,10 +76,12 @@ class Loop:
                 array = jnp.broadcast_to(array, shape)
             rest = [axis for axis in range(array.ndim) if axis not in walk.inner]
             laid.append(array.transpose(*rest, *walk.inner).ravel())
-        return laid
+        return [
+            jnp.concatenate([laid[n] for n in held]) for held in given_by_type(self.parts).values()
+        ]
 
-    def _row(self, one: Placed) -> tuple[Any, ...]:
-        """What every row of a reduction shares."""
+    def _row(self, one: Group) -> tuple[Any, ...]:
+        """What all rows of a group share."""
         inner = self.walk.inner
         coordinates = np.indices([self.walk.block[axis] for axis in inner]).reshape(len(inner), -1)
         kept = self.walk.strides([axis for axis in inner if axis not in one.over])
@@ -99,23 +99,25 @@ class Loop:
         slices = self.form.plan.slices(key)
         lengths = [part.stop - part.start for part in slices]
         row = math.prod(lengths[axis] for axis in self.walk.inner)
-        states = [self._fresh(one) for one in self.placed]
+        states = [self._fresh(one) for one in self.groups]
         arrays = tuple(tuple(state.values()) for state in states)
         self.run(np.array(lengths), row, self.numbers, given, self.rows, arrays)
         return {
-            reduction.name: self._folded(one, state)
-            for reduction, one, state in zip(self.form.reductions, self.placed, states, strict=True)
+            name: self._folded(one, {field: array[n] for field, array in state.items()})
+            for one, state in zip(self.groups, states, strict=True)
+            for n, name in enumerate(one.names)
         }
 
-    def _fresh(self, one: Placed) -> Arrays:
+    def _fresh(self, one: Group) -> Arrays:
         walk, by_row = self.walk, one.by_row
         kept = walk.size(axis for axis in (*walk.outer, *walk.inner) if axis not in one.over)
         lanes = walk.size(axis for axis in walk.inner if axis in one.over)
-        shape = kept * lanes if by_row.lanes else (kept, by_row.width)
+        each = (kept * lanes,) if by_row.lanes else (kept, by_row.width)
+        shape = (len(one.names), *each)
         dtype = np.dtype(self.form.precision)
-        return {n: np.full(shape, each.start, each.dtype or dtype) for n, each in by_row.state.items()}
+        return {n: np.full(shape, s.start, s.dtype or dtype) for n, s in by_row.state.items()}
 
-    def _folded(self, one: Placed, state: Arrays) -> Arrays:
+    def _folded(self, one: Group, state: Arrays) -> Arrays:
         """Arrange arrays as kept points, in their order, by what is left of each, and fold them."""
         walk = self.walk
         axes = [axis for axis in walk.outer if axis not in one.over]
@@ -157,6 +159,20 @@ def _walk(plan: Plan, reductions: Sequence[Reduction]) -> Walk:
             break
     inner = inner or sorted(whole or long, key=lambda axis: block[axis])[-1:]
     return Walk(block, tuple(axis for axis in long if axis not in inner), tuple(sorted(inner)))
+
+
+def _groups(reductions: Sequence[Reduction], dtype: np.dtype) -> list[Group]:
+    """Put reductions together that do the same over the same axes, so that one step serves all."""
+    groups: dict[Any, Group] = {}
+    for reduction in reductions:
+        by_row = reduction.by_row(dtype)
+        if by_row is None:
+            raise NotImplementedError(reduction.op)
+        alone = reduction.name if by_row.settings else ""
+        key = by_row.step, reduction.over, alone
+        one = groups.get(key, Group((), (), reduction.over, by_row))
+        groups[key] = one._replace(names=(*one.names, reduction.name), of=(*one.of, *reduction.of))
+    return list(groups.values())
 
 
 def _size(block: tuple[int, ...], axes: Iterable[int]) -> int:

@@ -41,10 +41,21 @@ class Walk(NamedTuple):
         return {axis: each * self.size(axes[n + 1 :]) for n, axis in enumerate(axes)}
 
 
-class Placed(NamedTuple):
-    """A reduction in a loop: of which metric, and over which axes."""
+class Group(NamedTuple):
+    """Reductions in a loop that do the same to different metrics.
 
-    of: str
+    Parameters
+    ----------
+    names, of
+        Which they are, and the metric of each.
+    over
+        Axes that they reduce.
+    by_row
+        What they do to a row; each has arrays of its own, one behind the other.
+    """
+
+    names: tuple[str, ...]
+    of: tuple[str, ...]
     over: tuple[int, ...]
     by_row: ByRow
 
@@ -74,46 +85,78 @@ class _Writer:
     def tile(self, dtype: np.dtype) -> str:
         """Return a row of scratch memory, to be indexed."""
         self.tiles[dtype.name] = self.tiles.get(dtype.name, 0) + 1
-        return f"x_{dtype.name}[{self.tiles[dtype.name] - 1}, %s]"
+        return f"x_{dtype.name}[{self.tiles[dtype.name] - 1}, i]"
 
     def given(self, parts: Split) -> tuple[list[str], list[str], list[str]]:
         """Return the lines that read what XLA computed: once a row, once a tile, at a point."""
         once, copied, read = [], [], []
-        for n, (one, on) in enumerate(zip(parts.given, parts.along, strict=True)):
-            differs = not on.isdisjoint(self.walk.inner)
-            outer = [axis for axis in self.walk.outer if axis in on]
-            at = self.place(self.walk.strides(outer, self.walk.size(self.walk.inner if differs else ())))
-            self.names[one] = f"g{n}"
-            if not differs:
-                once.append(f"g{n} = c[{n}][{at}]")
-                continue
-            # Of arrays that might overlap with a tile the compiler would make no vectors.
-            tile = self.tile(dtype_of(one))
-            once.append(f"d{n} = {at}")
-            copied += [f"d = c[{n}][d{n} + t : d{n} + t + k]", "for i in range(k):"]
-            copied.append(f"    {tile % 'i'} = d[i]")
-            read.append(f"g{n} = {tile % 'i'}")
+        for number, (kind, held) in enumerate(given_by_type(parts).items()):
+            end, lanes = 0, []
+            for n in held:
+                outer = [axis for axis in self.walk.outer if axis in parts.along[n]]
+                differs = not parts.along[n].isdisjoint(self.walk.inner)
+                each = self.walk.size(self.walk.inner) if differs else 1
+                strides = self.walk.strides(outer, each)
+                self.names[parts.given[n]] = f"g{n}"
+                if differs:
+                    read.append(f"g{n} = {self.tile(kind)}")
+                    lanes += [end, *(strides.get(axis, 0) for axis in self.walk.outer)]
+                else:
+                    once.append(f"g{n} = c[{number}][{self.number(end)} + {self.place(strides)}]")
+                end += self.walk.size(outer) * each
+            if lanes:
+                first, step = self.numbers_of(lanes), 1 + len(self.walk.outer)
+                terms = (f" + a{axis} * w[q + {m}]" for m, axis in enumerate(self.walk.outer, 1))
+                # Of arrays that might overlap with a tile the compiler would make no vectors.
+                copied += [
+                    f"for j in range({len(lanes) // step}):",
+                    f"    q = {first} + j * {step}",
+                    f"    p = t + w[q]{''.join(terms)}",
+                    f"    d = c[{number}][p : p + k]",
+                    "    for i in range(k):",
+                    f"        x_{kind}[j, i] = d[i]",
+                ]
         return once, copied, read
 
-    def step(self, n: int, one: Placed, tile: str) -> str:
-        """Return the line that hands a row to a reduction."""
+    def step(self, n: int, one: Group, tiles: Mapping[str, str]) -> list[str]:
+        """Return the lines that hand rows to the reductions of a group."""
         walk, lanes = self.walk, one.by_row.lanes
         kept_inside = [axis for axis in walk.inner if axis not in one.over]
         kept = [axis for axis in walk.outer if axis not in one.over]
         size = walk.size(walk.inner if lanes else kept_inside)
         first = self.place(walk.strides(kept, size))
-        part = f"{first} + t : {first} + t + k" if lanes else f"{first} : {first} + {self.number(size)}"
-        place = self.place(walk.strides(one.over))
-        row = f"Row({place}, r[{n}][0][t : t + k], r[{n}][1][t : t + k], r[{n}][2])"
-        states = (f"s[{n}][{m}][{part}]" for m in range(len(one.by_row.state)))
-        return f"step{n}({', '.join((tile % ':k', row, *states))})"
+        part = "p + t : p + t + k" if lanes else f"p : p + {self.number(size)}"
+        memory = tiles[one.of[0]].split("[")[0]
+        rows = [int(tiles[name].split("[")[1].split(",")[0]) for name in one.of]
+        at = self.numbers_of(rows)
+        states = "".join(f", s[{n}][{m}][j, {part}]" for m in range(len(one.by_row.state)))
+        return [
+            f"p = {first}",
+            f"row = Row({self.place(walk.strides(one.over))}, r[{n}][0][t : t + k], "
+            f"r[{n}][1][t : t + k], r[{n}][2])",
+            f"for j in range({len(one.of)}):",
+            f"    step{n}({memory}[w[{at} + j], :k], row{states})",
+        ]
+
+    def numbers_of(self, values: Sequence[int]) -> int:
+        """Return the place of the first of some numbers."""
+        self.numbers += values
+        return len(self.numbers) - len(values)
 
 
-def write_loop(parts: Split, walk: Walk, reductions: Sequence[Placed]) -> tuple[str, np.ndarray]:
+def given_by_type(parts: Split) -> dict[np.dtype, list[int]]:
+    """Return which of what XLA computes has each type: it is given as one array."""
+    held: dict[np.dtype, list[int]] = {}
+    for n, one in enumerate(parts.given):
+        held.setdefault(dtype_of(one), []).append(n)
+    return held
+
+
+def write_loop(parts: Split, walk: Walk, groups: Sequence[Group]) -> tuple[str, np.ndarray]:
     """Write the loop of a program; return it with numbers to give to it.
 
     It takes the points on each axis and in a row, those numbers, what XLA computed, and for each
-    reduction what :class:`Row` holds and the arrays of its state.
+    group what :class:`Row` holds and the arrays of its state.
 
     Raises
     ------
@@ -135,8 +178,8 @@ def write_loop(parts: Split, walk: Walk, reductions: Sequence[Placed]) -> tuple[
         masked = types[name].kind == "f" and not passes
         tiles[name] = writer.tile(types[name] if types[name].kind == "f" else np.dtype(np.int8))
         counted = f"({value} if {usable} else F(nan))" if masked else value
-        points.append(f"{tiles[name] % 'i'} = {counted}")
-    steps = [writer.step(n, one, tiles[one.of]) for n, one in enumerate(reductions)]
+        points.append(f"{tiles[name]} = {counted}")
+    steps = [line for n, one in enumerate(groups) for line in writer.step(n, one, tiles)]
     tile = [f"k = min({_TILE}, m - t)", *copied, "for i in range(k):", *_in(points), *steps]
     row = [f"for t in range(0, m, {_TILE}):", *_in(tile)]
     row = [*once, f"if {usable}:", *_in(row)] if passes else [*once, *row]
