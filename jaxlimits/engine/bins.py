@@ -150,15 +150,31 @@ def _begins(bins: LogBins, dtype: np.dtype) -> np.ndarray:
     return np.append(low, infinite + whole.type(1)).astype(whole)
 
 
+_ALIKE = 64
+"""Neighbours in a row of which the smallest and the largest are looked up first."""
+
+
 def _count_slots(values: np.ndarray, row: Row, count: np.ndarray) -> None:
     limit, below, numbers = row.settings
     shift, zero, nan = numbers[0], numbers[1], numbers[2]
     bits = values.view(limit.dtype)
+    patterns = np.empty_like(bits)
     for i in range(values.size):
         pattern = bits[i] if bits[i] <= nan else zero
-        pattern = nan if np.isnan(values[i]) else pattern
-        cell = pattern >> shift
-        count[row.kept[i], below[cell] + (pattern >= limit[cell])] += 1
+        patterns[i] = nan if np.isnan(values[i]) else pattern
+    for start in range(0, values.size, _ALIKE):
+        some = patterns[start : start + _ALIKE]
+        if count.shape[0] == 1:
+            low, high = nan, zero
+            for i in range(some.size):
+                low, high = min(low, some[i]), max(high, some[i])
+            slot = below[low >> shift] + (low >= limit[low >> shift])
+            if slot == below[high >> shift] + (high >= limit[high >> shift]):
+                count[0, slot] += some.size  # one after another would wait for each other
+                continue
+        for i in range(some.size):
+            cell = some[i] >> shift
+            count[row.kept[start + i], below[cell] + (some[i] >= limit[cell])] += 1
 
 
 def _without_last(_places: np.ndarray, state: Arrays) -> Arrays:

@@ -14,11 +14,28 @@ _TEXTS: Mapping[str, str] = {
     **{name: f"np.{name}({{}})" for name in ("floor", "ceil")},
     **dict.fromkeys(("copy", "copy_p", "squeeze", "reshape", "broadcast_in_dim"), "{}"),
     **{"neg": "(-{})", "abs": "abs({})", "pow": "({} ** {})", "square": "({0} * {0})"},
-    **{"not": "(not {})", "is_finite": "math.isfinite({})", "select_n": "({2} if {0} else {1})"},
-    # A NaN on either side is the result, as XLA has it.
-    "max": "({0} if ({0} > {1}) | ({0} != {0}) else {1})",
-    "min": "({0} if ({0} < {1}) | ({0} != {0}) else {1})",
+    **{"not": "(not {})", "is_finite": "math.isfinite({})", "select_n": "where({0}, {2}, {1})"},
+    **{"max": "larger({}, {})", "min": "smaller({}, {})"},
 }
+
+
+def where(condition: bool, one: float, other: float) -> float:
+    """Choose one of two values."""
+    return one if condition else other
+
+
+def larger(one: float, other: float) -> float:
+    """Return the larger value, or NaN where either is, as XLA has it."""
+    return one if (one > other) | np.isnan(one) else other
+
+
+def smaller(one: float, other: float) -> float:
+    """Return the smaller value, or NaN where either is, as XLA has it."""
+    return one if (one < other) | np.isnan(one) else other
+
+
+HELPERS = (where, larger, smaller)
+"""Functions that expressions call: branches in a loop's own text take long to compile."""
 
 
 def dtype_of(one: Any) -> np.dtype:

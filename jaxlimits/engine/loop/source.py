@@ -177,7 +177,7 @@ def write_loop(parts: Split, walk: Walk, groups: Sequence[Group]) -> tuple[str, 
     for name, value in results.items():
         masked = types[name].kind == "f" and not passes
         tiles[name] = writer.tile(types[name] if types[name].kind == "f" else np.dtype(np.int8))
-        counted = f"({value} if {usable} else F(nan))" if masked else value
+        counted = f"where({usable}, {value}, F(nan))" if masked else value
         points.append(f"{tiles[name]} = {counted}")
     steps = [line for n, one in enumerate(groups) for line in writer.step(n, one, tiles)]
     tile = [f"k = min({_TILE}, m - t)", *copied, "for i in range(k):", *_in(points), *steps]
