@@ -29,7 +29,7 @@ class Row(NamedTuple):
         Arrays that the reduction gave.
     """
 
-    place: int
+    place: int | np.integer
     places: np.ndarray
     kept: np.ndarray
     settings: tuple[np.ndarray, ...]
@@ -46,7 +46,7 @@ class State(NamedTuple):
         Its type; that of the metrics where it is ``None``.
     """
 
-    start: float
+    start: float | int
     dtype: type | None = None
 
 

@@ -95,7 +95,7 @@ def keep_programs() -> ProgramCache:
 def private_folder(name: str) -> Path | None:
     """Return a private folder within that of the programs; ``None`` where none can be used."""
     kept = keep_programs().folder
-    if kept is None:
+    if kept is None or not kept.is_dir():  # JAX keeps programs in places that are none, too
         return None
     try:
         _make_private(kept / name)

@@ -101,6 +101,9 @@ class Reduction(abc.ABC):
     grows: ClassVar[bool] = False
     """Whether :meth:`enlarged` may ask for more room."""
 
+    not_by_row: ClassVar[str] = "it looks at points of many rows"
+    """Why :meth:`by_row` has nothing to say, where it has not."""
+
     @classmethod
     def read(cls, asked: Asked, keys: Any) -> "Reduction":
         """Make the reduction that a grid file asks for.

@@ -25,7 +25,7 @@ from jaxlimits.engine.chunk_sizes import (
 )
 from jaxlimits.engine.failures import explained_failures, unless_full
 from jaxlimits.engine.kernel import Inputs, Results, make_mesh, place_inputs, run_chunks
-from jaxlimits.engine.loop.chunks import reduced_by_loops
+from jaxlimits.engine.loop.chunks import Looped, reduced_by_loops
 from jaxlimits.engine.loop.served import refuse_unserved
 from jaxlimits.engine.pages import keep_pages
 from jaxlimits.engine.reduction import Arrays, Reduction
@@ -163,8 +163,12 @@ def make_job(
         fast=fast,
     )
     if fast:
-        refuse_unserved(job)
+        refuse_unserved(_looped(job), outputs=outputs, requirements=requirements)
     return job
+
+
+def _looped(job: Job) -> Looped:
+    return Looped(job.scenario, job.plan, job.reductions, job.precision)
 
 
 def halved(job: Job) -> Job:
@@ -212,7 +216,7 @@ def stream(
     """
     wanted = job.plan.chunks() if keys is None else keys
     if job.fast:
-        for key, parts in reduced_by_loops(job, wanted):
+        for key, parts in reduced_by_loops(_looped(job), wanted):
             yield Chunk(key=key, arrays={}, parts=parts)
         return
     with explained_failures():

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +23,22 @@ from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.sensitivity import Static
 from jaxlimits.grid.plan import Key, Plan
 from jaxlimits.grid.rules import Rules
-
-if TYPE_CHECKING:
-    from jaxlimits.engine.stream import Job
+from jaxlimits.grid.scenario import Scenario
 
 _ROW = 256
 """Points of a row, at least, where the axes allow it."""
 
 _LEFT = 8
 """Points of which each lane of a reduction takes the best, at least, where the axes allow it."""
+
+
+class Looped(NamedTuple):
+    """What loops compute: the parts of a :class:`jaxlimits.engine.stream.Job` that they know."""
+
+    scenario: Scenario
+    plan: Plan
+    reductions: tuple[Reduction, ...]
+    precision: str
 
 
 class Form(NamedTuple):
@@ -187,10 +194,10 @@ def _split(form: Form) -> Split:
     return split(types, along, form.plan.block, **options)
 
 
-_loop = functools.lru_cache(maxsize=64)(Loop)
+loop_of = functools.lru_cache(maxsize=64)(Loop)
 
 
-def loop_at(job: "Job", key: Key) -> Loop:
+def loop_at(job: Looped, key: Key) -> Loop:
     """Return the loop of a chunk.
 
     Raises
@@ -209,10 +216,10 @@ def loop_at(job: "Job", key: Key) -> Loop:
         reductions=job.reductions,
         rules=scenario.rules,
     )
-    return _loop(form)
+    return loop_of(form)
 
 
-def reduced_by_loops(job: "Job", keys: Iterable[Key]) -> Iterator[tuple[Key, dict[str, Arrays]]]:
+def reduced_by_loops(job: Looped, keys: Iterable[Key]) -> Iterator[tuple[Key, dict[str, Arrays]]]:
     """Compute chunks, one on each core, and yield what reductions keep in the order of the keys."""
     mesh = make_mesh(jax.local_devices()[:1])
     inputs = place_inputs(job.scenario, job.plan, precision=job.precision, mesh=mesh)

@@ -1,23 +1,29 @@
 """What a compiled loop serves, said before anything is computed."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
 
-from jaxlimits.engine.loop.chunks import loop_at
+from jaxlimits.engine.loop.chunks import Looped, loop_at
 from jaxlimits.engine.loop.compiled import numba
 from jaxlimits.errors import InputError
-
-if TYPE_CHECKING:
-    from jaxlimits.engine.stream import Job
+from jaxlimits.grid.requirements import Requirement
 
 _WITHOUT = "or sweep without `fast=True`"
 
 
-def refuse_unserved(job: "Job") -> None:
-    """Raise where a loop does not serve a sweep.
+def refuse_unserved(
+    job: Looped, *, outputs: Sequence[str], requirements: Sequence[Requirement]
+) -> None:
+    """Raise where loops do not serve a sweep.
+
+    Parameters
+    ----------
+    job
+        What they would compute.
+    outputs, requirements
+        What else is asked for.
 
     Raises
     ------
@@ -25,7 +31,7 @@ def refuse_unserved(job: "Job") -> None:
         With what it does not serve, or that its compiler is not installed.
     """
     numba()
-    for problem, remedy in _unserved(job):
+    for problem, remedy in _unserved(job, outputs, [asked.name for asked in requirements]):
         raise InputError(problem, where=job.scenario.where, key="fast", remedy=remedy)
     for choice in np.ndindex(*(_choices(job))):
         try:
@@ -36,26 +42,28 @@ def refuse_unserved(job: "Job") -> None:
             raise InputError(problem, where=job.scenario.where, key="fast", remedy=remedy) from None
 
 
-def _unserved(job: "Job") -> Iterator[tuple[str, str]]:
+def _unserved(
+    job: Looped, outputs: Sequence[str], unknowns: Sequence[str]
+) -> Iterator[tuple[str, str]]:
     """Yield each problem with its remedy."""
     if (platform := jax.default_backend()) != "cpu":
         problem = f"the compiled loop is for CPUs, and the device is a {platform}"
         yield problem, f"set JAX_PLATFORMS=cpu, {_WITHOUT}"
-    if job.outputs:
-        problem = f"the compiled loop keeps no output whole: {', '.join(job.outputs)}"
+    if outputs:
+        problem = f"the compiled loop keeps no output whole: {', '.join(outputs)}"
         yield problem, f"write outputs = [] and keep reductions, {_WITHOUT}"
-    if job.requirements:
-        names = ", ".join(asked.name for asked in job.requirements)
-        yield f"the compiled loop searches for no unknown: {names}", f"leave them out, {_WITHOUT}"
+    if unknowns:
+        problem = f"the compiled loop searches for no unknown: {', '.join(unknowns)}"
+        yield problem, f"leave [require] out, {_WITHOUT}"
     for reduction in job.reductions:
         if reduction.by_row(np.dtype(job.precision)) is None:
-            problem = f"the compiled loop has no {reduction.op} as reduce.{reduction.name} asks it"
-            yield problem, f"{reduction.unserved}, {_WITHOUT}".removeprefix(", ")
+            problem = f"the compiled loop cannot compute reduce.{reduction.name}, {reduction.op}"
+            yield f"{problem}: {reduction.not_by_row}", _WITHOUT[3:]
     if not job.reductions:
         yield "the compiled loop reduces, and the grid has no reduction", _WITHOUT[3:]
 
 
-def _choices(job: "Job") -> tuple[int, ...]:
+def _choices(job: Looped) -> tuple[int, ...]:
     """One chunk for each choice of switches."""
     switched = job.scenario.choice_at((0,) * len(job.scenario.axes))
     counts = zip(job.scenario.axes, job.plan.counts, strict=True)

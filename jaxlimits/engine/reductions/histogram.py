@@ -33,6 +33,7 @@ class Histogram(Reduction):
     keeps = "counts in bins equally wide in the logarithm"
     keys = HistogramKeys
     adds = "bin"
+    not_by_row = "its bins are too narrow for a table of them; ask for fewer"
 
     @classmethod
     def read(cls, asked: Asked, keys: HistogramKeys) -> "Histogram":

@@ -34,6 +34,7 @@ class Top(Reduction):
     keys = TopKeys
     reduces = "the whole grid"
     adds = "rank"
+    not_by_row = "k must be at most 64"
 
     @classmethod
     def read(cls, asked: Asked, keys: TopKeys) -> "Top":

@@ -1,0 +1,128 @@
+"""Compiled loops reduce as XLA does: every reduction, every metric, however a grid is cut."""
+
+import dataclasses
+import inspect
+import math
+import threading
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.extend.core import Literal
+
+from jaxlimits import schema
+from jaxlimits.engine.bins import LogBins
+from jaxlimits.engine.by_row import Row
+from jaxlimits.engine.loop import chunks, compiled, expressions
+from jaxlimits.engine.program_cache import ProgramCache
+from jaxlimits.engine.reductions import REDUCTIONS
+from jaxlimits.engine.reductions.quantiles import SKETCH
+from jaxlimits.engine.stream import collect
+from jaxlimits.grid.scenario import bind
+from jaxlimits.run.job import load_grid, spec_job
+from jaxlimits.run.pipeline import sweep
+
+AXES = {
+    "llm": ["llama3-8b", "deepseek-v3"],
+    "batch_size": [1, 7, 64, 3000],
+    "sync_latency": {"geometric": ["0.1 us", "20 us"], "num": 37},
+    "mem_bw": {"geometric": ["1 TB/s", "9 TB/s"], "num": 7},
+    "tp_size": [1, 2, 8],
+}
+BINS = {"first": "1 token/s", "last": "10000 token/s", "bins": 20}
+ALL_OPS = {
+    "most": {"op": "max", "of": "utps", "over": ["tp_size", "llm"]},
+    "least": {"op": "min", "of": "stps", "over": ["sync_latency"]},
+    "best": {"op": "argmax", "of": "stps", "over": ["batch_size", "tp_size"]},
+    "worst": {"op": "argmin", "of": "utps"},
+    "plateau": {"op": "argmax", "of": "capacity_utilisation"},
+    "mean": {"op": "mean", "of": "utps", "over": ["llm", "mem_bw"]},
+    "spread": {"op": "std", "of": "utps", "over": ["batch_size", "mem_bw"]},
+    "spread_of_all": {"op": "std", "of": "t_step"},
+    "codes": {"op": "count", "of": "limit", "over": ["mem_bw"]},
+    "speeds": {"op": "histogram", "of": "utps", "over": ["llm", "sync_latency"], **BINS},
+    "all_speeds": {"op": "histogram", "of": "utps", **BINS},
+    "middle": {"op": "quantiles", "of": "t_step"},
+    "reached": {"op": "crossing", "of": "utps", "over": ["mem_bw"], "target": "100 token/s"},
+    "slow": {
+        **{"op": "crossing", "of": "utps", "over": ["batch_size"], "target": "50 token/s"},
+        "reach": "below",
+    },
+    "fastest": {"op": "top", "of": "utps", "k": 9},
+    "slowest": {"op": "bottom", "of": "capacity_utilisation", "k": 30},
+}
+EXACT = {"index", "count"}
+
+
+def job_of(reductions, *, fast, memory=None, precision="float32", **tables):
+    base = {"chip": "h100", "assume": "gpu", "input_len": 0} | tables.pop("base", {})
+    grid = {"base": base, "axes": AXES, "reduce": reductions, **tables}
+    spec = load_grid(grid, precision=precision)
+    return spec_job(dataclasses.replace(spec, fast=fast, memory=memory), bind(spec))
+
+
+@pytest.fixture
+def interpreted(monkeypatch):
+    """Run loops as the Python that they are written in: what differs by grid need not compile."""
+
+    def plain(text, steps, dtype):
+        space = {"np": np, "math": math, "inf": math.inf, "nan": math.nan, "Row": Row}
+        space |= {f"step{n}": inspect.unwrap(step) for n, step in enumerate(steps)} | {"F": dtype.type}
+        space |= {helper.__name__: inspect.unwrap(helper) for helper in expressions.HELPERS}
+        exec(text, space)
+
+        def run(*arguments):
+            with np.errstate(all="ignore"):
+                space["loop"](*arguments)
+
+        return run
+
+    monkeypatch.setattr(chunks, "compiled", plain)
+    chunks.loop_of.cache_clear()
+    yield
+    chunks.loop_of.cache_clear()
+
+
+def assert_same(found, expected, precision="float32"):
+    assert found.keys() == expected.keys()
+    for name, state in expected.items():
+        for field, array in state.items():
+            message = f"{name}: {field}"
+            assert found[name][field].dtype == array.dtype, message
+            if field in EXACT:
+                np.testing.assert_array_equal(found[name][field], array, message)
+            else:
+                close = 3e-6 if precision == "float32" else 1e-13
+                np.testing.assert_allclose(found[name][field], array, rtol=close, err_msg=message)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_every_reduction_is_that_of_xla(precision):
+    asked = {"precision": precision, "base": {"batch_size_scale": 1.5}}
+    assert {table["op"] for table in ALL_OPS.values()} == REDUCTIONS.keys() - {"frontier"}
+    found, expected = (collect(job_of(ALL_OPS, fast=fast, **asked))[1] for fast in (True, False))
+    assert_same(found, expected, precision)
+
+
+def test_every_metric_is_that_of_xla():
+    numbers = [name for name in schema.OUTPUTS if name not in schema.FLAGS]
+    reductions = {
+        **{f"most_{name}": {"op": "max", "of": name, "over": ["mem_bw"]} for name in numbers},
+        **{f"least_{name}": {"op": "min", "of": name, "over": ["llm"]} for name in numbers},
+        **{f"codes_{name}": {"op": "count", "of": name} for name in schema.FLAGS},
+        "response": {"op": "mean", "of": "utps_elasticity_mem_bw"},
+    }
+    request = {"input_len": 1000, "output_len": 500, "calibration": "vllm"}
+    found, expected = (
+        collect(job_of(reductions, fast=fast, base=request))[1] for fast in (True, False)
+    )
+    assert all(np.isfinite(state["value"]).any() for name, state in found.items() if "_t" in name)
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("memory", [None, 12_000.0, 700.0])
+def test_chunks_of_any_size_are_merged_alike(interpreted, memory):
+    job = job_of(ALL_OPS, fast=True, memory=memory)
+    assert (memory is None) == (job.plan.num_chunks == 1)
+    assert_same(collect(job)[1], collect(job_of(ALL_OPS, fast=False))[1])
