@@ -97,12 +97,23 @@ def assert_same(found, expected, precision="float32"):
                 np.testing.assert_allclose(found[name][field], array, rtol=close, err_msg=message)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_every_reduction_is_that_of_xla(precision):
-    asked = {"precision": precision, "base": {"batch_size_scale": 1.5}}
+def both(reductions, **asked):
+    """What loops keep of a grid, and what XLA does."""
+    return (collect(job_of(reductions, fast=fast, **asked))[1] for fast in (True, False))
+
+
+def test_every_reduction_is_that_of_xla():
     assert {table["op"] for table in ALL_OPS.values()} == REDUCTIONS.keys() - {"frontier"}
-    found, expected = (collect(job_of(ALL_OPS, fast=fast, **asked))[1] for fast in (True, False))
-    assert_same(found, expected, precision)
+    assert_same(*both(ALL_OPS, base={"batch_size_scale": 1.5}))
+
+
+def test_every_reduction_is_that_of_xla_in_float64(interpreted):
+    assert_same(*both(ALL_OPS, precision="float64"), "float64")
+
+
+def test_loops_compile_in_float64():
+    some = {name: ALL_OPS[name] for name in ("best", "all_speeds")}
+    assert_same(*both(some, precision="float64"), "float64")
 
 
 def test_every_metric_is_that_of_xla():
@@ -114,9 +125,7 @@ def test_every_metric_is_that_of_xla():
         "response": {"op": "mean", "of": "utps_elasticity_mem_bw"},
     }
     request = {"input_len": 1000, "output_len": 500, "calibration": "vllm"}
-    found, expected = (
-        collect(job_of(reductions, fast=fast, base=request))[1] for fast in (True, False)
-    )
+    found, expected = both(reductions, base=request)
     assert all(np.isfinite(state["value"]).any() for name, state in found.items() if "_t" in name)
     assert_same(found, expected)
 

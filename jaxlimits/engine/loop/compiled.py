@@ -54,15 +54,19 @@ def compiled(text: str, steps: Sequence[Callable[..., None]], dtype: np.dtype) -
     dtype
         The type of its numbers.
     """
-    jit = functools.partial(numba().njit, nogil=True, error_model="numpy")
-    steps = [inspect.unwrap(step) for step in steps]  # of checks of types, in tests
+    jit = functools.partial(
+        numba().njit, nogil=True, error_model="numpy", no_cfunc_wrapper=True
+    )
+    called = {f"step{n}": step for n, step in enumerate(steps)}
+    called |= {helper.__name__: helper for helper in HELPERS}
+    called = {name: inspect.unwrap(each) for name, each in called.items()}  # of checks, in tests
     # What is kept is found by the file and the loop alone: the text bears all that it rests on.
-    sources = "".join(map(inspect.getsource, (*steps, *HELPERS)))
+    sources = "".join(map(inspect.getsource, called.values()))
     rests_on = hashlib.sha256(f"{__version__}{dtype}{sources}{text}".encode()).hexdigest()[:32]
     path = _kept(f"# {rests_on}\n{text}", rests_on)
-    names = {f"step{n}": jit(step) for n, step in enumerate(steps)}
-    names |= {helper.__name__: jit(inspect.unwrap(helper)) for helper in HELPERS}
-    space = {"np": np, "math": math, "inf": math.inf, "nan": math.nan, "Row": Row, **names}
+    each_once = {each: jit(each, no_cpython_wrapper=True) for each in called.values()}
+    space = {name: each_once[each] for name, each in called.items()}
+    space |= {"np": np, "math": math, "inf": math.inf, "nan": math.nan, "Row": Row}
     space |= {"F": dtype.type, "__name__": __name__}  # what Numba kept is found by a module's name
     exec(compile(f"# {rests_on}\n{text}", str(path or "<loop>"), "exec"), space)  # noqa: S102
     return jit(cache=path is not None)(space["loop"])

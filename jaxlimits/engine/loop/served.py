@@ -49,12 +49,12 @@ def _unserved(
     if (platform := jax.default_backend()) != "cpu":
         problem = f"the compiled loop is for CPUs, and the device is a {platform}"
         yield problem, f"set JAX_PLATFORMS=cpu, {_WITHOUT}"
-    if outputs:
-        problem = f"the compiled loop keeps no output whole: {', '.join(outputs)}"
-        yield problem, f"write outputs = [] and keep reductions, {_WITHOUT}"
     if unknowns:
         problem = f"the compiled loop searches for no unknown: {', '.join(unknowns)}"
         yield problem, f"leave [require] out, {_WITHOUT}"
+    if outputs:
+        problem = f"the compiled loop keeps no output whole: {', '.join(outputs)}"
+        yield problem, f"write outputs = [] and keep reductions, {_WITHOUT}"
     for reduction in job.reductions:
         if reduction.by_row(np.dtype(job.precision)) is None:
             problem = f"the compiled loop cannot compute reduce.{reduction.name}, {reduction.op}"
