@@ -338,9 +338,7 @@ def _check_budget(spec: GridSpec, job: Job, *, here: bool = True) -> None:
         raise InputError(
             problem, where=spec.file.where, key="memory", value=value, remedy="give less"
         )
-    point = IN_FLIGHT * point_bytes(
-        job.outputs, job.reductions, spec.precision, looped=job.fast
-    )
+    point = IN_FLIGHT * point_bytes(job.outputs, job.reductions, spec.precision, looped=job.fast)
     if spec.portable:
         chunk = point * job.plan.points_per_chunk // IN_FLIGHT
         if spec.memory >= chunk:

@@ -3,25 +3,17 @@
 import dataclasses
 import inspect
 import math
-import threading
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.extend.core import Literal
 
 from jaxlimits import schema
-from jaxlimits.engine.bins import LogBins
 from jaxlimits.engine.by_row import Row
-from jaxlimits.engine.loop import chunks, compiled, expressions
-from jaxlimits.engine.program_cache import ProgramCache
+from jaxlimits.engine.loop import chunks, expressions
 from jaxlimits.engine.reductions import REDUCTIONS
-from jaxlimits.engine.reductions.quantiles import SKETCH
 from jaxlimits.engine.stream import collect
 from jaxlimits.grid.scenario import bind
 from jaxlimits.run.job import load_grid, spec_job
-from jaxlimits.run.pipeline import sweep
 
 AXES = {
     "llm": ["llama3-8b", "deepseek-v3"],
@@ -46,7 +38,7 @@ ALL_OPS = {
     "middle": {"op": "quantiles", "of": "t_step"},
     "reached": {"op": "crossing", "of": "utps", "over": ["mem_bw"], "target": "100 token/s"},
     "slow": {
-        **{"op": "crossing", "of": "utps", "over": ["batch_size"], "target": "50 token/s"},
+        "op": "crossing", "of": "utps", "over": ["batch_size"], "target": "50 token/s",
         "reach": "below",
     },
     "fastest": {"op": "top", "of": "utps", "k": 9},
@@ -68,7 +60,9 @@ def interpreted(monkeypatch):
 
     def plain(text, steps, dtype):
         space = {"np": np, "math": math, "inf": math.inf, "nan": math.nan, "Row": Row}
-        space |= {f"step{n}": inspect.unwrap(step) for n, step in enumerate(steps)} | {"F": dtype.type}
+        space |= {f"step{n}": inspect.unwrap(step) for n, step in enumerate(steps)} | {
+            "F": dtype.type
+        }
         space |= {helper.__name__: inspect.unwrap(helper) for helper in expressions.HELPERS}
         exec(text, space)
 

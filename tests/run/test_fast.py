@@ -41,7 +41,10 @@ def ragged(monkeypatch):
 def file(tmp_path):
     path = tmp_path / "grid.toml"
     lines = ["[base]", 'llm = "llama3-70b"', 'chip = "b200"', "[axes]"]
-    lines += ["batch_size = { pow2 = [1, 64] }", "mem_bw_scale = { geometric = [0.5, 4], num = 30 }"]
+    lines += [
+        "batch_size = { pow2 = [1, 64] }",
+        "mem_bw_scale = { geometric = [0.5, 4], num = 30 }",
+    ]
     lines += ['sync_latency = { geometric = ["0.1 us", "10 us"], num = 40 }']
     lines += ["[reduce.best]", "op = 'argmax'", "of = 'stps'", "over = ['batch_size']"]
     path.write_text("\n".join([*lines, "[reduce.average]", "op = 'mean'", "of = 'utps'"]))
@@ -117,9 +120,7 @@ UNSERVED = {
     "narrow": (
         {
             "precision": "float64",
-            "reduce": {
-                "h": {"op": "histogram", "of": "utps", **BINS, "bins": 65536}
-            },
+            "reduce": {"h": {"op": "histogram", "of": "utps", **BINS, "bins": 65536}},
         },
         r"reduce.h, histogram: its bins are too narrow",
     ),
@@ -148,7 +149,9 @@ def test_an_operation_that_a_loop_cannot_have_is_named():
         "axes": {"llm": ["llama3-8b", "llama3-70b"]},
         "reduce": {"m": {"op": "max", "of": "t_step"}},
     }
-    with pytest.raises(jl.InputError, match=r"compiled loop has no bitcast_convert_type of float32"):
+    with pytest.raises(
+        jl.InputError, match=r"compiled loop has no bitcast_convert_type of float32"
+    ):
         jl.sweep(grid, fast=True)
 
 

@@ -1,7 +1,6 @@
 """Chunks reduced by compiled loops, one on each core."""
 
 import collections
-import dataclasses
 import functools
 import math
 import os
@@ -79,7 +78,9 @@ class Loop:
         for name, on in zip(self.parts.few.outputs, self.parts.along, strict=True):
             array = arrays[name]
             if not on.isdisjoint(walk.inner):
-                shape = [plan.block[n] if n in walk.inner else size for n, size in enumerate(array.shape)]
+                shape = [
+                    plan.block[n] if n in walk.inner else size for n, size in enumerate(array.shape)
+                ]
                 array = jnp.broadcast_to(array, shape)
             rest = [axis for axis in range(array.ndim) if axis not in walk.inner]
             laid.append(array.transpose(*rest, *walk.inner).ravel())
@@ -94,7 +95,10 @@ class Loop:
         kept = self.walk.strides([axis for axis in inner if axis not in one.over])
         places = self.walk.strides(one.over)
         lies = [
-            sum((c * s.get(a, 0) for a, c in zip(inner, coordinates, strict=True)), start=np.int64(0))
+            sum(
+                (c * s.get(a, 0) for a, c in zip(inner, coordinates, strict=True)),
+                start=np.int64(0),
+            )
             for s in (places, kept)
         ]
         return *lies, one.by_row.settings

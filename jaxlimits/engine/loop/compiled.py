@@ -42,7 +42,9 @@ def numba() -> ModuleType:
     return numba
 
 
-def compiled(text: str, steps: Sequence[Callable[..., None]], dtype: np.dtype) -> Callable[..., None]:
+def compiled(
+    text: str, steps: Sequence[Callable[..., None]], dtype: np.dtype
+) -> Callable[..., None]:
     """Return the loop of a text.
 
     Parameters
@@ -54,9 +56,7 @@ def compiled(text: str, steps: Sequence[Callable[..., None]], dtype: np.dtype) -
     dtype
         The type of its numbers.
     """
-    jit = functools.partial(
-        numba().njit, nogil=True, error_model="numpy", no_cfunc_wrapper=True
-    )
+    jit = functools.partial(numba().njit, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
     called = {f"step{n}": step for n, step in enumerate(steps)}
     called |= {helper.__name__: helper for helper in HELPERS}
     called = {name: inspect.unwrap(each) for name, each in called.items()}  # of checks, in tests
@@ -67,8 +67,8 @@ def compiled(text: str, steps: Sequence[Callable[..., None]], dtype: np.dtype) -
     each_once = {each: jit(each, no_cpython_wrapper=True) for each in called.values()}
     space = {name: each_once[each] for name, each in called.items()}
     space |= {"np": np, "math": math, "inf": math.inf, "nan": math.nan, "Row": Row}
-    space |= {"F": dtype.type, "__name__": __name__}  # what Numba kept is found by a module's name
-    exec(compile(f"# {rests_on}\n{text}", str(path or "<loop>"), "exec"), space)  # noqa: S102
+    space |= {"F": dtype.type, "__name__": __name__}  # Numba finds what it kept by that
+    exec(compile(f"# {rests_on}\n{text}", str(path or "<loop>"), "exec"), space)
     return jit(cache=path is not None)(space["loop"])
 
 

@@ -7,15 +7,15 @@ import numpy as np
 from jax.extend.core import JaxprEqn, Literal, Var
 
 _TEXTS: Mapping[str, str] = {
-    **dict(zip(("add", "sub", "mul", "div"), (f"({{}} {sign} {{}})" for sign in "+-*/"))),
-    **{"gt": "({} > {})", "ge": "({} >= {})", "lt": "({} < {})", "le": "({} <= {})"},
-    **{"eq": "({} == {})", "ne": "({} != {})", "and": "({} & {})", "or": "({} | {})"},
+    "add": "({} + {})", "sub": "({} - {})", "mul": "({} * {})", "div": "({} / {})",
+    "gt": "({} > {})", "ge": "({} >= {})", "lt": "({} < {})", "le": "({} <= {})",
+    "eq": "({} == {})", "ne": "({} != {})", "and": "({} & {})", "or": "({} | {})",
+    "neg": "(-{})", "abs": "abs({})", "pow": "({} ** {})", "square": "({0} * {0})",
+    "not": "(not {})", "is_finite": "math.isfinite({})", "select_n": "where({0}, {2}, {1})",
+    "max": "larger({}, {})", "min": "smaller({}, {})",
     **{name: f"math.{name}({{}})" for name in ("sqrt", "exp", "log", "log1p", "expm1")},
     **{name: f"np.{name}({{}})" for name in ("floor", "ceil")},
     **dict.fromkeys(("copy", "copy_p", "squeeze", "reshape", "broadcast_in_dim"), "{}"),
-    **{"neg": "(-{})", "abs": "abs({})", "pow": "({} ** {})", "square": "({0} * {0})"},
-    **{"not": "(not {})", "is_finite": "math.isfinite({})", "select_n": "where({0}, {2}, {1})"},
-    **{"max": "larger({}, {})", "min": "smaller({}, {})"},
 }
 
 
@@ -43,6 +43,10 @@ def dtype_of(one: Any) -> np.dtype:
     return np.dtype(one.aval.dtype)
 
 
+def _shape(one: Any) -> tuple[int, ...]:
+    return one.aval.shape
+
+
 def expression(operation: JaxprEqn, names: Mapping[Var, str]) -> str:
     """Return an operation as an expression, given the names of its operands.
 
@@ -52,8 +56,8 @@ def expression(operation: JaxprEqn, names: Mapping[Var, str]) -> str:
         There is none; the message names the operation.
     """
     name = operation.primitive.name
-    sizes = {one.aval.size for one in (*operation.invars, *operation.outvars)}
-    if sizes != {1} or name not in {*_TEXTS, *_OTHERS} or len(operation.invars) > 3:
+    is_one = all(np.prod(_shape(one)) == 1 for one in (*operation.invars, *operation.outvars))
+    if not is_one or name not in {*_TEXTS, *_OTHERS} or len(operation.invars) > 3:
         kinds = ", ".join(str(one.aval) for one in operation.invars)
         raise NotImplementedError(f"{name} of {kinds}")
     operands = [atom(one, names) for one in operation.invars]

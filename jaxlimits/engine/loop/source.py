@@ -1,4 +1,4 @@
-"""The text of a loop: a nest over the outer axes of a chunk, and in it a row of points at a time."""
+"""The text of a loop: a nest over the outer axes of a chunk, and in it a row at a time."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -37,7 +37,7 @@ class Walk(NamedTuple):
         return int(np.prod([self.block[axis] for axis in axes], dtype=np.int64))
 
     def strides(self, axes: Sequence[int], each: int = 1) -> dict[int, int]:
-        """Return how far neighbours lie apart in an array of some axes with so many entries each."""
+        """Return how far neighbours lie apart in an array of axes with so many entries each."""
         return {axis: each * self.size(axes[n + 1 :]) for n, axis in enumerate(axes)}
 
 
@@ -186,7 +186,8 @@ def write_loop(parts: Split, walk: Walk, groups: Sequence[Group]) -> tuple[str, 
     for axis in reversed(walk.outer):
         row = [f"for a{axis} in range(n[{axis}]):", *_in(row)]
     scratch = [
-        f"x_{name} = np.empty(({number}, {_TILE}), np.{name})" for name, number in writer.tiles.items()
+        f"x_{name} = np.empty(({number}, {_TILE}), np.{name})"
+        for name, number in writer.tiles.items()
     ]
     lines = ["def loop(n, m, w, c, r, s):", *_in([*scratch, *row]), ""]
     return "\n".join(lines), np.array([*writer.numbers, 0])

@@ -1,11 +1,9 @@
 """The program of a point in two: what rests on few axes, and what differs at nearly every point."""
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
 from jaxlimits.engine.counted import USABLE
