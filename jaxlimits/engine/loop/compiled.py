@@ -67,7 +67,7 @@ def compiled(
     each_once = {each: jit(each, no_cpython_wrapper=True) for each in called.values()}
     space = {name: each_once[each] for name, each in called.items()}
     space |= {"np": np, "math": math, "inf": math.inf, "nan": math.nan, "Row": Row}
-    space |= {"F": dtype.type, "__name__": __name__}  # Numba finds what it kept by that
+    space |= {"F": dtype.type, "__name__": __name__}  # by which Numba loads
     exec(compile(f"# {rests_on}\n{text}", str(path or "<loop>"), "exec"), space)
     return jit(cache=path is not None)(space["loop"])
 

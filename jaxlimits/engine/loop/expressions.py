@@ -19,6 +19,10 @@ _TEXTS: Mapping[str, str] = {
 }
 
 
+_KINDS = {"div": "f", "pow": "f", "not": "b"}
+"""Of what types some operations must be, to mean the same in Python."""
+
+
 def where(condition: bool, one: float, other: float) -> float:
     """Choose one of two values."""
     return one if condition else other
@@ -57,7 +61,9 @@ def expression(operation: JaxprEqn, names: Mapping[Var, str]) -> str:
     """
     name = operation.primitive.name
     is_one = all(np.prod(_shape(one)) == 1 for one in (*operation.invars, *operation.outvars))
-    if not is_one or name not in {*_TEXTS, *_OTHERS} or len(operation.invars) > 3:
+    kind = dtype_of(operation.invars[0]).kind if operation.invars else ""
+    fits = is_one and kind in _KINDS.get(name, "bif")
+    if not fits or name not in {*_TEXTS, *_OTHERS} or len(operation.invars) > 3:
         kinds = ", ".join(str(one.aval) for one in operation.invars)
         raise NotImplementedError(f"{name} of {kinds}")
     operands = [atom(one, names) for one in operation.invars]
