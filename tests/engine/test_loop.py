@@ -38,7 +38,10 @@ ALL_OPS = {
     "middle": {"op": "quantiles", "of": "t_step"},
     "reached": {"op": "crossing", "of": "utps", "over": ["mem_bw"], "target": "100 token/s"},
     "slow": {
-        "op": "crossing", "of": "utps", "over": ["batch_size"], "target": "50 token/s",
+        "op": "crossing",
+        "of": "utps",
+        "over": ["batch_size"],
+        "target": "50 token/s",
         "reach": "below",
     },
     "fastest": {"op": "top", "of": "utps", "k": 9},

@@ -75,33 +75,21 @@ class Loop:
         place = key * jnp.array(plan.block, key.dtype)
         arrays = over_axes(self.parts.few, inputs.base, cut_axes(inputs, place, plan))
         laid = []
-        for name, on in zip(self.parts.few.outputs, self.parts.along, strict=True):
-            array = arrays[name]
-            if not on.isdisjoint(walk.inner):
-                shape = [
-                    plan.block[n] if n in walk.inner else size for n, size in enumerate(array.shape)
-                ]
-                array = jnp.broadcast_to(array, shape)
+        for array, on in zip(arrays.values(), self.parts.along, strict=True):
+            whole = () if on.isdisjoint(walk.inner) else walk.inner
+            shape = [plan.block[n] if n in whole else size for n, size in enumerate(array.shape)]
             rest = [axis for axis in range(array.ndim) if axis not in walk.inner]
-            laid.append(array.transpose(*rest, *walk.inner).ravel())
+            laid.append(jnp.broadcast_to(array, shape).transpose(*rest, *walk.inner).ravel())
         return [
             jnp.concatenate([laid[n] for n in held]) for held in given_by_type(self.parts).values()
         ]
 
     def _row(self, one: Group) -> tuple[Any, ...]:
         """What all rows of a group share."""
-        inner = self.walk.inner
-        coordinates = np.indices([self.walk.block[axis] for axis in inner]).reshape(len(inner), -1)
-        kept = self.walk.strides([axis for axis in inner if axis not in one.over])
-        places = self.walk.strides(one.over)
-        lies = [
-            sum(
-                (c * s.get(a, 0) for a, c in zip(inner, coordinates, strict=True)),
-                start=np.int64(0),
-            )
-            for s in (places, kept)
-        ]
-        return *lies, one.by_row.settings
+        walk, inner = self.walk, self.walk.inner
+        kept = walk.strides([axis for axis in inner if axis not in one.over])
+        places = (walk.places(inner, strides) for strides in (walk.strides(one.over), kept))
+        return *places, one.by_row.settings
 
     def parts_of(self, inputs: Inputs, key: Key) -> dict[str, Arrays]:
         """Return what each reduction keeps of a chunk."""
@@ -134,20 +122,14 @@ class Loop:
         axes = [axis for axis in walk.outer if axis not in one.over]
         axes += [axis for axis in walk.inner if one.by_row.lanes or axis not in one.over]
         order = sorted(range(len(axes)), key=lambda n: (axes[n] in one.over, axes[n]))
-        reduced = [axis for axis in walk.inner if axis in one.over]
         shape = [walk.block[axis] for axis in axes]
         points = walk.size(axis for axis in axes if axis not in one.over)
         arranged = {
             name: array.reshape(*shape, -1).transpose(*order, len(axes)).reshape(points, -1)
             for name, array in state.items()
         }
-        strides = walk.strides(one.over)
-        sizes = [walk.block[axis] for axis in reduced]
-        places = sum(
-            (c * strides[axis] for axis, c in zip(reduced, np.indices(sizes), strict=True)),
-            start=np.zeros(sizes, np.int64),
-        )
-        return one.by_row.fold(places.ravel(), arranged)
+        reduced = [axis for axis in walk.inner if axis in one.over]
+        return one.by_row.fold(walk.places(reduced, walk.strides(one.over)), arranged)
 
 
 def _walk(plan: Plan, reductions: Sequence[Reduction]) -> Walk:

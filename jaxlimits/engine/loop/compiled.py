@@ -65,9 +65,10 @@ def compiled(
     rests_on = hashlib.sha256(f"{__version__}{dtype}{sources}{text}".encode()).hexdigest()[:32]
     path = _kept(f"# {rests_on}\n{text}", rests_on)
     each_once = {each: jit(each, no_cpython_wrapper=True) for each in called.values()}
+    # Numba loads what it kept under the name of a module that is there: ours.
     space = {name: each_once[each] for name, each in called.items()}
     space |= {"np": np, "math": math, "inf": math.inf, "nan": math.nan, "Row": Row}
-    space |= {"F": dtype.type, "__name__": __name__}  # by which Numba loads
+    space |= {"F": dtype.type, "__name__": __name__}
     exec(compile(f"# {rests_on}\n{text}", str(path or "<loop>"), "exec"), space)
     return jit(cache=path is not None)(space["loop"])
 

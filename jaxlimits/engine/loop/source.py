@@ -40,6 +40,13 @@ class Walk(NamedTuple):
         """Return how far neighbours lie apart in an array of axes with so many entries each."""
         return {axis: each * self.size(axes[n + 1 :]) for n, axis in enumerate(axes)}
 
+    def places(self, axes: Sequence[int], strides: Mapping[int, int]) -> np.ndarray:
+        """Return the places of all points along some axes, from the strides of any."""
+        sizes = [self.block[axis] for axis in axes]
+        along = zip(axes, np.indices(sizes), strict=True)
+        terms = (strides.get(axis, 0) * places for axis, places in along)
+        return sum(terms, start=np.zeros(sizes, np.int64)).ravel()
+
 
 class Group(NamedTuple):
     """Reductions in a loop that do the same to different metrics.
