@@ -215,7 +215,7 @@ def reduced_by_loops(job: Looped, keys: Iterable[Key]) -> Iterator[tuple[Key, di
         try:
             for key in keys:
                 waiting.append((key, pool.submit(loop_at(job, key).parts_of, inputs, key)))
-                if len(waiting) > (cores or 1):
+                if len(waiting) > 2 * (cores or 1):
                     first, parts = waiting.popleft()
                     yield first, parts.result()
             for key, parts in waiting:
