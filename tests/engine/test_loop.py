@@ -2,16 +2,22 @@
 
 import dataclasses
 import inspect
+import itertools
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxlimits import schema
 from jaxlimits.engine.by_row import Row
-from jaxlimits.engine.loop import chunks, expressions
+from jaxlimits.engine.loop import chunks, compiled, expressions
+from jaxlimits.engine.loop.split import opened
+from jaxlimits.engine.program import trace
 from jaxlimits.engine.reductions import REDUCTIONS
 from jaxlimits.engine.stream import collect
+from jaxlimits.grid.rules import Budget, Rules
 from jaxlimits.grid.scenario import bind
 from jaxlimits.run.job import load_grid, spec_job
 
@@ -51,7 +57,7 @@ EXACT = {"index", "count"}
 
 
 def job_of(reductions, *, fast, memory=None, precision="float32", **tables):
-    base = {"chip": "h100", "assume": "gpu", "input_len": 0} | tables.pop("base", {})
+    base = {"chip": "h100", "assume": "gpu"} | tables.pop("base", {})
     grid = {"base": base, "axes": AXES, "reduce": reductions, **tables}
     spec = load_grid(grid, precision=precision)
     return spec_job(dataclasses.replace(spec, fast=fast, memory=memory), bind(spec))
@@ -132,3 +138,83 @@ def test_chunks_of_any_size_are_merged_alike(interpreted, memory):
     job = job_of(ALL_OPS, fast=True, memory=memory)
     assert (memory is None) == (job.plan.num_chunks == 1)
     assert_same(collect(job)[1], collect(job_of(ALL_OPS, fast=False))[1])
+
+
+BUDGET = Budget(of="stps_per_watt", most=False, limit=2.0)
+
+
+@pytest.mark.parametrize("rules", [Rules(budgets=(BUDGET,)), Rules()])
+def test_points_that_do_not_count_are_left_out_alike(interpreted, rules):
+    some = {name: ALL_OPS[name] for name in ("most", "worst", "mean", "codes", "all_speeds")}
+    found, expected = (
+        collect(dataclasses.replace(job, scenario=dataclasses.replace(job.scenario, rules=rules)))
+        for job in (job_of(some, fast=fast, memory=30_000.0) for fast in (True, False))
+    )
+    assert_same(found[1], expected[1])
+    usable = found[1]["all_speeds"]["count"].sum()
+    fitting = found[1]["codes"]["count"][..., 1:4].sum()  # bound by memory, compute or sync
+    assert (usable < fitting) == bool(rules.budgets)
+
+
+def test_layouts_that_are_not_valid_are_left_out_alike(interpreted):
+    reductions = {name: ALL_OPS[name] for name in ("worst", "codes", "all_speeds", "fastest")}
+    reductions["codes"] = {"op": "count", "of": "limit"}
+    axes = {name: axis for name, axis in AXES.items() if name != "tp_size"}
+    grid = {"axes": {"layout": {"all": 4}, **axes}, "base": {"chip": "h100"}}
+    assert_same(*both(reductions, **grid))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_loop_is_kept_where_there_is_a_private_folder(tmp_path, monkeypatch, kept):
+    folder = tmp_path / "loops"
+    folder.mkdir()
+    monkeypatch.setattr(compiled, "private_folder", lambda _: folder if kept else None)
+    monkeypatch.setattr(compiled, "_MOST_LOOPS", 1)
+    dtype = np.dtype("float32")
+    for number in (1.0, 2.0, 2.0):
+        text = f"def loop(n, m, w, c, r, s):\n    s[0] = where(m > 0, F({number}), F(0.0))\n"
+        state = np.zeros(1, dtype)
+        compiled.compiled(text, [], dtype)(0, 1, 0, 0, 0, state)
+        assert state[0] == number
+    assert len(list(folder.glob("loop_*.py"))) == kept
+    assert len(list(folder.glob("__pycache__/*.nbi"))) == kept
+
+
+def test_operations_mean_what_they_mean_to_xla():
+    """Each expression, by itself, on numbers that tell them apart."""
+    numbers = np.float32([0.5, 2.25, 1.5, np.nan])
+    binary = (
+        *(jnp.add, jnp.subtract, jnp.multiply, jnp.divide, jnp.maximum, jnp.minimum, jnp.power),
+        *(jnp.greater, jnp.greater_equal, jnp.less, jnp.less_equal, jnp.equal, jnp.not_equal),
+        lambda x, y: (x > 1.0) & (y > 1.0),
+        lambda x, y: (x > 1.0) | (y > 1.0),
+        lambda x, y: jnp.where(x > 1.0, x, y),
+    )
+    unary = (
+        *(jnp.square, jnp.negative, jnp.abs, jnp.sqrt, jnp.exp, jnp.log, jnp.log1p, jnp.expm1),
+        *(jnp.floor, jnp.ceil, jnp.isfinite, lambda x: x**3, lambda x: x**-2),
+        *(lambda x: x.astype(bool), lambda x: ~(x > 1.0), lambda x: (x > 1.0).astype(jnp.int32)),
+    )
+    for arity, functions in ((1, unary), (2, binary)):
+        for function, chosen in itertools.product(
+            functions, itertools.product(numbers, repeat=arity)
+        ):
+            expected = np.asarray(function(*map(jnp.asarray, chosen)))
+            found = interpreted_value(function, chosen)
+            message = f"{function}{chosen}"
+            np.testing.assert_allclose(found, expected, rtol=3e-7, err_msg=message)
+
+
+def interpreted_value(function, chosen):
+    shapes = {f"x{n}": jax.ShapeDtypeStruct((), np.float32) for n in range(len(chosen))}
+    program = trace(lambda values: {"y": function(*values.values())}, shapes)
+    jaxpr = trace(opened(program), shapes).traced.jaxpr
+    space = {"np": np, "math": math, "F": np.float32, "inf": math.inf, "nan": math.nan}
+    space |= {helper.__name__: inspect.unwrap(helper) for helper in expressions.HELPERS}
+    names = {one: f"x{n}" for n, one in enumerate(jaxpr.invars)}
+    values = {f"x{n}": value for n, value in enumerate(chosen)}
+    with np.errstate(all="ignore"):
+        for n, operation in enumerate(jaxpr.eqns):
+            values[f"v{n}"] = eval(expressions.expression(operation, names), space, values)
+            names[operation.outvars[0]] = f"v{n}"
+    return values[names[jaxpr.outvars[0]]]

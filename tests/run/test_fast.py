@@ -106,6 +106,13 @@ def test_a_ledger_of_the_other_kind_is_refused(ragged, file, tmp_path, monkeypat
 
 
 BINS = {"first": "1 token/s", "last": "2 token/s"}
+OWN = {
+    "peak_flops": "1 PFLOP/s",
+    "mem_bw": "2 TB/s",
+    "mem_capacity": "80 GB",
+    "link_bw": "1 TB/s",
+    "sync_latency": "1 us",
+}
 UNSERVED = {
     "outputs": ({"outputs": ["utps"]}, r"keeps no output whole: utps; write outputs = \[\]"),
     "nothing": ({"reduce": {}, "outputs": ["utps"]}, "keeps no output whole"),
@@ -116,6 +123,15 @@ UNSERVED = {
     "many": (
         {"reduce": {"first": {"op": "top", "of": "utps", "k": 65}}},
         r"cannot compute reduce.first, top: k must be at most 64",
+    ),
+    "absent": (
+        {
+            "base": {"llm": "llama3-70b"},
+            "axes": {"chip": ["h100", "own"], "batch_size": [1, 8]},
+            "chips": {"own": OWN},
+            "reduce": {"most": {"op": "max", "of": "power"}},
+        },
+        r"cannot compute reduce.most, as power is absent: no power stated for chip 'own'",
     ),
     "narrow": (
         {

@@ -10,7 +10,7 @@ from jaxlimits.engine.loop.compiled import numba
 from jaxlimits.errors import InputError
 from jaxlimits.grid.requirements import Requirement
 
-_WITHOUT = "or sweep without `fast=True`"
+_WITHOUT = "sweep without `fast=True`"
 
 
 def refuse_unserved(
@@ -38,7 +38,7 @@ def refuse_unserved(
             loop_at(job, choice)
         except NotImplementedError as error:
             problem = f"the compiled loop has no {error}, on which a reduced metric rests"
-            remedy = f"reduce other metrics, {_WITHOUT}"
+            remedy = f"reduce other metrics, or {_WITHOUT}"
             raise InputError(problem, where=job.scenario.where, key="fast", remedy=remedy) from None
 
 
@@ -48,19 +48,23 @@ def _unserved(
     """Yield each problem with its remedy."""
     if (platform := jax.default_backend()) != "cpu":
         problem = f"the compiled loop is for CPUs, and the device is a {platform}"
-        yield problem, f"set JAX_PLATFORMS=cpu, {_WITHOUT}"
+        yield problem, f"set JAX_PLATFORMS=cpu, or {_WITHOUT}"
     if unknowns:
         problem = f"the compiled loop searches for no unknown: {', '.join(unknowns)}"
-        yield problem, f"leave [require] out, {_WITHOUT}"
+        yield problem, f"leave [require] out, or {_WITHOUT}"
     if outputs:
         problem = f"the compiled loop keeps no output whole: {', '.join(outputs)}"
-        yield problem, f"write outputs = [] and keep reductions, {_WITHOUT}"
+        yield problem, f"write outputs = [] and keep reductions, or {_WITHOUT}"
     for reduction in job.reductions:
+        # XLA adds such a NaN to a mean; in a loop it says that a point does not count.
+        if why := job.scenario.why_absent(reduction.of[0]):
+            problem = f"the compiled loop cannot compute reduce.{reduction.name}"
+            yield f"{problem}, as {reduction.of[0]} is absent: {why}", _WITHOUT
         if reduction.by_row(np.dtype(job.precision)) is None:
             problem = f"the compiled loop cannot compute reduce.{reduction.name}, {reduction.op}"
-            yield f"{problem}: {reduction.not_by_row}", _WITHOUT[3:]
+            yield f"{problem}: {reduction.not_by_row}", _WITHOUT
     if not job.reductions:
-        yield "the compiled loop reduces, and the grid has no reduction", _WITHOUT[3:]
+        yield "the compiled loop reduces, and the grid has no reduction", _WITHOUT
 
 
 def _choices(job: Looped) -> tuple[int, ...]:

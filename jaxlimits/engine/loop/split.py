@@ -71,7 +71,7 @@ def split(
             usable = usable & budget.keeps(found[budget.of])
         return {**{name: found[name] for name in names}, USABLE: usable}
 
-    program = trace(_opened(trace(point, types)), types)
+    program = trace(opened(trace(point, types)), types)
     jaxpr = program.traced.jaxpr
     axes: dict[Any, frozenset[int]] = {
         one: frozenset({along[name]} if name in along else ())
@@ -104,8 +104,8 @@ def _program(program: Program, operations: list[JaxprEqn], outputs: tuple[Var, .
     return Program(closed, program.inputs, tuple(f"{n:04}" for n in range(len(outputs))))
 
 
-def _opened(program: Program) -> Any:
-    """The same function, without calls of functions in it."""
+def opened(program: Program) -> Any:
+    """Return the same function, without calls of functions in it."""
 
     def function(values: Values) -> dict[str, Any]:
         found = _run(program.traced, [values[name] for name in program.inputs])
