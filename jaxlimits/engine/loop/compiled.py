@@ -74,7 +74,7 @@ def compiled(
 
 
 def _kept(text: str, name: str) -> Path | None:
-    """Write a loop into the folder of programs, where Numba keeps its code; ``None`` without one."""
+    """Write a loop where Numba keeps its code beside it; return ``None`` without such a folder."""
     folder = private_folder(_FOLDER)
     if folder is None:
         return None
