@@ -1,7 +1,8 @@
 """Reductions: each alone and those of grids/billion.toml together, beside the hand-written loop.
 
 The loop computes the same metrics at the same points and keeps the same of them, in one pass, with
-what is kept in the caches; it skips rows that do not fit in memory. Ours streams and merges chunks.
+what is kept in the caches; it skips rows that do not fit in memory. Ours streams and merges chunks,
+by XLA, and with `fast` by loops that Numba compiles.
 Then every metric at once, beside what other tools evaluate in a second.
 """
 
@@ -22,6 +23,7 @@ AXES = Axes(batch_size=8)
 FEWER = Axes(batch_size=2)
 FRONTIER_ROOM = 1 << 16
 TARGET = 100.0
+FAST = "fast"
 
 
 def best(loop: Loop) -> tuple:
@@ -86,16 +88,25 @@ CASES: Mapping[str, tuple[Mapping, str, Callable[[Loop], tuple]]] = {
 @pytest.mark.parametrize("case", CASES)
 def bench_reduction(compare, case):
     reductions, function, room = CASES[case]
-    job = job_of(grid_text(AXES, reductions=reductions))
+    text = grid_text(AXES, reductions=reductions)
+    job = job_of(text)
+    fast = {} if case == "frontier" else {FAST: reduced_by_loops(text, AXES)}
     loop = make_loop(bind(spec_of(grid_text(AXES, outputs=("utps",)))))
     arguments = room(loop)
     compare(
         {
             OURS: Run(call=lambda: collect(job), work=AXES.points),
+            **fast,
             "loop": Run(call=lambda: loop.reduce(function, *arguments), work=AXES.points),
         }
     )
     compare.aim(loop=0.8)
+
+
+def reduced_by_loops(text: str, axes: Axes) -> Run:
+    """The same grid with `fast`: loops compiled of the model's own program."""
+    job = job_of(text, fast=True)
+    return Run(call=lambda: collect(job), work=axes.points)
 
 
 def every_metric() -> Mapping[str, Mapping[str, object]]:
@@ -108,8 +119,10 @@ def every_metric() -> Mapping[str, Mapping[str, object]]:
 
 
 def bench_every_metric(compare, request):
-    job = job_of(grid_text(FEWER, reductions=every_metric()))
-    compare({OURS: Run(call=lambda: collect(job), work=FEWER.points)})
+    text = grid_text(FEWER, reductions=every_metric())
+    job = job_of(text)
+    ours = Run(call=lambda: collect(job), work=FEWER.points)
+    compare({OURS: ours, FAST: reduced_by_loops(text, FEWER)})
     for peer, rate in POINTS_PER_SECOND.items():
         compare.against(f"{peer} (stated)", rate)
     python = request.config.getoption("genz")

@@ -112,7 +112,7 @@ def spec_of(text: str) -> GridSpec:
         return load_grid(path)
 
 
-def job_of(text: str) -> Job:
-    """Plan a grid file given as text."""
-    spec = spec_of(text)
+def job_of(text: str, *, fast: bool = False) -> Job:
+    """Plan a grid file given as text; ``fast`` for compiled loops."""
+    spec = dataclasses.replace(spec_of(text), fast=fast)
     return spec_job(spec, bind(spec))

@@ -81,6 +81,13 @@ def sweep(
             help="Use the same chunks on every machine, so that --resume works on another one.",
         ),
     ] = False,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="Reduce in a compiled loop on a CPU: pip install 'jaxlimits[fast]'.",
+        ),
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Compute in this many processes.")
     ] = None,
@@ -112,7 +119,8 @@ def sweep(
         spec = _resolved(str(grid), overrides_of(overrides, assume), catalogs or [], x64=x64)
         target = output or Path(f"{Path(str(grid)).stem}.nc")
     spec = _kept_to(spec, memory, digits)
-    spec = dataclasses.replace(spec, portable=spec.portable or portable)
+    chosen = {"portable": spec.portable or portable, "fast": spec.fast or fast}
+    spec = dataclasses.replace(spec, **chosen)
     allow_idle = allow_idle or again is not None  # what was swept before is swept again
     if plan:
         _show_plan(spec, target, allow_idle=allow_idle, as_json=as_json)

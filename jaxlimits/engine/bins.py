@@ -5,11 +5,14 @@ With edges a factor :math:`\gamma` apart the middle of a bin is within
 """
 
 import dataclasses
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from jaxlimits.engine.by_row import Arrays, ByRow, Row, State
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,11 +38,7 @@ class LogBins:
 
     def count(self, rows: jax.Array, times: jax.Array) -> jax.Array:
         """Count the values of each row in each bin, each so many times; NaN are left out."""
-        inverse = self.number / math.log(self.last / self.first)
-        floor = jnp.finfo(rows.dtype).tiny
-        scaled = (jnp.log(jnp.maximum(rows, floor)) - math.log(self.first)) * inverse
-        bin_ = jnp.clip(jnp.floor(scaled) + 1.0, 0.0, self.number + 1.0)
-        slot = jnp.where(jnp.isnan(rows), self.number + 2.0, bin_).astype(jnp.int32)
+        slot = self.slots(rows)
         width = self.number + 3  # the last slot takes the points that do not count
         counts = jax.lax.platform_dependent(
             slot,
@@ -47,6 +46,24 @@ class LogBins:
             default=lambda slot: _counted_apart(slot, width),
         )
         return (counts * times)[:, :-1]
+
+    def slots(self, rows: jax.Array) -> jax.Array:
+        """Return the bin of each value; one behind the last bin for NaN."""
+        inverse = self.number / math.log(self.last / self.first)
+        floor = jnp.finfo(rows.dtype).tiny
+        scaled = (jnp.log(jnp.maximum(rows, floor)) - math.log(self.first)) * inverse
+        bin_ = jnp.clip(jnp.floor(scaled) + 1.0, 0.0, self.number + 1.0)
+        return jnp.where(jnp.isnan(rows), self.number + 2.0, bin_).astype(jnp.int32)
+
+    def by_row(self, dtype: np.dtype) -> ByRow | None:
+        """Say how a loop counts a row; ``None`` where bins are too narrow for a table."""
+        table = _table(self, dtype)
+        if table is None:
+            return None
+        layout = {"lanes": False, "width": self.number + 3, "fold": _without_last}
+        return ByRow(
+            step=_count_slots, state={"count": State(0, np.int32)}, settings=table, **layout
+        )
 
     def none(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return counts of nothing, in bins along a last axis."""
@@ -84,3 +101,81 @@ def _counted_apart(slot: jax.Array, width: int) -> jax.Array:
     flat = (slot + width * (copy + copies * row)).astype(jnp.uint32)
     counts = jnp.zeros(rows * copies * width, jnp.int32).at[flat.ravel()].add(1)
     return jnp.sum(counts.reshape(rows, copies, width), axis=1, dtype=jnp.int32)
+
+
+_CELLS = 1 << 21
+"""Cells of a table of bins, at most."""
+
+
+@functools.lru_cache(maxsize=16)
+def _table(bins: LogBins, dtype: np.dtype) -> tuple[np.ndarray, ...] | None:
+    """Bins by the leading bits of a value, so that a loop needs no logarithm.
+
+    The bits of positive numbers are in the order of the numbers. Where each bin begins is found by
+    bisection of the very function that counts elsewhere. A cell, the numbers of the same leading
+    bits, has no more than one such place in it.
+
+    Returns
+    -------
+    tuple or None
+        For each cell the place in it and the bin below that; then by how many bits to shift, the
+        bits of 0, and the largest of no negative number, which is NaN. ``None`` where that takes
+        too many cells, as bins that hold hardly a number.
+    """
+    whole = np.dtype(f"u{dtype.itemsize}")
+    begins = _begins(bins, dtype)
+    shift = 8 * dtype.itemsize - 10
+    while len(np.unique(begins >> shift)) < len(begins):
+        shift -= 1
+        if np.iinfo(whole).max >> (shift + 1) >= _CELLS:
+            return None
+    cells = np.arange((np.iinfo(whole).max >> (shift + 1)) + 1, dtype=whole)
+    below = np.searchsorted(begins, cells << shift, side="right").astype(np.int32)
+    limit = np.append(begins, np.iinfo(whole).max)[below]
+    return limit.astype(whole), below, np.array([shift, 0, np.iinfo(whole).max >> 1], whole)
+
+
+def _begins(bins: LogBins, dtype: np.dtype) -> np.ndarray:
+    """The bits of the smallest value of each bin but the first, and of those that are NaN."""
+    whole = np.dtype(f"u{dtype.itemsize}")
+    wanted = np.arange(1, bins.number + 2)
+    infinite = np.array(np.inf, dtype).view(whole)
+    low, high = np.zeros(len(wanted), whole), np.full(len(wanted), infinite)
+    with jax.enable_x64(dtype == np.float64):
+        slots = jax.jit(bins.slots)
+        while np.any(low < high):
+            middle = low + (high - low) // 2
+            reached = np.asarray(slots(middle.view(dtype))) >= wanted
+            low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
+    return np.append(low, infinite + whole.type(1)).astype(whole)
+
+
+_ALIKE = 64
+"""Neighbours in a row of which the smallest and the largest are looked up first."""
+
+
+def _count_slots(values: np.ndarray, row: Row, count: np.ndarray) -> None:
+    limit, below, numbers = row.settings
+    shift, zero, nan = numbers[0], numbers[1], numbers[2]
+    bits = values.view(limit.dtype)
+    patterns = np.empty_like(bits)
+    for i in range(values.size):
+        pattern = bits[i] if bits[i] <= nan else zero
+        patterns[i] = nan if np.isnan(values[i]) else pattern
+    for start in range(0, values.size, _ALIKE):
+        some = patterns[start : start + _ALIKE]
+        if count.shape[0] == 1:
+            low, high = nan, zero
+            for i in range(some.size):
+                low, high = min(low, some[i]), max(high, some[i])
+            slot = below[low >> shift] + (low >= limit[low >> shift])
+            if slot == below[high >> shift] + (high >= limit[high >> shift]):
+                count[0, slot] += some.size  # one after another would wait for each other
+                continue
+        for i in range(some.size):
+            cell = some[i] >> shift
+            count[row.kept[start + i], below[cell] + (some[i] >= limit[cell])] += 1
+
+
+def _without_last(_places: np.ndarray, state: Arrays) -> Arrays:
+    return {"count": state["count"][:, :-1]}

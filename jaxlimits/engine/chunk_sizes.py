@@ -16,6 +16,9 @@ IN_FLIGHT = 2
 _POINTS_ON_CPU = 1 << 20
 """Points whose metrics stay in the caches until the reductions have read them."""
 
+_POINTS_IN_LOOP = 1 << 23
+"""Points of a chunk that a compiled loop takes, which writes none of their metrics."""
+
 _BYTES_ON_CPU = 64 << 20
 """Memory of a chunk that is only stored: larger ones start programs and files less often."""
 
@@ -67,6 +70,7 @@ def point_bytes(
     requirements: Sequence[Requirement] = (),
     *,
     on_cpu: bool | None = None,
+    looped: bool = False,
 ) -> int:
     """Return the memory that one point takes on the device while its chunk is computed [B].
 
@@ -80,8 +84,12 @@ def point_bytes(
         As in a :class:`Job`.
     on_cpu
         Whether the device is one; by default as the default device of JAX is.
+    looped
+        Whether a compiled loop takes the points: what is computed beside it has few of them.
     """
     size = np.dtype(precision).itemsize
+    if looped:
+        return size
     each = [3 * size for reduction in reductions for _ in reduction.of]
     searched = 4 * size * len(requirements)  # both ends of a bracket, before and after a step
     if jax.default_backend() == "cpu" if on_cpu is None else on_cpu:
@@ -102,6 +110,7 @@ def chunk_points(
     stored: int = 0,
     memory: float | None = None,
     room: Room | None = None,
+    looped: bool = False,
 ) -> int:
     """Return how many points a chunk should have.
 
@@ -120,9 +129,13 @@ def chunk_points(
         Bytes that a chunk may take; by default found from the device.
     room
         The device's; by default the first of this process is asked.
+    looped
+        Whether a compiled loop takes the points.
     """
     if memory is not None:
         return max(1, int(memory / (IN_FLIGHT * bytes_a_point)))
+    if looped:
+        return _POINTS_IN_LOOP
     room = room or device_room()
     if room.platform == "cpu":
         return _POINTS_ON_CPU if reduced else max(_POINTS_ON_CPU, _BYTES_ON_CPU // bytes_a_point)

@@ -358,11 +358,15 @@ def _metrics(
 
     An output has length 1 along the axes that it does not depend on.
     """
-    axes = [
+    return over_axes(outputs, inputs.base, cut_axes(inputs, place, plan))
+
+
+def cut_axes(inputs: Inputs, place: jax.Array, plan: Plan) -> list[dict[str, jax.Array]]:
+    """Return the numbers of the chunk that starts at a place, for each axis."""
+    return [
         {name: _cut(column, start, size) for name, column in axis.items()}
         for axis, start, size in zip(inputs.axes, place, plan.block, strict=True)
     ]
-    return over_axes(outputs, inputs.base, axes)
 
 
 def _cut(column: jax.Array, start: jax.Array, size: int) -> jax.Array:

@@ -63,7 +63,7 @@ ELEMENTWISE = frozenset(
 )
 """Primitives that treat each element alike and have no settings."""
 
-_CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call")
+CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call")
 _OF_TRUTHS = {"eq": "same", "ne": "differ"}
 _SAME = ("squeeze", "stop_gradient", "copy", "copy_p")
 """Primitives that change no number."""
@@ -135,7 +135,7 @@ def _run(closed: ClosedJaxpr | Jaxpr, inputs: Sequence[Place], listed: _List) ->
 
 def _translated(equation: JaxprEqn, operands: tuple[Place, ...], listed: _List) -> list[Place]:
     name, parameters = equation.primitive.name, equation.params
-    if name in _CALLS:
+    if name in CALLS:
         if parameters.get("name") == "frexp":  # its bits would need whole numbers of 64 bits
             return [listed.add(Operation(part, operands)) for part in ("mantissa", "exponent")]
         inner = parameters["jaxpr"] if "jaxpr" in parameters else parameters["call_jaxpr"]

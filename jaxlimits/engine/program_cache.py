@@ -92,6 +92,18 @@ def keep_programs() -> ProgramCache:
     return _configured(folder.expanduser().absolute())
 
 
+def private_folder(name: str) -> Path | None:
+    """Return a private folder within that of the programs; ``None`` where none can be used."""
+    kept = keep_programs().folder
+    if kept is None or not kept.is_dir():  # JAX keeps programs in places that are none, too
+        return None
+    try:
+        _make_private(kept / name)
+    except (_UnusableError, OSError):
+        return None
+    return kept / name
+
+
 def _setting(name: str) -> Any:
     return getattr(jax.config, name)  # whose type names no setting
 

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from jaxlimits.engine.asked import Asked, Keys
+from jaxlimits.engine.by_row import ByRow
 from jaxlimits.engine.counted import Counted, Traced
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.finding import Finding
@@ -100,6 +101,9 @@ class Reduction(abc.ABC):
     grows: ClassVar[bool] = False
     """Whether :meth:`enlarged` may ask for more room."""
 
+    not_by_row: ClassVar[str] = "it looks at points of many rows"
+    """Why :meth:`by_row` has nothing to say, where it has not."""
+
     @classmethod
     def read(cls, asked: Asked, keys: Any) -> "Reduction":
         """Make the reduction that a grid file asks for.
@@ -134,6 +138,10 @@ class Reduction(abc.ABC):
     @abc.abstractmethod
     def findings(self, state: Arrays, swept: Swept) -> list[Finding]:
         """Say what was found, as variables with names and dimensions."""
+
+    def by_row(self, dtype: np.dtype, /) -> ByRow | None:
+        """Say how a loop reduces a row at once, for metrics of a type; ``None`` if none does."""
+        del dtype
 
     def enlarged(self, part: Arrays) -> "Reduction | None":
         """Return the reduction with more room, where a chunk had more to say than there was."""

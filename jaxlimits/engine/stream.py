@@ -25,6 +25,8 @@ from jaxlimits.engine.chunk_sizes import (
 )
 from jaxlimits.engine.failures import explained_failures, unless_full
 from jaxlimits.engine.kernel import Inputs, Results, make_mesh, place_inputs, run_chunks
+from jaxlimits.engine.loop.chunks import Looped, reduced_by_loops
+from jaxlimits.engine.loop.served import refuse_unserved
 from jaxlimits.engine.pages import keep_pages
 from jaxlimits.engine.reduction import Arrays, Reduction
 from jaxlimits.errors import DeviceMemoryError, InputError
@@ -82,6 +84,8 @@ class Job:
         Chunks that are started on each device before the results of another are taken.
     portable
         Whether the plan is the same on every machine, so that chunks must not be halved on one.
+    fast
+        Whether compiled loops reduce the chunks.
     """
 
     scenario: Scenario
@@ -93,6 +97,7 @@ class Job:
     bits: int | None = None
     ahead: int = IN_FLIGHT
     portable: bool = False
+    fast: bool = False
 
 
 def make_job(
@@ -106,6 +111,7 @@ def make_job(
     digits: int | None = None,
     room: Room | None = None,
     portable: bool = False,
+    fast: bool = False,
 ) -> Job:
     """Plan a sweep.
 
@@ -121,16 +127,30 @@ def make_job(
         Of the devices that will compute; by default those of this process.
     portable
         Whether chunks are the same on every machine; ``memory`` then says how many are in flight.
+    fast
+        Whether compiled loops reduce the chunks.
+
+    Raises
+    ------
+    InputError
+        A loop does not serve what is asked, or its compiler is not installed.
     """
     size = (None, EVERYWHERE) if portable else (memory, room or device_room())
     stored = stored_bytes(outputs, precision)
     on_cpu = size[1].platform == "cpu"
-    bytes_a_point = point_bytes(outputs, reductions, precision, requirements, on_cpu=on_cpu)
+    bytes_a_point = point_bytes(
+        outputs, reductions, precision, requirements, on_cpu=on_cpu, looped=fast
+    )
     points = chunk_points(
-        bytes_a_point, reduced=bool(reductions), stored=stored, memory=size[0], room=size[1]
+        bytes_a_point,
+        reduced=bool(reductions),
+        stored=stored,
+        memory=size[0],
+        room=size[1],
+        looped=fast,
     )
     fits = memory is None or not portable or memory >= IN_FLIGHT * points * bytes_a_point
-    return Job(
+    job = Job(
         scenario=scenario,
         plan=make_plan(scenario, points=points, kept=kept_axes(scenario, reductions)),
         outputs=outputs,
@@ -140,7 +160,15 @@ def make_job(
         bits=None if digits is None else schema.mantissa_bits(digits, precision),
         ahead=IN_FLIGHT if fits else 0,
         portable=portable,
+        fast=fast,
     )
+    if fast:
+        refuse_unserved(_looped(job), outputs=outputs, requirements=requirements)
+    return job
+
+
+def _looped(job: Job) -> Looped:
+    return Looped(job.scenario, job.plan, job.reductions, job.precision)
 
 
 def halved(job: Job) -> Job:
@@ -187,6 +215,10 @@ def stream(
         Where to compute, a chunk on each; by default every device of this process.
     """
     wanted = job.plan.chunks() if keys is None else keys
+    if job.fast:
+        for key, parts in reduced_by_loops(_looped(job), wanted):
+            yield Chunk(key=key, arrays={}, parts=parts)
+        return
     with explained_failures():
         line = _Line(job, make_mesh(devices or jax.local_devices()))
         waiting: collections.deque[_UnderWay] = collections.deque()

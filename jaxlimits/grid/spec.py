@@ -48,6 +48,8 @@ class GridSpec:
         Memory budget in bytes for chunks in flight; ``None`` chooses one from the device.
     portable
         Whether chunks are the same on every machine, whatever the memory.
+    fast
+        Whether a compiled loop computes what is reduced, rather than XLA alone.
     digits
         Significant digits to which dense outputs are rounded; all of them where it is ``None``.
     """
@@ -64,6 +66,7 @@ class GridSpec:
     catalog: Catalog
     memory: float | None = None
     portable: bool = False
+    fast: bool = False
     digits: int | None = None
 
     def __repr__(self) -> str:

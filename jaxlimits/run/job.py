@@ -40,4 +40,5 @@ def spec_job(spec: GridSpec, scenario: Scenario, *, room: Room | None = None) ->
         digits=spec.digits,
         room=room,
         portable=spec.portable,
+        fast=spec.fast,
     )

@@ -68,6 +68,7 @@ def sweep(
     force: bool = False,
     allow_idle: bool = False,
     portable: bool = False,
+    fast: bool = False,
     **described: object,
 ) -> xr.Dataset:
     """Evaluate every point of a grid.
@@ -100,6 +101,9 @@ def sweep(
     portable
         Cut the grid into the same chunks on every machine and within every memory budget, so that
         a sweep goes on elsewhere; ``memory`` then says how many are in flight.
+    fast
+        Reduce in a compiled loop (needs ``pip install 'jaxlimits[fast]'``), several times as fast
+        on a CPU. It serves grids that keep reductions alone.
     **described
         The grid itself. A field, switch or name is an axis where it holds several values, in the
         order of the keywords, and of the base where it holds one. The values of an array are in SI
@@ -140,7 +144,11 @@ def sweep(
     chosen = chosen_grid(grid, described, beside=inspect.signature(sweep).parameters)
     spec = load_grid(chosen, overrides=overrides, catalog=catalog, precision=precision)
     spec = dataclasses.replace(
-        spec, memory=memory_bytes(memory), digits=digits or spec.digits, portable=portable
+        spec,
+        memory=memory_bytes(memory),
+        digits=digits or spec.digits,
+        portable=portable,
+        fast=fast,
     )
     dataset = run_spec(spec, output, resume=resume, force=force, allow_idle=allow_idle)
     return _loaded(dataset)
@@ -228,6 +236,9 @@ def _run(
 ) -> xr.Dataset:
     scenario = bind(spec)
     check_scenario(scenario)
+    if spec.fast and client is not None:
+        remedy = "leave out the cluster, or `fast=True`"
+        raise InputError("the compiled loop computes in one process", key="fast", remedy=remedy)
     job = spec_job(spec, scenario, room=None if client is None else workers_room(client))
     _check_budget(spec, job, here=client is None)
     if writing is not None and writing.resume:
@@ -305,7 +316,9 @@ def describe_plan(spec: GridSpec, target: Path, *, allow_idle: bool = False) -> 
         "points_per_chunk": plan.points_per_chunk,
         "chunk_shape": dict(zip((axis.name for axis in spec.axes), plan.block, strict=True)),
         "chunk_bytes": plan.points_per_chunk
-        * point_bytes(job.outputs, job.reductions, spec.precision, job.requirements),
+        * point_bytes(
+            job.outputs, job.reductions, spec.precision, job.requirements, looped=job.fast
+        ),
         "dense_bytes": dense_bytes(spec),
         "expected_bytes": round(expected.result_bytes),
         "disk_free_bytes": shutil.disk_usage(target.parent).free,
@@ -325,7 +338,7 @@ def _check_budget(spec: GridSpec, job: Job, *, here: bool = True) -> None:
         raise InputError(
             problem, where=spec.file.where, key="memory", value=value, remedy="give less"
         )
-    point = IN_FLIGHT * point_bytes(job.outputs, job.reductions, spec.precision)
+    point = IN_FLIGHT * point_bytes(job.outputs, job.reductions, spec.precision, looped=job.fast)
     if spec.portable:
         chunk = point * job.plan.points_per_chunk // IN_FLIGHT
         if spec.memory >= chunk:

@@ -43,7 +43,7 @@ from jaxlimits.store.ledger import (
 from jaxlimits.store.netcdf import check_target, open_dataset, write_dataset
 from jaxlimits.store.owner import Ownership
 from jaxlimits.store.pack import pack
-from jaxlimits.store.provenance import describe_run
+from jaxlimits.store.provenance import ARRANGEMENT, describe_run
 from jaxlimits.store.shards import Shard, check_shard, lay_out_shards
 from jaxlimits.store.template import build_dataset
 
@@ -196,7 +196,7 @@ def is_finished(spec: GridSpec, job: Job, output: Path) -> bool:
 def _identity(run: dict, job: Job) -> dict:
     """What must be equal for two runs to make the same chunks."""
     names = (
-        *("grid", "overrides", "catalog", "precision", "memory"),
+        *("grid", "overrides", "catalog", "precision", "memory", ARRANGEMENT),
         *("jaxlimits_version", "content_hash"),
     )
     plan = {"shape": job.plan.shape, "block": job.plan.block}

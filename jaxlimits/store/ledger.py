@@ -23,7 +23,7 @@ from jaxlimits.errors import DamagedResultWarning, InputError, ResultError, cann
 from jaxlimits.grid.plan import Key
 from jaxlimits.store.journal import Arrays, cut_to_whole, entries, packed
 from jaxlimits.store.netcdf import renamed_when_whole
-from jaxlimits.store.provenance import PORTABLE
+from jaxlimits.store.provenance import ARRANGEMENT, LOOP, PORTABLE
 from jaxlimits.store.shards import Shard
 
 _IDENTITY, _SHARDS, _STATE, _PARTS = "sweep.json", "shards.jsonl", "state.npz", "parts.bin"
@@ -288,21 +288,21 @@ def _refuse_other(kept: Mapping[str, Any], identity: Mapping[str, Any], folder: 
 
 
 def _refuse_mixed(kept: Mapping[str, Any], identity: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to go on with chunks of one machine in those that are the same everywhere."""
-    begun, asked = (made.get("memory") == PORTABLE for made in (kept, identity))
-    if begun == asked:
-        return
-    if asked:
-        problem = "was begun without `portable=True`, in chunks of the machine that began it"
-        remedy = "leave `portable=True` out there"
-    else:
-        problem = "was begun with `portable=True`"
-        remedy = "continue it with `portable=True`"
-    raise InputError(
-        f"the unfinished sweep {problem}",
-        where=str(folder),
-        remedy=f"{remedy}, name another output, or start again with `force=True`",
-    )
+    """Refuse to go on with other chunks, or with what something else computes."""
+    for option, name, value, why in (
+        ("`portable=True`", "memory", PORTABLE, ", in chunks of the machine that began it"),
+        ("`fast=True`", ARRANGEMENT, LOOP, ", by XLA alone"),
+    ):
+        begun, asked = (made.get(name) == value for made in (kept, identity))
+        if begun == asked:
+            continue
+        problem = f"was begun without {option}{why}" if asked else f"was begun with {option}"
+        remedy = f"leave {option} out there" if asked else f"continue it with {option}"
+        raise InputError(
+            f"the unfinished sweep {problem}",
+            where=str(folder),
+            remedy=f"{remedy}, name another output, or start again with `force=True`",
+        )
 
 
 def _difference(kept: object, asked: object, name: str) -> list[str]:

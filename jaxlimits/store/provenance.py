@@ -24,6 +24,11 @@ FORMAT_VERSION = 1
 PORTABLE = "portable"
 """Stands for a memory budget where chunks are the same on every machine."""
 
+ARRANGEMENT = "arrangement"
+"""Name of the attribute that says what computed a result: XLA, or a compiled loop beside it."""
+
+_XLA, LOOP = "xla", "loop"
+
 _HASHED = (
     *("format_version", "jaxlimits_version"),
     *("grid", "overrides", "catalog", "precision", "memory", "digits"),
@@ -48,6 +53,7 @@ def describe_run(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
         # Chunks that are the same everywhere do not depend on a budget.
         "memory": PORTABLE if spec.portable else spec.memory or 0.0,
         "digits": spec.digits or 0,
+        ARRANGEMENT: LOOP if spec.fast else _XLA,
         "scenario": _json({**spec.names, **spec.switches, **scenario.base}),
         BITS: grid_bits(spec, scenario),
     }
@@ -56,7 +62,9 @@ def describe_run(spec: GridSpec, scenario: Scenario) -> dict[str, Any]:
 
 def content_hash(attributes: Mapping[str, Any]) -> str:
     """Return the SHA-256 of everything that determines a result's data."""
-    text = _json({name: str(attributes[name]) for name in _HASHED})
+    # Results of XLA have the hash that they had before there was a loop.
+    looped = () if attributes.get(ARRANGEMENT, _XLA) == _XLA else (ARRANGEMENT,)
+    text = _json({name: str(attributes[name]) for name in (*_HASHED, *looped)})
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -86,7 +94,8 @@ def recorded_spec(attributes: Mapping[str, Any], *, where: str) -> GridSpec:
         overrides=json.loads(attributes["overrides"]),
         precision=attributes["precision"],
     )
-    spec = dataclasses.replace(spec, digits=int(attributes["digits"]) or None)
+    digits, fast = int(attributes["digits"]) or None, attributes.get(ARRANGEMENT) == LOOP
+    spec = dataclasses.replace(spec, digits=digits, fast=fast)
     if str(attributes["memory"]) == PORTABLE:
         return dataclasses.replace(spec, portable=True)
     return dataclasses.replace(spec, memory=float(attributes["memory"]) or None)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlimits.engine.asked import Asked
+from jaxlimits.engine.by_row import Arrays, ByRow, Row, State, first_place
 from jaxlimits.engine.counted import Counted, Traced
-from jaxlimits.engine.reduction import Arrays, Reduction, Swept
+from jaxlimits.engine.reduction import Reduction, Swept
 from jaxlimits.engine.winners import WinnerKeys, winner_names, winners
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.plan import Key, Plan
@@ -50,6 +51,10 @@ class Best(Reduction):
             return index
         places = jnp.unravel_index(index, [shape[axis] for axis in self.over])
         return jnp.ravel_multi_index(places, [block[axis] for axis in self.over], mode="clip")
+
+    def by_row(self, _dtype: np.dtype, /) -> ByRow:
+        state = {"value": State(-np.inf), "index": State(0, np.int32)}
+        return ByRow(step=_STEPS_BY_ROW[self.op], state=state, fold=_first_of_lanes)
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = self.kept_shape(shape)
@@ -131,3 +136,28 @@ def _first_of_many(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
     value = jnp.max(filled, axis=1, keepdims=True)
     places = jnp.arange(rows.shape[1], dtype=jnp.int32)[None, :]
     return value[:, 0], jnp.min(jnp.where(filled == value, places, _NOWHERE), axis=1)
+
+
+def _keep_larger(values: np.ndarray, row: Row, value: np.ndarray, index: np.ndarray) -> None:
+    place = np.int32(row.place)
+    for i in range(values.size):
+        larger = values[i] > value[i]
+        value[i] = values[i] if larger else value[i]
+        index[i] = place if larger else index[i]
+
+
+def _keep_smaller(values: np.ndarray, row: Row, value: np.ndarray, index: np.ndarray) -> None:
+    place = np.int32(row.place)
+    for i in range(values.size):
+        larger = -values[i] > value[i]
+        value[i] = -values[i] if larger else value[i]
+        index[i] = place if larger else index[i]
+
+
+_STEPS_BY_ROW = {"argmax": _keep_larger, "argmin": _keep_smaller}
+
+
+def _first_of_lanes(places: np.ndarray, state: Arrays) -> Arrays:
+    value = state["value"].max(axis=1)
+    found = (state["value"] == value[:, None]) & (value > -np.inf)[:, None]
+    return {"value": value, "index": first_place(places, state["index"], found)}

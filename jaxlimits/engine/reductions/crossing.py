@@ -8,8 +8,9 @@ import numpy as np
 import pydantic
 
 from jaxlimits.engine.asked import Asked, Keys
+from jaxlimits.engine.by_row import Arrays, ByRow, Row, State
 from jaxlimits.engine.counted import Counted, Traced
-from jaxlimits.engine.reduction import Arrays, Reduction, Swept
+from jaxlimits.engine.reduction import Reduction, Swept
 from jaxlimits.engine.winners import labels
 from jaxlimits.grid.file import Raw
 from jaxlimits.grid.finding import Finding
@@ -52,6 +53,14 @@ class Crossing(Reduction):
         position = jnp.arange(rows.shape[1], dtype=jnp.int32)[None, :]
         return {"index": jnp.min(jnp.where(reached, position, _NOWHERE), axis=1)}
 
+    def by_row(self, dtype: np.dtype, /) -> ByRow:
+        return ByRow(
+            step=_reach_above if self.upward else _reach_below,
+            state={"index": State(_NOWHERE, np.int32)},
+            fold=_first_reached,
+            settings=(np.array([self.target], dtype),),
+        )
+
     def start(self, shape: tuple[int, ...]) -> Arrays:
         return {"index": np.full(self.kept_shape(shape), -1, dtype=np.int64)}
 
@@ -77,3 +86,20 @@ class Crossing(Reduction):
                 nan_means="target_not_reached",
             )
         ]
+
+
+def _reach_above(values: np.ndarray, row: Row, index: np.ndarray) -> None:
+    target, place = row.settings[0][0], np.int32(row.place)
+    for i in range(values.size):
+        index[i] = place if (values[i] >= target) & (place < index[i]) else index[i]
+
+
+def _reach_below(values: np.ndarray, row: Row, index: np.ndarray) -> None:
+    target, place = row.settings[0][0], np.int32(row.place)
+    for i in range(values.size):
+        index[i] = place if (values[i] <= target) & (place < index[i]) else index[i]
+
+
+def _first_reached(places: np.ndarray, state: Arrays) -> Arrays:
+    found = state["index"] < _NOWHERE
+    return {"index": np.where(found, state["index"] + places, _NOWHERE).min(axis=1)}

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlimits import schema
+from jaxlimits.engine.by_row import ByRow, Row, State
 from jaxlimits.engine.counted import Counted, Traced, over_usable
 from jaxlimits.engine.reduction import Arrays, Reduction, Swept
 from jaxlimits.grid.finding import Finding
@@ -40,6 +41,14 @@ class Extreme(Reduction):
             value = operation(filled, axis=self.over)
         return {"value": value.ravel()}
 
+    def by_row(self, _dtype: np.dtype, /) -> ByRow:
+        best = np.max if self._largest else np.min
+        return ByRow(
+            step=_keep_larger if self._largest else _keep_smaller,
+            state={"value": State(self._nothing)},
+            fold=lambda _, state: {"value": best(state["value"], axis=1)},
+        )
+
     def start(self, shape: tuple[int, ...]) -> Arrays:
         return {"value": np.full(self.kept_shape(shape), self._nothing)}
 
@@ -52,3 +61,13 @@ class Extreme(Reduction):
         # No point counts where nothing better than the start was found.
         values = np.where(state["value"] == self._nothing, np.nan, state["value"])
         return [self.summary(self.op, values, swept)]
+
+
+def _keep_larger(values: np.ndarray, _: Row, value: np.ndarray) -> None:
+    for i in range(values.size):
+        value[i] = values[i] if values[i] > value[i] else value[i]
+
+
+def _keep_smaller(values: np.ndarray, _: Row, value: np.ndarray) -> None:
+    for i in range(values.size):
+        value[i] = values[i] if values[i] < value[i] else value[i]

@@ -7,6 +7,7 @@ import pydantic
 
 from jaxlimits.engine.asked import Asked, Keys
 from jaxlimits.engine.bins import LogBins
+from jaxlimits.engine.by_row import ByRow
 from jaxlimits.engine.counted import Counted, Traced
 from jaxlimits.engine.reduction import Arrays, Reduction, Swept
 from jaxlimits.grid.file import Raw
@@ -32,6 +33,7 @@ class Histogram(Reduction):
     keeps = "counts in bins equally wide in the logarithm"
     keys = HistogramKeys
     adds = "bin"
+    not_by_row = "its bins are too narrow for a table of them; ask for fewer"
 
     @classmethod
     def read(cls, asked: Asked, keys: HistogramKeys) -> "Histogram":
@@ -44,6 +46,9 @@ class Histogram(Reduction):
         (name,) = self.of
         rows = self.rows(chunk.thin(name, self.over))
         return {"count": self.bins.count(rows, chunk.times(self.over, name))}
+
+    def by_row(self, dtype: np.dtype, /) -> ByRow | None:
+        return self.bins.by_row(dtype)
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         return {"count": self.bins.none(self.kept_shape(shape))}

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlimits import schema
+from jaxlimits.engine.by_row import Arrays, ByRow, Row, State
 from jaxlimits.engine.counted import USABLE, Counted, Traced, number, over_usable
-from jaxlimits.engine.reduction import Arrays, Reduction, Swept
+from jaxlimits.engine.reduction import Reduction, Swept
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.plan import Key, Plan
 
@@ -34,6 +35,10 @@ class Mean(Reduction):
             count = times * number(counts, self.over)
         return {"total": (times.astype(total.dtype) * total).ravel(), "count": count.ravel()}
 
+    def by_row(self, _dtype: np.dtype, /) -> ByRow:
+        state = {"total": State(0.0, np.float64), "count": State(0, np.int32)}
+        return ByRow(step=_add, state=state, fold=_added)
+
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = self.kept_shape(shape)
         return {"total": np.zeros(kept), "count": np.zeros(kept, dtype=np.int64)}
@@ -45,3 +50,14 @@ class Mean(Reduction):
         mean = state["total"] / np.maximum(state["count"], 1)
         values = np.where(state["count"] > 0, mean, np.nan)
         return [self.summary("mean", values, swept)]
+
+
+def _add(values: np.ndarray, _: Row, total: np.ndarray, count: np.ndarray) -> None:
+    for i in range(values.size):
+        counts = ~np.isnan(values[i])
+        total[i] += values[i] if counts else 0.0
+        count[i] += counts
+
+
+def _added(_places: np.ndarray, state: Arrays) -> Arrays:
+    return {name: array.sum(axis=1) for name, array in state.items()}

@@ -7,6 +7,7 @@ import pydantic
 
 from jaxlimits.engine.asked import Asked, Keys
 from jaxlimits.engine.bins import LogBins
+from jaxlimits.engine.by_row import ByRow
 from jaxlimits.engine.counted import Counted, Traced
 from jaxlimits.engine.reduction import Arrays, Reduction, Swept
 from jaxlimits.grid.finding import Finding
@@ -54,6 +55,9 @@ class Quantiles(Reduction):
         (name,) = self.of
         rows = self.rows(chunk.thin(name, self.over))
         return {"count": SKETCH.count(rows, chunk.times(self.over, name))}
+
+    def by_row(self, dtype: np.dtype, /) -> ByRow | None:
+        return SKETCH.by_row(dtype)
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         return {"count": SKETCH.none(self.kept_shape(shape))}

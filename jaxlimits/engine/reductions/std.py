@@ -5,8 +5,9 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlimits.engine.by_row import Arrays, ByRow, Row, State
 from jaxlimits.engine.counted import Counted, Traced, number
-from jaxlimits.engine.reduction import Arrays, Reduction, Swept
+from jaxlimits.engine.reduction import Reduction, Swept
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.plan import Key, Plan
 
@@ -52,6 +53,11 @@ class Std(Reduction):
         }
         return {field: array.ravel() for field, array in part.items()}
 
+    def by_row(self, _dtype: np.dtype, /) -> ByRow:
+        state = {name: State(0.0, np.float64) for name in ("rest", "squares")}
+        state |= {"first": State(np.nan, np.float64), "count": State(0, np.int32)}
+        return ByRow(step=_add_squares, state=state, fold=_about_mean)
+
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = self.kept_shape(shape)
         return {field: np.zeros(kept) for field in ("count", "mean", "squares")}
@@ -76,3 +82,39 @@ class Std(Reduction):
         std = np.sqrt(state["squares"] / np.maximum(state["count"], 1.0))
         values = np.where(state["count"] > 0, std, np.nan)
         return [self.summary("standard deviation", values, swept)]
+
+
+def _add_squares(
+    values: np.ndarray,
+    _: Row,
+    rest: np.ndarray,
+    squares: np.ndarray,
+    first: np.ndarray,
+    count: np.ndarray,
+) -> None:
+    """Add deviations from the first value that counts, and their squares, in float64."""
+    for i in range(values.size):
+        value = np.float64(values[i])
+        first[i] = value if np.isnan(first[i]) else first[i]
+        apart = value - first[i] if ~np.isnan(value) else 0.0
+        rest[i] += apart
+        squares[i] += apart * apart
+        count[i] += ~np.isnan(value)
+
+
+def _about_mean(_places: np.ndarray, state: Arrays) -> Arrays:
+    """Merge the lanes by the formula of :class:`Std`; nothing is left to scale."""
+    count = state["count"]
+    total = count.sum(axis=1)
+    lost = state["rest"] / np.maximum(count, 1)
+    means = np.where(count > 0, state["first"] + lost, 0.0)
+    mean = (count * means).sum(axis=1) / np.maximum(total, 1)
+    squares = np.maximum(state["squares"] - state["rest"] * lost, 0.0)
+    apart = count * (means - mean[:, None]) ** 2
+    return {
+        "count": total,
+        "mean": mean,
+        "scale": np.ones_like(mean),
+        "rest": np.zeros_like(mean),
+        "squares": (squares + apart).sum(axis=1),
+    }

@@ -9,8 +9,9 @@ import numpy as np
 import pydantic
 
 from jaxlimits.engine.asked import Asked
+from jaxlimits.engine.by_row import Arrays, ByRow, Row, State
 from jaxlimits.engine.counted import Counted, Traced
-from jaxlimits.engine.reduction import Arrays, Reduction, Swept
+from jaxlimits.engine.reduction import Reduction, Swept
 from jaxlimits.engine.winners import WinnerKeys, winner_names, winners
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.plan import Key, Plan
@@ -33,6 +34,7 @@ class Top(Reduction):
     keys = TopKeys
     reduces = "the whole grid"
     adds = "rank"
+    not_by_row = "k must be at most 64"
 
     @classmethod
     def read(cls, asked: Asked, keys: TopKeys) -> "Top":
@@ -47,6 +49,14 @@ class Top(Reduction):
         lengths = np.cumprod(chunk.block[::-1]).tolist()
         value, index = _top_of_groups(filled, k=self.k, lengths=lengths)
         return {"value": value, "index": index}
+
+    def by_row(self, dtype: np.dtype, /) -> ByRow | None:
+        if self.k > _INSERTED:
+            return None
+        state = {"value": State(-np.inf), "index": State(_NOWHERE, np.int32)}
+        sign = np.array([self._signed(1.0)], dtype)
+        layout = {"lanes": False, "width": self.k}
+        return ByRow(step=_insert_best, state=state, fold=_found, settings=(sign,), **layout)
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = (*self.kept_shape(shape), self.k)
@@ -73,6 +83,37 @@ class Top(Reduction):
         values = np.where(state["index"] >= 0, self._signed(state["value"]), np.nan)
         value = Finding(name=self.name, dims=dims, values=values, quantity=metric, meaning=meaning)
         return [value, *winners(self, state["index"], swept, dims)]
+
+
+_NOWHERE = np.iinfo(np.int32).max
+
+_INSERTED = 64
+"""Points that a loop keeps in their order by inserting each that is better."""
+
+
+def _insert_best(values: np.ndarray, row: Row, value: np.ndarray, index: np.ndarray) -> None:
+    """Insert what beats the last one: larger, or as large and at a lower position."""
+    sign, last = row.settings[0][0], value.shape[1] - 1
+    worst, number = value[0, last], 0
+    for i in range(values.size):
+        number += sign * values[i] >= worst
+    if number == 0:  # as most rows, which are no more than compared
+        return
+    for i in range(values.size):
+        new, place = sign * values[i], np.int32(row.place + row.places[i])
+        slot = last + 1
+        while slot > 0 and (
+            new > value[0, slot - 1] or (new == value[0, slot - 1] and place < index[0, slot - 1])
+        ):
+            slot -= 1
+            if slot < last:
+                value[0, slot + 1], index[0, slot + 1] = value[0, slot], index[0, slot]
+        if slot <= last:
+            value[0, slot], index[0, slot] = new, place
+
+
+def _found(_places: np.ndarray, state: Arrays) -> Arrays:
+    return {**state, "index": np.where(state["value"] > -np.inf, state["index"], 0)}
 
 
 _SORTED = 1 << 16

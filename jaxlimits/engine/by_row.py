@@ -1,0 +1,93 @@
+"""How a loop reduces a row of points at once: what each reduction says of it.
+
+A row is the points along the innermost axes, which the loop computes into a small array. A
+reduction gives a plain function that takes the values of a row in; the loop compiles it, so that it
+keeps to what a compiler of numbers knows. See :mod:`jaxlimits.engine.loop`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+class Row(NamedTuple):
+    """Where a row lies, for one reduction.
+
+    Parameters
+    ----------
+    place
+        Position of the row's first point among the reduced points of the chunk.
+    places
+        For each point of the row, how far its position lies behind that.
+    kept
+        For each point of the row, its position among the kept points of the row.
+    settings
+        Arrays that the reduction gave.
+    """
+
+    place: int | np.integer
+    places: np.ndarray
+    kept: np.ndarray
+    settings: tuple[np.ndarray, ...]
+
+
+class State(NamedTuple):
+    """An array in which a reduction keeps what it has so far.
+
+    Parameters
+    ----------
+    start
+        What it is filled with.
+    dtype
+        Its type; that of the metrics where it is ``None``.
+    """
+
+    start: float | int
+    dtype: type | None = None
+
+
+def _as_it_is(_places: np.ndarray, state: Arrays) -> Arrays:
+    return state
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ByRow:
+    """A reduction as a loop over rows.
+
+    Parameters
+    ----------
+    step
+        Takes the values of a row, its :class:`Row`, and the arrays of the state, which it changes.
+        Values are NaN where a point does not count.
+    state
+        The arrays by name.
+    lanes
+        Whether the arrays have a value for each point of a row, over all rows of the same kept
+        points; points that are reduced within the row are left to ``fold``. Else they have
+        ``width`` values for each kept point, or for the whole chunk where none is kept.
+    width
+        See ``lanes``.
+    fold
+        From the positions of a row's reduced points, and arrays of kept points by these, what
+        :meth:`jaxlimits.engine.reduction.Reduction.local` would return.
+    settings
+        Arrays that the step reads.
+    """
+
+    step: Callable[..., None]
+    state: Mapping[str, State]
+    lanes: bool = True
+    width: int = 1
+    fold: Callable[[np.ndarray, Arrays], Arrays] = _as_it_is
+    settings: tuple[np.ndarray, ...] = ()
+
+
+def first_place(places: np.ndarray, index: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Return the lowest position along the last axis where something was found, else 0."""
+    nowhere = np.iinfo(np.int32).max
+    first = np.where(found, index + places, nowhere).min(axis=-1)
+    return np.where(first < nowhere, first, 0)

@@ -1,0 +1,224 @@
+"""Chunks reduced by compiled loops, one on each core."""
+
+import collections
+import functools
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlimits.engine.by_row import Arrays
+from jaxlimits.engine.kernel import Inputs, cut_axes, make_mesh, place_inputs
+from jaxlimits.engine.loop.compiled import compiled
+from jaxlimits.engine.loop.source import Group, Walk, given_by_type, write_loop
+from jaxlimits.engine.loop.split import Split, split
+from jaxlimits.engine.over_axes import over_axes
+from jaxlimits.engine.reduction import Reduction
+from jaxlimits.engine.sensitivity import Static
+from jaxlimits.grid.plan import Key, Plan
+from jaxlimits.grid.rules import Rules
+from jaxlimits.grid.scenario import Scenario
+
+_ROW = 256
+"""Points of a row, at least, where the axes allow it."""
+
+_LEFT = 8
+"""Points of which each lane of a reduction takes the best, at least, where the axes allow it."""
+
+
+class Looped(NamedTuple):
+    """What loops compute: the parts of a :class:`jaxlimits.engine.stream.Job` that they know."""
+
+    scenario: Scenario
+    plan: Plan
+    reductions: tuple[Reduction, ...]
+    precision: str
+
+
+class Form(NamedTuple):
+    """All that a loop rests on."""
+
+    static: Static
+    fields: tuple[tuple[str, int | None], ...]
+    precision: str
+    plan: Plan
+    reductions: tuple[Reduction, ...]
+    rules: Rules
+
+
+class Loop:
+    """The loop of the chunks of one form."""
+
+    def __init__(self, form: Form):
+        self.form = form
+        dtype = np.dtype(form.precision)
+        self.walk = _walk(form.plan, form.reductions)
+        self.groups = _groups(form.reductions, dtype)
+        with jax.enable_x64(form.precision == "float64"):
+            self.parts = _split(form)
+        text, self.numbers = write_loop(self.parts, self.walk, self.groups)
+        self.run = compiled(text, [one.by_row.step for one in self.groups], dtype)
+        self.rows = tuple(self._row(one) for one in self.groups)
+        self.few = jax.jit(self._few)
+
+    def _few(self, inputs: Inputs, key: jax.Array) -> list[jax.Array]:
+        """What XLA computes of a chunk, in one array of each type.
+
+        In it are arrays of outer axes, by the points of a row where they differ there.
+        """
+        walk, plan = self.walk, self.form.plan
+        place = key * jnp.array(plan.block, key.dtype)
+        arrays = over_axes(self.parts.few, inputs.base, cut_axes(inputs, place, plan))
+        laid = []
+        for array, on in zip(arrays.values(), self.parts.along, strict=True):
+            whole = () if on.isdisjoint(walk.inner) else walk.inner
+            shape = [plan.block[n] if n in whole else size for n, size in enumerate(array.shape)]
+            rest = [axis for axis in range(array.ndim) if axis not in walk.inner]
+            laid.append(jnp.broadcast_to(array, shape).transpose(*rest, *walk.inner).ravel())
+        return [
+            jnp.concatenate([laid[n] for n in held]) for held in given_by_type(self.parts).values()
+        ]
+
+    def _row(self, one: Group) -> tuple[Any, ...]:
+        """What all rows of a group share."""
+        walk, inner = self.walk, self.walk.inner
+        kept = walk.strides([axis for axis in inner if axis not in one.over])
+        places = (walk.places(inner, strides) for strides in (walk.strides(one.over), kept))
+        return *places, one.by_row.settings
+
+    def parts_of(self, inputs: Inputs, key: Key) -> dict[str, Arrays]:
+        """Return what each reduction keeps of a chunk."""
+        with jax.enable_x64(self.form.precision == "float64"):
+            given = tuple(map(np.asarray, self.few(inputs, np.array(key, np.int32))))
+        slices = self.form.plan.slices(key)
+        lengths = [part.stop - part.start for part in slices]
+        row = math.prod(lengths[axis] for axis in self.walk.inner)
+        states = [self._fresh(one) for one in self.groups]
+        arrays = tuple(tuple(state.values()) for state in states)
+        self.run(np.array(lengths), row, self.numbers, given, self.rows, arrays)
+        return {
+            name: self._folded(one, {field: array[n] for field, array in state.items()})
+            for one, state in zip(self.groups, states, strict=True)
+            for n, name in enumerate(one.names)
+        }
+
+    def _fresh(self, one: Group) -> Arrays:
+        walk, by_row = self.walk, one.by_row
+        kept = walk.size(axis for axis in (*walk.outer, *walk.inner) if axis not in one.over)
+        lanes = walk.size(axis for axis in walk.inner if axis in one.over)
+        each = (kept * lanes,) if by_row.lanes else (kept, by_row.width)
+        shape = (len(one.names), *each)
+        dtype = np.dtype(self.form.precision)
+        return {n: np.full(shape, s.start, s.dtype or dtype) for n, s in by_row.state.items()}
+
+    def _folded(self, one: Group, state: Arrays) -> Arrays:
+        """Arrange arrays as kept points, in their order, by what is left of each, and fold them."""
+        walk = self.walk
+        axes = [axis for axis in walk.outer if axis not in one.over]
+        axes += [axis for axis in walk.inner if one.by_row.lanes or axis not in one.over]
+        order = sorted(range(len(axes)), key=lambda n: (axes[n] in one.over, axes[n]))
+        shape = [walk.block[axis] for axis in axes]
+        points = walk.size(axis for axis in axes if axis not in one.over)
+        arranged = {
+            name: array.reshape(*shape, -1).transpose(*order, len(axes)).reshape(points, -1)
+            for name, array in state.items()
+        }
+        reduced = [axis for axis in walk.inner if axis in one.over]
+        return one.by_row.fold(walk.places(reduced, walk.strides(one.over)), arranged)
+
+
+def _walk(plan: Plan, reductions: Sequence[Reduction]) -> Walk:
+    """Choose the axes of a row: long ones, which most reductions keep, and which are not cut.
+
+    What a reduction takes together within a row is left to its fold, so that its other axes should
+    have most of its points.
+    """
+    block = plan.block
+    long = [axis for axis, size in enumerate(block) if size > 1]
+    kept = {axis: sum(axis not in one.over for one in reductions) for axis in long}
+    whole = [axis for axis in long if block[axis] == plan.shape[axis]]
+    inner: list[int] = []
+    for axis in sorted(whole or long, key=lambda axis: (kept[axis], block[axis]), reverse=True):
+        tried = {*inner, axis}
+        left = [_size(block, set(one.over) - tried) for one in reductions if axis in one.over]
+        if all(points >= _LEFT for points in left):
+            inner.append(axis)
+        if _size(block, inner) >= _ROW or not whole:
+            break
+    inner = inner or sorted(whole or long, key=lambda axis: block[axis])[-1:]
+    return Walk(block, tuple(axis for axis in long if axis not in inner), tuple(sorted(inner)))
+
+
+def _groups(reductions: Sequence[Reduction], dtype: np.dtype) -> list[Group]:
+    """Put reductions together that do the same over the same axes, so that one step serves all."""
+    groups: dict[Any, Group] = {}
+    for reduction in reductions:
+        by_row = reduction.by_row(dtype)
+        if by_row is None:
+            raise NotImplementedError(reduction.op)
+        alone = reduction.name if by_row.settings else ""
+        key = by_row.step, reduction.over, alone
+        one = groups.get(key, Group((), (), reduction.over, by_row))
+        groups[key] = one._replace(names=(*one.names, reduction.name), of=(*one.of, *reduction.of))
+    return list(groups.values())
+
+
+def _size(block: tuple[int, ...], axes: Iterable[int]) -> int:
+    return math.prod(block[axis] for axis in axes)
+
+
+def _split(form: Form) -> Split:
+    types = {name: jax.ShapeDtypeStruct((), form.precision) for name, _ in form.fields}
+    along = {name: axis for name, axis in form.fields if axis is not None}
+    names = tuple(dict.fromkeys(reduction.of[0] for reduction in form.reductions))
+    options = {"names": names, "static": form.static, "rules": form.rules}
+    return split(types, along, form.plan.block, **options)
+
+
+loop_of = functools.lru_cache(maxsize=64)(Loop)
+
+
+def loop_at(job: Looped, key: Key) -> Loop:
+    """Return the loop of a chunk.
+
+    Raises
+    ------
+    NotImplementedError
+        An operation that a loop cannot have.
+    """
+    scenario = job.scenario
+    static = {**scenario.fixed_static(), **scenario.choice_at(key)}
+    varying = {name: axis for axis, columns in enumerate(scenario.columns) for name in columns}
+    form = Form(
+        static=tuple(sorted(static.items())),
+        fields=tuple(sorted({**dict.fromkeys(scenario.base), **varying}.items())),
+        precision=job.precision,
+        plan=job.plan,
+        reductions=job.reductions,
+        rules=scenario.rules,
+    )
+    return loop_of(form)
+
+
+def reduced_by_loops(job: Looped, keys: Iterable[Key]) -> Iterator[tuple[Key, dict[str, Arrays]]]:
+    """Compute chunks, one on each core, and yield what reductions keep in the order of the keys."""
+    mesh = make_mesh(jax.local_devices()[:1])
+    inputs = place_inputs(job.scenario, job.plan, precision=job.precision, mesh=mesh)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    waiting: collections.deque[tuple[Key, Future[dict[str, Arrays]]]] = collections.deque()
+    with ThreadPoolExecutor(cores) as pool:
+        try:
+            for key in keys:
+                waiting.append((key, pool.submit(loop_at(job, key).parts_of, inputs, key)))
+                if len(waiting) > 2 * (cores or 1):
+                    first, parts = waiting.popleft()
+                    yield first, parts.result()
+            for key, parts in waiting:
+                yield key, parts.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,204 @@
+"""The text of a loop: a nest over the outer axes of a chunk, and in it a row at a time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jax.extend.core import Var
+
+from jaxlimits.engine.by_row import ByRow
+from jaxlimits.engine.counted import USABLE
+from jaxlimits.engine.loop.expressions import atom, dtype_of, expression
+from jaxlimits.engine.loop.split import Split
+
+_TILE = 512
+"""Points that are computed at once: their metrics stay in the nearest cache."""
+
+
+class Walk(NamedTuple):
+    """In which order a loop takes the points of a chunk.
+
+    Parameters
+    ----------
+    block
+        Shape of the chunk.
+    outer
+        Axes of the loops, from the outside in.
+    inner
+        Axes of a row.
+    """
+
+    block: tuple[int, ...]
+    outer: tuple[int, ...]
+    inner: tuple[int, ...]
+
+    def size(self, axes: Iterable[int]) -> int:
+        """Return the number of points along some axes."""
+        return int(np.prod([self.block[axis] for axis in axes], dtype=np.int64))
+
+    def strides(self, axes: Sequence[int], each: int = 1) -> dict[int, int]:
+        """Return how far neighbours lie apart in an array of axes with so many entries each."""
+        return {axis: each * self.size(axes[n + 1 :]) for n, axis in enumerate(axes)}
+
+    def places(self, axes: Sequence[int], strides: Mapping[int, int]) -> np.ndarray:
+        """Return the places of all points along some axes, from the strides of any."""
+        sizes = [self.block[axis] for axis in axes]
+        along = zip(axes, np.indices(sizes), strict=True)
+        terms = (strides.get(axis, 0) * places for axis, places in along)
+        return sum(terms, start=np.zeros(sizes, np.int64)).ravel()
+
+
+class Group(NamedTuple):
+    """Reductions in a loop that do the same to different metrics.
+
+    Parameters
+    ----------
+    names, of
+        Which they are, and the metric of each.
+    over
+        Axes that they reduce.
+    by_row
+        What they do to a row; each has arrays of its own, one behind the other.
+    """
+
+    names: tuple[str, ...]
+    of: tuple[str, ...]
+    over: tuple[int, ...]
+    by_row: ByRow
+
+
+class _Writer:
+    """What the lines of a loop refer to.
+
+    None of them bears a length of an axis, so that grids of one form share the loop.
+    """
+
+    def __init__(self, walk: Walk):
+        self.walk = walk
+        self.names: dict[Var, str] = {}
+        self.numbers: list[int] = []
+        self.tiles: dict[str, int] = {}
+
+    def number(self, value: int) -> str:
+        """Return a number by its place among those that the loop is given."""
+        self.numbers.append(value)
+        return f"w[{len(self.numbers) - 1}]"
+
+    def place(self, strides: Mapping[int, int]) -> str:
+        """Return the place of a row, from the strides of axes; inner ones do not matter."""
+        outer = {axis: stride for axis, stride in strides.items() if axis in self.walk.outer}
+        return " + ".join(f"a{axis} * {self.number(n)}" for axis, n in outer.items()) or "0"
+
+    def tile(self, dtype: np.dtype) -> str:
+        """Return a row of scratch memory, to be indexed."""
+        self.tiles[dtype.name] = self.tiles.get(dtype.name, 0) + 1
+        return f"x_{dtype.name}[{self.tiles[dtype.name] - 1}, i]"
+
+    def given(self, parts: Split) -> tuple[list[str], list[str], list[str]]:
+        """Return the lines that read what XLA computed: once a row, once a tile, at a point."""
+        once, copied, read = [], [], []
+        for number, (kind, held) in enumerate(given_by_type(parts).items()):
+            end, lanes = 0, []
+            for n in held:
+                outer = [axis for axis in self.walk.outer if axis in parts.along[n]]
+                differs = not parts.along[n].isdisjoint(self.walk.inner)
+                each = self.walk.size(self.walk.inner) if differs else 1
+                strides = self.walk.strides(outer, each)
+                self.names[parts.given[n]] = f"g{n}"
+                if differs:
+                    read.append(f"g{n} = {self.tile(kind)}")
+                    lanes += [end, *(strides.get(axis, 0) for axis in self.walk.outer)]
+                else:
+                    once.append(f"g{n} = c[{number}][{self.number(end)} + {self.place(strides)}]")
+                end += self.walk.size(outer) * each
+            if lanes:
+                first, step = self.numbers_of(lanes), 1 + len(self.walk.outer)
+                terms = (f" + a{axis} * w[q + {m}]" for m, axis in enumerate(self.walk.outer, 1))
+                # Of arrays that might overlap with a tile the compiler would make no vectors.
+                copied += [
+                    f"for j in range({len(lanes) // step}):",
+                    f"    q = {first} + j * {step}",
+                    f"    p = t + w[q]{''.join(terms)}",
+                    f"    d = c[{number}][p : p + k]",
+                    "    for i in range(k):",
+                    f"        x_{kind}[j, i] = d[i]",
+                ]
+        return once, copied, read
+
+    def step(self, n: int, one: Group, tiles: Mapping[str, str]) -> list[str]:
+        """Return the lines that hand rows to the reductions of a group."""
+        walk, lanes = self.walk, one.by_row.lanes
+        kept_inside = [axis for axis in walk.inner if axis not in one.over]
+        kept = [axis for axis in walk.outer if axis not in one.over]
+        size = walk.size(walk.inner if lanes else kept_inside)
+        first = self.place(walk.strides(kept, size))
+        part = "p + t : p + t + k" if lanes else f"p : p + {self.number(size)}"
+        memory = tiles[one.of[0]].split("[")[0]
+        rows = [int(tiles[name].split("[")[1].split(",")[0]) for name in one.of]
+        at = self.numbers_of(rows)
+        states = "".join(f", s[{n}][{m}][j, {part}]" for m in range(len(one.by_row.state)))
+        return [
+            f"p = {first}",
+            f"row = Row({self.place(walk.strides(one.over))}, r[{n}][0][t : t + k], "
+            f"r[{n}][1][t : t + k], r[{n}][2])",
+            f"for j in range({len(one.of)}):",
+            f"    step{n}({memory}[w[{at} + j], :k], row{states})",
+        ]
+
+    def numbers_of(self, values: Sequence[int]) -> int:
+        """Return the place of the first of some numbers."""
+        self.numbers += values
+        return len(self.numbers) - len(values)
+
+
+def given_by_type(parts: Split) -> dict[np.dtype, list[int]]:
+    """Return which of what XLA computes has each type: it is given as one array."""
+    held: dict[np.dtype, list[int]] = {}
+    for n, one in enumerate(parts.given):
+        held.setdefault(dtype_of(one), []).append(n)
+    return held
+
+
+def write_loop(parts: Split, walk: Walk, groups: Sequence[Group]) -> tuple[str, np.ndarray]:
+    """Write the loop of a program; return it with numbers to give to it.
+
+    It takes the points on each axis and in a row, those numbers, what XLA computed, and for each
+    group what :class:`Row` holds and the arrays of its state.
+
+    Raises
+    ------
+    NotImplementedError
+        An operation that it cannot have; the message names it.
+    """
+    writer = _Writer(walk)
+    once, copied, points = writer.given(parts)
+    for n, operation in enumerate(parts.rest):
+        points.append(f"v{n} = {expression(operation, writer.names)}")
+        writer.names[operation.outvars[0]] = f"v{n}"
+    results = {name: atom(one, writer.names) for name, one in parts.results.items()}
+    types = {name: dtype_of(one) for name, one in parts.results.items()}
+    usable = results.pop(USABLE)
+    # Rows of which no point counts are passed over, unless codes are counted there.
+    passes = not any(types[name].kind != "f" for name in results) and usable[0] != "v"
+    tiles = {}
+    for name, value in results.items():
+        masked = types[name].kind == "f" and not passes
+        tiles[name] = writer.tile(types[name] if types[name].kind == "f" else np.dtype(np.int8))
+        counted = f"where({usable}, {value}, F(nan))" if masked else value
+        points.append(f"{tiles[name]} = {counted}")
+    steps = [line for n, one in enumerate(groups) for line in writer.step(n, one, tiles)]
+    tile = [f"k = min({_TILE}, m - t)", *copied, "for i in range(k):", *_in(points), *steps]
+    row = [f"for t in range(0, m, {_TILE}):", *_in(tile)]
+    row = [*once, f"if {usable}:", *_in(row)] if passes else [*once, *row]
+    for axis in reversed(walk.outer):
+        row = [f"for a{axis} in range(n[{axis}]):", *_in(row)]
+    scratch = [
+        f"x_{name} = np.empty(({number}, {_TILE}), np.{name})"
+        for name, number in writer.tiles.items()
+    ]
+    lines = ["def loop(n, m, w, c, r, s):", *_in([*scratch, *row]), ""]
+    return "\n".join(lines), np.array([*writer.numbers, 0])
+
+
+def _in(lines: Iterable[str]) -> list[str]:
+    return [f"    {line}" for line in lines]

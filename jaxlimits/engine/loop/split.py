@@ -1,0 +1,136 @@
+"""The program of a point in two: what rests on few axes, and what differs at nearly every point."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+
+from jaxlimits.engine.counted import USABLE
+from jaxlimits.engine.operations import CALLS
+from jaxlimits.engine.program import Program, Types, Values, trace
+from jaxlimits.engine.sensitivity import Static, outputs_at
+from jaxlimits.grid.rules import Rules
+
+_SHARE = 16
+"""What has fewer points than this part of a chunk is left to XLA."""
+
+
+class Split(NamedTuple):
+    """A program in two parts.
+
+    Parameters
+    ----------
+    few
+        Computes what the rest needs, from the numbers of a point.
+    along
+        On which axes each of its outputs depends, in their order.
+    given
+        Its outputs as the rest knows them.
+    rest
+        The remaining operations.
+    results
+        What both parts give together, by name.
+    """
+
+    few: Program
+    along: tuple[frozenset[int], ...]
+    given: tuple[Var, ...]
+    rest: tuple[JaxprEqn, ...]
+    results: Mapping[str, Var | Literal]
+
+
+def split(
+    types: Types,
+    along: Mapping[str, int],
+    lengths: Sequence[int],
+    *,
+    names: Sequence[str],
+    static: Static,
+    rules: Rules,
+) -> Split:
+    """Split the program of a point, which gives metrics and where they are usable.
+
+    Parameters
+    ----------
+    types, static, rules
+        Of the point.
+    along
+        The axis of each number that varies.
+    lengths
+        Of the axes, in a chunk.
+    names
+        The metrics.
+    """
+
+    def point(values: Values) -> dict[str, Any]:
+        wanted = {*names, "feasible", *(budget.of for budget in rules.budgets)}
+        found = outputs_at(values, static, wanted, rules=rules)
+        usable = found["feasible"]
+        for budget in rules.budgets:
+            usable = usable & budget.keeps(found[budget.of])
+        return {**{name: found[name] for name in names}, USABLE: usable}
+
+    program = trace(opened(trace(point, types)), types)
+    jaxpr = program.traced.jaxpr
+    axes: dict[Any, frozenset[int]] = {
+        one: frozenset({along[name]} if name in along else ())
+        for one, name in zip(jaxpr.invars, program.inputs, strict=True)
+    }
+    parts: tuple[list[JaxprEqn], list[JaxprEqn]] = ([], [])
+    for operation in jaxpr.eqns:
+        found = (axes.get(one, frozenset()) for one in operation.invars if isinstance(one, Var))
+        on = frozenset().union(*found)
+        axes |= dict.fromkeys(operation.outvars, on)
+        points = math.prod(lengths[axis] for axis in on)
+        parts[_SHARE * points > math.prod(lengths)].append(operation)
+    few, rest = parts
+    needed = [*(one for operation in rest for one in operation.invars), *jaxpr.outvars]
+    own = {one for operation in rest for one in operation.outvars}
+    given = dict.fromkeys(one for one in needed if isinstance(one, Var) and one not in own)
+    return Split(
+        few=_program(program, few, tuple(given)),
+        along=tuple(axes.get(one, frozenset()) for one in given),
+        given=tuple(given),
+        rest=tuple(rest),
+        results=dict(zip(program.outputs, jaxpr.outvars, strict=True)),
+    )
+
+
+def _program(program: Program, operations: list[JaxprEqn], outputs: tuple[Var, ...]) -> Program:
+    names = program.traced.jaxpr.debug_info.with_unknown_names()
+    jaxpr = program.traced.jaxpr.replace(eqns=operations, outvars=list(outputs), debug_info=names)
+    closed = ClosedJaxpr(jaxpr, program.traced.consts)
+    return Program(closed, program.inputs, tuple(f"{n:04}" for n in range(len(outputs))))
+
+
+def opened(program: Program) -> Any:
+    """Return the same function, without calls of functions in it."""
+
+    def function(values: Values) -> dict[str, Any]:
+        found = _run(program.traced, [values[name] for name in program.inputs])
+        return dict(zip(program.outputs, found, strict=True))
+
+    return function
+
+
+def _run(closed: ClosedJaxpr | Jaxpr, values: Sequence[Any]) -> list[Any]:
+    is_closed = isinstance(closed, ClosedJaxpr)
+    jaxpr, consts = (closed.jaxpr, closed.consts) if is_closed else (closed, ())
+    known = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *values), strict=True))
+
+    def value(one: Any) -> Any:
+        return one.val if isinstance(one, Literal) else known[one]
+
+    for operation in jaxpr.eqns:
+        inputs = [value(one) for one in operation.invars]
+        parameters = operation.params
+        if operation.primitive.name in CALLS:
+            inner = parameters["jaxpr"] if "jaxpr" in parameters else parameters["call_jaxpr"]
+            found = _run(inner, inputs)
+        else:
+            parameters = operation.primitive.get_bind_params(parameters)
+            found = operation.primitive.bind(*inputs, **parameters)
+            found = found if operation.primitive.multiple_results else [found]
+        known |= zip(operation.outvars, found, strict=True)
+    return [value(one) for one in jaxpr.outvars]
