@@ -239,7 +239,7 @@ def download(page, suffix):
     )
 
 
-@pytest.mark.parametrize("count", slow_but([3, 10], 3))
+@pytest.mark.parametrize("count", slow_but([2, 10], 2))
 def test_tabs_at_once_and_none_is_left_when_they_are_closed(count, browser, running):
     driver = browser.driver
     first = driver.current_window_handle

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -145,12 +146,12 @@ def kind_of_search(name):
 
 
 def by_kind():
-    """Every field; each is a program of its own, and one of a kind is not slow."""
+    """Every field; each is a program of its own, and those with a new pair of traits not slow."""
     seen = set()
     for name in (name for name in schema.FIELDS if name not in IDLE):
-        kind = kind_of_search(name)
-        yield pytest.param(name, marks=[pytest.mark.slow] if kind in seen else [])
-        seen.add(kind)
+        pairs = {*itertools.combinations(enumerate(kind_of_search(name)), 2)}
+        yield pytest.param(name, marks=[pytest.mark.slow] if pairs <= seen else [])
+        seen |= pairs
 
 
 @pytest.mark.parametrize("name", [*by_kind()])
