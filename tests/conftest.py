@@ -102,7 +102,7 @@ def pytest_collection_finish(session):
     # does by itself takes a tenth of all time, most of it for what was imported and stays.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 5)
+    gc.set_threshold(200_000, 20, 5)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,8 +9,9 @@ import copy
 import functools
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -67,11 +68,23 @@ class Heads:
     keyed: bool = False  # its values are its projected keys
 
 
+def once(method: Callable[["Point"], Iterable[Any]]) -> Callable[["Point"], list[Any]]:
+    """List what a method yields once a point: dozens of sums go through the same layers."""
+
+    def listed(self: "Point") -> list[Any]:
+        if method not in self.known:
+            self.known[method] = list(method(self))
+        return self.known[method]
+
+    return listed
+
+
 class Point:
     """One point's numbers and switches, as attributes."""
 
     def __init__(self, numbers: Mapping[str, float], switches: Mapping[str, str]):
         self.given = (dict(numbers), dict(switches))
+        self.known: dict[Any, list[Any]] = {}
         self.__dict__.update(numbers)
         self.__dict__.update(switches)
         if self.collective_algorithm == "auto":
@@ -138,6 +151,7 @@ class Point:
         """The point with some of its numbers replaced."""
         return Point({**self.given[0], **numbers}, self.given[1])
 
+    @once
     def kinds(self) -> list[str]:
         """What each layer attends to by itself: "none" where it has a feed-forward part alone."""
         spans = ["window"] * int(self.num_windowed_layers) + ["chunk"] * int(
@@ -151,12 +165,14 @@ class Point:
         full = int(self.num_layers) - len(spans) - len(last)
         return spans + ["full"] * full + last
 
+    @once
     def mixers(self) -> list[str]:
         """What each layer mixes tokens with as they are counted."""
         if self.attention_span == "full":
             return [kind if kind in {"state", "none"} else "full" for kind in self.kinds()]
         return self.kinds()
 
+    @once
     def ffns(self) -> list[str]:
         """What each layer has after its mixer: "moe" the last of them, "none" the first."""
         left = int(self.num_mixer_only_layers)
@@ -170,6 +186,7 @@ class Point:
             kinds[i] = "moe"
         return kinds
 
+    @once
     def layers(self):
         """Yield (attention span stored, span read, whether sparse, whether MoE) of each layer."""
         for mixer, ffn in zip(self.mixers(), self.ffns(), strict=True):
@@ -189,6 +206,7 @@ class Point:
                     read = window + min(entries, self.index_topk)
             yield stored, read, mixer == "sparse", ffn == "moe"
 
+    @once
     def has_indexer(self) -> list[bool]:
         """Whether each layer scores the context itself; the first of the sparse ones do."""
         left = int(self.num_indexer_layers or self.num_sparse_layers)
@@ -220,6 +238,7 @@ class Point:
     def expert_width(self) -> float:
         return self.expert_hidden_size or self.hidden_size
 
+    @once
     def heads(self):
         """Yield the heads of each layer: of windowed and of full ones the first share a cache."""
         sharing = {"window": self.num_shared_kv_windowed_layers, "full": self.num_shared_kv_layers}
@@ -1558,9 +1577,18 @@ def power_of(p: Point, parts: dict) -> float:
     return power
 
 
-def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict[str, float]:
-    """Return every metric of one point."""
-    p = Point(numbers, switches)
+@dataclass
+class Filled:
+    """What a point stores, and what it has room for."""
+
+    weights: float
+    kv: float
+    batch: float
+    full: Fill  # of the kinds of chips the one with the least room
+
+
+def filled(p: Point) -> Filled:
+    """What a point stores when its requests are longest."""
     prompts = 0.0  # of a request, as many as are prefilled together
     if p.input_len:
         held = p.but(seq_len=p.input_len)
@@ -1571,10 +1599,23 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
     kinds = fills(p, stored)
     if p.ffn_chips:
         stored = kinds[0].weights + kinds[1].weights / p.dp_size
-    filled = filled_batch(p, kinds, prompts)
-    largest = math.floor(filled) if filled < math.inf else filled
+    batch = filled_batch(p, kinds, prompts)
     kinds[0].held += stored_kv
-    full = max(kinds, key=lambda kind: kind.held / kind.room)
+    return Filled(stored, stored_kv, batch, max(kinds, key=lambda kind: kind.held / kind.room))
+
+
+def bytes_per_chip(numbers: Mapping[str, float], switches: Mapping[str, str]) -> float:
+    """What the fullest chip of a point stores."""
+    full = filled(Point(numbers, switches)).full
+    return full.held / full.chips
+
+
+def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict[str, float]:
+    """Return every metric of one point."""
+    p = Point(numbers, switches)
+    found = filled(p)
+    full, batch = found.full, found.batch
+    largest = math.floor(batch) if batch < math.inf else batch
     feasible = full.held <= full.room
 
     if p.input_len:
@@ -1615,14 +1656,14 @@ def reference(numbers: Mapping[str, float], switches: Mapping[str, str]) -> dict
         "utps": tokens / step,
         "stps": stps,
         "tpot": step / tokens,
-        "weight_bytes": stored,
-        "kv_bytes": stored_kv,
+        "weight_bytes": found.weights,
+        "kv_bytes": found.kv,
         "bytes_per_chip": full.held / full.chips,
         "weight_traffic": weight_traffic,
         "kv_traffic": kv_traffic,
         "flops": flops,
         **exchanged(p),
-        "batch_capacity": filled,
+        "batch_capacity": batch,
         "max_batch_size": largest,
         "feasible": feasible,
         "limit": CODES[slowest if feasible else "capacity"],

@@ -1,5 +1,6 @@
 """Hypothesis strategies: random scenarios that a user could write."""
 
+import functools
 import math
 
 from hypothesis import settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from jaxlimits.model.precision import PARTS
 from tests.helpers import COMBINATIONS, EXTENDED, Scenario, make_scenario
-from tests.reference import reference
+from tests.reference import bytes_per_chip
 
 ARCHITECTURES = ("dense", "windowed", "moe", "chunked_moe", "mla_moe", "mla_sparse_moe")
 ARCHITECTURES += ("block_sparse", "recurrent", "recurrent_moe", "compressed_moe")
@@ -18,17 +19,20 @@ MATRICES = st.sampled_from([2.0, 3.0])
 PART_BITS = (4.0, 4.25, 4.5, 8.0, 8.25, 16.0)
 
 
+@functools.cache
 def counts(lowest: int, highest: int) -> st.SearchStrategy[float]:
     """Whole numbers as the model takes them."""
     return st.integers(lowest, highest).map(float)
 
 
+@functools.cache
 def logs(lowest: float, highest: float) -> st.SearchStrategy[float]:
     """Positive numbers spread evenly over their orders of magnitude."""
     exponents = st.floats(math.log10(lowest), math.log10(highest))
     return exponents.map(lambda exponent: min(max(10.0**exponent, lowest), highest))
 
 
+@functools.cache
 def powers_of_two(highest: int) -> st.SearchStrategy[float]:
     """1, 2, 4, … up to ``2 ** highest``."""
     return st.integers(0, highest).map(lambda exponent: 2.0**exponent)
@@ -367,7 +371,7 @@ def scenarios(
     fits = draw(st.booleans()) if feasible is None else feasible
     fill = draw(st.floats(0.01, 0.99) if fits else st.floats(1.01, 10.0))
     scenario = make_scenario(numbers | {"mem_capacity": 1.0}, chosen)
-    needed = reference(scenario.numbers, scenario.switches)["bytes_per_chip"]
+    needed = bytes_per_chip(scenario.numbers, scenario.switches)
     if not tiered:
         return scenario.but(mem_capacity=needed / (fill * scenario["usable_fraction"]))
     sram, lpddr = (draw(st.one_of(st.just(0.0), st.floats(1e-3, 0.45))) for _ in range(2))

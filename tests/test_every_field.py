@@ -13,7 +13,10 @@ import xarray as xr
 import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog
+from jaxlimits.grid.scenario import Scenario, bind
 from jaxlimits.model.metrics import REQUESTED
+from jaxlimits.points.named_point import checked_metrics, point_scenario
+from jaxlimits.run.job import load_grid
 from tests.helpers import slow_but
 
 # What counts in one situation is idle in another.
@@ -368,6 +371,11 @@ def catalog(folder) -> Catalog:
 
 
 @pytest.fixture(scope="module")
+def stated(catalog):
+    return stated_values(catalog)
+
+
+@pytest.fixture(scope="module")
 def point(catalog):
     """Evaluate the base with some fields changed."""
     return functools.partial(_evaluated, catalog)
@@ -416,11 +424,11 @@ def test_every_field_is_tested():
 
 
 @pytest.mark.parametrize(("situation", "names"), [*together()])
-def test_fields_vary_one_by_one_and_with_scale_factors(situation, names, swept, point, catalog):
-    base = {name: values_of(name, catalog)[0] for name in names}
+def test_fields_vary_one_by_one_and_with_scale_factors(situation, names, swept, point, stated):
+    base = {name: values_of(name, stated)[0] for name in names}
     changes: list[dict[str, float]] = [{}]
     for name in names:
-        changes.append({name: values_of(name, catalog)[1]})
+        changes.append({name: values_of(name, stated)[1]})
         factor = FACTORS.get(name, (1.0, 0.5))[1]
         changes += [{f"{name}{schema.SCALE_SUFFIX}": factor}] if factor != 1.0 else []
     rows = [base | dict.fromkeys(scales_of(changes), 1.0) | change for change in changes]
@@ -447,9 +455,9 @@ def scales_of(changes: list[dict[str, float]]) -> list[str]:
 
 
 @pytest.mark.parametrize("dimensions", slow_but(dimensions(), next(iter(dimensions()))))
-def test_fields_work_as_axes_and_with_scale_factors(dimensions, swept, point, catalog):
+def test_fields_work_as_axes_and_with_scale_factors(dimensions, swept, point, stated):
     situation, names = dimensions
-    values = {name: values_of(name, catalog) for name in names}
+    values = {name: values_of(name, stated) for name in names}
     factors = {name: FACTORS.get(name, (1.0, 0.5)) for name in names}
     spare = UNCOUNTED[situation.get("topology") == "rail"]
     scaled, scales = scaled_together(factors, spare=spare)
@@ -483,24 +491,34 @@ def scaled_together(
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_fields_work_as_overrides(situation, swept, point, catalog):
-    overrides = {n: written(n, values_of(n, catalog)[1]) for n in fields_of(situation)}
+def test_an_overridden_grid_has_the_numbers_of_the_point(situation, folder, stated, catalog):
+    overrides = {n: written(n, values_of(n, stated)[1]) for n in fields_of(situation)}
+    path = _grid_file(folder, {"roofline": ["step"]}, situation | overrides)
+    grid = bind(load_grid(path, overrides=situation | overrides))
+    point = _resolved(catalog, situation | overrides)
+    assert grid.base == point.base
+    assert grid.switches | {"roofline": "step"} == point.switches
+    assert grid.own == point.own
+
+
+@pytest.mark.parametrize("situation", slow_but(SITUATIONS, SITUATIONS[0]))
+def test_fields_work_as_overrides(situation, swept, point, stated):
+    overrides = {n: written(n, values_of(n, stated)[1]) for n in fields_of(situation)}
     grid = swept({"roofline": ["step"]}, situation | overrides)
     assert_same(grid, point(situation | overrides))
 
 
-def values_of(name: str, catalog: Catalog) -> tuple[float, float]:
+def values_of(name: str, stated: dict[str, float]) -> tuple[float, float]:
     """Two values to take: those of the base and twice it, where these are values of the field."""
-    here = value_of(name, catalog)
+    here = stated[name]
     return VALUES.get(name, (here, 2.0 * here))
 
 
-def value_of(name: str, catalog: Catalog) -> float:
-    """The field's value in the base."""
-    if name in BASE:
-        return float(BASE[name])
+def stated_values(catalog: Catalog) -> dict[str, float]:
+    """Every field's value in the base."""
     records = [catalog.values(name, OVERLAY.get(name, "everything")) for name in NAMED]
-    return functools.reduce(dict.__or__, records, schema.base_defaults())[name]
+    sizes = {name: float(value) for name, value in BASE.items()}
+    return functools.reduce(dict.__or__, records, schema.base_defaults()) | sizes
 
 
 def base_under(names: Iterable[str]) -> dict[str, float]:
@@ -522,15 +540,20 @@ def assert_same(place: xr.Dataset, expected: jl.Metrics) -> None:
 
 
 def _evaluated(catalog: Catalog, settings: dict) -> jl.Metrics:
-    return jl.evaluate(
-        "everything",
-        "everything",
-        catalog=catalog,
-        **{**base_under(settings), **OVERLAY, **settings},
-    )
+    """What ``jl.evaluate`` gives, which looks in addition for settings that change nothing."""
+    return checked_metrics(_resolved(catalog, settings), {*OVERLAY, *settings})
+
+
+def _resolved(catalog: Catalog, settings: dict) -> Scenario:
+    settings = {**base_under(settings), **OVERLAY, **settings}
+    return point_scenario("everything", "everything", settings, catalog=catalog)
 
 
 def _swept(folder: Path, axes: dict, overrides: dict) -> xr.Dataset:
+    return jl.sweep(_grid_file(folder, axes, overrides), overrides=overrides, allow_idle=True)
+
+
+def _grid_file(folder: Path, axes: dict, overrides: dict) -> Path:
     linked = {name for axis in axes.values() if isinstance(axis, dict) for name in axis["with"]}
     along = {*axes, *linked}
     named = {*along, *overrides}
@@ -542,7 +565,7 @@ def _swept(folder: Path, axes: dict, overrides: dict) -> xr.Dataset:
     lines += ["[axes]", *(f"{name} = {_as_toml(axis)}" for name, axis in axes.items())]
     path = folder / "grid.toml"
     path.write_text("\n".join(lines))
-    return jl.sweep(path, overrides=overrides, allow_idle=True)
+    return path
 
 
 def _as_toml(axis: list | dict) -> str:

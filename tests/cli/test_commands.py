@@ -119,6 +119,7 @@ def test_sweep_again_does_not_compare_a_result_with_itself(made, folder):
     assert "bit for bit" not in done.out
 
 
+@pytest.mark.slow  # a pipe as standard error is quiet in test_next_steps.py too
 def test_a_pipe_shows_no_progress(folder):
     done = run_anew("sweep", "smoke", cwd=folder)
     assert (done.code, done.err) == (0, "")

@@ -38,42 +38,62 @@ def result(swept, folder):
     return shutil.copy(swept, folder / "out.nc").name
 
 
+def first_of_each(cases):
+    """The first case of each kind, and for ``-m slow`` the others."""
+    kinds = [kind for kind, *_ in cases]
+    marks = {True: [pytest.mark.slow], False: []}
+    return [
+        pytest.param(*case, marks=marks[case[0] in kinds[:place]])
+        for place, case in enumerate(cases)
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "words"),
-    [
-        ("heat-map", ("--x", "seq_len", "--y", "batch_size", *ONE), "does not fit"),
-        ("capacity", ONE, "share of the usable memory"),
-        ("lines", ("--x", "batch_size", "--by", "llm", "--select", "seq_len=1024"), "llama3-70b"),
-        ("frontier", ("--by", "llm"), "llama3-70b"),
-        ("breakdown", ("--x", "batch_size", "--select", "seq_len=1024", *ONE), "memory"),
-        ("elasticities", ("--x", "batch_size", *ONE), "by sync_latency"),
-        ("elasticities", ("--of", "utps_elasticity_mem_bw", *ONE), "size of the elasticity"),
-        ("roofline", ("--select", "batch_size=8", "--select", "seq_len=1024", *ONE), "memory: 3"),
-        (
-            "roofline",
-            ("--columns", "llm", "--select", "batch_size=8", "--select", "seq_len=1024"),
-            "llama3-70b",
-        ),
-        ("heat-map", ("--columns", "llm"), "llama3-70b"),
-        ("lines", ("--x", "batch_size", "--by", "llm", "--rows", "seq_len"), "seq_len 64 Ki"),
-        (
-            "lines",
+    first_of_each(
+        [
+            ("heat-map", ("--x", "seq_len", "--y", "batch_size", *ONE), "does not fit"),
+            ("capacity", ONE, "share of the usable memory"),
             (
-                "--by",
-                "llm",
-                "--select",
-                "seq_len=1024",
-                "--select",
-                "seq_len=2048",
-                "--columns",
-                "seq_len",
+                "lines",
+                ("--x", "batch_size", "--by", "llm", "--select", "seq_len=1024"),
+                "llama3-70b",
             ),
-            "seq_len 2,048",
-        ),
-        ("frontier", ("--by", "llm", "--columns", "seq_len"), "llama3-70b"),
-        ("breakdown", ("--x", "batch_size", "--rows", "llm", "--columns", "seq_len"), "memory"),
-        ("capacity", ("--columns", "llm"), "does not fit"),
-    ],
+            ("frontier", ("--by", "llm"), "llama3-70b"),
+            ("breakdown", ("--x", "batch_size", "--select", "seq_len=1024", *ONE), "memory"),
+            ("elasticities", ("--x", "batch_size", *ONE), "by sync_latency"),
+            ("elasticities", ("--of", "utps_elasticity_mem_bw", *ONE), "size of the elasticity"),
+            (
+                "roofline",
+                ("--select", "batch_size=8", "--select", "seq_len=1024", *ONE),
+                "memory: 3",
+            ),
+            (
+                "roofline",
+                ("--columns", "llm", "--select", "batch_size=8", "--select", "seq_len=1024"),
+                "llama3-70b",
+            ),
+            ("heat-map", ("--columns", "llm"), "llama3-70b"),
+            ("lines", ("--x", "batch_size", "--by", "llm", "--rows", "seq_len"), "seq_len 64 Ki"),
+            (
+                "lines",
+                (
+                    "--by",
+                    "llm",
+                    "--select",
+                    "seq_len=1024",
+                    "--select",
+                    "seq_len=2048",
+                    "--columns",
+                    "seq_len",
+                ),
+                "seq_len 2,048",
+            ),
+            ("frontier", ("--by", "llm", "--columns", "seq_len"), "llama3-70b"),
+            ("breakdown", ("--x", "batch_size", "--rows", "llm", "--columns", "seq_len"), "memory"),
+            ("capacity", ("--columns", "llm"), "does not fit"),
+        ]
+    ),
 )
 def test_every_kind_is_drawn(result, folder, kind, options, words):
     done = run("plot", result, kind, *options, "-o", "figure.svg", "--title", "What is shown")

@@ -42,6 +42,13 @@ def session(begun):
     return Session(begun)
 
 
+@pytest.fixture
+def small_maps(monkeypatch):
+    """Maps of a thousand points, for what does not rest on their number."""
+    for module in ("points", "views"):
+        monkeypatch.setattr(f"jaxlimits.explorer.{module}.SIZE", 32)
+
+
 def same(one, other):
     return one == other or (math.isnan(one) and math.isnan(other))
 
@@ -87,12 +94,14 @@ def test_one_program_serves_every_move_and_costs_little(session):
     assert sorted(times)[len(times) // 2] < MOVE, times
 
 
+@pytest.mark.usefixtures("small_maps")
 def test_a_request_adds_its_metrics(session):
     session.set("a", "input_len", "1,024 token")
     assert math.isfinite(session.shown().points["a"].metrics.ttft)
     assert "ttft" in metrics_table({"A": session.shown().points["a"]})
 
 
+@pytest.mark.usefixtures("small_maps")
 def test_a_map_of_requests_that_are_not_stated_says_so_without_stripes(session):
     session.show_metric("ttft")
     found = session.shown()
@@ -106,6 +115,7 @@ def test_a_map_of_requests_that_are_not_stated_says_so_without_stripes(session):
     assert {data.words[code + 1] for code in np.unique(data.codes)} == {"no request stated"}
 
 
+@pytest.mark.usefixtures("small_maps")
 def test_what_does_not_fit_and_what_cannot_be_is_named(session):
     session.set("a", "llm", "deepseek-v3")
     session.span("x", Span(name="batch_size", first="1", last="100,000"))
@@ -121,6 +131,7 @@ def test_what_does_not_fit_and_what_cannot_be_is_named(session):
     assert "ep_size must divide" in headline("A: h100", cannot.points["a"])
 
 
+@pytest.mark.usefixtures("small_maps")
 def test_what_is_striped_or_grey_has_its_reason_in_words(session):
     session.compare(None)
     assert session.set("a", "llm", "deepseek-v3")
@@ -134,6 +145,7 @@ def test_what_is_striped_or_grey_has_its_reason_in_words(session):
     assert "of the map, does not fit" in words
 
 
+@pytest.mark.usefixtures("small_maps")
 @pytest.mark.filterwarnings("ignore::jaxlimits.AnnouncedChipWarning")
 def test_tiles_have_energy_cost_and_a_prediction_or_why_not(session):
     point = session.shown().points["a"]
@@ -153,9 +165,7 @@ def test_tiles_have_energy_cost_and_a_prediction_or_why_not(session):
 
 
 @pytest.mark.parametrize("place", one_in(2, [-1, 0]))
-def test_absurd_ends_of_every_slider_give_numbers_or_words(begun, place, monkeypatch):
-    for module in ("points", "views"):  # a map of a thousand points for each field
-        monkeypatch.setattr(f"jaxlimits.explorer.{module}.SIZE", 32)
+def test_absurd_ends_of_every_slider_give_numbers_or_words(begun, place, small_maps):
     catalog = begun.catalog
     values = point_of(begun.state, "a", catalog).values
     every_part = begun.state  # each part that has bits of its own is a program, all are one too
@@ -196,6 +206,7 @@ def test_an_unknown_name_in_a_link_is_words(begun):
     assert "did you mean llama3-405b" in found.maps["a"].problem
 
 
+@pytest.mark.usefixtures("small_maps")
 def test_axes_turn_and_change_places(session):
     assert session.turn("x", "batch_size")
     assert session.state.x.name == "batch_size"
@@ -216,6 +227,7 @@ def test_a_tap_moves_the_point_to_the_place(session):
     assert session.values("a")["mem_bw"] == 4.8e12
 
 
+@pytest.mark.usefixtures("small_maps")
 def test_the_needs_are_the_solver_s(session, monkeypatch):
     monkeypatch.setattr("jaxlimits.explorer.needs.ASKED", ("sync_latency", "mem_bw"))
     session.compare(None)
@@ -266,6 +278,7 @@ def test_tabs_share_no_state(begun):
 
 
 @pytest.mark.filterwarnings("ignore::jaxlimits.AnnouncedChipWarning")
+@pytest.mark.usefixtures("small_maps")
 def test_a_chip_that_states_no_price_shows_all_but_what_rests_on_it(session):
     assert session.set("a", "chip", "rubin")
     values = session.values("a")

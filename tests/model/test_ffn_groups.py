@@ -8,7 +8,7 @@ import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.errors import InputError
 from tests.batches import gradient_x64
-from tests.helpers import COMBINATIONS, DEFAULT, evaluate_x64, named_scenario, one_in
+from tests.helpers import COMBINATIONS, DEFAULT, evaluate_x64, named_scenario, slow_but
 from tests.laws import law
 from tests.model.test_reference import equals_the_reference
 from tests.strategies import scenarios
@@ -197,7 +197,8 @@ def test_the_slope_by_the_chips_is_the_closed_one():
     assert all(math.isfinite(slope) for slope in slopes.values())
 
 
-@pytest.mark.parametrize("name", one_in(2, COMBINATIONS))
+# Under "engine" those with requests are compared, below.
+@pytest.mark.parametrize("name", slow_but(COMBINATIONS, "default"))
 @law(
     max_examples=50,
     scenario=lambda name: scenarios(combinations=(name,), apart=True, feasible=None),

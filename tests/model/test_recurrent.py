@@ -284,6 +284,7 @@ def test_states_do_not_grow_with_the_context(scenario, more):
     assert long.kv_bytes - short.kv_bytes == pytest.approx(grown, rel=1e-9, abs=1e-3)
 
 
+@pytest.mark.slow  # of every architecture the gate has them in test_prefill.py
 @law(scenario=scenarios(combinations=SLOPED, architectures=RECURRENT, requested=True))
 def test_slopes_of_a_request_are_finite(scenario):
     slopes = yield Slopes(scenario.but(mem_capacity=1e18), "ttft")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jaxlimits.model.deployment import Deployment
 from jaxlimits.model.speculation import mean_layer, tokens_per_step
 from tests.batches import Slopes
-from tests.helpers import evaluate_x64, named_scenario
+from tests.helpers import evaluate_x64, named_scenario, slow_but
 from tests.laws import law
 from tests.model.test_invariants import never_less
 from tests.strategies import scenarios
@@ -114,7 +114,8 @@ def test_more_acceptance_never_slows_a_user(combination, scenario, more):
     assert never_less(bound, high.utps)
 
 
-@pytest.mark.parametrize("combination", ["draft", "mtp"])
+# With a draft they equal difference quotients in test_derivatives.py.
+@pytest.mark.parametrize("combination", slow_but(["draft", "mtp"], "mtp"))
 @law(scenario=lambda combination: scenarios(combinations=(combination,)))
 def test_slopes_by_acceptance_are_finite(combination, scenario):
     slopes = yield Slopes(scenario)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxlimits.model.tiers import Data, Tier, remaining_traffic, streaming_time, traffic_lines
-from tests.batches import Slopes, gradient_x64
+from tests.batches import Plain, Slopes, answered
 from tests.helpers import evaluate_x64, named_scenario
 from tests.laws import law
 from tests.model.test_invariants import never_less
@@ -158,9 +158,10 @@ def test_slopes_with_tiers_are_finite(scenario):
 def test_slopes_by_a_tier_are_difference_quotients(tiers):
     scenario = named_scenario("deepseek-v3", "h200", tp_size=8.0, batch_size=8.0, **HIERARCHY)
     point = scenario.but(memory_tiers=tiers)
-    slopes, here = gradient_x64(point), evaluate_x64(*point)
-    for name in ("sram_capacity", "sram_bw", "mem_bw", "mem_capacity", "lpddr_bw"):
-        ends = [evaluate_x64(*point.scaled(1.0 + h, [name])).utps for h in (1e-6, -1e-6)]
-        quotient = (ends[0] - ends[1]) / (2e-6 * point[name])
+    names = ("sram_capacity", "sram_bw", "mem_bw", "mem_capacity", "lpddr_bw")
+    moved = [point.scaled(1.0 + h, [name]) for name in names for h in (1e-6, -1e-6)]
+    slopes, here, *ends = answered([Slopes(point), Plain(point), *map(Plain, moved)])
+    for name, above, below in zip(names, ends[::2], ends[1::2], strict=True):
+        quotient = (above.utps - below.utps) / (2e-6 * point[name])
         size = 1e-6 * here.utps / point[name]
         assert slopes[name] == pytest.approx(quotient, rel=1e-5, abs=size), (tiers, name)

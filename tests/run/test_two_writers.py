@@ -68,9 +68,12 @@ class Writers:
     def gate(self):
         return self.folder.with_name("gate")
 
+    def command(self, *options):
+        return ["sweep", self.grid, "-o", self.output, "--memory", f"{MEMORY:.0f} B", *options]
+
     def start(self, *options, held=False):
         """Start a sweep, which may be held in the midst."""
-        command = ["sweep", self.grid, "-o", self.output, "--memory", f"{MEMORY:.0f} B", *options]
+        command = self.command(*options)
         own = [str(HELD_AT if held else 1 << 30), self.gate, str(self.largest)]
         return subprocess.Popen(
             [sys.executable, "-c", HELD_SWEEP, *own, *map(str, command)],
@@ -158,12 +161,11 @@ def assert_only_the_new_result_is_there(writers, alone):
 @in_processes
 def test_of_two_sweeps_one_writes_and_the_other_is_told(writers, alone):
     first = writers.start_and_hold("--force")
-    second, third = writers.start("--force"), writers.start("--resume")
-    for told in (ended(second), ended(third)):
-        code, out, err = told
-        assert (code, out, err.count("\n")) == (1, "", 1)
+    for option in ("--force", "--resume"):
+        told = run(*writers.command(option))
+        assert (told.code, told.out, told.err.count("\n")) == (1, "", 1)
         who = f"process {first.pid} on {socket.gethostname()} has been writing it since 20"
-        assert err.startswith(f"jaxlimits: {writers.output}: {who}")
+        assert told.err.startswith(f"jaxlimits: {writers.output}: {who}")
     assert first.poll() is None, "it was still under way"
     assert_the_earlier_result_is_whole(writers)
     writers.gate.unlink()
@@ -198,8 +200,8 @@ def test_a_killed_owner_leaves_the_earlier_result_and_is_taken_over(writers, alo
     second.send_signal(signal.SIGKILL)
     ended(second)
     assert writers.finished() > kept
-    code, _, err = ended(writers.start("--force"))
-    assert (code, err) == (0, "")
+    done = run(*writers.command("--force"))
+    assert (done.code, done.err) == (0, "")
     assert_only_the_new_result_is_there(writers, alone)
 
 

@@ -17,6 +17,7 @@ from jaxlimits.errors import InputError
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.constraints import CONSTRAINTS
 from jaxlimits.points.named_point import point_scenario
+from tests.elementwise import at_columns
 
 POINTS = 1000
 BY_NAME = 1
@@ -93,9 +94,12 @@ def due(points):
     static = tuple(sorted({**schema.switch_defaults(), **parts, "own_bits": ()}.items()))
     with jax.enable_x64(True):
         columns = {n: jnp.array([base[n] for *_, base in points]) for n in schema.FIELDS}
-        program = point_model({n: column[0] for n, column in columns.items()}, static)
-        metrics = jax.vmap(program.only(METRICS))(columns)
-        return {name: np.asarray(metrics[name], float) for name in METRICS}
+        program = point_model({n: column[0] for n, column in columns.items()}, static).only(METRICS)
+        metrics = at_columns(program.traced, [columns[name] for name in program.inputs])
+        return {
+            name: np.asarray(column, float)
+            for name, column in zip(program.outputs, metrics, strict=True)
+        }
 
 
 @pytest.fixture(scope="module")

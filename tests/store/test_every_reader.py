@@ -16,6 +16,7 @@ import xarray as xr
 
 import jaxlimits as jl
 from jaxlimits.store.index import read_listing
+from tests.helpers import slow_but
 from tests.store.test_readers import PLACE, answer, require
 
 RECIPES = Path(jl.__file__).parent / "examples" / "readers.md"
@@ -177,6 +178,8 @@ def tools(language, block):
     return [probe for name, probe in PROBES.items() if name in words]
 
 
+# The same readers read the index above.
+@pytest.mark.parametrize("result", slow_but(["smoke", "smoke_sharded"], "smoke"), indirect=True)
 def test_every_recipe_runs_and_finds_the_value(result, values, tmp_path):
     for path in (result, result.with_name("smoke.shards")):
         if path.exists():
