@@ -53,7 +53,7 @@ PLAN = "#plan"
 
 _COMPUTING = '<p class="quiet" role="status">Computing. The first answer takes some seconds.</p>'
 
-_GATHER = 15
+_GATHER = 5
 """Milliseconds in which moves are gathered before the map follows."""
 
 _log = logging.getLogger("jaxlimits.explorer")

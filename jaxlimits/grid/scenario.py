@@ -70,10 +70,10 @@ class Scenario:
 
     def effective(self, name: str) -> np.ndarray:
         """Return a field's value, its scale factor applied, shaped to broadcast over the axes."""
-        factor = self._plain(f"{name}{schema.SCALE_SUFFIX}", missing=1.0)
+        factor = self._factor(name)
         if name in schema.PART_BITS and name not in self.own:
             setter = schema.SETTERS[name]
-            factor = factor * self._plain(f"{setter}{schema.SCALE_SUFFIX}", missing=1.0)
+            factor = factor * self._factor(setter)
             given = self._plain(setter)
             return np.asarray(np.where(given > 0.0, given, self._plain(name)) * factor)
         return np.asarray(self._plain(name) * factor)  # numpy makes a scalar of a single product
@@ -155,13 +155,18 @@ class Scenario:
         numbers = (self.effective(name) for name in schema.part_fields(part))
         return any(info.may_be_used(number) for number in numbers)
 
-    def _plain(self, name: str, *, missing: float | None = None) -> np.ndarray:
+    def _factor(self, name: str) -> np.ndarray | float:
+        """The scale factor of a field; 1 where none is given, which most fields have not."""
+        scale = f"{name}{schema.SCALE_SUFFIX}"
+        given = scale in self.base or any(scale in columns for columns in self.columns)
+        return self._plain(scale) if given else 1.0
+
+    def _plain(self, name: str) -> np.ndarray:
         rank = len(self.columns)
         for position, columns in enumerate(self.columns):
             if name in columns:
                 return columns[name].reshape([-1 if i == position else 1 for i in range(rank)])
-        value = self.base.get(name, missing)
-        return np.full([1] * rank, value, dtype=np.float64)
+        return np.full([1] * rank, self.base.get(name), dtype=np.float64)
 
 
 _WORDS = {"base_power": "power", "chip_price": "price"}
