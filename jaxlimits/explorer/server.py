@@ -108,7 +108,8 @@ class Page(pn.template.VanillaTemplate):
 
     def _init_doc(self, doc: Any = None, *args: Any, **options: Any) -> Any:
         """Fill the document; its models are gathered once, not again for every part of the page."""
-        with (doc or pn.state.curdoc).models.freeze():
+        document: Any = doc or pn.state.curdoc
+        with document.models.freeze():
             return super()._init_doc(doc, *args, **options)
 
     def show_plan(self, view: Any) -> None:

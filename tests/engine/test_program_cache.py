@@ -28,18 +28,6 @@ from jaxlimits.cli import main
 main()
 """
 
-GRID = """
-outputs = ["utps", "limit"]
-[base]
-llm = "llama3-8b"
-chip = "h100"
-[axes]
-batch_size = [1, 8, 64]
-[reduce.most]
-op = "max"
-of = "utps"
-"""
-
 TINY = """
 import jax, jax.numpy as jnp
 import jaxlimits.engine
@@ -79,16 +67,15 @@ def values(path):
 
 
 def test_a_second_start_compiles_nothing_and_gives_the_same_bits(tmp_path):
-    cache, grid = tmp_path / "compiled", tmp_path / "grid.toml"
-    grid.write_text(GRID, encoding="utf-8")
-    sweep = [(COMMAND, "sweep", grid, "-o", tmp_path / f"{n}.nc") for n in range(3)]
+    cache = tmp_path / "compiled"
+    sweep = [(COMMAND, "sweep", "smoke", "-o", tmp_path / f"{n}.nc") for n in range(3)]
     at_once = [start(*words, cache=cache) for words in sweep[:2]]
     for process in at_once:
         assert requests_and_hits(process)[0] > 0
     assert cache.stat().st_mode & 0o777 == 0o700
     requests, hits = requests_and_hits(start(*sweep[2], cache=cache))
     assert requests == hits > 0
-    jl.sweep(grid, tmp_path / "3.nc").close()  # here, by the cache of the tests
+    jl.sweep("smoke", tmp_path / "3.nc").close()  # here, by the cache of the tests
     first = values(tmp_path / "0.nc")
     assert first
     assert all(values(tmp_path / f"{n}.nc") == first for n in (1, 2, 3))

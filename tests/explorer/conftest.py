@@ -20,9 +20,6 @@ from jaxlimits.explorer.start import start
 _PATIENCE = 40.0
 """Seconds that a page may take, compiling included."""
 
-SIZE = 64
-"""Points along each axis of a map."""
-
 _FIND = """
 const found = []
 const walk = (root) => { for (const each of root.querySelectorAll("*")) {
@@ -161,14 +158,9 @@ class Running:
 
 @pytest.fixture(scope="session")
 def running():
-    """An explorer that forgets closed tabs after two seconds and asks for two fields alone.
-
-    Its maps have fewer points than usual; those of test_session.py have all.
-    """
+    """An explorer that forgets closed tabs after two seconds, and asks for two fields alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jaxlimits.explorer.needs.ASKED", ("mem_bw", "sync_latency"))
-        for module in ("points", "views", "grid_text"):
-            patch.setattr(f"jaxlimits.explorer.{module}.SIZE", SIZE)
         found = Running(begun=start(), port=5206, lost_after=2_000)
         yield found
         found.stop()

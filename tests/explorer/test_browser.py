@@ -16,7 +16,7 @@ from jaxlimits.explorer.app import _solver
 from jaxlimits.explorer.session import Session
 from jaxlimits.explorer.start import start
 from jaxlimits.explorer.texts import shown
-from tests.explorer.conftest import SIZE, Running
+from tests.explorer.conftest import Running
 from tests.helpers import slow_but
 
 _HANDLE = "return arguments[0].shadowRoot.querySelector('.noUi-handle')"
@@ -222,14 +222,14 @@ def test_the_downloads_are_a_grid_and_a_result(page, suffix, tmp_path):
     page.driver.execute_script("arguments[0].click()", download(page, suffix))
     page.wait(lambda _: file.exists() and file.stat().st_size > 100)
     if suffix == "toml":
-        text = file.read_text(encoding="utf-8").replace(f"num = {SIZE}", "num = 3")
+        text = file.read_text(encoding="utf-8").replace("num = 512", "num = 3")
         (tmp_path / "explored.toml").write_text(text, encoding="utf-8")
         assert dict(jl.sweep(tmp_path / "explored.toml").sizes) == {
             "chip": 2, "sync_latency": 3, "mem_bw": 3,
         }  # fmt: skip
         return
     with jl.open(file) as dataset:
-        assert dict(dataset.sizes) == {"chip": 2, "sync_latency": SIZE, "mem_bw": SIZE}
+        assert dict(dataset.sizes) == {"chip": 2, "sync_latency": 512, "mem_bw": 512}
 
 
 def download(page, suffix):
