@@ -262,9 +262,12 @@ def test_the_report_card_says_how_a_fit_predicts_what_it_has_not_seen():
     assert f"| nothing (in sample) | {card['in_sample']:.1%}".replace("%", " %") in page
     assert f"The bare limit is off by {card['limit']:.1%}".replace("%", " %") in page
     for one in card["splits"]:
-        shares = (one["error"], one["coverage"]["0.5"], one["coverage"]["0.95"], one["paper"])
-        cells = " | ".join(f"{share:.1%}".replace("%", " %") for share in shares)
-        assert f" | {cells} |\n" in page, one["split"]
+        held = [
+            f"{100 * share:.1f} ± {100 * one['coverage_errors'][level]:.0f} %"
+            for level, share in one["coverage"].items()
+        ]
+        error, paper = (f"{100 * one[name]:.1f} %" for name in ("error", "paper"))
+        assert f" | {' | '.join([error, *held, paper])} |\n" in page, one["split"]
     for name in ("chip", "engine", "model"):
         assert splits[name]["error"] <= 0.10
         assert splits[name]["paper"] > splits[name]["error"]
