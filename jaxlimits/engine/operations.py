@@ -69,6 +69,12 @@ _SAME = ("squeeze", "stop_gradient", "copy", "copy_p")
 """Primitives that change no number."""
 
 
+def called(equation: JaxprEqn) -> ClosedJaxpr | Jaxpr:
+    """Return what a call of one of :data:`CALLS` runs."""
+    parameters = equation.params
+    return parameters["jaxpr"] if "jaxpr" in parameters else parameters["call_jaxpr"]
+
+
 def flatten(program: Program) -> Flat:
     """Lay a program open.
 
@@ -138,8 +144,7 @@ def _translated(equation: JaxprEqn, operands: tuple[Place, ...], listed: _List) 
     if name in CALLS:
         if parameters.get("name") == "frexp":  # its bits would need whole numbers of 64 bits
             return [listed.add(Operation(part, operands)) for part in ("mantissa", "exponent")]
-        inner = parameters["jaxpr"] if "jaxpr" in parameters else parameters["call_jaxpr"]
-        return _run(inner, operands, listed)
+        return _run(called(equation), operands, listed)
     if name in _SAME:
         return [operands[0]]
     kinds = {_kind(one) for one in equation.invars}

@@ -18,13 +18,11 @@ import jax
 import numpy as np
 
 from jaxlimits.engine.asked import Asked, Keys
-from jaxlimits.engine.by_row import ByRow
+from jaxlimits.engine.by_row import Arrays, ByRow
 from jaxlimits.engine.counted import Counted, Traced
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.plan import Key, Plan
-
-Arrays = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,10 +10,10 @@ import xarray as xr
 
 import jaxlimits as jl
 from jaxlimits.engine import chunk_sizes
-from jaxlimits.run import computing, streamed
+from jaxlimits.run import streamed
 from jaxlimits.run.pipeline import describe_plan, load_grid
 from tests.command_line import run
-from tests.run.test_streamed import StopError, assert_same_bits
+from tests.run.test_streamed import assert_same_bits, stopped
 
 AXES = {
     "batch_size": {"pow2": [1, 64]},
@@ -68,25 +68,10 @@ def test_a_result_from_before_there_were_loops_is_made_again(tmp_path):
     assert jl.sweep_again(tmp_path / "old.nc").arrangement == "xla"
 
 
-def stopped(grid, output, monkeypatch, **options):
-    real = computing.stream
-
-    def stream(job, keys):
-        for place, chunk in enumerate(real(job, keys)):
-            if place == 3:
-                raise StopError
-            yield chunk
-
-    with monkeypatch.context() as patch:
-        patch.setattr(computing, "stream", stream)
-        with pytest.raises(StopError):
-            jl.sweep(grid, output, **options)
-
-
 def test_a_sweep_goes_on_to_the_same_bits(ragged, file, tmp_path, monkeypatch):
     jl.sweep(file, tmp_path / "whole.nc", fast=True).close()
     output = tmp_path / "out.nc"
-    stopped(file, output, monkeypatch, fast=True)
+    stopped(file, output, monkeypatch, after=3, fast=True)
     jl.sweep(file, output, fast=True, resume=True).close()
     assert_same_bits(output, tmp_path / "whole.nc")
 
@@ -95,7 +80,7 @@ def test_a_sweep_goes_on_to_the_same_bits(ragged, file, tmp_path, monkeypatch):
 def test_a_ledger_of_the_other_kind_is_refused(ragged, file, tmp_path, monkeypatch, begun):
     output = tmp_path / "out.nc"
     monkeypatch.setattr(chunk_sizes, "_POINTS_ON_CPU", 900)
-    stopped(file, output, monkeypatch, fast=begun)
+    stopped(file, output, monkeypatch, after=3, fast=begun)
     told = {
         True: "was begun with --fast; continue it with --fast, name another output",
         False: "was begun without --fast, by XLA alone; leave --fast out there",

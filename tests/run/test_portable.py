@@ -9,11 +9,11 @@ from jaxlimits.engine import chunk_sizes
 from jaxlimits.engine import stream as engine
 from jaxlimits.engine.chunk_sizes import Room
 from jaxlimits.grid.scenario import bind
-from jaxlimits.run import computing, streamed
+from jaxlimits.run import streamed
 from jaxlimits.run.cluster import workers_room
 from jaxlimits.run.job import load_grid, spec_job
 from tests.command_line import run
-from tests.run.test_streamed import GRID, StopError, assert_same_bits
+from tests.run.test_streamed import GRID, assert_same_bits, stopped
 
 H200, SMALL = Room(platform="cuda", bytes=140 << 30), Room(platform="cuda", bytes=24 << 30)
 BUDGETS = ("400 kB", "60 MB")
@@ -51,27 +51,12 @@ def test_a_small_budget_has_one_portable_chunk_under_way():
     assert planned("billion", None, portable=True, memory=6e7).ahead == 0
 
 
-def stopped(grid, output, monkeypatch, **options):
-    real = computing.stream
-
-    def stream(job, keys):
-        for place, chunk in enumerate(real(job, keys)):
-            if place == 8:
-                raise StopError
-            yield chunk
-
-    with monkeypatch.context() as patch:
-        patch.setattr(computing, "stream", stream)
-        with pytest.raises(StopError):
-            jl.sweep(grid, output, **options)
-
-
 def test_a_portable_sweep_goes_on_within_another_budget_to_the_same_bits(
     grid, tmp_path, monkeypatch
 ):
     whole, output = tmp_path / "whole.nc", tmp_path / "out.nc"
     jl.sweep(grid, whole, portable=True).close()
-    stopped(grid, output, monkeypatch, portable=True, memory=BUDGETS[0])
+    stopped(grid, output, monkeypatch, after=8, portable=True, memory=BUDGETS[0])
     # On another device, too: its room changes nothing.
     monkeypatch.setattr(engine, "device_room", lambda: H200)
     jl.sweep(grid, output, portable=True, memory=BUDGETS[1], resume=True).close()
@@ -83,7 +68,7 @@ def test_a_portable_sweep_goes_on_within_another_budget_to_the_same_bits(
 @pytest.mark.parametrize("begun", [True, False])
 def test_a_ledger_of_the_other_kind_is_refused(grid, tmp_path, monkeypatch, begun):
     output = tmp_path / "out.nc"
-    stopped(grid, output, monkeypatch, portable=begun)
+    stopped(grid, output, monkeypatch, after=8, portable=begun)
     told = {
         True: "was begun with --portable; continue it with --portable, name another output",
         False: "was begun without --portable, in chunks of the machine that began it; leave --port",

@@ -50,6 +50,22 @@ class StopError(Exception):
     """Stands for whatever ends a sweep from outside."""
 
 
+def stopped(grid, output, monkeypatch, *, after, **options):
+    """Sweep until so many chunks have been handed on, and no further."""
+    real = computing.stream
+
+    def stream(job, keys):
+        for place, chunk in enumerate(real(job, keys)):
+            if place == after:
+                raise StopError
+            yield chunk
+
+    with monkeypatch.context() as patch:
+        patch.setattr(computing, "stream", stream)
+        with pytest.raises(StopError):
+            jl.sweep(grid, output, **options)
+
+
 @pytest.fixture
 def grid(tmp_path):
     path = tmp_path / "grid.toml"

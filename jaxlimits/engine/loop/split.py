@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
 from jaxlimits.engine.counted import USABLE
-from jaxlimits.engine.operations import CALLS
+from jaxlimits.engine.operations import CALLS, called
 from jaxlimits.engine.program import Program, Types, Values, trace
 from jaxlimits.engine.sensitivity import Static, outputs_at
 from jaxlimits.grid.rules import Rules
@@ -124,12 +124,10 @@ def _run(closed: ClosedJaxpr | Jaxpr, values: Sequence[Any]) -> list[Any]:
 
     for operation in jaxpr.eqns:
         inputs = [value(one) for one in operation.invars]
-        parameters = operation.params
         if operation.primitive.name in CALLS:
-            inner = parameters["jaxpr"] if "jaxpr" in parameters else parameters["call_jaxpr"]
-            found = _run(inner, inputs)
+            found = _run(called(operation), inputs)
         else:
-            parameters = operation.primitive.get_bind_params(parameters)
+            parameters = operation.primitive.get_bind_params(operation.params)
             found = operation.primitive.bind(*inputs, **parameters)
             found = found if operation.primitive.multiple_results else [found]
         known |= zip(operation.outvars, found, strict=True)
