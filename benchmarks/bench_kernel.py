@@ -25,7 +25,8 @@ from benchmarks.baselines.loop import ELASTICITIES, Loop, make_loop
 from benchmarks.baselines.machine import copy_memory
 from benchmarks.grids import CODES, METRICS, Axes, grid_text, job_of, spec_of
 from benchmarks.rounds import OURS, Run
-from jaxlimits.engine.stream import Job, stream
+from jaxlimits.engine.stream import stream
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.grid.scenario import bind
 
 AXES = Axes(batch_size=8)

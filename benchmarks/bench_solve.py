@@ -17,7 +17,8 @@ import pytest
 
 from benchmarks.rounds import OURS, Run
 from jaxlimits.engine.sensitivity import assemble, effective_fields
-from jaxlimits.engine.stream import Job, collect
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.grid.file import parse_grid
 from jaxlimits.grid.requirements import REASONS
 from jaxlimits.grid.scenario import bind

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from jaxlimits.engine.stream import Job
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import GridSpec
 from jaxlimits.run.job import load_grid, spec_job

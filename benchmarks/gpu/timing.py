@@ -11,7 +11,8 @@ from typing import Any
 import jax
 
 from jaxlimits.engine.chunk_sizes import IN_FLIGHT
-from jaxlimits.engine.stream import Job, _Line, make_mesh, stream
+from jaxlimits.engine.stream import _Line, make_mesh, stream
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.grid.plan import Key
 
 SECONDS_OF_DEVICE = 6.0

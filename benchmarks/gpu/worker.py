@@ -20,7 +20,7 @@ from benchmarks.facts import machine, version_of
 from benchmarks.gpu.names import CASES, REDUCTIONS, SHIPPED
 from benchmarks.gpu.timing import Record, finished, on_device, repeated, rounded, timed, to_host
 from benchmarks.grids import CODES, METRICS, Axes, grid_text, job_of, spec_of
-from jaxlimits.engine.stream import Job
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.grid.scenario import bind
 from jaxlimits.run.job import load_grid, spec_job
 

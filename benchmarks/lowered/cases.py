@@ -13,7 +13,7 @@ from benchmarks.grids import METRICS, Axes, grid_text, spec_of
 from jaxlimits.engine.chunk_sizes import point_bytes, points_on_accelerator, stored_bytes
 from jaxlimits.engine.kernel import Inputs, chunks_reduced
 from jaxlimits.engine.reductions import REDUCTIONS
-from jaxlimits.engine.stream import Job, kept_axes
+from jaxlimits.engine.sweep_job import Job, kept_axes
 from jaxlimits.grid.plan import make_plan
 from jaxlimits.grid.scenario import bind
 from jaxlimits.grid.spec import GridSpec

@@ -7,7 +7,8 @@ import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.engine.reduction import Arrays, Reduction, Swept
-from jaxlimits.engine.stream import Job, collect, make_job
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import Job, make_job
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.scenario import Scenario

@@ -13,29 +13,14 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxlimits import schema
-from jaxlimits.engine.chunk_sizes import (
-    EVERYWHERE,
-    IN_FLIGHT,
-    Room,
-    chunk_points,
-    device_room,
-    point_bytes,
-    stored_bytes,
-)
 from jaxlimits.engine.failures import explained_failures, unless_full
 from jaxlimits.engine.kernel import Inputs, Results, make_mesh, place_inputs, run_chunks
-from jaxlimits.engine.loop.chunks import Looped, reduced_by_loops
-from jaxlimits.engine.loop.served import refuse_unserved
+from jaxlimits.engine.loop.chunks import reduced_by_loops
 from jaxlimits.engine.pages import keep_pages
 from jaxlimits.engine.reduction import Arrays, Reduction
-from jaxlimits.errors import DeviceMemoryError, InputError
-from jaxlimits.grid.plan import Key, Plan, make_plan
-from jaxlimits.grid.requirements import Requirement
-from jaxlimits.grid.scenario import Scenario
-
-_FEWEST_POINTS = 1 << 12
-"""Points of a chunk that is not halved any more: below, it is not the chunk that fills memory."""
+from jaxlimits.engine.sweep_job import Job, halved
+from jaxlimits.errors import DeviceMemoryError
+from jaxlimits.grid.plan import Key
 
 Progress = Callable[[str, float], None]
 """Receives the name of a stage and the share of it that is done."""
@@ -64,142 +49,6 @@ class Chunk:
     parts: dict[str, Arrays]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """Everything that determines the chunks of a sweep.
-
-    Parameters
-    ----------
-    scenario, plan
-        The grid as numbers, and how it is cut.
-    outputs, reductions
-        What is kept.
-    requirements
-        Unknowns to solve for, by which outputs may be named.
-    precision
-        ``"float32"`` or ``"float64"``.
-    bits
-        Bits of the mantissa that outputs keep; all where it is ``None``.
-    ahead
-        Chunks that are started on each device before the results of another are taken.
-    portable
-        Whether the plan is the same on every machine, so that chunks must not be halved on one.
-    fast
-        Whether compiled loops reduce the chunks.
-    """
-
-    scenario: Scenario
-    plan: Plan
-    outputs: tuple[str, ...]
-    reductions: tuple[Reduction, ...]
-    precision: str
-    requirements: tuple[Requirement, ...] = ()
-    bits: int | None = None
-    ahead: int = IN_FLIGHT
-    portable: bool = False
-    fast: bool = False
-
-
-def make_job(
-    scenario: Scenario,
-    *,
-    outputs: tuple[str, ...],
-    requirements: tuple[Requirement, ...] = (),
-    reductions: tuple[Reduction, ...] = (),
-    precision: str = "float32",
-    memory: float | None = None,
-    digits: int | None = None,
-    room: Room | None = None,
-    portable: bool = False,
-    fast: bool = False,
-) -> Job:
-    """Plan a sweep.
-
-    Parameters
-    ----------
-    scenario, outputs, requirements, reductions, precision
-        As of :class:`Job`.
-    memory
-        Memory budget for chunks in flight [B]; by default chosen from the device.
-    digits
-        Significant digits that outputs keep; by default all.
-    room
-        Of the devices that will compute; by default those of this process.
-    portable
-        Whether chunks are the same on every machine; ``memory`` then says how many are in flight.
-    fast
-        Whether compiled loops reduce the chunks.
-
-    Raises
-    ------
-    InputError
-        A loop does not serve what is asked, or its compiler is not installed.
-    """
-    size = (None, EVERYWHERE) if portable else (memory, room or device_room())
-    stored = stored_bytes(outputs, precision)
-    on_cpu = size[1].platform == "cpu"
-    bytes_a_point = point_bytes(
-        outputs, reductions, precision, requirements, on_cpu=on_cpu, looped=fast
-    )
-    points = chunk_points(
-        bytes_a_point,
-        reduced=bool(reductions),
-        stored=stored,
-        memory=size[0],
-        room=size[1],
-        looped=fast,
-    )
-    fits = memory is None or not portable or memory >= IN_FLIGHT * points * bytes_a_point
-    job = Job(
-        scenario=scenario,
-        plan=make_plan(scenario, points=points, kept=kept_axes(scenario, reductions)),
-        outputs=outputs,
-        requirements=requirements,
-        reductions=reductions,
-        precision=precision,
-        bits=None if digits is None else schema.mantissa_bits(digits, precision),
-        ahead=IN_FLIGHT if fits else 0,
-        portable=portable,
-        fast=fast,
-    )
-    if fast:
-        refuse_unserved(_looped(job), outputs=outputs, requirements=requirements)
-    return job
-
-
-def _looped(job: Job) -> Looped:
-    return Looped(job.scenario, job.plan, job.reductions, job.precision)
-
-
-def halved(job: Job) -> Job:
-    """Return a sweep in chunks of half as many points, as it would have been planned with those.
-
-    Raises
-    ------
-    InputError
-        They are as small as is of use.
-    """
-    points = job.plan.points_per_chunk // 2
-    if job.portable:
-        problem = f"the device's memory has no room for {2 * points:,} points at once"
-        remedy = "free its memory, or sweep without `portable=True`: only then are chunks halved"
-        raise InputError(problem, remedy=remedy)
-    if points < _FEWEST_POINTS:
-        problem = f"the device's memory has no room for {2 * points:,} points at once"
-        held = "another process may hold it (`nvidia-smi` lists them); end that"
-        remedy = f"{held}, keep fewer outputs or reductions, or set JAX_PLATFORMS=cpu"
-        raise InputError(problem, remedy=remedy)
-    kept = kept_axes(job.scenario, job.reductions)
-    return dataclasses.replace(job, plan=make_plan(job.scenario, points=points, kept=kept))
-
-
-def kept_axes(scenario: Scenario, reductions: Iterable[Reduction]) -> set[int]:
-    """Positions of the axes that every reduction keeps, of those that keep any."""
-    rank = len(scenario.axes)
-    kept = [set(axes) for reduction in reductions if (axes := reduction.kept(rank))]
-    return set.intersection(*kept) if kept else set()
-
-
 def stream(
     job: Job, keys: Iterable[Key] | None = None, *, devices: Sequence[Any] | None = None
 ) -> Iterator[Chunk]:
@@ -216,7 +65,7 @@ def stream(
     """
     wanted = job.plan.chunks() if keys is None else keys
     if job.fast:
-        for key, parts in reduced_by_loops(_looped(job), wanted):
+        for key, parts in reduced_by_loops(job, wanted):
             yield Chunk(key=key, arrays={}, parts=parts)
         return
     with explained_failures():

@@ -5,7 +5,8 @@ import math
 
 from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
-from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import make_job
 from jaxlimits.engine.take_apart import present_value
 from jaxlimits.errors import InputError
 from jaxlimits.explorer.points import PRECISION, point_of, scenario_of

@@ -12,7 +12,8 @@ import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog
-from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import make_job
 from jaxlimits.errors import InputError, placed
 from jaxlimits.explorer.state import Side, Span, State, ends
 from jaxlimits.grid.axes import Axis

@@ -15,7 +15,8 @@ import numpy as np
 
 from jaxlimits import schema
 from jaxlimits.engine.reduction import Arrays
-from jaxlimits.engine.stream import Chunk, Job, make_job, stream
+from jaxlimits.engine.stream import Chunk, stream
+from jaxlimits.engine.sweep_job import Job, make_job
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.layouts import Layout
 from jaxlimits.grid.plan import Key, Plan

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from jaxlimits import schema
 from jaxlimits.catalog.loader import Catalog, load_catalog, record_values, with_models
 from jaxlimits.engine.idle import idle_in_words, idle_settings
-from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import make_job
 from jaxlimits.errors import IdleSettingWarning, InputError, placed
 from jaxlimits.grid.axes import check_name, read_value
 from jaxlimits.grid.bits_in_words import bits_in_words, named_model

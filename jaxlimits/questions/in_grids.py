@@ -5,7 +5,8 @@ from typing import Any
 
 from jaxlimits.engine.findings import find
 from jaxlimits.engine.reduction import Reduction
-from jaxlimits.engine.stream import Job, collect, make_job
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import Job, make_job
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.scenario import bind, refuse_absent
 from jaxlimits.grid.spec import GridSpec

@@ -14,7 +14,8 @@ from jaxlimits import schema, units
 from jaxlimits.catalog.loader import Catalog
 from jaxlimits.engine.idle import depends_on
 from jaxlimits.engine.sensitivity import PREFILL_LIMIT
-from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import make_job
 from jaxlimits.engine.take_apart import present_value
 from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.axes import Axis

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxlimits.engine.chunk_sizes import Room, device_room
-from jaxlimits.engine.stream import Job, stream
+from jaxlimits.engine.stream import stream
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.errors import InputError, ResultError
 from jaxlimits.grid.plan import Key
 from jaxlimits.run.computing import Done

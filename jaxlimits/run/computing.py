@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from jaxlimits.engine.reduction import Arrays
-from jaxlimits.engine.stream import Chunk, Job, stream
+from jaxlimits.engine.stream import Chunk, stream
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.errors import (
     DeviceError,
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from jaxlimits import schema
 from jaxlimits.engine.idle import fields_that_differ, idle_in_words, remedy_of, used_in_grid
 from jaxlimits.engine.read_reductions import read_reductions
-from jaxlimits.engine.stream import Job
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.errors import IdleSettingWarning, InputError
 from jaxlimits.grid.constraints import CONSTRAINTS
 from jaxlimits.grid.scenario import Scenario

@@ -19,7 +19,8 @@ from isal import isal_zlib
 
 from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
-from jaxlimits.engine.stream import Chunk, Job, merge_parts, stream
+from jaxlimits.engine.stream import Chunk, merge_parts, stream
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.errors import ResultError
 from jaxlimits.grid.finding import Finding
 from jaxlimits.grid.plan import Key

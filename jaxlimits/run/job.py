@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jaxlimits.engine.chunk_sizes import Room
+from jaxlimits.engine.loop.served import refuse_unserved
 from jaxlimits.engine.read_reductions import read_reductions
-from jaxlimits.engine.stream import Job, make_job
+from jaxlimits.engine.sweep_job import Job, make_job
 from jaxlimits.grid.file import Precision, read_grid
 from jaxlimits.grid.mapping import grid_of_mapping
 from jaxlimits.grid.scenario import Scenario
@@ -29,8 +30,14 @@ def load_grid(
 
 
 def spec_job(spec: GridSpec, scenario: Scenario, *, room: Room | None = None) -> Job:
-    """Plan a grid, for this process's devices where no room on others is given."""
-    return make_job(
+    """Plan a grid, for this process's devices where no room on others is given.
+
+    Raises
+    ------
+    InputError
+        Compiled loops are asked for, and do not serve it or cannot be compiled.
+    """
+    job = make_job(
         scenario,
         outputs=spec.outputs,
         requirements=spec.requirements,
@@ -42,3 +49,6 @@ def spec_job(spec: GridSpec, scenario: Scenario, *, room: Room | None = None) ->
         portable=spec.portable,
         fast=spec.fast,
     )
+    if job.fast:
+        refuse_unserved(job)
+    return job

@@ -16,7 +16,8 @@ import xarray as xr
 from jaxlimits import schema
 from jaxlimits.engine.chunk_sizes import IN_FLIGHT, point_bytes
 from jaxlimits.engine.findings import findings_of
-from jaxlimits.engine.stream import Job, Progress, collect, halved, silent
+from jaxlimits.engine.stream import Progress, collect, silent
+from jaxlimits.engine.sweep_job import Job, halved
 from jaxlimits.errors import DeviceMemoryError, InputError, ResultError, placed
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.file import Precision

@@ -17,7 +17,8 @@ import xarray as xr
 
 from jaxlimits import schema
 from jaxlimits.engine.findings import findings_of
-from jaxlimits.engine.stream import Job, Progress, halved, merge_parts
+from jaxlimits.engine.stream import Progress, merge_parts
+from jaxlimits.engine.sweep_job import Job, halved
 from jaxlimits.errors import (
     DamagedResultWarning,
     DeviceMemoryError,

@@ -7,7 +7,8 @@ import numpy as np
 import xarray as xr
 
 from jaxlimits import schema
-from jaxlimits.engine.stream import Chunk, Job, stream
+from jaxlimits.engine.stream import Chunk, stream
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.grid.derived import MEAN_CONTEXT, derived_coordinates
 from jaxlimits.grid.plan import make_plan
 from jaxlimits.store.template import Entry, axis_coordinates, finding_attributes

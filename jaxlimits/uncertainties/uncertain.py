@@ -9,7 +9,8 @@ import numpy as np
 import pydantic
 
 from jaxlimits import schema
-from jaxlimits.engine.stream import Job, collect, make_job
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import Job, make_job
 from jaxlimits.errors import InputError
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.checks import check_scenario

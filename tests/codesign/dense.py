@@ -8,7 +8,8 @@ import numpy as np
 from jaxlimits.codesign.problem import Problem
 from jaxlimits.engine.findings import find
 from jaxlimits.engine.reductions.argmax import Best
-from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import make_job
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.rules import Rules
 

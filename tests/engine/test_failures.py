@@ -11,9 +11,12 @@ from jax.errors import JaxRuntimeError
 
 import jaxlimits as jl
 from jaxlimits.engine import stream as engine
+from jaxlimits.engine import sweep_job
 from jaxlimits.engine.failures import explained
-from jaxlimits.engine.stream import collect, halved
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import halved, kept_axes
 from jaxlimits.errors import DeviceError, DeviceMemoryError
+from jaxlimits.grid.plan import make_plan
 from jaxlimits.grid.scenario import bind
 from jaxlimits.run.pipeline import load_grid, spec_job
 from tests.command_line import run
@@ -58,7 +61,7 @@ def test_a_full_device_computes_one_chunk_at_a_time_to_the_same_bits(
 
 
 def test_a_chunk_that_never_fits_is_halved_until_it_does(monkeypatch, job):
-    monkeypatch.setattr(engine, "_FEWEST_POINTS", 64)
+    monkeypatch.setattr(sweep_job, "_FEWEST_POINTS", 64)
     smaller = halved(halved(job))
     expected = collect(smaller)
     Device(monkeypatch, largest=smaller.plan.points_per_chunk, arrives=False)
@@ -66,11 +69,11 @@ def test_a_chunk_that_never_fits_is_halved_until_it_does(monkeypatch, job):
 
 
 def test_halved_chunks_are_those_of_a_plan_of_half_the_points(monkeypatch, job):
-    monkeypatch.setattr(engine, "_FEWEST_POINTS", 64)
-    assert halved(job).plan == engine.make_plan(
+    monkeypatch.setattr(sweep_job, "_FEWEST_POINTS", 64)
+    assert halved(job).plan == make_plan(
         job.scenario,
         points=job.plan.points_per_chunk // 2,
-        kept=engine.kept_axes(job.scenario, job.reductions),
+        kept=kept_axes(job.scenario, job.reductions),
     )
     assert 1 < job.plan.points_per_chunk / halved(job).plan.points_per_chunk <= 4
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxlimits import schema
-from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import make_job
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.file import RequirementTable, parse_grid
 from jaxlimits.grid.requirements import REASONS, read_requirement

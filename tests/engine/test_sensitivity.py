@@ -9,7 +9,8 @@ import pytest
 
 from jaxlimits import schema
 from jaxlimits.catalog.loader import load_catalog
-from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import make_job
 from jaxlimits.errors import InputError
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.file import parse_grid

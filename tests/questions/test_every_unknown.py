@@ -10,7 +10,8 @@ import pytest
 
 import jaxlimits as jl
 from jaxlimits import schema
-from jaxlimits.engine.stream import collect, make_job
+from jaxlimits.engine.stream import collect
+from jaxlimits.engine.sweep_job import make_job
 from jaxlimits.grid.axes import Axis
 from jaxlimits.grid.file import RequirementTable
 from jaxlimits.grid.requirements import METRICS, read_requirement

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 import jaxlimits as jl
-from jaxlimits.engine import chunk_sizes
-from jaxlimits.engine import stream as engine
+from jaxlimits.engine import chunk_sizes, sweep_job
+from jaxlimits.engine.sweep_job import halved
 from jaxlimits.errors import UnfinishedSweepError
 from jaxlimits.grid.scenario import bind
 from jaxlimits.run.pipeline import load_grid, run_spec, spec_job
@@ -20,7 +20,7 @@ MEMORY = 8e5  # half a dozen chunks
 
 @pytest.fixture
 def grid(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "_FEWEST_POINTS", 64)
+    monkeypatch.setattr(sweep_job, "_FEWEST_POINTS", 64)
     path = tmp_path / "grid.toml"
     path.write_text(GRID, encoding="utf-8")
     return path
@@ -81,7 +81,7 @@ def test_chunks_that_do_not_fit_are_halved_and_gone_on_with(grid, tmp_path, monk
         jl.sweep(grid, output, memory=MEMORY, resume=True).close()
     assert 0 < device.starts < 13
     job = spec_job(spec, bind(spec))
-    fits = engine.halved(job).plan.points_per_chunk
+    fits = halved(job).plan.points_per_chunk
     point = chunk_sizes.point_bytes(job.outputs, job.reductions, job.precision)
     assert_same_bits(output, wholes(chunk_sizes.IN_FLIGHT * point * fits))
     assert not any(folder.exists() for folder in shards_folders(output))

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 import jaxlimits as jl
-from jaxlimits.engine import chunk_sizes
-from jaxlimits.engine import stream as engine
+from jaxlimits.engine import chunk_sizes, sweep_job
 from jaxlimits.engine.chunk_sizes import Room
+from jaxlimits.engine.sweep_job import halved
 from jaxlimits.grid.scenario import bind
 from jaxlimits.run import streamed
 from jaxlimits.run.cluster import workers_room
@@ -58,7 +58,7 @@ def test_a_portable_sweep_goes_on_within_another_budget_to_the_same_bits(
     jl.sweep(grid, whole, portable=True).close()
     stopped(grid, output, monkeypatch, after=8, portable=True, memory=BUDGETS[0])
     # On another device, too: its room changes nothing.
-    monkeypatch.setattr(engine, "device_room", lambda: H200)
+    monkeypatch.setattr(sweep_job, "device_room", lambda: H200)
     jl.sweep(grid, output, portable=True, memory=BUDGETS[1], resume=True).close()
     assert_same_bits(output, whole)
     jl.sweep_again(output, tmp_path / "again.nc").close()
@@ -86,7 +86,7 @@ def test_a_budget_below_one_portable_chunk_is_refused_with_what_would_do(grid):
 
 def test_a_portable_chunk_is_never_halved(grid):
     with pytest.raises(jl.InputError, match=r"no room for [\d,]+ points.*without `portable=True`"):
-        engine.halved(planned(grid, None, portable=True))
+        halved(planned(grid, None, portable=True))
 
 
 class Client:

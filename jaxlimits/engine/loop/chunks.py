@@ -20,24 +20,15 @@ from jaxlimits.engine.loop.split import Split, split
 from jaxlimits.engine.over_axes import over_axes
 from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.sensitivity import Static
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.grid.plan import Key, Plan
 from jaxlimits.grid.rules import Rules
-from jaxlimits.grid.scenario import Scenario
 
 _ROW = 256
 """Points of a row, at least, where the axes allow it."""
 
 _LEFT = 8
 """Points of which each lane of a reduction takes the best, at least, where the axes allow it."""
-
-
-class Looped(NamedTuple):
-    """What loops compute: the parts of a :class:`jaxlimits.engine.stream.Job` that they know."""
-
-    scenario: Scenario
-    plan: Plan
-    reductions: tuple[Reduction, ...]
-    precision: str
 
 
 class Form(NamedTuple):
@@ -183,7 +174,7 @@ def _split(form: Form) -> Split:
 loop_of = functools.lru_cache(maxsize=64)(Loop)
 
 
-def loop_at(job: Looped, key: Key) -> Loop:
+def loop_at(job: Job, key: Key) -> Loop:
     """Return the loop of a chunk.
 
     Raises
@@ -205,7 +196,7 @@ def loop_at(job: Looped, key: Key) -> Loop:
     return loop_of(form)
 
 
-def reduced_by_loops(job: Looped, keys: Iterable[Key]) -> Iterator[tuple[Key, dict[str, Arrays]]]:
+def reduced_by_loops(job: Job, keys: Iterable[Key]) -> Iterator[tuple[Key, dict[str, Arrays]]]:
     """Compute chunks, one on each core, and yield what reductions keep in the order of the keys."""
     mesh = make_mesh(jax.local_devices()[:1])
     inputs = place_inputs(job.scenario, job.plan, precision=job.precision, mesh=mesh)

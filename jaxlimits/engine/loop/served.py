@@ -1,29 +1,20 @@
 """What a compiled loop serves, said before anything is computed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import jax
 import numpy as np
 
-from jaxlimits.engine.loop.chunks import Looped, loop_at
+from jaxlimits.engine.loop.chunks import loop_at
 from jaxlimits.engine.loop.compiled import numba
+from jaxlimits.engine.sweep_job import Job
 from jaxlimits.errors import InputError
-from jaxlimits.grid.requirements import Requirement
 
 _WITHOUT = "sweep without `fast=True`"
 
 
-def refuse_unserved(
-    job: Looped, *, outputs: Sequence[str], requirements: Sequence[Requirement]
-) -> None:
+def refuse_unserved(job: Job) -> None:
     """Raise where loops do not serve a sweep.
-
-    Parameters
-    ----------
-    job
-        What they would compute.
-    outputs, requirements
-        What else is asked for.
 
     Raises
     ------
@@ -31,7 +22,7 @@ def refuse_unserved(
         With what it does not serve, or that its compiler is not installed.
     """
     numba()
-    for problem, remedy in _unserved(job, outputs, [asked.name for asked in requirements]):
+    for problem, remedy in _unserved(job):
         raise InputError(problem, where=job.scenario.where, key="fast", remedy=remedy)
     for choice in np.ndindex(*(_choices(job))):
         try:
@@ -42,18 +33,17 @@ def refuse_unserved(
             raise InputError(problem, where=job.scenario.where, key="fast", remedy=remedy) from None
 
 
-def _unserved(
-    job: Looped, outputs: Sequence[str], unknowns: Sequence[str]
-) -> Iterator[tuple[str, str]]:
+def _unserved(job: Job) -> Iterator[tuple[str, str]]:
     """Yield each problem with its remedy."""
     if (platform := jax.default_backend()) != "cpu":
         problem = f"the compiled loop is for CPUs, and the device is a {platform}"
         yield problem, f"set JAX_PLATFORMS=cpu, or {_WITHOUT}"
-    if unknowns:
-        problem = f"the compiled loop searches for no unknown: {', '.join(unknowns)}"
+    if job.requirements:
+        unknowns = ", ".join(asked.name for asked in job.requirements)
+        problem = f"the compiled loop searches for no unknown: {unknowns}"
         yield problem, f"leave [require] out, or {_WITHOUT}"
-    if outputs:
-        problem = f"the compiled loop keeps no output whole: {', '.join(outputs)}"
+    if job.outputs:
+        problem = f"the compiled loop keeps no output whole: {', '.join(job.outputs)}"
         yield problem, f"write outputs = [] and keep reductions, or {_WITHOUT}"
     for reduction in job.reductions:
         # XLA adds such a NaN to a mean; in a loop it says that a point does not count.
@@ -67,7 +57,7 @@ def _unserved(
         yield "the compiled loop reduces, and the grid has no reduction", _WITHOUT
 
 
-def _choices(job: Looped) -> tuple[int, ...]:
+def _choices(job: Job) -> tuple[int, ...]:
     """One chunk for each choice of switches."""
     switched = job.scenario.choice_at((0,) * len(job.scenario.axes))
     counts = zip(job.scenario.axes, job.plan.counts, strict=True)
