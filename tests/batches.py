@@ -1,25 +1,22 @@
 """Points of the model, evaluated and differentiated many at a time.
 
-Points of one choice of switches are one batch of a fixed length, so that every operation is
-compiled once, whatever is asked.
+Points of one choice of switches are one batch: their program is traced once, and run by NumPy.
+Batches have a fixed length, so that the few operations that are JAX's are compiled once.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import jaxpr_as_fun
 
 from jaxlimits.engine.program import Program, trace
 from jaxlimits.model.collectives import sync
 from jaxlimits.model.evaluate import evaluate
-from jaxlimits.model.metrics import Metrics
 from tests.elementwise import at_columns
-from tests.helpers import COMBINATIONS, NUMBERS, Scenario
+from tests.helpers import NUMBERS, Scenario
 
 BATCH = 128
 """Points of a batch; it is filled up."""
@@ -39,7 +36,7 @@ class Single(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """Ask for a point in float64, operation by operation whatever its switches: to compare bits."""
+    """Ask for a point in float64 by the program of its own switches: to compare bits."""
 
     scenario: Scenario
 
@@ -123,23 +120,14 @@ def _answer_batch(asks: Sequence[Ask]) -> Iterator[Any]:
 
 
 def _found(ask: Ask, columns: list[np.ndarray]) -> tuple[type, Mapping[str, Any]]:
-    """Columns of what answers a batch of questions of one kind, and the type of an answer.
-
-    The usual combinations occur in dozens of laws and are compiled. Any other occurs in a few: to
-    run its operations one by one takes a fraction of what compiling them takes.
-    """
+    """Columns of what answers a batch of questions of one kind, and the type of an answer."""
     structure = jax.tree.structure(_scenario(ask))
     if isinstance(ask, Slopes):
-        slopes = _slopes(structure, ask.output)(*columns)
-        return dict, dict(zip(NUMBERS, slopes, strict=True))
-    if isinstance(ask, Scenario | Single) and _is_usual(_scenario(ask)):
-        return Metrics, _fields(_compiled(jax.tree.unflatten(structure, columns)))
-    kind, program = _program(structure, _dtype(ask), is_sync=isinstance(ask, Sync))
+        kind, program = dict, _slopes(structure, ask.output)
+    else:
+        kind, program = _program(structure, _dtype(ask), is_sync=isinstance(ask, Sync))
     found = at_columns(program.traced, _in_order(program, columns))
     return kind, dict(zip(program.outputs, found, strict=True))
-
-
-_compiled = jax.jit(jax.vmap(lambda point: evaluate(*point)))
 
 
 @functools.cache
@@ -158,20 +146,15 @@ def _program(structure: Any, dtype: type, *, is_sync: bool) -> tuple[type, Progr
 
 
 @functools.cache
-def _slopes(structure: Any, output: str) -> Callable[..., Sequence[Any]]:
-    """What gives the derivative of a metric by every field, in their order, at columns."""
+def _slopes(structure: Any, output: str) -> Program:
+    """The operations that give the derivative of a metric by every field."""
     _, program = _program(structure, np.float64, is_sync=False)
     asked = program.only([output])
 
-    def slopes(*columns: Any) -> Sequence[Any]:
-        def column(*columns: Any) -> Any:
-            return at_columns(asked.traced, _in_order(asked, columns))[0]
+    def slopes(values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        return jax.grad(lambda values: asked(values)[output])(dict(values))
 
-        found, back = jax.vjp(column, *columns)
-        return back(jnp.ones_like(found))
-
-    shape = jax.ShapeDtypeStruct((BATCH,), np.float64)
-    return jaxpr_as_fun(jax.make_jaxpr(slopes)(*[shape] * len(NUMBERS)))
+    return trace(slopes, dict.fromkeys(NUMBERS, jax.ShapeDtypeStruct((), np.float64)))
 
 
 def _in_order(program: Program, columns: Sequence[Any]) -> list[Any]:
@@ -186,9 +169,3 @@ def _fields(found: Any) -> dict[str, Any]:
 
 def _dtype(ask: Ask) -> Any:
     return np.float32 if isinstance(ask, Single) else np.float64
-
-
-def _is_usual(scenario: Scenario) -> bool:
-    apart = ("input_len", "sram_capacity", "lpddr_capacity", "ffn_chips")
-    plain = not any(scenario[name] for name in apart)
-    return plain and scenario.switches in COMBINATIONS.values()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 import pytest
+from jax.extend.core import jaxpr_as_fun
 
 from tests.batches import elasticities, gradient_x64, metrics_program
 from tests.elementwise import at_columns
@@ -190,11 +191,12 @@ def along(scenario: Scenario, moves: Sequence[tuple[str, float]]) -> list[tuple[
     with jax.enable_x64(True):
         program = metrics_program(scenario).only((*OUTPUTS, *OF_REQUESTS))
         order = [list(NUMBERS).index(name) for name in program.inputs]
-        values, slopes = jax.jvp(
-            lambda columns: at_columns(program.traced, columns),
-            ([*points[order]],),
-            ([*directions[order]],),
-        )
+        numbers = [*points[order]]
+        run = jaxpr_as_fun(program.traced)
+        both = jax.make_jaxpr(lambda at, along: jax.jvp(run, at, along))
+        traced = both(*[(np.float64(0.0),) * len(numbers)] * 2)
+        found = at_columns(traced, [*numbers, *directions[order]])
+        values, slopes = found[: len(found) // 2], found[len(found) // 2 :]
         rows = (np.transpose(np.asarray(part)).tolist() for part in (values, slopes))
     return [
         tuple(dict(zip(program.outputs, numbers, strict=True)) for numbers in row)
