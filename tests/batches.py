@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from jaxlimits.engine.program import Program, trace
 from jaxlimits.model.collectives import sync
@@ -108,6 +109,9 @@ def _batch_key(ask: Ask) -> Any:
 
 def _answer_batch(asks: Sequence[Ask]) -> Iterator[Any]:
     first = asks[0]
+    if isinstance(first, Slopes):
+        yield from map(_slopes_of, asks)
+        return
     dtype = _dtype(first)
     rows = [jax.tree.leaves(_scenario(ask)) for ask in asks]
     rows += rows[-1:] * (BATCH - len(rows))
@@ -122,10 +126,7 @@ def _answer_batch(asks: Sequence[Ask]) -> Iterator[Any]:
 def _found(ask: Ask, columns: list[np.ndarray]) -> tuple[type, Mapping[str, Any]]:
     """Columns of what answers a batch of questions of one kind, and the type of an answer."""
     structure = jax.tree.structure(_scenario(ask))
-    if isinstance(ask, Slopes):
-        kind, program = dict, _slopes(structure, ask.output)
-    else:
-        kind, program = _program(structure, _dtype(ask), is_sync=isinstance(ask, Sync))
+    kind, program = _program(structure, _dtype(ask), is_sync=isinstance(ask, Sync))
     found = at_columns(program.traced, _in_order(program, columns))
     return kind, dict(zip(program.outputs, found, strict=True))
 
@@ -146,15 +147,24 @@ def _program(structure: Any, dtype: type, *, is_sync: bool) -> tuple[type, Progr
 
 
 @functools.cache
-def _slopes(structure: Any, output: str) -> Program:
-    """The operations that give the derivative of a metric by every field."""
+def _slopes(structure: Any, output: str) -> tuple[Program, ClosedJaxpr]:
+    """The operations of one metric, and those that give its change along a direction."""
     _, program = _program(structure, np.float64, is_sync=False)
     asked = program.only([output])
+    run = jaxpr_as_fun(asked.traced)
+    numbers = (np.float64(0.0),) * len(asked.inputs)
+    along = jax.make_jaxpr(lambda at, direction: jax.jvp(run, at, direction)[1])
+    return asked, along(numbers, numbers)
 
-    def slopes(values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        return jax.grad(lambda values: asked(values)[output])(dict(values))
 
-    return trace(slopes, dict.fromkeys(NUMBERS, jax.ShapeDtypeStruct((), np.float64)))
+def _slopes_of(ask: Slopes) -> dict[str, float]:
+    """The derivative by every field: at the same point, along each."""
+    with jax.enable_x64(True):
+        program, along = _slopes(jax.tree.structure(ask.scenario), ask.output)
+        size = len(NUMBERS)
+        point = [np.full(size, ask.scenario[name], np.float64) for name in program.inputs]
+        (found,) = at_columns(along, [*point, *np.eye(size)])
+        return dict(zip(program.inputs, found.tolist(), strict=True))
 
 
 def _in_order(program: Program, columns: Sequence[Any]) -> list[Any]:

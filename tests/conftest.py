@@ -51,10 +51,11 @@ if "--xla_cpu_use_fusion_emitters=false" in os.environ["XLA_FLAGS"]:
     # By that emitter a program takes less time to compile fused than unfused. It gives the bits
     # that users get, where nothing is fused.
     from jaxlimits.engine.program import UNFUSED
-    from tests import quick_tracing
+    from tests import quick_programs, quick_tracing
 
     UNFUSED.clear()
     quick_tracing.install()
+    quick_programs.install()
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -20,6 +20,7 @@ from jaxlimits.engine.operations import CALLS, called
 NUMPY: dict[str, Callable[..., Any]] = {
     "abs": np.abs,
     "add": np.add,
+    "add_any": np.add,
     "and": np.bitwise_and,
     "ceil": np.ceil,
     "div": np.divide,
@@ -127,12 +128,25 @@ def _elements(operation: JaxprEqn, operands: Sequence[Any]) -> Any:
         return operands[0].astype(params["new_dtype"])
     if name == "stop_gradient":
         return operands[0]
+    if name == "integer_pow":
+        return _power(operands[0], params["y"])
     whole = name in {"div", "rem"} and result.aval.dtype.kind != "f"
     if name in NUMPY and not whole:
         return NUMPY[name](*operands)
     shape = np.broadcast_shapes(*(one.shape for one in operands))
     alike = [np.broadcast_to(one, shape) for one in operands]
     return np.asarray(operation.primitive.bind(*map(jnp.asarray, alike), **params))
+
+
+def _power(x: Any, exponent: int) -> Any:
+    """By multiplications, in the order of JAX."""
+    if exponent < 0:
+        return 1.0 / _power(x, -exponent)
+    found = np.ones_like(x)
+    while exponent:
+        found = found * x if exponent % 2 else found
+        exponent, x = exponent // 2, x * x
+    return found
 
 
 def _of_rank(value: Any, rank: int, lead: int) -> Any:

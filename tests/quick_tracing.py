@@ -38,12 +38,17 @@ def install() -> None:
 
 @contextlib.contextmanager
 def as_users_trace() -> Iterator[None]:
-    """Trace by JAX's own operators for a while."""
+    """Trace by JAX's own operators for a while, and compile whatever is run."""
     before, _State.on = _State.on, False
     try:
         yield
     finally:
         _State.on = before
+
+
+def is_on() -> bool:
+    """Whether tests trace and run in their own way."""
+    return _State.on
 
 
 class _State:
