@@ -33,7 +33,7 @@ def take_apart(scenario: Scenario) -> tuple[Anatomy, Metrics]:
     static = {**scenario.fixed_static(), **scenario.choice_at((0,) * len(scenario.axes))}
     with jax.enable_x64(True):
         run = _unfused if jax.default_backend() == "cpu" else _fused
-        return jax.tree.map(np.float64, run(_real(values), tuple(sorted(static.items()))))
+        return jax.tree.map(np.float64, run(_real(values), static=tuple(sorted(static.items()))))
 
 
 def present_value(scenario: Scenario, name: str) -> float:
