@@ -5,6 +5,7 @@ to the same bits. What is run again and again is compiled after all. ``.ci/run -
 users do.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import jax
 from jax.core import Tracer
 
 from jaxlimits.calibration import cases
-from jaxlimits.engine import kernel, take_apart
+from jaxlimits.engine import kernel, slopes, take_apart
 from tests import quick_tracing
 from tests.elementwise import run
 
@@ -23,6 +24,7 @@ _OF_POINTS = (
     (kernel, "_few_points"),
     (take_apart, "_unfused"),
     (take_apart, "_fused"),
+    (slopes, "_listed_metrics"),
     (cases, "_fitting"),
     (cases, "_limits"),
     (cases, "_parts"),
@@ -39,7 +41,8 @@ class _ByNumpy:
     """A compiled function that is run by NumPy until it has been run often."""
 
     def __init__(self, usual: Callable[..., Any]):
-        self.usual = usual
+        # Beneath what checks the types of its arguments.
+        self.usual = inspect.unwrap(usual, stop=lambda one: hasattr(one, "trace"))
         self.runs: dict[int, tuple[Any, int]] = {}
 
     def __getattr__(self, name: str) -> Any:

@@ -80,13 +80,19 @@ def metrics_at(
     """Return metrics, fields and prices at a few points, in float64."""
     with jax.enable_x64(True):
         values = {name: jnp.asarray(value, jnp.float64) for name, value in fields.items()}
-        found = _listed_metrics(values, names, tuple(sorted(static.items())), rules)
+        chosen = tuple(sorted(static.items()))
+        found = _listed_metrics(values, names=names, static=chosen, rules=rules)
         return {name: np.asarray(value) for name, value in found.items()}
 
 
 @functools.partial(jax.jit, static_argnames=("names", "static", "rules"))
-def _listed_metrics(values: Given, names: tuple[str, ...], static: Static, rules: Rules) -> Values:
-    return jax.vmap(lambda at: outputs_at(at, static, names, rules=rules))(values)
+def _listed_metrics(
+    values: Given, *, names: tuple[str, ...], static: Static, rules: Rules
+) -> Values:
+    def point(at: Values) -> Values:
+        return trace(lambda at: outputs_at(at, static, names, rules=rules), at)(at)
+
+    return jax.vmap(point)(values)
 
 
 def _blocks(
