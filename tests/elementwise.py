@@ -40,7 +40,6 @@ NUMPY: dict[str, Callable[..., Any]] = {
     "or": np.bitwise_or,
     "rem": np.fmod,
     "select_n": lambda condition, if_not, if_so: np.where(condition, if_so, if_not),
-    "sign": np.sign,
     "sqrt": np.sqrt,
     "square": np.square,
     "sub": np.subtract,
@@ -48,7 +47,7 @@ NUMPY: dict[str, Callable[..., Any]] = {
 """Operations that work element by element, of which NumPy gives every bit."""
 
 ELEMENTWISE = {*NUMPY, "convert_element_type", "exp", "exp2", "expm1", "integer_pow", "log"} | {
-    *("log1p", "pow", "stop_gradient")
+    *("log1p", "pow", "sign", "stop_gradient")
 }
 """Operations that take arrays of any one shape, as they take scalars."""
 

@@ -92,7 +92,7 @@ def _listed_metrics(
     def point(at: Values) -> Values:
         return trace(lambda at: outputs_at(at, static, names, rules=rules), at)(at)
 
-    return jax.vmap(point)(values)
+    return jax.vmap(point)({name: jnp.asarray(value) for name, value in values.items()})
 
 
 def _blocks(
