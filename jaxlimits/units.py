@@ -114,8 +114,9 @@ class UnitError(ValueError):
     """Text that is not a number with the unit that is due; the message says what is."""
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def parse(text: str, unit: str) -> float:
-    """Read a number with its unit.
+    """Read a number with its unit; texts repeat, in grids and from point to point.
 
     Parameters
     ----------
