@@ -1,9 +1,10 @@
 """The kernel: dense outputs, chunk by chunk, beside the hand-written loop, NumPy and a plain copy.
 
-On the axes of grids/billion.toml with fewer batches. Ours hands every chunk to the host and lets go
-of it. The loop writes chunks of the same size into the same touched memory again and again, which
-stays in the caches where they are large; NumPy allocates as it goes, on one core. ``copy`` moves as
-many bytes as the outputs have between arrays that no cache holds, on all cores.
+On the axes of grids/billion.toml with fewer batches. Ours, by XLA and with `fast` by loops that
+Numba compiles, hands every chunk to the host and lets go of it. The hand-written loop writes chunks
+of one size into the same touched memory again and again, which stays in the caches where they are
+large; NumPy allocates as it goes, on one core. ``copy`` moves as many bytes as the outputs have
+between arrays that no cache holds, on all cores.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from benchmarks.baselines.broadcast import (
 from benchmarks.baselines.loop import ELASTICITIES, Loop, make_loop
 from benchmarks.baselines.machine import copy_memory
 from benchmarks.grids import CODES, METRICS, Axes, grid_text, job_of, spec_of
-from benchmarks.rounds import OURS, Run
+from benchmarks.rounds import FAST, OURS, Run
 from jaxlimits.engine.stream import stream
 from jaxlimits.engine.sweep_job import Job
 from jaxlimits.grid.scenario import bind
@@ -80,10 +81,12 @@ def beside_all(
     in_numpy: Callable[[Volumes, slice], Outputs],
 ) -> None:
     """Measure ours beside every baseline."""
-    job = job_of(grid_text(axes, outputs=outputs))
+    text = grid_text(axes, outputs=outputs)
+    job, fast = job_of(text), job_of(text, fast=True)
     point_bytes = sum(1 if name in CODES else 4 for name in outputs)
     runs = {
         OURS: Run(call=lambda: drain(job), work=axes.points),
+        FAST: Run(call=lambda: drain(fast), work=axes.points),
         "loop": loop_run(axes, function, rooms),
         "numpy": numpy_run(axes, in_numpy),
         "copy": copy_run(point_bytes),
@@ -107,6 +110,7 @@ def bench_utps_stps_limit(compare):
     outputs = ("utps", "stps", "limit")
     beside_all(compare, AXES, outputs, function="dense_three", rooms=rooms, in_numpy=three)
     compare.aim(loop=0.8, numpy=2.5)
+    compare.aim(FAST, loop=0.8)
 
 
 def bench_all_outputs(compare):
@@ -119,14 +123,20 @@ def bench_all_outputs(compare):
 
 
 @pytest.mark.parametrize(
-    ("function", "fields"),
-    [("dense_one_elasticity", ELASTICITIES[:1]), ("dense_five_elasticities", ELASTICITIES)],
+    ("function", "fields", "aim"),
+    [
+        ("dense_one_elasticity", ELASTICITIES[:1], 0.5),
+        ("dense_five_elasticities", ELASTICITIES, 0.6),
+    ],
     ids=["one", "five"],
 )
-def bench_elasticities(compare, function, fields):
-    job = job_of(grid_text(AXES, outputs=("utps",), elasticities=fields))
+def bench_elasticities(compare, function, fields, aim):
+    text = grid_text(AXES, outputs=("utps",), elasticities=fields)
     # The limit comes with elasticities; the loop has none.
-    job = dataclasses.replace(job, outputs=tuple(o for o in job.outputs if o != "limit"))
+    job, fast = (
+        dataclasses.replace(each, outputs=tuple(o for o in each.outputs if o != "limit"))
+        for each in (job_of(text), job_of(text, fast=True))
+    )
 
     def rooms(loop: Loop) -> tuple:
         into = [loop.room() for _ in fields]
@@ -134,7 +144,9 @@ def bench_elasticities(compare, function, fields):
 
     runs = {
         OURS: Run(call=lambda: drain(job), work=AXES.points),
+        FAST: Run(call=lambda: drain(fast), work=AXES.points),
         "loop": loop_run(AXES, function, rooms),
     }
     compare(runs)
     compare.aim(loop=0.6)
+    compare.aim(FAST, loop=aim)

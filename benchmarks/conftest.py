@@ -78,11 +78,16 @@ class Comparison:
             self.note(first_s=float(f"{first[OURS]:.4g}"))
         return self.benchmark.extra_info
 
-    def aim(self, **targets: float) -> None:
-        """Set what ratio ours should reach over others, and say whether it does."""
+    def aim(self, run: str = OURS, /, **targets: float) -> None:
+        """Set what ratio ours, or another run, should reach over others; say whether it does."""
         row = self.benchmark.extra_info
-        row["target"] = targets
-        row["met"] = {name: row["ratio"][name] >= wanted for name, wanted in targets.items()}
+        for name, wanted in targets.items():
+            goal = name
+            if run != OURS:
+                goal, rates = f"{run} over {name}", row["per_second"]
+                row["ratio"] |= rounded({goal: rates[run] / rates[name]})
+            row.setdefault("target", {})[goal] = wanted
+            row.setdefault("met", {})[goal] = row["ratio"][goal] >= wanted
 
     def against(self, name: str, per_second: float) -> None:
         """Add a ratio to a rate that was not measured in this row."""

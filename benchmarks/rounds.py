@@ -8,6 +8,9 @@ from typing import Any
 
 OURS = "ours"
 
+FAST = "fast"
+"""Ours as well, by compiled loops."""
+
 Row = dict[str, Any]
 """One measured case, as it is printed and kept."""
 
@@ -69,7 +72,8 @@ def lines_of(name: str, row: Row) -> list[str]:
         lines.append(line if ratio is None else f"{line}   ours is {ratio:.3g} x")
     for goal, ratio in row.get("ratio", {}).items():
         if goal not in row.get("median_s", {}):
-            lines.append(f"  {goal:<32} {'':>9}   {'':>10}         ours is {ratio:.3g} x")
+            whose = "it" if " over " in goal else "ours"
+            lines.append(f"  {goal:<32} {'':>9}   {'':>10}         {whose} is {ratio:.3g} x")
     for goal, wanted in row.get("target", {}).items():
         verdict = "met" if row["met"][goal] else "MISSED"
         lines.append(f"  target: {wanted:g} x {goal}: {verdict}")

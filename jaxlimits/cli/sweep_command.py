@@ -85,7 +85,7 @@ def sweep(
         bool,
         typer.Option(
             "--fast",
-            help="Reduce in a loop that Numba compiles, on a CPU; needs the extra `fast`.",
+            help="Compute in a loop that Numba compiles, on a CPU; needs the extra `fast`.",
         ),
     ] = False,
     workers: Annotated[

@@ -1,4 +1,4 @@
-"""How a loop reduces a row of points at once: what each reduction says of it.
+"""How a loop reduces a row of points at once, or keeps it: what each reduction says of it.
 
 A row is the points along the innermost axes, which the loop computes into a small array. A
 reduction gives a plain function that takes the values of a row in; the loop compiles it, so that it
@@ -41,12 +41,12 @@ class State(NamedTuple):
     Parameters
     ----------
     start
-        What it is filled with.
+        What it is filled with; nothing where every value is written anyway.
     dtype
         Its type; that of the metrics where it is ``None``.
     """
 
-    start: float | int
+    start: float | int | None
     dtype: type | None = None
 
 
@@ -84,6 +84,39 @@ class ByRow:
     width: int = 1
     fold: Callable[[np.ndarray, Arrays], Arrays] = _as_it_is
     settings: tuple[np.ndarray, ...] = ()
+
+
+def kept_whole(dtype: np.dtype, bits: int | None) -> ByRow:
+    """Say how a loop keeps every value of an output; the values are those of its state.
+
+    Parameters
+    ----------
+    dtype
+        The type of the output.
+    bits
+        Bits of the mantissa that are kept, of numbers; all where it is ``None``.
+    """
+    state = {"value": State(None, dtype.type)}
+    if bits is None or dtype.kind != "f" or bits == np.finfo(dtype).nmant:
+        return ByRow(step=_as_written, state=state)
+    whole, shift = np.dtype(f"u{dtype.itemsize}"), np.finfo(dtype).nmant - bits
+    below_half, mask = (1 << shift - 1) - 1, np.iinfo(whole).max >> shift << shift
+    numbers = np.array([shift, below_half, mask, 1], whole)
+    return ByRow(step=_round, state=state, settings=(numbers,))
+
+
+def _as_written(_values: np.ndarray, _row: Row, _value: np.ndarray) -> None:
+    pass
+
+
+def _round(values: np.ndarray, row: Row, value: np.ndarray) -> None:
+    """Round to nearest, ties to even, as XLA reduces a precision."""
+    (numbers,) = row.settings
+    shift, below_half, mask, one = numbers[0], numbers[1], numbers[2], numbers[3]
+    bits, rounded = values.view(numbers.dtype), value.view(numbers.dtype)
+    for i in range(values.size):
+        nearest = (bits[i] + below_half + ((bits[i] >> shift) & one)) & mask
+        rounded[i] = bits[i] if np.isnan(values[i]) else nearest
 
 
 def first_place(places: np.ndarray, index: np.ndarray, found: np.ndarray) -> np.ndarray:

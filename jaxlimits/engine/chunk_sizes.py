@@ -17,7 +17,10 @@ _POINTS_ON_CPU = 1 << 20
 """Points whose metrics stay in the caches until the reductions have read them."""
 
 _POINTS_IN_LOOP = 1 << 23
-"""Points of a chunk that a compiled loop takes, which writes none of their metrics."""
+"""Points of a chunk that a compiled loop takes, which writes none of the metrics it reduces."""
+
+_BYTES_IN_LOOP = 16 << 20
+"""Outputs of a chunk that a compiled loop writes: they stay in the caches [B]."""
 
 _BYTES_ON_CPU = 64 << 20
 """Memory of a chunk that is only stored: larger ones start programs and files less often."""
@@ -89,7 +92,7 @@ def point_bytes(
     """
     size = np.dtype(precision).itemsize
     if looped:
-        return size
+        return stored_bytes(outputs, precision) + size
     each = [3 * size for reduction in reductions for _ in reduction.of]
     searched = 4 * size * len(requirements)  # both ends of a bracket, before and after a step
     if jax.default_backend() == "cpu" if on_cpu is None else on_cpu:
@@ -135,7 +138,7 @@ def chunk_points(
     if memory is not None:
         return max(1, int(memory / (IN_FLIGHT * bytes_a_point)))
     if looped:
-        return _POINTS_IN_LOOP
+        return min(_POINTS_IN_LOOP, _BYTES_IN_LOOP // max(1, stored))
     room = room or device_room()
     if room.platform == "cpu":
         return _POINTS_ON_CPU if reduced else max(_POINTS_ON_CPU, _BYTES_ON_CPU // bytes_a_point)

@@ -14,8 +14,9 @@ but those that are asked for whole.
 """
 
 import functools
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -67,6 +68,7 @@ def place_inputs(
     requirements: Iterable[Requirement] = (),
     precision: str,
     mesh: Mesh,
+    only: Collection[str] | None = None,
 ) -> Inputs:
     """Send the numbers of a grid to every device, once for all chunks.
 
@@ -80,16 +82,27 @@ def place_inputs(
         ``"float32"`` or ``"float64"``.
     mesh
         The devices.
+    only
+        Names of the numbers to send; by default all.
     """
     dtype = np.dtype(precision)
     numbers = {**scenario.base, **{asked.aim: asked.target for asked in requirements}}
+    sent = {*numbers, *itertools.chain(*scenario.columns)} if only is None else {*only}
     axes = tuple(
-        {name: _padded(column.astype(dtype), count * size) for name, column in columns.items()}
+        {
+            name: _padded(column.astype(dtype), count * size)
+            for name, column in columns.items()
+            if name in sent
+        }
         for columns, count, size in zip(scenario.columns, plan.counts, plan.block, strict=True)
     )
     with jax.enable_x64(precision == "float64"):
         everywhere = NamedSharding(mesh, PartitionSpec())
-        base = {name: _placed(float(value), dtype, everywhere) for name, value in numbers.items()}
+        base = {
+            name: _placed(float(value), dtype, everywhere)
+            for name, value in numbers.items()
+            if name in sent
+        }
         return Inputs(base, jax.device_put(axes, everywhere))
 
 

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from jaxlimits.engine.failures import explained_failures, unless_full
 from jaxlimits.engine.kernel import Inputs, Results, make_mesh, place_inputs, run_chunks
-from jaxlimits.engine.loop.chunks import reduced_by_loops
+from jaxlimits.engine.loop.chunks import computed_by_loops
 from jaxlimits.engine.pages import keep_pages
 from jaxlimits.engine.reduction import Arrays, Reduction
 from jaxlimits.engine.sweep_job import Job, halved
@@ -65,8 +65,8 @@ def stream(
     """
     wanted = job.plan.chunks() if keys is None else keys
     if job.fast:
-        for key, parts in reduced_by_loops(job, wanted):
-            yield Chunk(key=key, arrays={}, parts=parts)
+        for key, (arrays, parts) in computed_by_loops(job, wanted):
+            yield Chunk(key=key, arrays=arrays, parts=parts)
         return
     with explained_failures():
         line = _Line(job, make_mesh(devices or jax.local_devices()))

@@ -44,7 +44,7 @@ class Job:
     portable
         Whether the plan is the same on every machine, so that chunks must not be halved on one.
     fast
-        Whether compiled loops reduce the chunks.
+        Whether compiled loops compute the chunks.
     """
 
     scenario: Scenario
@@ -87,7 +87,7 @@ def make_job(
     portable
         Whether chunks are the same on every machine; ``memory`` then says how many are in flight.
     fast
-        Whether compiled loops reduce the chunks.
+        Whether compiled loops compute the chunks.
     """
     size = (None, EVERYWHERE) if portable else (memory, room or device_room())
     stored = stored_bytes(outputs, precision)

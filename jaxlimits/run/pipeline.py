@@ -103,8 +103,8 @@ def sweep(
         Cut the grid into the same chunks on every machine and within every memory budget, so that
         a sweep goes on elsewhere; ``memory`` then says how many are in flight.
     fast
-        Reduce in a compiled loop (needs ``pip install 'jaxlimits[fast]'``), several times as fast
-        on a CPU. It serves grids that keep reductions alone.
+        Compute in a compiled loop (needs ``pip install 'jaxlimits[fast]'``), on a CPU up to several
+        times as fast.
     **described
         The grid itself. A field, switch or name is an axis where it holds several values, in the
         order of the keywords, and of the base where it holds one. The values of an array are in SI

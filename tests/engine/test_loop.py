@@ -140,6 +140,86 @@ def test_chunks_of_any_size_are_merged_alike(interpreted, memory):
     assert_same(collect(job)[1], collect(job_of(ALL_OPS, fast=False))[1])
 
 
+REQUEST = {"input_len": 1000, "output_len": 500, "calibration": "vllm"}
+RESPONSES = (
+    "utps_elasticity_mem_bw",
+    "stps_elasticity_batch_size",
+    "t_step_derivative_sync_latency",
+    "utps_elasticity_mem_bw_and_sync_latency",
+    "stps_doubling_mem_bw",
+)
+
+
+def wholes(outputs, *, reductions=None, close=None, **asked):
+    """Outputs that loops keep whole, compared with those of XLA."""
+    asked |= {"outputs": list(outputs), "base": {**REQUEST, **asked.pop("base", {})}}
+    (found, kept), (expected, merged) = (
+        collect(job_of(reductions or {}, fast=fast, **asked)) for fast in (True, False)
+    )
+    close = close or (3e-6 if asked.get("precision", "float32") == "float32" else 1e-14)
+    assert found.keys() == expected.keys() == set(outputs)
+    for name, array in expected.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name
+        # A share of what changes: an elasticity may be the small difference of larger numbers.
+        floor = close if "_elasticity_" in name else 0.0
+        np.testing.assert_allclose(found[name], array, rtol=close, atol=floor, err_msg=name)
+        if array.dtype.kind != "f":
+            np.testing.assert_array_equal(found[name], array, name)
+    assert_same(kept, merged, asked.get("precision", "float32"))
+    return found
+
+
+def test_every_output_is_that_of_xla():
+    found = wholes([*schema.OUTPUTS, *RESPONSES])
+    assert {found[name].dtype for name in schema.FLAGS} == {np.dtype(np.int8)}
+    assert all(len(np.unique(found[name])) > 1 for name in ("feasible", "limit"))
+    assert all(np.isfinite(array).any() for array in found.values())
+
+
+def test_every_output_is_that_of_xla_in_float64(interpreted):
+    wholes([*schema.OUTPUTS, *RESPONSES], precision="float64")
+
+
+@pytest.mark.parametrize(("precision", "close"), [("float32", 1.3e-4), ("float64", 1.3e-4)])
+def test_outputs_are_rounded_as_xla_rounds(precision, close):
+    """What differs in the last bit before may fall on the other side of a half."""
+    outputs = ["t_step", "stps", "power", "limit"]
+    found = wholes(outputs, precision=precision, close=close, digits=4)
+    whole = np.dtype(found["t_step"].dtype.str.replace("f", "u"))
+    bits = found["t_step"][np.isfinite(found["t_step"])].view(whole)
+    kept = schema.mantissa_bits(4, precision)
+    assert not np.any(bits & whole.type((1 << np.finfo(precision).nmant - kept) - 1))
+
+
+@pytest.mark.parametrize("memory", [None, 12_000.0, 700.0, 90.0])
+def test_outputs_beside_reductions_in_chunks_of_any_size(interpreted, memory):
+    # With masks that differ along a row, and metrics that are reduced and kept whole.
+    reductions = {name: ALL_OPS[name] for name in ("best", "codes", "all_speeds", "mean")}
+    outputs = ["utps", "limit", "weight_bytes", "stps_elasticity_batch_size"]
+    wholes(outputs, reductions=reductions, memory=memory)
+
+
+def test_layouts_that_are_not_valid_have_no_outputs(interpreted):
+    axes = {name: axis for name, axis in AXES.items() if name != "tp_size"}
+    found = wholes(["limit", "utps"], axes={"layout": {"all": 4}, **axes})
+    assert (found["limit"] == -1).any()
+
+
+@pytest.mark.parametrize("axes", [{"batch_size": [1, 8]}, {"mla_weights": ["stored", "absorbed"]}])
+def test_few_points_are_kept_whole(interpreted, axes):
+    wholes(["utps", "feasible"], axes=axes, base={"llm": "deepseek-v3", "tp_size": 8})
+
+
+def test_what_decides_or_is_reduced_keeps_its_divisions():
+    reduced = job_of({"most": {"op": "max", "of": "utps_elasticity_mem_bw"}}, fast=True)
+    kept = job_of({}, fast=True, outputs=["utps_elasticity_mem_bw", "limit"])
+    divisions = []
+    for job in (reduced, kept):
+        loop = chunks.loop_at(job, next(iter(job.plan.chunks())))
+        divisions.append([one.primitive.name for one in loop.parts.rest].count("div"))
+    assert divisions[0] > divisions[1]
+
+
 BUDGET = Budget(of="stps_per_watt", most=False, limit=2.0)
 
 

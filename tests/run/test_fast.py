@@ -68,12 +68,31 @@ def test_a_result_from_before_there_were_loops_is_made_again(tmp_path):
     assert jl.sweep_again(tmp_path / "old.nc").arrangement == "xla"
 
 
-def test_a_sweep_goes_on_to_the_same_bits(ragged, file, tmp_path, monkeypatch):
+KEPT = ["", 'outputs = ["utps", "limit"]\nelasticities = ["mem_bw"]\ndigits = 5\n']
+
+
+@pytest.mark.parametrize("whole", KEPT, ids=["reduced", "kept whole beside"])
+def test_a_sweep_goes_on_to_the_same_bits(ragged, file, tmp_path, monkeypatch, whole):
+    file.write_text(whole + file.read_text())
     jl.sweep(file, tmp_path / "whole.nc", fast=True).close()
     output = tmp_path / "out.nc"
     stopped(file, output, monkeypatch, after=3, fast=True)
     jl.sweep(file, output, fast=True, resume=True).close()
     assert_same_bits(output, tmp_path / "whole.nc")
+
+
+def test_a_dense_grid_is_swept_in_shards(ragged, tmp_path, monkeypatch):
+    """As a sweep without `fast`: the same variables in shards, and two chunks of any shape."""
+    monkeypatch.setattr(streamed, "SINGLE_FILE_BYTES", 1000)
+    grid = {"base": GRID["base"], "axes": AXES, "outputs": ["utps", "power", "limit"]}
+    with jl.sweep(grid, tmp_path / "fast.nc", fast=True) as fast, jl.sweep(grid) as plain:
+        assert (tmp_path / "fast.nc.shards").is_dir() or len(list(tmp_path.iterdir())) > 1
+        assert fast.arrangement == "loop"
+        xr.testing.assert_allclose(fast.load(), plain, rtol=1e-6)
+        assert fast.limit.equals(plain.limit)
+        assert {name: array.dtype for name, array in fast.items()} == {
+            name: array.dtype for name, array in plain.items()
+        }
 
 
 @pytest.mark.parametrize("begun", [True, False])
@@ -99,8 +118,6 @@ OWN = {
     "sync_latency": "1 us",
 }
 UNSERVED = {
-    "outputs": ({"outputs": ["utps"]}, r"keeps no output whole: utps; write outputs = \[\]"),
-    "nothing": ({"reduce": {}, "outputs": ["utps"]}, "keeps no output whole"),
     "frontier": (
         {"reduce": {"front": {"op": "frontier", "of": ["utps", "stps"]}}},
         r"cannot compute reduce.front, frontier: it looks at points of many rows",
@@ -146,8 +163,11 @@ def test_searches_are_refused():
 
 def test_an_operation_that_a_loop_cannot_have_is_named():
     grid = {
-        "base": {"chip": "b200", "roofline": "operator", "batch_size": 8},
-        "axes": {"llm": ["llama3-8b", "llama3-70b"]},
+        "base": {"chip": "b200", "roofline": "operator", "llm": "llama3-8b"},
+        "axes": {
+            "seq_len": {"linear": [1000, 1299], "num": 300},
+            "batch_size": {"linear": [1, 300], "num": 300},
+        },
         "reduce": {"m": {"op": "max", "of": "t_step"}},
     }
     with pytest.raises(
@@ -180,4 +200,7 @@ def test_a_plan_shows_the_chunks_of_a_loop(ragged, file, tmp_path):
     facts = describe_plan(spec, tmp_path / "out.nc")
     assert facts["chunks"] > 1
     assert facts["chunk_bytes"] == 4 * facts["points_per_chunk"]
+    kept = dataclasses.replace(spec, outputs=("utps", "limit"))
+    facts = describe_plan(kept, tmp_path / "out.nc")
+    assert facts["chunk_bytes"] == (4 + 4 + 1) * facts["points_per_chunk"]
     assert np.isfinite(facts["expected_seconds"])

@@ -1,4 +1,4 @@
-"""Chunks reduced by compiled loops, one on each core."""
+"""Chunks computed by compiled loops, one on each core."""
 
 import collections
 import functools
@@ -12,12 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlimits.engine.by_row import Arrays
+from jaxlimits import schema
+from jaxlimits.engine.by_row import Arrays, kept_whole
 from jaxlimits.engine.kernel import Inputs, cut_axes, make_mesh, place_inputs
 from jaxlimits.engine.loop.compiled import compiled
+from jaxlimits.engine.loop.reciprocals import with_reciprocals
 from jaxlimits.engine.loop.source import Group, Walk, given_by_type, write_loop
 from jaxlimits.engine.loop.split import Split, split
 from jaxlimits.engine.over_axes import over_axes
+from jaxlimits.engine.pages import keep_pages
 from jaxlimits.engine.reduction import Reduction
 from jaxlimits.engine.sensitivity import Static
 from jaxlimits.engine.sweep_job import Job
@@ -38,6 +41,8 @@ class Form(NamedTuple):
     fields: tuple[tuple[str, int | None], ...]
     precision: str
     plan: Plan
+    outputs: tuple[str, ...]
+    bits: int | None
     reductions: tuple[Reduction, ...]
     rules: Rules
 
@@ -48,13 +53,15 @@ class Loop:
     def __init__(self, form: Form):
         self.form = form
         dtype = np.dtype(form.precision)
-        self.walk = _walk(form.plan, form.reductions)
-        self.groups = _groups(form.reductions, dtype)
+        self.walk = _walk(form.plan, form.reductions, in_order=bool(form.outputs))
+        self.groups = [*_kept_whole(form, dtype), *_groups(form.reductions, dtype)]
         with jax.enable_x64(form.precision == "float64"):
-            self.parts = _split(form)
+            exact = {name for one in form.reductions for name in one.of}
+            self.parts = with_reciprocals(_split(form), inner=self.walk.inner, exact=exact)
         text, self.numbers = write_loop(self.parts, self.walk, self.groups)
         self.run = compiled(text, [one.by_row.step for one in self.groups], dtype)
         self.rows = tuple(self._row(one) for one in self.groups)
+        self.fresh = [self._fresh(one) for one in self.groups]
         self.few = jax.jit(self._few)
 
     def _few(self, inputs: Inputs, key: jax.Array) -> list[jax.Array]:
@@ -82,30 +89,43 @@ class Loop:
         places = (walk.places(inner, strides) for strides in (walk.strides(one.over), kept))
         return *places, one.by_row.settings
 
-    def parts_of(self, inputs: Inputs, key: Key) -> dict[str, Arrays]:
-        """Return what each reduction keeps of a chunk."""
+    def computed(self, inputs: Inputs, key: Key) -> tuple[Arrays, dict[str, Arrays]]:
+        """Return the outputs of a chunk, without padding, and what each reduction keeps of it."""
         with jax.enable_x64(self.form.precision == "float64"):
             given = tuple(map(np.asarray, self.few(inputs, np.array(key, np.int32))))
         slices = self.form.plan.slices(key)
         lengths = [part.stop - part.start for part in slices]
         row = math.prod(lengths[axis] for axis in self.walk.inner)
-        states = [self._fresh(one) for one in self.groups]
+        states = [{name: _filled(*array) for name, array in one.items()} for one in self.fresh]
         arrays = tuple(tuple(state.values()) for state in states)
         self.run(np.array(lengths), row, self.numbers, given, self.rows, arrays)
-        return {
-            name: self._folded(one, {field: array[n] for field, array in state.items()})
-            for one, state in zip(self.groups, states, strict=True)
-            for n, name in enumerate(one.names)
-        }
+        outputs: Arrays = {}
+        parts: dict[str, Arrays] = {}
+        inside = (*map(slice, lengths), ...)  # an array, also of a single point
+        for one, state in zip(self.groups, states, strict=True):
+            for n, name in enumerate(one.names):
+                found = {field: array[n] for field, array in state.items()}
+                if one.whole:
+                    outputs[name] = found["value"].reshape(self.walk.block)[inside]
+                else:
+                    parts[name] = self._folded(one, found)
+        return outputs, parts
 
-    def _fresh(self, one: Group) -> Arrays:
+    def inputs(self, job: Job) -> Inputs:
+        """Send the numbers to XLA that it takes: passing each takes time in every chunk."""
+        mesh = make_mesh(jax.local_devices()[:1])
+        names = self.parts.few.inputs
+        return place_inputs(job.scenario, job.plan, precision=job.precision, mesh=mesh, only=names)
+
+    def _fresh(self, one: Group) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
+        """Shape, type and start of each array of a group."""
         walk, by_row = self.walk, one.by_row
         kept = walk.size(axis for axis in (*walk.outer, *walk.inner) if axis not in one.over)
         lanes = walk.size(axis for axis in walk.inner if axis in one.over)
         each = (kept * lanes,) if by_row.lanes else (kept, by_row.width)
         shape = (len(one.names), *each)
         dtype = np.dtype(self.form.precision)
-        return {n: np.full(shape, s.start, s.dtype or dtype) for n, s in by_row.state.items()}
+        return {n: (shape, s.dtype or dtype, s.start) for n, s in by_row.state.items()}
 
     def _folded(self, one: Group, state: Arrays) -> Arrays:
         """Arrange arrays as kept points, in their order, by what is left of each, and fold them."""
@@ -123,14 +143,20 @@ class Loop:
         return one.by_row.fold(walk.places(reduced, walk.strides(one.over)), arranged)
 
 
-def _walk(plan: Plan, reductions: Sequence[Reduction]) -> Walk:
+def _filled(shape: tuple[int, ...], dtype: Any, start: float | int | None) -> np.ndarray:
+    return np.empty(shape, dtype) if start is None else np.full(shape, start, dtype)
+
+
+def _walk(plan: Plan, reductions: Sequence[Reduction], *, in_order: bool) -> Walk:
     """Choose the axes of a row: long ones, which most reductions keep, and which are not cut.
 
     What a reduction takes together within a row is left to its fold, so that its other axes should
-    have most of its points.
+    have most of its points. Where outputs are kept, points are taken ``in_order``.
     """
     block = plan.block
     long = [axis for axis, size in enumerate(block) if size > 1]
+    if in_order:
+        return _walk_in_order(plan, long)
     kept = {axis: sum(axis not in one.over for one in reductions) for axis in long}
     whole = [axis for axis in long if block[axis] == plan.shape[axis]]
     inner: list[int] = []
@@ -143,6 +169,28 @@ def _walk(plan: Plan, reductions: Sequence[Reduction]) -> Walk:
             break
     inner = inner or sorted(whole or long, key=lambda axis: block[axis])[-1:]
     return Walk(block, tuple(axis for axis in long if axis not in inner), tuple(sorted(inner)))
+
+
+def _walk_in_order(plan: Plan, long: Sequence[int]) -> Walk:
+    """Take points as they lie in memory: a row has the last axes, of which only one may be cut."""
+    block, inner = plan.block, list(long[-1:])
+    for axis in reversed(long[:-1]):
+        cut = any(block[one] < plan.shape[one] for one in (axis, *inner))
+        if cut or _size(block, inner) >= _ROW:
+            break
+        inner.insert(0, axis)
+    return Walk(block, tuple(axis for axis in long if axis not in inner), tuple(inner))
+
+
+def _kept_whole(form: Form, dtype: np.dtype) -> list[Group]:
+    """Put outputs together of which all are codes, or none."""
+    codes = [name for name in form.outputs if schema.is_code(name)]
+    numbers = [name for name in form.outputs if name not in codes]
+    return [
+        Group(tuple(names), tuple(names), (), kept_whole(kind, form.bits), whole=True)
+        for names, kind in ((numbers, dtype), (codes, np.dtype(np.int8)))
+        if names
+    ]
 
 
 def _groups(reductions: Sequence[Reduction], dtype: np.dtype) -> list[Group]:
@@ -166,7 +214,7 @@ def _size(block: tuple[int, ...], axes: Iterable[int]) -> int:
 def _split(form: Form) -> Split:
     types = {name: jax.ShapeDtypeStruct((), form.precision) for name, _ in form.fields}
     along = {name: axis for name, axis in form.fields if axis is not None}
-    names = tuple(dict.fromkeys(reduction.of[0] for reduction in form.reductions))
+    names = tuple(dict.fromkeys([*form.outputs, *(one.of[0] for one in form.reductions)]))
     options = {"names": names, "static": form.static, "rules": form.rules}
     return split(types, along, form.plan.block, **options)
 
@@ -190,26 +238,41 @@ def loop_at(job: Job, key: Key) -> Loop:
         fields=tuple(sorted({**dict.fromkeys(scenario.base), **varying}.items())),
         precision=job.precision,
         plan=job.plan,
+        outputs=job.outputs,
+        bits=job.bits,
         reductions=job.reductions,
         rules=scenario.rules,
     )
     return loop_of(form)
 
 
-def reduced_by_loops(job: Job, keys: Iterable[Key]) -> Iterator[tuple[Key, dict[str, Arrays]]]:
-    """Compute chunks, one on each core, and yield what reductions keep in the order of the keys."""
-    mesh = make_mesh(jax.local_devices()[:1])
-    inputs = place_inputs(job.scenario, job.plan, precision=job.precision, mesh=mesh)
+Computed = tuple[Arrays, dict[str, Arrays]]
+"""Outputs by name, and the parts of each reduction by its name."""
+
+
+def computed_by_loops(job: Job, keys: Iterable[Key]) -> Iterator[tuple[Key, Computed]]:
+    """Compute chunks, one on each core, and yield them in the order of the keys."""
+    keep_pages()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    waiting: collections.deque[tuple[Key, Future[dict[str, Arrays]]]] = collections.deque()
+    loops: dict[Any, tuple[Loop, Inputs]] = {}
+    waiting: collections.deque[tuple[Key, Future[Computed]]] = collections.deque()
     with ThreadPoolExecutor(cores) as pool:
         try:
             for key in keys:
-                waiting.append((key, pool.submit(loop_at(job, key).parts_of, inputs, key)))
-                if len(waiting) > 2 * (cores or 1):
-                    first, parts = waiting.popleft()
-                    yield first, parts.result()
-            for key, parts in waiting:
-                yield key, parts.result()
+                choice = tuple(job.scenario.choice_at(key).items())
+                if choice not in loops:
+                    loop = loop_at(job, key)
+                    loops[choice] = loop, loop.inputs(job)
+                loop, inputs = loops[choice]
+                waiting.append((key, pool.submit(loop.computed, inputs, key)))
+                if len(waiting) > (cores or 1):  # as few as keep the cores busy stay in the caches
+                    yield _first(waiting)
+            while waiting:
+                yield _first(waiting)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _first(waiting: collections.deque[tuple[Key, Future[Computed]]]) -> tuple[Key, Computed]:
+    key, chunk = waiting.popleft()
+    return key, chunk.result()

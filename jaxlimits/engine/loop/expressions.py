@@ -7,7 +7,7 @@ import numpy as np
 from jax.extend.core import JaxprEqn, Literal, Var
 
 _TEXTS: Mapping[str, str] = {
-    "add": "({} + {})",
+    **dict.fromkeys(("add", "add_any"), "({} + {})"),
     "sub": "({} - {})",
     "mul": "({} * {})",
     "div": "({} / {})",
@@ -66,6 +66,15 @@ def _shape(one: Any) -> tuple[int, ...]:
     return one.aval.shape
 
 
+def has_expression(operation: JaxprEqn) -> bool:
+    """Whether there is an expression for an operation."""
+    name = operation.primitive.name
+    is_one = all(np.prod(_shape(one)) == 1 for one in (*operation.invars, *operation.outvars))
+    kind = dtype_of(operation.invars[0]).kind if operation.invars else ""
+    fits = is_one and kind in _KINDS.get(name, "bif") and len(operation.invars) <= 3
+    return fits and name in {*_TEXTS, *_OTHERS}
+
+
 def expression(operation: JaxprEqn, names: Mapping[Var, str]) -> str:
     """Return an operation as an expression, given the names of its operands.
 
@@ -75,10 +84,7 @@ def expression(operation: JaxprEqn, names: Mapping[Var, str]) -> str:
         There is none; the message names the operation.
     """
     name = operation.primitive.name
-    is_one = all(np.prod(_shape(one)) == 1 for one in (*operation.invars, *operation.outvars))
-    kind = dtype_of(operation.invars[0]).kind if operation.invars else ""
-    fits = is_one and kind in _KINDS.get(name, "bif")
-    if not fits or name not in {*_TEXTS, *_OTHERS} or len(operation.invars) > 3:
+    if not has_expression(operation):
         kinds = ", ".join(str(one.aval) for one in operation.invars)
         raise NotImplementedError(f"{name} of {kinds}")
     operands = [atom(one, names) for one in operation.invars]

@@ -28,8 +28,8 @@ def refuse_unserved(job: Job) -> None:
         try:
             loop_at(job, choice)
         except NotImplementedError as error:
-            problem = f"the compiled loop has no {error}, on which a reduced metric rests"
-            remedy = f"reduce other metrics, or {_WITHOUT}"
+            problem = f"the compiled loop has no {error}, on which an output rests"
+            remedy = f"keep other metrics, or {_WITHOUT}"
             raise InputError(problem, where=job.scenario.where, key="fast", remedy=remedy) from None
 
 
@@ -42,9 +42,6 @@ def _unserved(job: Job) -> Iterator[tuple[str, str]]:
         unknowns = ", ".join(asked.name for asked in job.requirements)
         problem = f"the compiled loop searches for no unknown: {unknowns}"
         yield problem, f"leave [require] out, or {_WITHOUT}"
-    if job.outputs:
-        problem = f"the compiled loop keeps no output whole: {', '.join(job.outputs)}"
-        yield problem, f"write outputs = [] and keep reductions, or {_WITHOUT}"
     for reduction in job.reductions:
         # XLA adds such a NaN to a mean; in a loop it says that a point does not count.
         if why := job.scenario.why_absent(reduction.of[0]):
@@ -53,8 +50,6 @@ def _unserved(job: Job) -> Iterator[tuple[str, str]]:
         if reduction.by_row(np.dtype(job.precision)) is None:
             problem = f"the compiled loop cannot compute reduce.{reduction.name}, {reduction.op}"
             yield f"{problem}: {reduction.not_by_row}", _WITHOUT
-    if not job.reductions:
-        yield "the compiled loop reduces, and the grid has no reduction", _WITHOUT
 
 
 def _choices(job: Job) -> tuple[int, ...]:

@@ -49,22 +49,25 @@ class Walk(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Reductions in a loop that do the same to different metrics.
+    """Reductions in a loop that do the same to different metrics, or outputs that it keeps whole.
 
     Parameters
     ----------
     names, of
         Which they are, and the metric of each.
     over
-        Axes that they reduce.
+        Axes that they reduce; none of outputs.
     by_row
         What they do to a row; each has arrays of its own, one behind the other.
+    whole
+        Whether they are outputs, which have values as well where points do not count.
     """
 
     names: tuple[str, ...]
     of: tuple[str, ...]
     over: tuple[int, ...]
     by_row: ByRow
+    whole: bool = False
 
 
 class _Writer:
@@ -94,9 +97,12 @@ class _Writer:
         self.tiles[dtype.name] = self.tiles.get(dtype.name, 0) + 1
         return f"x_{dtype.name}[{self.tiles[dtype.name] - 1}, i]"
 
-    def given(self, parts: Split) -> tuple[list[str], list[str], list[str]]:
-        """Return the lines that read what XLA computed: once a row, once a tile, at a point."""
-        once, copied, read = [], [], []
+    def given(self, parts: Split) -> tuple[list[str], list[str], dict[str, str]]:
+        """Return the lines that read what XLA computed, once a row and once a tile.
+
+        Beside them where that is, which differs along a row.
+        """
+        once, copied, read = [], [], {}
         for number, (kind, held) in enumerate(given_by_type(parts).items()):
             end, lanes = 0, []
             for n in held:
@@ -106,7 +112,7 @@ class _Writer:
                 strides = self.walk.strides(outer, each)
                 self.names[parts.given[n]] = f"g{n}"
                 if differs:
-                    read.append(f"g{n} = {self.tile(kind)}")
+                    read[f"g{n}"] = self.tile(kind)
                     lanes += [end, *(strides.get(axis, 0) for axis in self.walk.outer)]
                 else:
                     once.append(f"g{n} = c[{number}][{self.number(end)} + {self.place(strides)}]")
@@ -139,11 +145,19 @@ class _Writer:
         states = "".join(f", s[{n}][{m}][j, {part}]" for m in range(len(one.by_row.state)))
         return [
             f"p = {first}",
-            f"row = Row({self.place(walk.strides(one.over))}, r[{n}][0][t : t + k], "
-            f"r[{n}][1][t : t + k], r[{n}][2])",
+            f"row = Row({self.place(walk.strides(one.over))}, {_row_of(n)}",
             f"for j in range({len(one.of)}):",
             f"    step{n}({memory}[w[{at} + j], :k], row{states})",
         ]
+
+    def whole(self, n: int, one: Group) -> tuple[list[str], list[str]]:
+        """Return the lines that take memory for a row of each output, and that round it there."""
+        walk = self.walk
+        first = self.place(walk.strides(walk.outer, walk.size(walk.inner)))
+        rows = [f"o{n}_{m}" for m in range(len(one.of))]
+        taken = [f"{row} = s[{n}][0][{m}, p : p + k]" for m, row in enumerate(rows)]
+        rounded = [f"row = Row(0, {_row_of(n)}", *(f"step{n}({row}, row, {row})" for row in rows)]
+        return [f"p = t + {first}", *taken], rounded if one.by_row.settings else []
 
     def numbers_of(self, values: Sequence[int]) -> int:
         """Return the place of the first of some numbers."""
@@ -171,22 +185,39 @@ def write_loop(parts: Split, walk: Walk, groups: Sequence[Group]) -> tuple[str, 
         An operation that it cannot have; the message names it.
     """
     writer = _Writer(walk)
-    once, copied, points = writer.given(parts)
+    once, copied, read = writer.given(parts)
+    points = [f"{name} = {tile}" for name, tile in read.items()]
     for n, operation in enumerate(parts.rest):
         points.append(f"v{n} = {expression(operation, writer.names)}")
         writer.names[operation.outvars[0]] = f"v{n}"
     results = {name: atom(one, writer.names) for name, one in parts.results.items()}
     types = {name: dtype_of(one) for name, one in parts.results.items()}
-    usable = results.pop(USABLE)
-    # Rows of which no point counts are passed over, unless codes are counted there.
-    passes = not any(types[name].kind != "f" for name in results) and usable[0] != "v"
+    usable = results[USABLE]
+    counted = dict.fromkeys(name for one in groups if not one.whole for name in one.of)
+    # Rows of which no point counts are passed over, unless something is kept or counted there.
+    kept = any(one.whole for one in groups) or any(types[name].kind != "f" for name in counted)
+    passes = usable[0] != "v" and not kept
     tiles = {}
-    for name, value in results.items():
-        masked = types[name].kind == "f" and not passes
-        tiles[name] = writer.tile(types[name] if types[name].kind == "f" else np.dtype(np.int8))
-        counted = f"where({usable}, {value}, F(nan))" if masked else value
-        points.append(f"{tiles[name]} = {counted}")
-    steps = [line for n, one in enumerate(groups) for line in writer.step(n, one, tiles)]
+    for name in counted:
+        is_number = types[name].kind == "f"
+        tiles[name] = writer.tile(types[name] if is_number else np.dtype(np.int8))
+        masked = is_number and not passes
+        value = f"where({usable}, {results[name]}, F(nan))" if masked else results[name]
+        points.append(f"{tiles[name]} = {value}")
+    steps = []
+    for n, one in enumerate(groups):
+        if one.whole:
+            taken, rounded = writer.whole(n, one)
+            copied += taken
+            for m, name in enumerate(one.of):
+                row, value = f"o{n}_{m}[i]", results[name]
+                if value.startswith("v"):
+                    points.append(f"{row} = {value}")
+                else:  # in a loop of its own: of too many arrays the compiler makes no vectors
+                    copied += ["for i in range(k):", f"    {row} = {read.get(value, value)}"]
+            steps += rounded
+        else:
+            steps += writer.step(n, one, tiles)
     tile = [f"k = min({_TILE}, m - t)", *copied, "for i in range(k):", *_in(points), *steps]
     row = [f"for t in range(0, m, {_TILE}):", *_in(tile)]
     row = [*once, f"if {usable}:", *_in(row)] if passes else [*once, *row]
@@ -198,6 +229,11 @@ def write_loop(parts: Split, walk: Walk, groups: Sequence[Group]) -> tuple[str, 
     ]
     lines = ["def loop(n, m, w, c, r, s):", *_in([*scratch, *row]), ""]
     return "\n".join(lines), np.array([*writer.numbers, 0])
+
+
+def _row_of(n: int) -> str:
+    """Return what else a group's row holds, to the end of the call."""
+    return f"r[{n}][0][t : t + k], r[{n}][1][t : t + k], r[{n}][2])"
 
 
 def _in(lines: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
 from jaxlimits.engine.counted import USABLE
+from jaxlimits.engine.loop.expressions import has_expression
 from jaxlimits.engine.operations import CALLS, called
 from jaxlimits.engine.program import Program, Types, Values, trace
 from jaxlimits.engine.sensitivity import Static, outputs_at
@@ -14,6 +15,9 @@ from jaxlimits.grid.rules import Rules
 
 _SHARE = 16
 """What has fewer points than this part of a chunk is left to XLA."""
+
+_STRANGE = 1 << 16
+"""Points up to which XLA does as well what a loop cannot have, and what that rests on."""
 
 
 class Split(NamedTuple):
@@ -77,14 +81,21 @@ def split(
         one: frozenset({along[name]} if name in along else ())
         for one, name in zip(jaxpr.invars, program.inputs, strict=True)
     }
-    parts: tuple[list[JaxprEqn], list[JaxprEqn]] = ([], [])
+    whole = math.prod(lengths)
     for operation in jaxpr.eqns:
         found = (axes.get(one, frozenset()) for one in operation.invars if isinstance(one, Var))
-        on = frozenset().union(*found)
-        axes |= dict.fromkeys(operation.outvars, on)
-        points = math.prod(lengths[axis] for axis in on)
-        parts[_SHARE * points > math.prod(lengths)].append(operation)
-    few, rest = parts
+        axes |= dict.fromkeys(operation.outvars, frozenset().union(*found))
+    few: list[JaxprEqn] = []
+    rest: list[JaxprEqn] = []
+    left: set[Any] = set()  # what XLA needs for what it computes
+    for operation in reversed(jaxpr.eqns):
+        points = math.prod(lengths[axis] for axis in axes[operation.outvars[0]])
+        strange = points <= _STRANGE and not has_expression(operation)
+        if _SHARE * points <= whole or strange or not left.isdisjoint(operation.outvars):
+            left |= {one for one in operation.invars if isinstance(one, Var)}
+            few.insert(0, operation)
+        else:
+            rest.insert(0, operation)
     needed = [*(one for operation in rest for one in operation.invars), *jaxpr.outvars]
     own = {one for operation in rest for one in operation.outvars}
     given = dict.fromkeys(one for one in needed if isinstance(one, Var) and one not in own)
@@ -98,10 +109,17 @@ def split(
 
 
 def _program(program: Program, operations: list[JaxprEqn], outputs: tuple[Var, ...]) -> Program:
-    names = program.traced.jaxpr.debug_info.with_unknown_names()
-    jaxpr = program.traced.jaxpr.replace(eqns=operations, outvars=list(outputs), debug_info=names)
-    closed = ClosedJaxpr(jaxpr, program.traced.consts)
-    return Program(closed, program.inputs, tuple(f"{n:04}" for n in range(len(outputs))))
+    """Some of the operations, with the inputs alone that they take: passing each takes time."""
+    jaxpr = program.traced.jaxpr
+    operands = (one for operation in operations for one in operation.invars)
+    taken = {*outputs, *(one for one in operands if isinstance(one, Var))}
+    inputs = {
+        name: one for name, one in zip(program.inputs, jaxpr.invars, strict=True) if one in taken
+    }
+    names = jaxpr.debug_info.with_unknown_names()
+    ends = {"invars": list(inputs.values()), "outvars": list(outputs), "debug_info": names}
+    closed = ClosedJaxpr(jaxpr.replace(eqns=operations, **ends), program.traced.consts)
+    return Program(closed, tuple(inputs), tuple(f"{n:04}" for n in range(len(outputs))))
 
 
 def opened(program: Program) -> Any:
