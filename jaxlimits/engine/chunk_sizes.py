@@ -19,7 +19,7 @@ _POINTS_ON_CPU = 1 << 20
 _POINTS_IN_LOOP = 1 << 23
 """Points of a chunk that a compiled loop takes, which writes none of the metrics it reduces."""
 
-_BYTES_IN_LOOP = 16 << 20
+_BYTES_IN_LOOP = 8 << 20
 """Outputs of a chunk that a compiled loop writes: they stay in the caches [B]."""
 
 _BYTES_ON_CPU = 64 << 20

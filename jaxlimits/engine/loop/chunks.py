@@ -4,7 +4,7 @@ import collections
 import functools
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -34,6 +34,16 @@ _LEFT = 8
 """Points of which each lane of a reduction takes the best, at least, where the axes allow it."""
 
 
+_MOST_GIVEN = 1 << 18
+"""Values that XLA computes at once for several chunks, at most."""
+
+Given = tuple[np.ndarray, ...]
+"""What XLA computed, in one array of each type."""
+
+Computed = tuple[Arrays, dict[str, Arrays]]
+"""Outputs by name, and the parts of each reduction by its name."""
+
+
 class Form(NamedTuple):
     """All that a loop rests on."""
 
@@ -57,19 +67,23 @@ class Loop:
         self.groups = [*_kept_whole(form, dtype), *_groups(form.reductions, dtype)]
         with jax.enable_x64(form.precision == "float64"):
             exact = {name for one in form.reductions for name in one.of}
-            self.parts = with_reciprocals(_split(form), inner=self.walk.inner, exact=exact)
-        text, self.numbers = write_loop(self.parts, self.walk, self.groups)
-        self.run = compiled(text, [one.by_row.step for one in self.groups], dtype)
+            self.parts = with_reciprocals(
+                _split(form, self.walk.inner), inner=self.walk.inner, exact=exact
+            )
+        self.wide = _wide(form.plan, self.parts, self.walk.inner)
+        wide = self.walk._replace(block=self.wide.block)
+        self.text = write_loop(self.parts, self.walk, wide, self.groups)
+        self.run = compiled(self.text.lines, [one.by_row.step for one in self.groups], dtype)
         self.rows = tuple(self._row(one) for one in self.groups)
         self.fresh = [self._fresh(one) for one in self.groups]
         self.few = jax.jit(self._few)
 
     def _few(self, inputs: Inputs, key: jax.Array) -> list[jax.Array]:
-        """What XLA computes of a chunk, in one array of each type.
+        """What XLA computes of a wide chunk, in one array of each type.
 
         In it are arrays of outer axes, by the points of a row where they differ there.
         """
-        walk, plan = self.walk, self.form.plan
+        walk, plan = self.walk, self.wide
         place = key * jnp.array(plan.block, key.dtype)
         arrays = over_axes(self.parts.few, inputs.base, cut_axes(inputs, place, plan))
         laid = []
@@ -89,16 +103,27 @@ class Loop:
         places = (walk.places(inner, strides) for strides in (walk.strides(one.over), kept))
         return *places, one.by_row.settings
 
-    def computed(self, inputs: Inputs, key: Key) -> tuple[Arrays, dict[str, Arrays]]:
-        """Return the outputs of a chunk, without padding, and what each reduction keeps of it."""
+    def wide_key(self, key: Key) -> Key:
+        """Return in which wide chunk a chunk lies."""
+        widths = zip(key, self.form.plan.block, self.wide.block, strict=True)
+        return tuple(index * size // wide for index, size, wide in widths)
+
+    def given(self, inputs: Inputs, wide_key: Key) -> Given:
+        """Return what XLA computes for the chunks in a wide one."""
         with jax.enable_x64(self.form.precision == "float64"):
-            given = tuple(map(np.asarray, self.few(inputs, np.array(key, np.int32))))
+            return tuple(map(np.asarray, self.few(inputs, np.array(wide_key, np.int32))))
+
+    def computed(self, given: Given, key: Key) -> Computed:
+        """Return the outputs of a chunk, without padding, and what each reduction keeps of it."""
+        widths = zip(key, self.form.plan.block, self.wide.block, strict=True)
+        behind = np.array([index * size % wide for index, size, wide in widths], np.int64)
+        numbers = self.text.numbers + self.text.shifts @ behind
         slices = self.form.plan.slices(key)
         lengths = [part.stop - part.start for part in slices]
         row = math.prod(lengths[axis] for axis in self.walk.inner)
         states = [{name: _filled(*array) for name, array in one.items()} for one in self.fresh]
         arrays = tuple(tuple(state.values()) for state in states)
-        self.run(np.array(lengths), row, self.numbers, given, self.rows, arrays)
+        self.run(np.array(lengths), row, numbers, given, self.rows, arrays)
         outputs: Arrays = {}
         parts: dict[str, Arrays] = {}
         inside = (*map(slice, lengths), ...)  # an array, also of a single point
@@ -115,7 +140,7 @@ class Loop:
         """Send the numbers to XLA that it takes: passing each takes time in every chunk."""
         mesh = make_mesh(jax.local_devices()[:1])
         names = self.parts.few.inputs
-        return place_inputs(job.scenario, job.plan, precision=job.precision, mesh=mesh, only=names)
+        return place_inputs(job.scenario, self.wide, precision=job.precision, mesh=mesh, only=names)
 
     def _fresh(self, one: Group) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
         """Shape, type and start of each array of a group."""
@@ -141,6 +166,27 @@ class Loop:
         }
         reduced = [axis for axis in walk.inner if axis in one.over]
         return one.by_row.fold(walk.places(reduced, walk.strides(one.over)), arranged)
+
+
+def _wide(plan: Plan, parts: Split, inner: Collection[int]) -> Plan:
+    """Put chunks together that follow each other: to start XLA takes as long as a small chunk."""
+    block = list(plan.block)
+    for axis in (axis for axis in reversed(range(len(block))) if axis not in inner):
+        reach = plan.counts[axis]
+        while (
+            reach > 1
+            and _values(parts, [*block[:axis], block[axis] * reach, *block[axis + 1 :]])
+            > _MOST_GIVEN
+        ):
+            reach = (reach + 1) // 2
+        block[axis] *= reach
+        if reach < plan.counts[axis]:
+            break
+    return Plan(shape=plan.shape, block=tuple(block))
+
+
+def _values(parts: Split, block: Sequence[int]) -> int:
+    return sum(_size(block, on) for on in parts.along)
 
 
 def _filled(shape: tuple[int, ...], dtype: Any, start: float | int | None) -> np.ndarray:
@@ -207,15 +253,15 @@ def _groups(reductions: Sequence[Reduction], dtype: np.dtype) -> list[Group]:
     return list(groups.values())
 
 
-def _size(block: tuple[int, ...], axes: Iterable[int]) -> int:
+def _size(block: Sequence[int], axes: Iterable[int]) -> int:
     return math.prod(block[axis] for axis in axes)
 
 
-def _split(form: Form) -> Split:
+def _split(form: Form, inner: Collection[int]) -> Split:
     types = {name: jax.ShapeDtypeStruct((), form.precision) for name, _ in form.fields}
     along = {name: axis for name, axis in form.fields if axis is not None}
     names = tuple(dict.fromkeys([*form.outputs, *(one.of[0] for one in form.reductions)]))
-    options = {"names": names, "static": form.static, "rules": form.rules}
+    options = {"names": names, "static": form.static, "rules": form.rules, "inner": inner}
     return split(types, along, form.plan.block, **options)
 
 
@@ -246,15 +292,12 @@ def loop_at(job: Job, key: Key) -> Loop:
     return loop_of(form)
 
 
-Computed = tuple[Arrays, dict[str, Arrays]]
-"""Outputs by name, and the parts of each reduction by its name."""
-
-
 def computed_by_loops(job: Job, keys: Iterable[Key]) -> Iterator[tuple[Key, Computed]]:
     """Compute chunks, one on each core, and yield them in the order of the keys."""
     keep_pages()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     loops: dict[Any, tuple[Loop, Inputs]] = {}
+    at, given = None, ()
     waiting: collections.deque[tuple[Key, Future[Computed]]] = collections.deque()
     with ThreadPoolExecutor(cores) as pool:
         try:
@@ -264,7 +307,10 @@ def computed_by_loops(job: Job, keys: Iterable[Key]) -> Iterator[tuple[Key, Comp
                     loop = loop_at(job, key)
                     loops[choice] = loop, loop.inputs(job)
                 loop, inputs = loops[choice]
-                waiting.append((key, pool.submit(loop.computed, inputs, key)))
+                wide_key = loop.wide_key(key)
+                if at != (choice, wide_key):
+                    at, given = (choice, wide_key), loop.given(inputs, wide_key)
+                waiting.append((key, pool.submit(loop.computed, given, key)))
                 if len(waiting) > (cores or 1):  # as few as keep the cores busy stay in the caches
                     yield _first(waiting)
             while waiting:

@@ -39,12 +39,7 @@ def with_reciprocals(parts: Split, *, inner: Collection[int], exact: Collection[
 
     def function(values: Values) -> dict[str, Any]:
         known = dict(zip(parts.given, (values[name] for name in names), strict=True))
-        constant = {
-            one
-            for one, along in zip(parts.given, parts.along, strict=True)
-            if along.isdisjoint(inner)
-        }
-        run = _Run(parts.rest, known, constant, _decisive(parts.rest, kept))
+        run = _Run(parts.rest, known, parts.alike(inner), _decisive(parts.rest, kept))
         return {name: run.value(one) for name, one in parts.results.items()}
 
     types = [jax.ShapeDtypeStruct((), dtype_of(one)) for one in parts.given]
@@ -112,7 +107,8 @@ class _Run:
 
     def _result(self, operation: JaxprEqn) -> Any:
         inputs = [self.value(one) for one in operation.invars]
-        divides = _divides(operation) and operation.outvars[0] not in self.decisive
+        made = operation.outvars[0]
+        divides = _divides(operation) and made not in self.decisive and made not in self.constant
         if divides and self._is_cheap(operation.invars[-1]):
             reciprocal = self._reciprocal(operation.invars[-1])
             if operation.primitive.name == "integer_pow":

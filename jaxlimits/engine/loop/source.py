@@ -76,10 +76,12 @@ class _Writer:
     None of them bears a length of an axis, so that grids of one form share the loop.
     """
 
-    def __init__(self, walk: Walk):
+    def __init__(self, walk: Walk, wide: Walk):
         self.walk = walk
+        self.wide = wide
         self.names: dict[Var, str] = {}
         self.numbers: list[int] = []
+        self.shifts: dict[int, dict[int, int]] = {}
         self.tiles: dict[str, int] = {}
 
     def number(self, value: int) -> str:
@@ -104,21 +106,24 @@ class _Writer:
         """
         once, copied, read = [], [], {}
         for number, (kind, held) in enumerate(given_by_type(parts).items()):
-            end, lanes = 0, []
+            end, lanes, shifts = 0, [], {}
             for n in held:
-                outer = [axis for axis in self.walk.outer if axis in parts.along[n]]
+                outer = sorted(parts.along[n].difference(self.walk.inner))
                 differs = not parts.along[n].isdisjoint(self.walk.inner)
                 each = self.walk.size(self.walk.inner) if differs else 1
-                strides = self.walk.strides(outer, each)
+                strides = self.wide.strides(outer, each)
                 self.names[parts.given[n]] = f"g{n}"
                 if differs:
                     read[f"g{n}"] = self.tile(kind)
+                    shifts[len(lanes)] = strides
                     lanes += [end, *(strides.get(axis, 0) for axis in self.walk.outer)]
                 else:
+                    self.shifts[len(self.numbers)] = strides
                     once.append(f"g{n} = c[{number}][{self.number(end)} + {self.place(strides)}]")
-                end += self.walk.size(outer) * each
+                end += self.wide.size(outer) * each
             if lanes:
                 first, step = self.numbers_of(lanes), 1 + len(self.walk.outer)
+                self.shifts |= {first + n: strides for n, strides in shifts.items()}
                 terms = (f" + a{axis} * w[q + {m}]" for m, axis in enumerate(self.walk.outer, 1))
                 # Of arrays that might overlap with a tile the compiler would make no vectors.
                 copied += [
@@ -173,23 +178,53 @@ def given_by_type(parts: Split) -> dict[np.dtype, list[int]]:
     return held
 
 
-def write_loop(parts: Split, walk: Walk, groups: Sequence[Group]) -> tuple[str, np.ndarray]:
-    """Write the loop of a program; return it with numbers to give to it.
+class Text(NamedTuple):
+    """A loop.
 
-    It takes the points on each axis and in a row, those numbers, what XLA computed, and for each
-    group what :class:`Row` holds and the arrays of its state.
+    It takes the points on each axis and in a row, numbers, what XLA computed, and for each group
+    what :class:`Row` holds and the arrays of its state.
+
+    Parameters
+    ----------
+    lines
+        Its text.
+    numbers
+        Those that it takes where what XLA computed begins with the chunk.
+    shifts
+        What to add to each of them for every point, along each axis, that the chunk lies behind.
+    """
+
+    lines: str
+    numbers: np.ndarray
+    shifts: np.ndarray
+
+
+def write_loop(parts: Split, walk: Walk, wide: Walk, groups: Sequence[Group]) -> Text:
+    """Write the loop of a program.
+
+    Parameters
+    ----------
+    parts
+        The program.
+    walk, wide
+        How points are taken of a chunk, and how chunks lie together for which XLA computes at once.
+    groups
+        What is kept.
 
     Raises
     ------
     NotImplementedError
         An operation that it cannot have; the message names it.
     """
-    writer = _Writer(walk)
+    writer = _Writer(walk, wide)
     once, copied, read = writer.given(parts)
     points = [f"{name} = {tile}" for name, tile in read.items()]
+    alike = parts.alike(walk.inner)
     for n, operation in enumerate(parts.rest):
-        points.append(f"v{n} = {expression(operation, writer.names)}")
-        writer.names[operation.outvars[0]] = f"v{n}"
+        made = operation.outvars[0]
+        name, lines = (f"h{n}", once) if made in alike else (f"v{n}", points)
+        lines.append(f"{name} = {expression(operation, writer.names)}")
+        writer.names[made] = name
     results = {name: atom(one, writer.names) for name, one in parts.results.items()}
     types = {name: dtype_of(one) for name, one in parts.results.items()}
     usable = results[USABLE]
@@ -218,7 +253,8 @@ def write_loop(parts: Split, walk: Walk, groups: Sequence[Group]) -> tuple[str, 
             steps += rounded
         else:
             steps += writer.step(n, one, tiles)
-    tile = [f"k = min({_TILE}, m - t)", *copied, "for i in range(k):", *_in(points), *steps]
+    each = ["for i in range(k):", *_in(points)] if points else []
+    tile = [f"k = min({_TILE}, m - t)", *copied, *each, *steps]
     row = [f"for t in range(0, m, {_TILE}):", *_in(tile)]
     row = [*once, f"if {usable}:", *_in(row)] if passes else [*once, *row]
     for axis in reversed(walk.outer):
@@ -228,7 +264,12 @@ def write_loop(parts: Split, walk: Walk, groups: Sequence[Group]) -> tuple[str, 
         for name, number in writer.tiles.items()
     ]
     lines = ["def loop(n, m, w, c, r, s):", *_in([*scratch, *row]), ""]
-    return "\n".join(lines), np.array([*writer.numbers, 0])
+    numbers = np.array([*writer.numbers, 0])
+    shifts = np.zeros((len(numbers), len(walk.block)), np.int64)
+    for n, strides in writer.shifts.items():
+        for axis, stride in strides.items():
+            shifts[n, axis] = stride
+    return Text("\n".join(lines), numbers, shifts)
 
 
 def _row_of(n: int) -> str:

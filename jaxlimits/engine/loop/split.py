@@ -1,7 +1,7 @@
 """The program of a point in two: what rests on few axes, and what differs at nearly every point."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
@@ -14,7 +14,7 @@ from jaxlimits.engine.sensitivity import Static, outputs_at
 from jaxlimits.grid.rules import Rules
 
 _SHARE = 16
-"""What has fewer points than this part of a chunk is left to XLA."""
+"""What has fewer points than this part of a chunk, or of its rows, is left to XLA."""
 
 _STRANGE = 1 << 16
 """Points up to which XLA does as well what a loop cannot have, and what that rests on."""
@@ -43,12 +43,22 @@ class Split(NamedTuple):
     rest: tuple[JaxprEqn, ...]
     results: Mapping[str, Var | Literal]
 
+    def alike(self, inner: Collection[int]) -> set[Any]:
+        """Return what differs along none of some axes, the axes of a row."""
+        pairs = zip(self.given, self.along, strict=True)
+        found: set[Any] = {one for one, along in pairs if along.isdisjoint(inner)}
+        for operation in self.rest:
+            if all(isinstance(one, Literal) or one in found for one in operation.invars):
+                found |= {*operation.outvars}
+        return found
+
 
 def split(
     types: Types,
     along: Mapping[str, int],
     lengths: Sequence[int],
     *,
+    inner: Collection[int],
     names: Sequence[str],
     static: Static,
     rules: Rules,
@@ -63,6 +73,8 @@ def split(
         The axis of each number that varies.
     lengths
         Of the axes, in a chunk.
+    inner
+        Axes of a row.
     names
         The metrics.
     """
@@ -81,7 +93,7 @@ def split(
         one: frozenset({along[name]} if name in along else ())
         for one, name in zip(jaxpr.invars, program.inputs, strict=True)
     }
-    whole = math.prod(lengths)
+    rows = math.prod(size for axis, size in enumerate(lengths) if axis not in inner)
     for operation in jaxpr.eqns:
         found = (axes.get(one, frozenset()) for one in operation.invars if isinstance(one, Var))
         axes |= dict.fromkeys(operation.outvars, frozenset().union(*found))
@@ -89,8 +101,11 @@ def split(
     rest: list[JaxprEqn] = []
     left: set[Any] = set()  # what XLA needs for what it computes
     for operation in reversed(jaxpr.eqns):
-        points = math.prod(lengths[axis] for axis in axes[operation.outvars[0]])
+        on = axes[operation.outvars[0]]
+        points = math.prod(lengths[axis] for axis in on)
+        once_a_row = on.isdisjoint(inner) and has_expression(operation)
         strange = points <= _STRANGE and not has_expression(operation)
+        whole = rows if once_a_row else math.prod(lengths)
         if _SHARE * points <= whole or strange or not left.isdisjoint(operation.outvars):
             left |= {one for one in operation.invars if isinstance(one, Var)}
             few.insert(0, operation)
