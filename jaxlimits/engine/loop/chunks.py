@@ -67,8 +67,10 @@ class Loop:
         self.groups = [*_kept_whole(form, dtype), *_groups(form.reductions, dtype)]
         with jax.enable_x64(form.precision == "float64"):
             exact = {name for one in form.reductions for name in one.of}
+            # What is reduced has the bits of XLA, which multiplies and adds at once where it can.
+            once_a_row = () if exact else self.walk.inner
             self.parts = with_reciprocals(
-                _split(form, self.walk.inner), inner=self.walk.inner, exact=exact
+                _split(form, once_a_row), inner=self.walk.inner, exact=exact
             )
         self.wide = _wide(form.plan, self.parts, self.walk.inner)
         wide = self.walk._replace(block=self.wide.block)

@@ -74,7 +74,8 @@ def split(
     lengths
         Of the axes, in a chunk.
     inner
-        Axes of a row.
+        Axes of a row; what differs along none of them is left to the loop. None, and that is left
+        to XLA as well.
     names
         The metrics.
     """

@@ -139,19 +139,20 @@ def _first_of_many(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _keep_larger(values: np.ndarray, row: Row, value: np.ndarray, index: np.ndarray) -> None:
-    place = np.int32(row.place)
+    # Two loops, and zeros: see jaxlimits.engine.by_row.
+    place, zero, nothing = np.int32(row.place), values.dtype.type(0), np.int32(row.places[0] < 0)
     for i in range(values.size):
-        larger = values[i] > value[i]
-        value[i] = values[i] if larger else value[i]
-        index[i] = place if larger else index[i]
+        index[i] = (place if values[i] > value[i] else index[i]) | nothing
+    for i in range(values.size):
+        value[i] = (values[i] if values[i] > value[i] else value[i]) + zero
 
 
 def _keep_smaller(values: np.ndarray, row: Row, value: np.ndarray, index: np.ndarray) -> None:
-    place = np.int32(row.place)
+    place, zero, nothing = np.int32(row.place), values.dtype.type(0), np.int32(row.places[0] < 0)
     for i in range(values.size):
-        larger = -values[i] > value[i]
-        value[i] = -values[i] if larger else value[i]
-        index[i] = place if larger else index[i]
+        index[i] = (place if -values[i] > value[i] else index[i]) | nothing
+    for i in range(values.size):
+        value[i] = (-values[i] if -values[i] > value[i] else value[i]) + zero
 
 
 _STEPS_BY_ROW = {"argmax": _keep_larger, "argmin": _keep_smaller}

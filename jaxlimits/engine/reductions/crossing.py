@@ -90,14 +90,18 @@ class Crossing(Reduction):
 
 def _reach_above(values: np.ndarray, row: Row, index: np.ndarray) -> None:
     target, place = row.settings[0][0], np.int32(row.place)
+    nothing = np.int32(row.places[0] < 0)  # see jaxlimits.engine.by_row
     for i in range(values.size):
-        index[i] = place if (values[i] >= target) & (place < index[i]) else index[i]
+        reached = (values[i] >= target) & (place < index[i])
+        index[i] = (place if reached else index[i]) | nothing
 
 
 def _reach_below(values: np.ndarray, row: Row, index: np.ndarray) -> None:
     target, place = row.settings[0][0], np.int32(row.place)
+    nothing = np.int32(row.places[0] < 0)  # see jaxlimits.engine.by_row
     for i in range(values.size):
-        index[i] = place if (values[i] <= target) & (place < index[i]) else index[i]
+        reached = (values[i] <= target) & (place < index[i])
+        index[i] = (place if reached else index[i]) | nothing
 
 
 def _first_reached(places: np.ndarray, state: Arrays) -> Arrays:

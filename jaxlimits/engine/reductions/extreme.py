@@ -64,10 +64,12 @@ class Extreme(Reduction):
 
 
 def _keep_larger(values: np.ndarray, _: Row, value: np.ndarray) -> None:
+    zero = values.dtype.type(0)  # see jaxlimits.engine.by_row
     for i in range(values.size):
-        value[i] = values[i] if values[i] > value[i] else value[i]
+        value[i] = (values[i] if values[i] > value[i] else value[i]) + zero
 
 
 def _keep_smaller(values: np.ndarray, _: Row, value: np.ndarray) -> None:
+    zero = values.dtype.type(0)
     for i in range(values.size):
-        value[i] = values[i] if values[i] < value[i] else value[i]
+        value[i] = (values[i] if values[i] < value[i] else value[i]) + zero
