@@ -65,7 +65,8 @@ LAYOUT = "layout"
 """A name that states several sizes of a deployment at once, as ``tp4 pp2``."""
 
 LAYOUT_SIZES = ("tp_size", "pp_size", "ep_size", "dp_size", "cp_size", "ffn_chips")
-"""The fields that it states."""
+LAYOUT_SIZES += ("ffn_micro_batches",)
+"""The fields that it states; the last one only where it is named."""
 
 PREFIXES: Mapping[str, str] = {"draft": "draft_"}
 """Before the names of a record's fields, where another record has fields of the same kind."""

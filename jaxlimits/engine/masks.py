@@ -17,6 +17,7 @@ from jaxlimits.engine.program import Values
 from jaxlimits.grid.requirements import REASONS, Requirement
 from jaxlimits.grid.rules import Rules
 from jaxlimits.model.metrics import Limit
+from jaxlimits.model.ping_pong import Busy
 from jaxlimits.schema import is_output
 
 PREFILL_LIMIT = "prefill_limit"
@@ -24,6 +25,11 @@ PREFILL_LIMIT = "prefill_limit"
 
 FITS_REQUEST = "fits_request"
 """Whether a request fits in memory at its whole length, beside the metrics of a point."""
+
+BUSY: Mapping[str, str] = {f"t_busy_{resource}": resource for resource in Busy._fields}
+"""For how long one micro-batch keeps each resource busy where feed-forward parts lie on chips of
+their own [s], beside the metrics of a point; whether or not it fits. There alone are they known.
+"""
 
 _NOTHING: Mapping[str, int] = {
     "feasible": 0,

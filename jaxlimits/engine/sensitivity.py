@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlimits.engine.masks import (
+    BUSY,
     FITS_REQUEST,
     PREFILL_LIMIT,
     without_excluded,
@@ -108,6 +109,9 @@ def _traced_model(
     def metrics(fields: Values) -> dict[str, Any]:
         terms = step_terms(*assemble(fields, static))
         beside = {FITS_REQUEST: fits_request(terms), PREFILL_LIMIT: prefill_limit(terms)}
+        busy = terms.busy
+        if busy is not None:
+            beside |= {name: getattr(busy, resource) for name, resource in BUSY.items()}
         return {**vars(metrics_of(terms)), **beside}
 
     return trace(metrics, {name: jax.ShapeDtypeStruct((), kind) for name, kind in types})

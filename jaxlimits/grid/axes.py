@@ -9,7 +9,7 @@ import numpy as np
 from jaxlimits import schema
 from jaxlimits.errors import InputError, unknown_name
 from jaxlimits.grid.file import AxisTable, Raw
-from jaxlimits.grid.layouts import all_layouts, read_layout
+from jaxlimits.grid.layouts import all_layouts, columns_of, read_layout
 from jaxlimits.model.fields import Quantity
 from jaxlimits.values import parse_choice, parse_number
 
@@ -81,10 +81,8 @@ def read_axis(
         for other, raws in written.linked.items()
     }
     if name == schema.LAYOUT:
-        layouts = [read_layout(value) for value in values]
-        columns = zip(*layouts, strict=True)
-        sizes = zip(schema.LAYOUT_SIZES, columns, strict=True)
-        linked |= {size: list(map(float, column)) for size, column in sizes}
+        sizes = columns_of([read_layout(value) for value in values])
+        linked |= {size: list(column) for size, column in sizes.items()}
     order = _monotonic_order(values)
     return Axis(
         name=name,

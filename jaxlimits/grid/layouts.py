@@ -2,8 +2,10 @@
 
 A layout names sizes as engines write them: ``tp8``, ``tp4 pp2``, ``tp1 ep16 dp16``, ``tp16 cp2``; a
 size that it does not name is 1. ``tp1 ep8 dp4 ffn8`` has eight chips for feed-forward parts alone;
-there are none where it does not name them. As an axis it is one dimension along which all vary, so
-that combinations that cannot be are not points of the grid.
+there are none where it does not name them. ``tp1 ep8 dp4 ffn8 mb3`` says too that each replica has
+three micro-batches in flight there; where no layout does, the field of that name does. As an axis
+it is one dimension along which all vary, so that combinations that cannot be are not points of the
+grid.
 """
 
 import re
@@ -16,8 +18,11 @@ from jaxlimits import schema
 from jaxlimits.errors import InputError
 from jaxlimits.grid.constraints import CONSTRAINTS, Arrays, Constraint
 
-_SIZE = re.compile(r"(tp|pp|ep|dp|cp|ffn)([1-9][0-9]*)")
-_WORDS = {name.partition("_")[0]: name for name in schema.LAYOUT_SIZES}
+_MICRO_BATCHES = "ffn_micro_batches"
+_WORDS = {
+    "mb" if name == _MICRO_BATCHES else name.partition("_")[0]: name for name in schema.LAYOUT_SIZES
+}
+_SIZE = re.compile(rf"({'|'.join(_WORDS)})([1-9][0-9]*)")
 _SEPARATORS = re.compile(r"[\s,.·x_-]+")
 
 
@@ -28,6 +33,8 @@ class Layout(NamedTuple):
     ----------
     tp_size, pp_size, ep_size, dp_size, cp_size, ffn_chips
         As the fields of a deployment.
+    ffn_micro_batches
+        As that field; 0 where the layout does not say.
     """
 
     tp_size: int = 1
@@ -36,6 +43,7 @@ class Layout(NamedTuple):
     dp_size: int = 1
     cp_size: int = 1
     ffn_chips: int = 0
+    ffn_micro_batches: int = 0
 
     @property
     def name(self) -> str:
@@ -49,6 +57,14 @@ class Layout(NamedTuple):
     def num_chips(self) -> int:
         """Chips of the system."""
         return self.pp_size * (self.tp_size * self.dp_size + self.ffn_chips)
+
+    @property
+    def sizes(self) -> dict[str, float]:
+        """The fields that it states."""
+        stated = self._asdict()
+        if not self.ffn_micro_batches:
+            del stated[_MICRO_BATCHES]
+        return {name: float(size) for name, size in stated.items()}
 
 
 def read_layout(raw: object, *, where: str = "", key: str = schema.LAYOUT) -> Layout:
@@ -93,11 +109,28 @@ def sizes_of(name: str, beside: Collection[str], *, where: str = "", key: str) -
     InputError
         One of the sizes is set beside it.
     """
-    twice = next((size for size in schema.LAYOUT_SIZES if size in beside), None)
+    stated = read_layout(name).sizes
+    twice = next((size for size in stated if size in beside), None)
     if twice is not None:
         problem = f"states {twice}, which is set beside it"
         raise InputError(problem, where=where, key=key, value=name, remedy=f"leave out {twice}")
-    return {size: float(count) for size, count in read_layout(name)._asdict().items()}
+    return stated
+
+
+def columns_of(layouts: Sequence[Layout]) -> dict[str, tuple[float, ...]]:
+    """Return the fields that some of several layouts state, with the value of each layout.
+
+    One that does not say how many micro-batches are in flight, where another does, has as many as
+    by default.
+    """
+    default = schema.base_defaults()[_MICRO_BATCHES]
+    stated = [layout.sizes for layout in layouts]
+    named = {name for sizes in stated for name in sizes}
+    return {
+        name: tuple(sizes.get(name, default) for sizes in stated)
+        for name in schema.LAYOUT_SIZES
+        if name in named
+    }
 
 
 def _saves_copies(f: Arrays) -> Any:
@@ -208,7 +241,8 @@ def all_layouts(
     whole ones, and stages are no more than layers. Context parallelism goes as far as it saves
     copies of the model's cache: no further than TP over its KV heads, and nowhere where KV is
     ``split``. Where ``only`` names sizes of it, these are considered, whatever they save. Chips for
-    feed-forward parts alone are considered where ``only`` names their numbers.
+    feed-forward parts alone are considered where ``only`` names their numbers, and beside them how
+    many micro-batches are in flight where it names these.
 
     Parameters
     ----------
@@ -239,10 +273,7 @@ def _layouts_of(
     stated = {**schema.switch_defaults(), **defaults, **llm}
     fields = {
         **{name: np.float64(value) for name, value in stated.items() if schema.is_numeric(name)},
-        **{
-            name: np.array(column, np.float64)
-            for name, column in zip(schema.LAYOUT_SIZES, zip(*tried, strict=True), strict=True)
-        },
+        **{name: np.array(column) for name, column in columns_of(tried).items()},
     }
     validity = Validity(whole_parts=True, saves_copies="cp_size" not in only)
     held = np.broadcast_to(validity.holds(fields, stated), (len(tried),))
@@ -268,7 +299,14 @@ def _combinations(
                     for ep_size in _sizes("ep_size", ranks, only):
                         if holders % ep_size == 0:
                             sizes = (tp_size, pp_size, ep_size, dp_size)
-                            yield Layout(*sizes, ffn_chips=ffn_chips)
+                            for number in _micro_batches(ffn_chips, only):
+                                yield Layout(*sizes, ffn_chips=ffn_chips, ffn_micro_batches=number)
+
+
+def _micro_batches(ffn_chips: int, only: Mapping[str, Collection[float]]) -> Iterator[int]:
+    """Micro-batches in flight to consider: those named, where there are chips that take turns."""
+    most = int(schema.FIELDS[_MICRO_BATCHES].upper)
+    return _sizes(_MICRO_BATCHES, most, only if ffn_chips else {}, every=_none)
 
 
 def _sizes(

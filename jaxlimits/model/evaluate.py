@@ -22,6 +22,7 @@ from jaxlimits.model.ffn_groups import micro_batches, num_chips, stage_chips
 from jaxlimits.model.llm import LLM
 from jaxlimits.model.metrics import REQUESTED, Limit, Metrics
 from jaxlimits.model.overlay import predicted_spread
+from jaxlimits.model.ping_pong import Busy
 from jaxlimits.model.power import system_power
 from jaxlimits.model.prefix import stored
 from jaxlimits.model.records import named_records, without_unused_parts
@@ -63,6 +64,8 @@ class StepTerms(eqx.Module):
         Where feed-forward parts may lie on chips of their own, what is stored by the kind of chips
         of which ``capacity`` is the memory and ``replica_chips`` the number: the fuller ones; else
         ``None`` for all of it [B].
+    busy
+        There, for how long one micro-batch keeps either kind of chips and their links busy [s].
     weight_traffic, kv_traffic, flops
         Read and computed by one replica in one step [B, B, FLOP].
     exchanges
@@ -113,6 +116,7 @@ class StepTerms(eqx.Module):
     calibrated_factor: Scalar
     request: RequestTerms | None
     held: Scalar | None = None
+    busy: Busy | None = None
 
     @property
     def filled(self) -> Scalar:
@@ -198,6 +202,7 @@ def step_terms(
         if deployment.requests
         else None,
         held=held,
+        busy=step.busy,
     )
 
 

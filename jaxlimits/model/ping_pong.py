@@ -22,6 +22,7 @@ message keeps no link busy, is inferred. Step-3 (arXiv:2507.19427) has the same 
 """
 
 import operator
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -54,6 +55,22 @@ from jaxlimits.model.volumes import Operator
 
 SENDS_PER_LAYER = 2.0
 """Of a layer with a feed-forward part: to its chips, and back (published)."""
+
+
+class Busy(NamedTuple):
+    """For how long one micro-batch's step keeps each of three resources busy [s].
+
+    Parameters
+    ----------
+    attention, ffn
+        Either kind of chips, their own collectives included.
+    links
+        The links between them, one way.
+    """
+
+    attention: Scalar
+    ffn: Scalar
+    links: Scalar
 
 
 def attention_collectives(llm: LLM, deployment: Deployment) -> Scalar:
@@ -170,14 +187,14 @@ def _times(
 
 def ping_pong_times(
     operators: Operators, chip: Chip, llm: LLM, deployment: Deployment, *, chunks: Scalar = 1.0
-) -> StepTimes:
+) -> tuple[StepTimes, Busy]:
     """Times of a step in which both kinds of chips work on micro-batches in turn [s].
 
     ``t_step`` is that of the module's equation. The others are those of what sets it: of both kinds
     of chips and the messages where one micro-batch waits for no other; otherwise, of all
     micro-batches in flight, those of attention, of the feed-forward parts or of the links. Beside
     busy links stands the work that they hide. At a kink the derivative of ``t_step`` is the mean of
-    both sides.
+    both sides. Beside them stands for how long one micro-batch keeps each resource busy.
     """
     attention = attention_times(operators, chip, llm, deployment, chunks=chunks)
     ffn = ffn_times(operators, chip, llm, deployment, chunks=chunks)
@@ -195,7 +212,8 @@ def ping_pong_times(
         t_sync_payload=batches * busy,
         t_step=batches * busy,
     )
-    return _longer(alone, _longer(paced, over_links))
+    resources = Busy(attention=attention.t_step, ffn=ffn.t_step, links=busy)
+    return _longer(alone, _longer(paced, over_links)), resources
 
 
 def _with_sync(times: StepTimes, more: Exposed) -> StepTimes:

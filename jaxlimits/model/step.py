@@ -30,7 +30,7 @@ from jaxlimits.model.mixed import (
 )
 from jaxlimits.model.operators import Operators, step_operators
 from jaxlimits.model.overlay import OverlayTimes, overlay_parts, timed
-from jaxlimits.model.ping_pong import ping_pong_times
+from jaxlimits.model.ping_pong import Busy, ping_pong_times
 from jaxlimits.model.prefill import chunk_deployment, num_chunks, prefill_operators
 from jaxlimits.model.prefix import reused_tokens, stored
 from jaxlimits.model.request import Request
@@ -67,6 +67,9 @@ class Step(eqx.Module):
     ffn
         Of those volumes, what chips for feed-forward parts alone read and compute; ``None`` where
         none may be.
+    busy
+        For how long one micro-batch keeps either kind of chips and their links busy, where such
+        chips are [s]; ``None`` where none may be.
     """
 
     times: StepTimes
@@ -78,6 +81,7 @@ class Step(eqx.Module):
     calibrated_t_kernels: Scalar
     calibrated_t_sync: Scalar
     ffn: Operator | None = None
+    busy: Busy | None = None
 
 
 class Pass(eqx.Module):
@@ -280,7 +284,7 @@ def _in_groups(step: Step, of: Pass, *, chunks: Scalar) -> Step:
     No calibration knows such an engine: what one predicts is NaN there.
     """
     apart = is_apart(of.deployment)
-    times = ping_pong_times(of.operators, of.chip, of.llm, of.deployment, chunks=chunks)
+    times, busy = ping_pong_times(of.operators, of.chip, of.llm, of.deployment, chunks=chunks)
     ffn = as_one([getattr(of.operators, name) for name in FFN_OPERATORS])
     return Step(
         times=jax.tree.map(lambda a, b: jnp.where(apart, a, b), times, step.times),
@@ -292,6 +296,7 @@ def _in_groups(step: Step, of: Pass, *, chunks: Scalar) -> Step:
         calibrated_t_kernels=jnp.where(apart, jnp.nan, step.calibrated_t_kernels),
         calibrated_t_sync=jnp.where(apart, jnp.nan, step.calibrated_t_sync),
         ffn=repeated(ffn, jnp.where(apart, 1.0, 0.0)),
+        busy=busy,
     )
 
 

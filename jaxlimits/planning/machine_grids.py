@@ -18,7 +18,7 @@ from jaxlimits.engine.reduction import Arrays
 from jaxlimits.engine.stream import Chunk, stream
 from jaxlimits.engine.sweep_job import Job, make_job
 from jaxlimits.grid.axes import Axis
-from jaxlimits.grid.layouts import Layout
+from jaxlimits.grid.layouts import Layout, columns_of
 from jaxlimits.grid.plan import Key, Plan
 from jaxlimits.grid.scenario import Scenario
 
@@ -197,7 +197,7 @@ def _two_axes(layouts: Sequence[Layout]) -> tuple[list[Axis], np.ndarray]:
 
 
 def _axis(layouts: Sequence[Layout], sizes: Sequence[str]) -> Axis:
-    linked = {size: tuple(float(getattr(each, size)) for each in layouts) for size in sizes}
+    linked = {name: column for name, column in columns_of(layouts).items() if name in sizes}
     return Axis(name=schema.LAYOUT, values=tuple(each.name for each in layouts), linked=linked)
 
 

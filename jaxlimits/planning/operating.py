@@ -43,8 +43,7 @@ def operating_points(
         memory, compute = prompts.memory @ shares, prompts.compute @ shares
         ttft = np.min(prompts.ttft, axis=-1)
         alone = prompts.lanes / np.maximum(memory, compute)
-    next_one = np.append(tried[1:] - 1.0, tried[-1])
-    gain = np.where(tried >= EVERY_BATCH, np.maximum(next_one / tried, 1.0), 1.0)
+    gain = largest_of_each(tried)
     for block in grid.blocks():
         chips, layouts, batch = np.broadcast_arrays(*block.places)
         machine = (chips, layouts)
@@ -62,6 +61,12 @@ def operating_points(
         yield of.doing_both()
         if math.isfinite(limit):
             yield of.doing_both(limit=limit)
+
+
+def largest_of_each(tried: np.ndarray) -> np.ndarray:
+    """Return the largest batch that each of those tried stands for, over itself [1]."""
+    next_one = np.append(tried[1:] - 1.0, tried[-1])
+    return np.where(tried >= EVERY_BATCH, np.maximum(next_one / tried, 1.0), 1.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ one of the two. Both are limits of the hardware; a calibration adds what an engi
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ from jaxlimits.errors import InputError, placed
 from jaxlimits.grid.axes import read_value
 from jaxlimits.planning.bound import Bound, Points, least_fleet
 from jaxlimits.planning.choice import Choice, Miss
+from jaxlimits.planning.ffn_apart import machines_apart
 from jaxlimits.planning.frontier import (
     Front,
     Frontier,
@@ -72,8 +73,9 @@ class Plan:
         The least machines by a calibration's prediction of their steps; none without one.
     misses
         Where there is no choice: each target that nothing keeps, with the nearest.
-    layouts
-        How many layouts of each chip were tried.
+    layouts, layouts_apart
+        How many layouts of each chip were tried, and how many of them have chips for feed-forward
+        parts alone.
     frontier
         What each target of the time of a token takes, where that was asked for.
     by_rate
@@ -99,6 +101,7 @@ class Plan:
     predicted: Choice | None
     misses: tuple[Miss, ...]
     layouts: int
+    layouts_apart: int
     frontier: Frontier | None = None
     by_rate: Frontier | None = None
 
@@ -182,7 +185,9 @@ def plan(
     most
         Chips of one group at most.
     only
-        Sizes to consider, by field: ``{"pp_size": [1]}``.
+        Sizes to consider, by field: ``{"pp_size": [1]}``. Chips for feed-forward parts alone are
+        considered where it names numbers of them, as ``{"ffn_chips": [0, 4, 8]}``, with one to four
+        micro-batches in flight or those that ``ffn_micro_batches`` names; such machines decode.
     count
         How many choices to return.
     frontier
@@ -219,13 +224,13 @@ def plan(
     machines = make_machines(
         llm, names, most=most, only=only or {}, settings=settings, catalog=catalog
     )
-    prompts = prefill_of(machines, workload)
+    prompts = prefill_of(machines.alike, workload)
     sizes = sizes_of_groups(machines, workload)
     tried = batches(sizes.largest_batch)
     if np.isnan(sizes.totals[minimise]).all():
         problem = f"{minimise} is not known of {', '.join(names)}"
         raise InputError(problem, key="minimise", remedy="state it, or `assume=gpu`")
-    least = _bound_of(machines, prompts, workload, minimise, tried)
+    least = _bound_of(machines, prompts, workload, minimise, tried, asked)
     bound = least(asked, None)
     search = Search(machines, prompts, workload, asked, sizes.totals, minimise, tried)
     found = search.best(count, calibrated="calibration" in settings)
@@ -241,6 +246,7 @@ def plan(
         predicted=found.predicted,
         misses=() if found.choices else search.misses(),
         layouts=len(machines.layouts),
+        layouts_apart=len(machines.apart.layouts),
         frontier=_frontier(found.fronts, asked, least) if frontier else None,
         by_rate=_by_rate(found, workload.rate, sizes.totals[minimise], asked, least)
         if frontier
@@ -278,20 +284,29 @@ def _bound_of(
     workload: Workload,
     minimised: str,
     tried: np.ndarray,
+    targets: Sequence[Target],
 ) -> _Bounding:
-    """The bound as a function of the targets; points are kept in memory where they are few."""
-    grid = decode_grid(machines, workload, tried=tried, objective=minimised)
+    """The bound as a function of the targets; points are kept in memory where they are few.
+
+    It is tightest near the plan's own targets.
+    """
+    grid = decode_grid(machines.alike, workload, tried=tried, objective=minimised)
+    aim = min((t.limit for t in targets if t.metric == "tpot"), default=math.inf)
+    apart = machines_apart(machines, workload, tried=tried, objective=minimised, limit=aim)
+    number = grid.points + (apart.grid.points if apart else 0)
     kept: dict[float, list[Points]] = {}
 
-    def points(limit: float) -> Iterable[Points]:
-        return operating_points(grid, tried, prompts, workload, minimised, limit=limit)
+    def points(limit: float) -> Iterator[Points]:
+        yield from operating_points(grid, tried, prompts, workload, minimised, limit=limit)
+        if apart:
+            yield from apart.points(workload.mean_output_len, first=grid.points)
 
     def bounded(
         asked: Sequence[Target], first: Points | None, *, rate: float | None = None
     ) -> Bound:
         limits = [t.limit for t in asked if t.metric == "tpot" and t.percent is not None]
         limit = min(limits, default=math.inf)
-        if grid.points <= KEPT_POINTS and limit not in kept:
+        if number <= KEPT_POINTS and limit not in kept:
             kept.clear()
             kept[limit] = [Points.joined(points(limit))]
         return least_fleet(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import heapq
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from jaxlimits.model.metrics import Limit
 from jaxlimits.planning.choice import Choice, Group, Miss
 from jaxlimits.planning.frontier import NOTHING, Front, Rates, front_with, groups_for
-from jaxlimits.planning.served import Served, served_blocks
+from jaxlimits.planning.served import Served, decoding_blocks, served_blocks
 from jaxlimits.planning.systems import Machines, Prompts, shares_filled
 from jaxlimits.planning.targets import FITS, Target
 from jaxlimits.planning.workload import Workload
@@ -59,6 +60,8 @@ class Search:
                 predicted.add(self._serving(block, predicted=True), self._limit("tpot"))
                 asked = self._decoding(block, predicted=True)
                 predicted_decoding.add(asked, self._limit("tpot"))
+        for block in self._blocks_apart():
+            decoding.add(self._decoding(block), self._limit("tpot"))
         prefilling = _Least(1, shape)
         prefilling.add(self._prefilling(), math.inf)
         choices = self._choices(serving, decoding, prefilling)[:count]
@@ -78,7 +81,8 @@ class Search:
         Where no group holds the model with one whole request, that alone.
         """
         found = []
-        columns = zip(*self._blocks("even", calibrated=False), strict=True)
+        every = itertools.chain(self._blocks("even", calibrated=False), self._blocks_apart())
+        columns = zip(*every, strict=True)
         base = Served(*(np.concatenate(column) for column in columns))
         if not len(base.tpot):
             filled = shares_filled(self.machines, self.workload)
@@ -112,8 +116,11 @@ class Search:
 
     def _blocks(self, mixed: str, *, calibrated: bool) -> Iterator[Served]:
         return served_blocks(
-            self.machines, self.workload, tried=self.tried, mixed=mixed, calibrated=calibrated
+            self.machines.alike, self.workload, tried=self.tried, mixed=mixed, calibrated=calibrated
         )
+
+    def _blocks_apart(self) -> Iterator[Served]:
+        return decoding_blocks(self.machines, self.workload, tried=self.tried)
 
     def _limit(self, metric: str) -> float:
         return next((t.limit for t in self.targets if t.metric == metric), math.inf)

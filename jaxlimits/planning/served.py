@@ -86,6 +86,42 @@ def served_blocks(
         )
 
 
+def decoding_blocks(
+    machines: Machines, workload: Workload, *, tried: np.ndarray
+) -> Iterator[Served]:
+    """Yield machines with chips for feed-forward parts alone at every batch that fits.
+
+    They decode alone: they serve no whole request, and no calibration knows them.
+    """
+    apart = machines.apart
+    if not apart.layouts:
+        return
+    grid = apart.grid(
+        ("tpot", "stps", "users", "limit"),
+        axes={"batch_size": tried.tolist()},
+        base=workload.mean_request,
+    )
+    for block in grid.blocks():
+        found = block.arrays
+        fits = np.isfinite(found["tpot"])
+        chip, layout, index = (axis[fits] for axis in np.broadcast_arrays(*block.places))
+        tpot, unknown = found["tpot"][fits], np.full(int(fits.sum()), np.nan)
+        yield Served(
+            chip=chip,
+            layout=layout + len(machines.alike.layouts),
+            batch=tried[index],
+            tpot=unknown,
+            answers=found["stps"][fits] / workload.mean_output_len,
+            requests=np.zeros_like(tpot),
+            tpot_alone=tpot,
+            users=found["users"][fits],
+            limit=found["limit"][fits],
+            limit_alone=found["limit"][fits],
+            predicted=unknown,
+            predicted_alone=unknown,
+        )
+
+
 def _predicted(found: Mapping[str, np.ndarray], fits: np.ndarray) -> np.ndarray:
     """Time of a step that a calibration predicts over that of the limit; 1 without one."""
     if "calibrated_t_step" not in found:

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxlimits import schema
+from jaxlimits.engine.reduction import Arrays
 from jaxlimits.errors import InputError, unknown_name
+from jaxlimits.grid.axes import read_value
 from jaxlimits.grid.checks import check_scenario
 from jaxlimits.grid.layouts import Layout, all_layouts
 from jaxlimits.grid.scenario import Scenario, bind
@@ -27,6 +29,9 @@ EVERY_BATCH = 256
 
 _STEP = 1.02
 _TIMES = ("t_mem", "t_compute")
+MICRO_BATCHES = (1.0, 2.0, 3.0, 4.0)
+"""Micro-batches in flight that are tried where feed-forward parts lie on chips of their own."""
+
 _OF_THE_REQUEST = ("input_len", "output_len", "seq_len", "batch_size", "mixed_steps")
 _OF_THE_LAYOUT = (*schema.LAYOUT_SIZES, schema.LAYOUT)
 
@@ -42,7 +47,7 @@ class Machines:
     chips
         Chips by their names.
     layouts
-        Layouts of one group of chips.
+        Layouts of one group of chips; those with chips for feed-forward parts alone come last.
     settings
         Further fields and switches, as text.
     catalog
@@ -59,6 +64,24 @@ class Machines:
     def shape(self) -> tuple[int, int]:
         """Chips and layouts."""
         return len(self.chips), len(self.layouts)
+
+    @property
+    def alike(self) -> "Machines":
+        """Those whose chips all do the same; they come first."""
+        layouts = tuple(each for each in self.layouts if not each.ffn_chips)
+        return dataclasses.replace(self, layouts=layouts)
+
+    @property
+    def apart(self) -> "Machines":
+        """Those with chips for feed-forward parts alone, which may be none."""
+        layouts = tuple(each for each in self.layouts if each.ffn_chips)
+        return dataclasses.replace(self, layouts=layouts)
+
+    def collect(self, outputs: Sequence[str], *, base: Mapping[str, object]) -> Arrays:
+        """Evaluate every machine once: outputs by name, of chips and layouts."""
+        parts = (part for part in (self.alike, self.apart) if part.layouts)
+        found = [part.grid(outputs, base=base).collect() for part in parts]
+        return {name: np.concatenate([each[name] for each in found], axis=1) for name in outputs}
 
     def grid(
         self,
@@ -93,34 +116,27 @@ def make_machines(
 ) -> Machines:
     """Return every machine of at most so many chips a group.
 
-    Replicas that share no experts are groups of their own: ``dp_size`` exceeds 1 only with EP.
+    Replicas that share neither experts nor chips of feed-forward parts are groups of their own:
+    ``dp_size`` exceeds 1 only with either.
 
     Raises
     ------
     InputError
-        No chip, a setting that the plan chooses itself, no layout.
+        No chip, a setting that the plan chooses itself, no layout, none of those asked for that
+        have chips for feed-forward parts alone, or only such.
     """
     if not chips:
         raise InputError("names no chip", key="chip", remedy="name one or more, as h200")
-    if "ffn_chips" in {*only, *settings}:
-        problem = "cannot be planned: the bound is one of chips that all do the same"
-        remedy = "sweep an axis of layouts with it, and ask for the best of them"
-        raise InputError(problem, key="ffn_chips", remedy=remedy)
     for name in (*_OF_THE_REQUEST, *_OF_THE_LAYOUT):
         if name in settings:
             remedy = "leave it out: `only` limits the sizes, and the workload states the request"
             raise InputError("is chosen by the plan or given to it", key=name, remedy=remedy)
-    for name in only:
-        if name not in schema.LAYOUT_SIZES:
-            raise unknown_name("size", name, schema.LAYOUT_SIZES, key="only")
-    sizes = {name: [float(size) for size in values] for name, values in only.items()}
+    sizes = _sizes(only)
     point = {"base": {"llm": llm, "chip": chips[0], **settings}, "axes": {"batch_size": [1]}}
     scenario = bind(load_grid(point, catalog=catalog))
     found = all_layouts(most, [{**scenario.base, **scenario.switches}], only=sizes)
-    layouts = tuple(each for each in found if each.dp_size == 1 or each.ep_size > 1)
-    if not layouts:
-        problem = f"no layout of at most {most} chips is valid for {llm}"
-        raise InputError(problem, key="only", remedy="allow more chips or other sizes")
+    sharing = (each for each in found if each.dp_size == 1 or each.ep_size > 1 or each.ffn_chips)
+    layouts = tuple(sorted(sharing, key=lambda each: each.ffn_chips > 0))
     machines = Machines(
         llm=llm,
         chips=tuple(dict.fromkeys(chips)),
@@ -128,9 +144,39 @@ def make_machines(
         settings=settings,
         catalog=catalog,
     )
+    if not machines.alike.layouts:
+        problem = f"no layout of at most {most} chips is valid for {llm}"
+        raise InputError(problem, key="only", remedy="allow more chips or other sizes")
+    if any(sizes.get("ffn_chips", ())) and not machines.apart.layouts:
+        problem = (
+            f"no layout of at most {most} chips with some for feed-forward parts alone is valid"
+        )
+        remedy = (
+            "allow more chips, other sizes, or no such chips: see what excludes them in the guide"
+        )
+        raise InputError(problem, key="ffn_chips", remedy=remedy)
     names = {schema.LAYOUT: [layout.name for layout in layouts]}
     machines.scenario({"chip": list(machines.chips), **names}, {"batch_size": 1})
     return machines
+
+
+def _sizes(only: Mapping[str, Collection[int | float]]) -> dict[str, list[float]]:
+    """The sizes to consider, as numbers, by field."""
+    for name in only:
+        if name not in schema.LAYOUT_SIZES:
+            raise unknown_name("size", name, schema.LAYOUT_SIZES, key="only")
+    sizes = {
+        name: [read_value(name, size, key=name) for size in values] for name, values in only.items()
+    }
+    apart = sizes.get("ffn_chips", [0.0])
+    if 0.0 not in apart:
+        problem = "leaves no machine that prefills: those with chips for feed-forward parts decode"
+        raise InputError(problem, key="ffn_chips", value=apart, remedy="name 0 among them")
+    if "ffn_micro_batches" in sizes and not any(apart):
+        problem = "counts where feed-forward parts lie on chips of their own"
+        remedy = "name numbers of these too, as ffn_chips: 0, 4, 8"
+        raise InputError(problem, key="ffn_micro_batches", remedy=remedy)
+    return {"ffn_micro_batches": list(MICRO_BATCHES), **sizes} if any(apart) else sizes
 
 
 def batches(largest: float) -> np.ndarray:
@@ -211,9 +257,9 @@ class Sizes(NamedTuple):
 
 def sizes_of_groups(machines: Machines, workload: Workload) -> Sizes:
     """Evaluate what each group costs, and how many sequences the largest holds."""
-    base = {**_mean_decode(workload), "batch_size": 1}
+    base = {**mean_decode(workload), "batch_size": 1}
     outputs = (*OF_THE_FLEET, "max_batch_size")
-    found = machines.grid(outputs, base=base).collect()
+    found = machines.collect(outputs, base=base)
     whole = found["max_batch_size"]
     return Sizes(
         totals={name: found[name] for name in OF_THE_FLEET},
@@ -221,8 +267,8 @@ def sizes_of_groups(machines: Machines, workload: Workload) -> Sizes:
     )
 
 
-def _mean_decode(workload: Workload) -> dict[str, object]:
-    """Fields of decode steps at the workload's mean context, with room for it and no more.
+def mean_decode(workload: Workload) -> dict[str, object]:
+    """Return fields of decode steps at the workload's mean context, with room for it and no more.
 
     Where a share of the prompts is stored once, a request of one token says which share of the
     mean context that is.
@@ -237,13 +283,13 @@ def _mean_decode(workload: Workload) -> dict[str, object]:
 def shares_filled(machines: Machines, workload: Workload) -> np.ndarray:
     """Memory that the model and one whole request take over what each group has [1]."""
     base = {**workload.mean_request, "batch_size": 1}
-    return machines.grid(("capacity_utilisation",), base=base).collect()["capacity_utilisation"]
+    return machines.collect(("capacity_utilisation",), base=base)["capacity_utilisation"]
 
 
 def decode_grid(
     machines: Machines, workload: Workload, *, tried: np.ndarray, objective: str
 ) -> MachineGrid:
     """Plan decode steps alone at the mean context, at the batches to try."""
-    base = {**_mean_decode(workload), "roofline": "step"}
+    base = {**mean_decode(workload), "roofline": "step"}
     outputs = (*_TIMES, "t_sync", "t_step", "stps", "users", objective)
     return machines.grid(outputs, axes={"batch_size": tried.tolist()}, base=base)

@@ -58,6 +58,37 @@ WORKLOADS |= {
     "chunks": {**WORKLOADS["mean"], "prefill_chunk": 2048},
     "a tier": {**WORKLOADS["mean"], **LPDDR, "targets": ["tpot <= 200 ms/token"]},
 }
+# Exchanges among ranks of experts take long, messages to chips of experts and back do not.
+APART = {
+    "llm": "gpt-oss-120b",
+    "chip": "l40s",
+    "lengths": (30_000, 2_000),
+    "most": 4,
+    "only": {
+        "pp_size": [1],
+        "tp_size": [1, 2],
+        "ffn_chips": [0, 2, 3],
+        "ffn_micro_batches": [1, 2, 3],
+    },
+    "kv_bits": 16,
+    "all_to_all_latency": "200 us",
+    "sync_latency": "100 us",
+    "hop_latency": "20 us",
+    **SMALL,
+}
+WORKLOADS |= {
+    "experts apart": {**APART, "rate": 2.0, "targets": ["tpot <= 25 ms/token", "ttft <= 60 s"]},
+    "dense parts apart": {
+        **LONG,
+        "llm": "llama3-70b",
+        "weight_bits": 4,
+        "lengths": (60_000, 500),
+        "most": 4,
+        "only": {"pp_size": [1, 2], "ffn_chips": [0, 1, 2], "ffn_micro_batches": [2, 3]},
+        "rate": 0.3,
+        "targets": ["every tpot <= 99 ms/token"],
+    },
+}
 
 
 def of(case: dict) -> tuple[jl.Workload, dict]:
@@ -83,23 +114,26 @@ def by_brute_force(case: dict) -> float:
     serving, decoding, prefilling = [], [], []
     copies = {"redundant_experts": settings.get("redundant_experts", 0.0)}
     for layout in all_layouts(case["most"], [{**model, **copies}], only=_sizes(case)):
-        if layout.dp_size > 1 and layout.ep_size == 1:
+        if layout.dp_size > 1 and layout.ep_size == 1 and not layout.ffn_chips:
             continue
         point = {"llm": case["llm"], "chip": case["chip"], "layout": layout.name, **settings}
         prompt = jl.evaluate(**point, input_len=input_len, output_len=1, x64=True)
-        keeps = prompt.ttft <= ttft
+        keeps = prompt.ttft <= ttft and not layout.ffn_chips  # with such chips they decode
         lanes = layout.pp_size * layout.dp_size
         if keeps:
             prefilling.append(math.ceil(rate * prompt.ttft / lanes) * layout.num_chips)
         asked = {**point, "input_len": input_len, "output_len": output_len, "x64": True}
         for batch in itertools.count(1):
-            both = jl.evaluate(**asked, batch_size=batch, mixed_steps=mixed)
-            if not both.feasible:
-                break
             alone = jl.evaluate(**asked, batch_size=batch)
+            if not alone.feasible:
+                break
+            if layout.ffn_chips:
+                both = None
+            else:
+                both = jl.evaluate(**asked, batch_size=batch, mixed_steps=mixed)
             if alone.tpot <= tpot:
                 decoding.append(math.ceil(rate * output_len / alone.stps) * layout.num_chips)
-            if both.tpot <= tpot and keeps:
+            if both is not None and both.tpot <= tpot and keeps:
                 serving.append(math.ceil(rate / both.request_rate) * layout.num_chips)
     apart = min(prefilling, default=math.inf) + min(decoding, default=math.inf)
     return min(min(serving, default=math.inf), apart)
