@@ -61,7 +61,11 @@ def plan(
     most: Annotated[int, typer.Option(help="How many chips one group has at most.")] = 64,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="SIZE=VALUES", help="Consider these sizes only, as pp_size='1, 2'."),
+        typer.Option(
+            metavar="SIZE=VALUES",
+            help="Consider these sizes only, as pp_size='1, 2'; with ffn_chips='0, 4, 8' also"
+            " machines that decode with such numbers of chips for feed-forward parts alone.",
+        ),
     ] = None,
     count: Annotated[int, typer.Option("--top", help="How many choices to show.")] = 5,
     calibration: Annotated[
@@ -192,6 +196,7 @@ def _facts(found: "Plan") -> dict[str, Any]:
             "prices": found.prices,
         },
         "layouts": found.layouts,
+        "layouts_apart": found.layouts_apart,
         "choices": [_choice(choice) for choice in found.choices],
         "predicted": None if found.predicted is None else _choice(found.predicted),
         "exceeded": [target.words for target in found.exceeded],
@@ -236,7 +241,7 @@ def _choice(choice: "Choice") -> dict[str, Any]:
 
 
 def _print(found: "Plan", rests_on: list[str]) -> None:
-    from jaxlimits.planning.in_words import COLUMNS, answer, margins, rows_of
+    from jaxlimits.planning.in_words import COLUMNS, answer, margins, rows_of, tried
     from jaxlimits.planning.workload import rate_in_words
 
     work = found.workload
@@ -249,8 +254,8 @@ def _print(found: "Plan", rests_on: list[str]) -> None:
         print_filled(line)
     targets = "; ".join(target.words for target in found.targets) or "none but the rate"
     typer.echo(f"targets: {targets}")
-    tried = f"{found.layouts:,} layouts of {', '.join(found.machines_of)}"
-    typer.echo(f"{tried} were tried at every batch that fits\n")
+    print_filled(tried(found))
+    typer.echo()
     if not found.choices:
         _print_misses(found)
         return
@@ -268,8 +273,10 @@ def _print_engines(choice: "Choice") -> None:
 
     rows: list[Row] = []
     for group in choice.groups:
-        rows.append(f"\n  {group.count} × {group.chip} {group.layout.name} ({group.role}) as")
-        rows += list(engine_flags(group.layout, group.batch_size).items())
+        flags = engine_flags(group.layout, group.batch_size)
+        end = "as" if flags else "is no option of an engine"
+        rows.append(f"\n  {group.count} × {group.chip} {group.layout.name} ({group.role}) {end}")
+        rows += list(flags.items())
     print_table((label(), text()), rows, indent=2)
 
 

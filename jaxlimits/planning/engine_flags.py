@@ -61,6 +61,8 @@ ENGINES: Mapping[str, Callable[[Layout, int], list[str]]] = {
 def engine_flags(layout: Layout, batch_size: float) -> dict[str, str]:
     """Return the options of each engine that give a layout.
 
+    None where feed-forward parts lie on chips of their own: these engines have no option for it.
+
     Parameters
     ----------
     layout
@@ -68,5 +70,7 @@ def engine_flags(layout: Layout, batch_size: float) -> dict[str, str]:
     batch_size
         Sequences of one micro-batch of a replica; one for each stage is in flight.
     """
+    if layout.ffn_chips:
+        return {}
     sequences = int(batch_size) * layout.pp_size
     return {name: " ".join(flags(layout, sequences)) for name, flags in ENGINES.items()}

@@ -34,6 +34,17 @@ def rows_of(choice: Choice) -> Iterator[tuple[str, ...]]:
         )
 
 
+def tried(found: Plan) -> str:
+    """Say what was tried, and what some of it may do."""
+    layouts = f"{found.layouts:,} layouts of {', '.join(found.machines_of)}"
+    if not found.layouts_apart:
+        return f"{layouts} were tried at every batch that fits"
+    return (
+        f"{layouts} were tried at every batch that fits: {found.layouts_apart:,} of them have chips"
+        " for feed-forward parts alone; these decode, and machines without such chips prefill"
+    )
+
+
 def answer(found: Plan) -> tuple[str, ...]:
     """Say what the least choice takes, then what every schedule needs and what binds.
 
@@ -45,7 +56,21 @@ def answer(found: Plan) -> tuple[str, ...]:
     best, unit = found.choices[0], schema.output(found.minimised).unit
     needed, least = show(best.cost, unit), show(found.least, unit)
     lead = f"least {found.minimised}: {needed}; every schedule needs at least {least}"
-    return (lead, _binds(found), *_beside(found))
+    return (lead, _binds(found), *_apart(best), *_beside(found))
+
+
+def _apart(choice: Choice) -> Iterator[str]:
+    """How the chips divide of groups with some for feed-forward parts alone."""
+    for group in choice.groups:
+        layout = group.layout
+        if layout.ffn_chips:
+            ffn = layout.pp_size * layout.ffn_chips
+            flying = layout.pp_size * layout.ffn_micro_batches
+            yield (
+                f"{layout.name}: {layout.num_chips - ffn} chips for attention, {ffn} for"
+                f" feed-forward parts; {flying} micro-batches of {group.batch_size:.0f} in flight"
+                " on each replica"
+            )
 
 
 def _binds(found: Plan) -> str:

@@ -125,4 +125,5 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         "binds": plan.binds,
         "prices": json.dumps(prices),
         "layouts_tried": plan.layouts,
+        "layouts_apart": plan.layouts_apart,
     }

@@ -1,5 +1,7 @@
 """Layouts by name, and every valid one of a model, against a loop over all sizes."""
 
+import itertools
+
 import pytest
 
 import jaxlimits as jl
@@ -18,6 +20,7 @@ CATALOG = jl.load_catalog()
         ("dp2·tp4", Layout(4, 1, 1, 2)),
         ("pp3", Layout(1, 3, 1, 1)),
         ("tp1 ep8 dp4 ffn8", Layout(1, 1, 8, 4, ffn_chips=8)),
+        ("FFN8 mb3 tp2", Layout(2, ffn_chips=8, ffn_micro_batches=3)),
     ],
 )
 def test_a_layout_is_read_as_engines_write_it_and_named_again(text, layout):
@@ -25,7 +28,9 @@ def test_a_layout_is_read_as_engines_write_it_and_named_again(text, layout):
     assert read_layout(layout.name) == layout
 
 
-@pytest.mark.parametrize("text", ["", "tp0", "tp8 tp4", "eight", "tp 8", "tp65537", "tp-1 x"])
+@pytest.mark.parametrize(
+    "text", ["", "tp0", "tp8 tp4", "eight", "tp 8", "tp65537", "tp-1 x", "mb0"]
+)
 def test_what_is_no_layout_is_refused_with_an_example(text):
     with pytest.raises(jl.InputError, match=r"layout|tp_size"):
         read_layout(text)
@@ -78,6 +83,38 @@ def test_chips_for_feed_forward_parts_are_considered_where_they_are_asked_for():
     assert not all_layouts(8, [tiered], only=only)
 
 
+@pytest.mark.parametrize("name", ["llama3-70b", "gpt-oss-120b", "nemotron-3-super"])
+def test_no_valid_layout_with_them_is_missing_and_none_is_invalid(name):
+    llm = CATALOG.values("llm", name, key="llm")
+    heads, experts = int(llm["num_heads"]), int(llm["num_experts"])
+    expected, placed = set(), experts and not llm["expert_hidden_size"]
+    for tp, pp, dp, ffn in itertools.product(range(1, 13), range(1, 13), range(1, 13), (0, 1, 6)):
+        if pp * (tp * dp + ffn) > 12 or heads % tp or pp > llm["num_layers"]:
+            continue
+        sequences = [1, *(n for n in range(2, 13) if tp % n == 0 and _saves(llm, tp, n))]
+        for ep in range(1, 13):
+            if (ffn or tp * dp) % ep or (ep > 1 and (not experts or experts % ep)):
+                continue
+            if ffn and ep > 1 and not placed:  # tokens of another width do not go to ranks
+                continue
+            for batches in (2, 5) if ffn else (0,):
+                expected |= {Layout(tp, pp, ep, dp, cp, ffn, batches) for cp in sequences}
+    only = {"ffn_chips": [0.0, 1.0, 6.0], "ffn_micro_batches": [2.0, 5.0]}
+    found = all_layouts(12, [llm], only=only)
+    assert len(found) == len(set(found))
+    assert set(found) == expected
+    assert all(read_layout(layout.name) == layout for layout in found)
+
+
+def test_what_excludes_them_leaves_the_other_layouts():
+    llm = CATALOG.values("llm", "llama3-8b", key="llm")
+    only = {"ffn_chips": [0.0, 2.0]}
+    plain = all_layouts(4, [llm], only={})
+    assert {*plain} < {*all_layouts(4, [llm], only=only)}
+    for beside in ({"lpddr_capacity": 1e9}, {"speculation": "mtp"}, {"mixed_steps": "even"}):
+        assert all_layouts(4, [{**llm, **beside}], only=only) == plain
+
+
 def test_experts_with_copies_are_placed_on_more_ranks():
     llm = {**CATALOG.values("llm", "deepseek-v3", key="llm"), "redundant_experts": 32.0}
     only = {"tp_size": [1.0], "pp_size": [1.0], "dp_size": [36.0, 64.0]}
@@ -122,6 +159,40 @@ def test_a_layout_with_chips_for_feed_forward_parts_is_the_point():
     for name in names[:2]:
         point = jl.evaluate(**BASE, layout=name, x64=True)
         assert float(swept.utps.sel(layout=name)) == pytest.approx(point.utps, rel=1e-12)
+
+
+def test_a_layout_may_say_how_many_micro_batches_are_in_flight():
+    # One that says nothing beside others that do has as many as by default, two.
+    names = ["tp1 ep2 dp2 ffn2", "tp1 ep2 dp2 ffn2 mb3", "tp2"]
+    axes = {"layout": names}
+    grid = {"base": BASE, "outputs": ["utps"], "precision": "float64"}
+    swept = jl.sweep({**grid, "axes": axes})
+    assert swept.ffn_micro_batches.values.tolist() == [2, 3, 2]
+    for name, batches in zip(names, (2, 3, 2), strict=True):
+        short = name.removesuffix(" mb3")
+        point = jl.evaluate(**BASE, layout=short, ffn_micro_batches=batches, x64=True)
+        assert float(swept.utps.sel(layout=name)) == pytest.approx(point.utps, rel=1e-12)
+        assert jl.evaluate(**BASE, layout=name, x64=True).utps == point.utps
+    # Where none of an axis does, an axis or a setting of its own may.
+    both = jl.sweep({**grid, "axes": {"layout": [names[0]], "ffn_micro_batches": [2, 3]}})
+    assert both.utps.values.ravel().tolist() == swept.utps.values[:2].tolist()
+    for twice in ({"ffn_micro_batches": 2}, {}):
+        axes = {"layout": names} if twice else {"layout": names, "ffn_micro_batches": [2, 3]}
+        with pytest.raises(jl.InputError, match="set twice"):
+            jl.sweep({**grid, "base": {**BASE, **twice}, "axes": axes})
+    with pytest.raises(jl.InputError, match="states ffn_micro_batches, which is set beside it"):
+        jl.evaluate(**BASE, layout=names[1], ffn_micro_batches=3)
+
+
+def test_all_layouts_of_a_grid_may_name_them():
+    only = {"tp_size": [1], "pp_size": [1], "ffn_chips": [0, 2], "ffn_micro_batches": [1, 3]}
+    axes = {"layout": {"all": 3, "only": only}}
+    swept = jl.sweep({"base": BASE, "outputs": ["num_chips", "utps"], "axes": axes})
+    names = [str(name) for name in swept.layout.values]
+    assert [name for name in names if "ffn" in name] == [
+        f"tp1{ranks} ffn2 mb{batches}" for ranks in ("", " ep2") for batches in (1, 3)
+    ]
+    assert swept.num_chips.sel(layout="tp1 ep2 ffn2 mb3").item() == 3.0
 
 
 def test_best_ranks_layouts():

@@ -76,8 +76,10 @@ APART = {
     "hop_latency": "20 us",
     **SMALL,
 }
+FEW_APART = {"pp_size": [1], "tp_size": [1], "ffn_chips": [0, 2], "ffn_micro_batches": [2]}
 WORKLOADS |= {
     "experts apart": {**APART, "rate": 2.0, "targets": ["tpot <= 25 ms/token", "ttft <= 60 s"]},
+    "few apart": {**APART, "only": FEW_APART, "rate": 2.0, "targets": ["tpot <= 25 ms/token"]},
     "dense parts apart": {
         **LONG,
         "llm": "llama3-70b",
@@ -144,7 +146,7 @@ def _sizes(case: dict) -> dict[str, list[float]]:
 
 
 @pytest.mark.filterwarnings("ignore::jaxlimits.IdleSettingWarning")  # copies without EP
-@pytest.mark.parametrize("name", slow_but(WORKLOADS, "mean"))
+@pytest.mark.parametrize("name", slow_but(WORKLOADS, "mean", "few apart"))
 def test_a_plan_is_the_fewest_of_all_layouts_and_batches_one_by_one(name):
     case = WORKLOADS[name]
     found = planned(case)
@@ -259,7 +261,16 @@ def test_a_distribution_of_lengths_lies_between_its_ends():
         ({"only": {"batch_size": [2]}}, "batch_size"),
         ({"seq_len": 100}, "is chosen by the plan"),
         ({"tp_size": 8}, "is chosen by the plan"),
-        ({"ffn_chips": 4}, "the bound is one of chips that all do the same"),
+        ({"ffn_chips": 4}, "is chosen by the plan"),
+        ({"ffn_micro_batches": 3}, "is chosen by the plan"),
+        ({"only": {"ffn_chips": [1, 2]}}, "leaves no machine that prefills.*name 0 among them"),
+        ({"only": {"ffn_micro_batches": [2]}}, "name numbers of these too, as ffn_chips"),
+        ({"only": {"ffn_chips": [0, 1], "ffn_micro_batches": [0]}}, "ffn_micro_batches.*at least"),
+        ({"only": {"ffn_chips": [0, 8]}}, "with some for feed-forward parts alone is valid"),
+        (
+            {"only": {"ffn_chips": [0, 1]}, "lpddr_capacity": "60 GB", "lpddr_bw": "300 GB/s"},
+            "with some for feed-forward parts alone is valid.*allow more chips",
+        ),
         ({"most": 1, "only": {"tp_size": [2]}}, "no layout of at most 1 chips"),
     ],
 )
@@ -268,7 +279,56 @@ def test_what_cannot_be_planned_is_named(changes, says):
         planned(WORKLOADS["mean"], **changes)
 
 
+def test_chips_for_feed_forward_parts_are_of_no_account_unless_they_are_asked_for():
+    plain, none = (planned(WORKLOADS["mean"], only=only) for only in ({}, {"ffn_chips": [0]}))
+    assert none.choices == plain.choices
+    assert (none.layouts, none.layouts_apart) == (plain.layouts, 0)
+    assert (none.least, none.bound.value, none.prices) == (
+        *(plain.least, plain.bound.value),
+        plain.prices,
+    )
+
+
+def test_experts_on_chips_of_their_own_take_fewer_chips_and_none_less_than_the_bound():
+    apart = planned(WORKLOADS["few apart"])
+    only = {name: sizes for name, sizes in FEW_APART.items() if not name.startswith("ffn")}
+    alike = planned(WORKLOADS["few apart"], only=only)
+    prefill, decode = apart.choices[0].groups
+    assert (prefill.layout.ffn_chips, decode.layout.ffn_chips) == (0, 2)
+    assert decode.layout.ffn_micro_batches == 2
+    assert apart.choices[0].num_chips < alike.choices[0].num_chips
+    assert apart.bound.value < alike.bound.value
+    assert (alike.layouts_apart, apart.layouts_apart) == (0, apart.layouts - alike.layouts)
+
+
+@pytest.mark.slow
+def test_what_is_not_named_of_micro_batches_is_one_to_four():
+    asked = {**WORKLOADS["few apart"], "only": {**FEW_APART, "ffn_micro_batches": [1, 2, 3, 4]}}
+    rest = {name: sizes for name, sizes in FEW_APART.items() if name != "ffn_micro_batches"}
+    named, left = planned(asked), planned(asked, only=rest)
+    assert left.choices == named.choices
+    assert left.layouts_apart == named.layouts_apart
+    assert left.bound.value == planned(WORKLOADS["few apart"]).bound.value  # of any number
+
+
+@pytest.mark.slow
+def test_no_prediction_is_of_machines_that_no_calibration_knows():
+    found = planned(WORKLOADS["few apart"], calibration="vllm")
+    assert any(group.layout.ffn_chips for group in found.choices[0].groups)
+    assert not any(group.layout.ffn_chips for group in found.predicted.groups)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("metric", ["power", "cost_rate"])
+def test_their_power_and_cost_have_a_bound_too(metric):
+    for model in ("provisioned", "activity"):
+        found = planned(WORKLOADS["few apart"], minimise=metric, power_model=model)
+        assert 0.3 * found.choices[0].cost < found.least <= found.choices[0].cost
+        assert any(group.layout.ffn_chips for group in found.choices[0].groups)
+
+
 def test_engines_are_told_the_layout():
+    assert not engine_flags(Layout(1, ffn_chips=2, ffn_micro_batches=2), 8.0)
     flags = engine_flags(Layout(2, 1, 8, 4), 16.0)
     assert flags["vLLM"] == (
         "--tensor-parallel-size 2 --data-parallel-size 4 --enable-expert-parallel --max-num-seqs 16"
@@ -305,6 +365,30 @@ def test_the_command_prints_machines_margins_and_engines(tmp_path):
         assert written.bound.item() == facts["bound"]["least"]
         assert np.all(np.diff(written.num_chips) >= 0.0)
         assert json.loads(written.attrs["prices"])["tpot"] <= 0.0
+
+
+def test_the_command_says_which_chips_do_what(tmp_path):
+    case, result = WORKLOADS["few apart"], tmp_path / "apart.nc"
+    settings = {n: case[n] for n in ("kv_bits", "all_to_all_latency", "sync_latency")}
+    settings |= {"hop_latency": case["hop_latency"], **SMALL}
+    words = [f"--set={name}={value}" for name, value in settings.items()]
+    words += [f"--only={n}={', '.join(map(str, sizes))}" for n, sizes in FEW_APART.items()]
+    asked = ("plan", "--llm=gpt-oss-120b", "--chip=l40s", "--rate=2 request/s", "--most=4")
+    asked += ("--input-len=30000", "--output-len=2000", "--target=tpot <= 25 ms/token", *words)
+    done = run(*asked, "-o", str(result))
+    assert done.code == 0
+    said = " ".join(done.out.split())
+    assert "4 of them have chips for feed-forward parts alone; these decode" in said
+    assert "2 chips for attention, 2 for feed-forward parts; 2 micro-batches of" in said
+    assert "ffn2 mb2 (decode) is no option of an engine" in said
+    facts = run(*asked, "--json").json
+    assert facts["layouts_apart"] == 4
+    decode = facts["choices"][0]["groups"][1]
+    assert (decode["layout"], decode["engines"]) == ("tp1 ep2 dp2 ffn2 mb2", {})
+    with jl.open(result) as written:
+        assert "tp1 ep2 dp2 ffn2 mb2 (decode)" in str(written.built.values[0])
+        assert written.attrs["layouts_apart"] == 4
+        assert (written.least_bound <= written.least_disaggregated).all()
 
 
 def test_the_command_says_what_is_missed():
