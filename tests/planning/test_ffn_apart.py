@@ -74,6 +74,7 @@ class Decoding:
 
     def __init__(self, rng: random.Random, pair: Pair, output_len: int):
         self.rng, self.pair, self.output_len = rng, pair, output_len
+        self.eager = rng.choice([0.6, 1.0])
         self.free = dict.fromkeys(("attention", "there", "ffn", "back"), 0.0)
         self.events: list = []
         self.order = itertools.count()
@@ -96,7 +97,7 @@ class Decoding:
             else:
                 self.end(clock, group)
             self.admit()
-            while self.idle and (not self.events or self.rng.random() < 0.6):
+            while self.idle and (not self.events or self.rng.random() < self.eager):
                 self.begin(clock)
         return clock, self.times
 
@@ -119,7 +120,8 @@ class Decoding:
             self.resident += 1
 
     def begin(self, clock: float) -> None:
-        group = self.rng.sample(self.idle, self.rng.randint(1, len(self.idle)))
+        least = self.rng.choice([1, (len(self.idle) + 1) // 2])
+        group = self.rng.sample(self.idle, self.rng.randint(least, len(self.idle)))
         self.idle = [one for one in self.idle if not any(one is other for other in group)]
         self.push(clock, group, 0)
 
