@@ -274,7 +274,7 @@ def _print_engines(choice: "Choice") -> None:
     rows: list[Row] = []
     for group in choice.groups:
         flags = engine_flags(group.layout, group.batch_size)
-        end = "as" if flags else "is no option of an engine"
+        end = "as" if flags else "has no options in these engines"
         rows.append(f"\n  {group.count} × {group.chip} {group.layout.name} ({group.role}) {end}")
         rows += list(flags.items())
     print_table((label(), text()), rows, indent=2)

@@ -380,7 +380,7 @@ def test_the_command_says_which_chips_do_what(tmp_path):
     said = " ".join(done.out.split())
     assert "4 of them have chips for feed-forward parts alone; these decode" in said
     assert "2 chips for attention, 2 for feed-forward parts; 2 micro-batches of" in said
-    assert "ffn2 mb2 (decode) is no option of an engine" in said
+    assert "ffn2 mb2 (decode) has no options in these engines" in said
     facts = run(*asked, "--json").json
     assert facts["layouts_apart"] == 4
     decode = facts["choices"][0]["groups"][1]
