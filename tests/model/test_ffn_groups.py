@@ -7,6 +7,9 @@ import pytest
 import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.errors import InputError
+from jaxlimits.model.calibration import Calibration
+from jaxlimits.model.evaluate import step_terms
+from jaxlimits.model.fabric import Fabric
 from tests.batches import gradient_x64
 from tests.helpers import COMBINATIONS, DEFAULT, evaluate_x64, named_scenario, slow_but
 from tests.laws import law
@@ -128,6 +131,23 @@ def test_as_many_chips_and_one_micro_batch_take_as_long_as_the_same_chips():
         assert ours.t_step == pytest.approx(theirs.t_step, rel=1e-12)
         assert ours.weight_bytes == pytest.approx(theirs.weight_bytes, rel=1e-12)
         assert ours.users == theirs.users
+
+
+def test_a_micro_batch_keeps_each_resource_busy_as_long_as_by_hand():
+    # The same however many are in flight; of 4 chips each sends a quarter of 32 tokens, 80 times.
+    for batches in (1.0, 3.0):
+        scenario = dense(ffn_micro_batches=batches)
+        busy = terms_of(scenario).busy
+        attention, ffn, _ = parts_by_hand(scenario)
+        assert (busy.attention, busy.ffn) == pytest.approx((attention, ffn), rel=1e-12)
+        assert busy.links == 0.0  # under a constant algorithm no payload moves
+    moving = terms_of(dense(collective_algorithm="one-shot", link_bw=1e9)).busy
+    assert moving.links == pytest.approx(80 * 32 * 8192 * 2 / (4 * 1e9), rel=1e-12)
+    assert terms_of(dense(ffn_chips=0.0)).busy is None
+
+
+def terms_of(scenario):
+    return step_terms(*scenario, Calibration(), Fabric())
 
 
 def steady_time(attention: float, ffn: float, way: float, batches: int, layers: int = 200) -> float:
