@@ -15,7 +15,9 @@ third line is the target :math:`T` of the mean time a token, by Little's law: an
 for :math:`O\,T` in the mean. A batch that varies, layouts that are mixed, prefill apart from decode
 or in one step with it, are all mixtures of points, so that the least value bounds every schedule
 from below. Where a share q of the requests must keep a target each, a request is taken to be
-served at one point throughout, and the points that keep it carry :math:`q\,r`.
+served at one point throughout, and the points that keep it carry :math:`q\,r`. Machines with two
+kinds of chips have points too, that hold for any number of micro-batches in flight
+(:mod:`jaxlimits.planning.ffn_apart`).
 
 The program has four rows and millions of columns. Columns are generated: the program of a few is
 solved, the others are priced by its dual values, and the most promising join it, until none is

@@ -22,10 +22,10 @@ A step so takes :math:`t(B)` of the time of a machine at least: an operating poi
 :math:`t_k` alone would not do: a small micro-batch that waits for weights of experts and a large
 one that waits for caches fill each other's gaps.
 
-All batches of one layout share its :math:`w`, and any will do. The one that is taken lets the
-layout give the fewest tokens by time, over the batches whose :math:`\tau` keeps the target of the
-time of a token: of all shares that is the most that mixtures of those batches could give (duality),
-and the shares tried are multiples of a quarter.
+All batches of one layout share its :math:`w`, and any :math:`w` gives a bound. The one that is
+taken lets the layout give the fewest tokens by time at the batches whose :math:`\tau` keeps the
+target of the time of a token. The least over all :math:`w` is what the best mixture of these
+batches can give (duality); the shares that are tried are multiples of a quarter.
 
 These machines decode; machines without such chips prefill for them: the model has no steps of
 theirs that carry prompts. All of it is ours.
@@ -73,24 +73,24 @@ class Steps:
     way: np.ndarray
     batch: np.ndarray
 
-    def pace(self, limit: float) -> np.ndarray:
+    def pace(self, *limits: float) -> np.ndarray:
         """The least time of a machine that a sequence's token takes, by shares [s].
 
         Parameters
         ----------
-        limit
-            Time that a step may last [s].
+        *limits
+            Times that a step may last [s].
 
         Returns
         -------
         numpy.ndarray
-            Of :data:`_SHARES` and machines; infinite where no batch keeps the limit.
+            Of limits, :data:`_SHARES` and machines; infinite where no batch keeps the limit.
         """
-        least = np.full((len(_SHARES), *self.way.shape[:-1]), np.inf)
+        least = np.empty((len(limits), len(_SHARES), *self.way.shape[:-1]))
         for place, shares in enumerate(_SHARES):
             token = self.taking(shares) / self.batch
-            within = np.where(self.way <= limit, token, np.inf)
-            least[place] = within.min(axis=-1)
+            for number, limit in enumerate(limits):
+                least[number, place] = np.where(self.way <= limit, token, np.inf).min(axis=-1)
         return least
 
     def taking(self, shares: np.ndarray) -> np.ndarray:
@@ -98,18 +98,16 @@ class Steps:
         return np.einsum("k...b,...k->...b", self.busy, shares)
 
 
-def best_shares(*paces: np.ndarray) -> np.ndarray:
+def best_shares(paces: np.ndarray) -> np.ndarray:
     """Return for each machine the shares by which a token takes longest.
 
     Parameters
     ----------
-    *paces
-        As :meth:`Steps.pace`; those that come first count where they are finite.
+    paces
+        As :meth:`Steps.pace`: within the first limit that any batch of the machine keeps.
     """
-    pace = paces[0]
-    for other in paces[1:]:
-        pace = np.where(np.isfinite(pace), pace, other)
-    return _SHARES[pace.argmax(axis=0)]
+    kept = np.isfinite(paces).argmax(axis=0)
+    return _SHARES[np.take_along_axis(paces, kept[None], axis=0)[0].argmax(axis=0)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -218,13 +216,12 @@ def machines_apart(
         axes={"batch_size": tried.tolist()},
         base={**mean_decode(workload), "roofline": "step"},
     )
-    within, every = np.full((2, len(_SHARES), *grid.shape[:2]), np.inf)
+    paces = np.full((2, len(_SHARES), *grid.shape[:2]), np.inf)
     for block in grid.blocks():
-        steps = _steps(block, tried)
-        machine = np.ix_(np.arange(len(_SHARES)), block.chips, block.layouts)
-        for least, most in ((within, limit), (every, np.inf)):
-            least[machine] = np.minimum(least[machine], steps.pace(most))
-    return Apart(grid=grid, tried=tried, objective=objective, shares=best_shares(within, every))
+        part = paces[..., block.chips[:, None], block.layouts]
+        here = np.minimum(part, _steps(block, tried).pace(limit, np.inf))
+        paces[..., block.chips[:, None], block.layouts] = here
+    return Apart(grid=grid, tried=tried, objective=objective, shares=best_shares(paces))
 
 
 def _steps(block: Block, tried: np.ndarray) -> Steps:

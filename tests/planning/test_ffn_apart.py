@@ -55,7 +55,7 @@ class Pair:
         steps = self.steps()
         return points_of(
             steps,
-            best_shares(steps.pace(limit), steps.pace(math.inf)),
+            best_shares(steps.pace(limit, math.inf)),
             users=steps.batch[None],
             cost=np.full_like(steps.way, self.chips),
             answers=np.full_like(steps.way, 1.0 / output_len),
