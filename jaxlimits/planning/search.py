@@ -376,7 +376,9 @@ def _best_of_each(found: _Candidates) -> np.ndarray:
     least = np.full(machine.max(initial=-1) + 1, np.inf)
     np.minimum.at(least, machine, found.cost)
     kept = np.flatnonzero(found.cost == least[machine])
-    order = kept[np.lexsort((-found.rate[kept], found.cost[kept]))]
+    # Rates that differ by no more than rounding are alike: the one that serves sooner is better.
+    rates = -np.round(np.log(np.maximum(found.rate[kept], np.finfo(float).tiny)), 6)
+    order = kept[np.lexsort((found.tpot[kept], rates, found.cost[kept]))]
     _, first = np.unique(machine[order], return_index=True)
     return order[np.sort(first)]
 
