@@ -6,7 +6,7 @@ users do.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ from jax.core import Tracer
 
 from jaxlimits.calibration import cases
 from jaxlimits.engine import kernel, slopes, take_apart
+from jaxlimits.schema import OPTIONAL_PARTS
 from tests import quick_tracing
 from tests.elementwise import run
 
@@ -34,10 +35,10 @@ _OF_POINTS = (
 def install() -> None:
     """Replace the compiled functions of few points."""
     for module, name in _OF_POINTS:
-        setattr(module, name, _ByNumpy(getattr(module, name)))
+        setattr(module, name, ByNumpy(getattr(module, name)))
 
 
-class _ByNumpy:
+class ByNumpy:
     """A compiled function that is run by NumPy until it has been run often."""
 
     def __init__(self, usual: Callable[..., Any]):
@@ -52,7 +53,8 @@ class _ByNumpy:
         leaves = jax.tree.leaves(arguments)
         mesh = options.get("mesh")
         alone = mesh is None or mesh.size == 1
-        if not (quick_tracing.is_on() and alone) or any(isinstance(x, Tracer) for x in leaves):
+        few = alone and not _is_general(dict(options.get("static", ())))
+        if not (quick_tracing.is_on() and few) or any(isinstance(x, Tracer) for x in leaves):
             return self.usual(*arguments, **options)
         traced = self.usual.trace(*arguments, **options)
         _, runs = self.runs.get(id(traced.jaxpr), (None, 0))
@@ -61,3 +63,8 @@ class _ByNumpy:
             return self.usual(*arguments, **options)
         found = jax.device_put(run(traced.jaxpr, leaves))
         return jax.tree.unflatten(jax.tree.structure(traced.out_info), found)
+
+
+def _is_general(static: Mapping[str, Any]) -> bool:
+    """Whether a program spares no term, so as to serve many points, as those of the explorer do."""
+    return all(static.get(part, False) for part in OPTIONAL_PARTS)

@@ -8,12 +8,12 @@ from jax import lax
 from jax.extend.core import jaxpr_as_fun
 
 import jaxlimits as jl
-from jaxlimits.engine import kernel
 from jaxlimits.engine.program import trace
 from jaxlimits.model.evaluate import evaluate
+from jaxlimits.schema import OPTIONAL_PARTS
 from tests.elementwise import ELEMENTWISE, NUMPY, SHAPED, at_columns, run
 from tests.helpers import NUMBERS, named_scenario
-from tests.quick_programs import RUNS
+from tests.quick_programs import RUNS, ByNumpy
 from tests.quick_tracing import as_users_trace
 
 NUMBER = np.array([1.7, -2.5, 0.0, -0.0, np.inf, -np.inf, np.nan, 3.0], np.float32)
@@ -153,19 +153,25 @@ def test_a_point_has_the_bits_of_jax_alone_and_in_columns(llm, settings):
         np.testing.assert_array_equal(column, np.full(3, mine), name)
 
 
-@pytest.mark.skipif(not hasattr(kernel._few_points, "usual"), reason="compiled as for users")
 def test_a_program_that_runs_often_is_compiled_after_all():
-    points = kernel._few_points
-    before = points.usual._cache_size()
-    first = jl.evaluate("llama3-8b", "h200", batch_size=3.0, query_tokens=2.0)
-    assert points.usual._cache_size() == before
-    for _ in range(RUNS):
-        again = jl.evaluate("llama3-8b", "h200", batch_size=3.0, query_tokens=2.0)
-    assert points.usual._cache_size() == before + 1
+    usual = jax.jit(lambda values: {"twice": values["x"] * 2.0})
+    quick = ByNumpy(usual)
+    for runs in range(RUNS + 2):
+        found = quick({"x": np.float32(runs)})
+        assert found["twice"] == 2.0 * runs
+        assert usual._cache_size() == (runs >= RUNS)
+
+
+def test_what_spares_no_term_is_compiled_at_once():
+    usual = jax.jit(lambda x, *, static: x + len(static), static_argnames="static")
+    general = tuple((part, True) for part in sorted(OPTIONAL_PARTS))
+    assert ByNumpy(usual)(np.float32(1.0), static=general) == 1.0 + len(general)
+    assert usual._cache_size() == 1
+
+
+def test_a_point_by_name_is_that_which_users_get():
+    few = jl.evaluate("llama3-8b", "h200", batch_size=3.0, query_tokens=2.0)
     with as_users_trace():
         users = jl.evaluate("llama3-8b", "h200", batch_size=3.0, query_tokens=2.0)
-    for name, value in vars(first).items():
-        for other in (again, users):
-            np.testing.assert_allclose(
-                float(value), float(getattr(other, name)), 1e-6, err_msg=name
-            )
+    for name, value in vars(few).items():
+        np.testing.assert_allclose(float(value), float(getattr(users, name)), 1e-6, err_msg=name)

@@ -20,6 +20,7 @@ from jaxlimits.engine.stream import collect
 from jaxlimits.grid.rules import Budget, Rules
 from jaxlimits.grid.scenario import bind
 from jaxlimits.run.job import load_grid, spec_job
+from tests.helpers import slow_but
 
 AXES = {
     "llm": ["llama3-8b", "deepseek-v3"],
@@ -176,22 +177,23 @@ def test_every_output_is_that_of_xla():
     assert all(np.isfinite(array).any() for array in found.values())
 
 
+@pytest.mark.slow
 def test_every_output_is_that_of_xla_in_float64(interpreted):
     wholes([*schema.OUTPUTS, *RESPONSES], precision="float64")
 
 
-@pytest.mark.parametrize(("precision", "close"), [("float32", 1.3e-4), ("float64", 1.3e-4)])
-def test_outputs_are_rounded_as_xla_rounds(precision, close):
+@pytest.mark.parametrize("precision", slow_but(["float32", "float64"], "float32"))
+def test_outputs_are_rounded_as_xla_rounds(precision):
     """What differs in the last bit before may fall on the other side of a half."""
     outputs = ["t_step", "stps", "power", "limit"]
-    found = wholes(outputs, precision=precision, close=close, digits=4)
+    found = wholes(outputs, precision=precision, close=1.3e-4, digits=4)
     whole = np.dtype(found["t_step"].dtype.str.replace("f", "u"))
     bits = found["t_step"][np.isfinite(found["t_step"])].view(whole)
     kept = schema.mantissa_bits(4, precision)
     assert not np.any(bits & whole.type((1 << np.finfo(precision).nmant - kept) - 1))
 
 
-@pytest.mark.parametrize("memory", [None, 12_000.0, 700.0, 90.0])
+@pytest.mark.parametrize("memory", slow_but([None, 12_000.0, 700.0, 90.0], None, 12_000.0))
 def test_outputs_beside_reductions_in_chunks_of_any_size(interpreted, memory):
     # With masks that differ along a row, and metrics that are reduced and kept whole.
     reductions = {name: ALL_OPS[name] for name in ("best", "codes", "all_speeds", "mean")}

@@ -146,7 +146,7 @@ def _sizes(case: dict) -> dict[str, list[float]]:
 
 
 @pytest.mark.filterwarnings("ignore::jaxlimits.IdleSettingWarning")  # copies without EP
-@pytest.mark.parametrize("name", slow_but(WORKLOADS, "mean", "few apart"))
+@pytest.mark.parametrize("name", slow_but(WORKLOADS, "mean"))
 def test_a_plan_is_the_fewest_of_all_layouts_and_batches_one_by_one(name):
     case = WORKLOADS[name]
     found = planned(case)
