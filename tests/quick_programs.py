@@ -6,7 +6,7 @@ users do.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,7 +14,6 @@ from jax.core import Tracer
 
 from jaxlimits.calibration import cases
 from jaxlimits.engine import kernel, slopes, take_apart
-from jaxlimits.schema import OPTIONAL_PARTS
 from tests import quick_tracing
 from tests.elementwise import run
 
@@ -53,8 +52,7 @@ class ByNumpy:
         leaves = jax.tree.leaves(arguments)
         mesh = options.get("mesh")
         alone = mesh is None or mesh.size == 1
-        few = alone and not _is_general(dict(options.get("static", ())))
-        if not (quick_tracing.is_on() and few) or any(isinstance(x, Tracer) for x in leaves):
+        if not (quick_tracing.is_on() and alone) or any(isinstance(x, Tracer) for x in leaves):
             return self.usual(*arguments, **options)
         traced = self.usual.trace(*arguments, **options)
         _, runs = self.runs.get(id(traced.jaxpr), (None, 0))
@@ -63,8 +61,3 @@ class ByNumpy:
             return self.usual(*arguments, **options)
         found = jax.device_put(run(traced.jaxpr, leaves))
         return jax.tree.unflatten(jax.tree.structure(traced.out_info), found)
-
-
-def _is_general(static: Mapping[str, Any]) -> bool:
-    """Whether a program spares no term, so as to serve many points, as those of the explorer do."""
-    return all(static.get(part, False) for part in OPTIONAL_PARTS)

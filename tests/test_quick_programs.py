@@ -10,7 +10,6 @@ from jax.extend.core import jaxpr_as_fun
 import jaxlimits as jl
 from jaxlimits.engine.program import trace
 from jaxlimits.model.evaluate import evaluate
-from jaxlimits.schema import OPTIONAL_PARTS
 from tests.elementwise import ELEMENTWISE, NUMPY, SHAPED, at_columns, run
 from tests.helpers import NUMBERS, named_scenario
 from tests.quick_programs import RUNS, ByNumpy
@@ -160,13 +159,6 @@ def test_a_program_that_runs_often_is_compiled_after_all():
         found = quick({"x": np.float32(runs)})
         assert found["twice"] == 2.0 * runs
         assert usual._cache_size() == (runs >= RUNS)
-
-
-def test_what_spares_no_term_is_compiled_at_once():
-    usual = jax.jit(lambda x, *, static: x + len(static), static_argnames="static")
-    general = tuple((part, True) for part in sorted(OPTIONAL_PARTS))
-    assert ByNumpy(usual)(np.float32(1.0), static=general) == 1.0 + len(general)
-    assert usual._cache_size() == 1
 
 
 def test_a_point_by_name_is_that_which_users_get():

@@ -97,15 +97,14 @@ def point_model(fields: Types, static: Static) -> Program:
         Every static field of the deployment.
     """
     types = tuple(sorted((name, np.dtype(value.dtype)) for name, value in fields.items()))
-    mesh = jax.sharding.get_abstract_mesh()
-    return _traced_model(types, static, mesh if mesh.size > 1 else None)
+    return _traced_model(types, static, jax.sharding.get_abstract_mesh())
 
 
 @functools.lru_cache(maxsize=64)
 def _traced_model(
     types: tuple[tuple[str, np.dtype], ...], static: Static, _mesh: object
 ) -> Program:
-    # What is traced on several devices bears their mesh, and cannot be used on another.
+    # What is traced on a mesh, be it of one device, bears it: it cannot be used on another or none.
     def metrics(fields: Values) -> dict[str, Any]:
         terms = step_terms(*assemble(fields, static))
         beside = {FITS_REQUEST: fits_request(terms), PREFILL_LIMIT: prefill_limit(terms)}

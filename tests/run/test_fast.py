@@ -11,6 +11,7 @@ import xarray as xr
 import jaxlimits as jl
 from jaxlimits.engine import chunk_sizes
 from jaxlimits.engine.loop import chunks, split
+from jaxlimits.engine.sensitivity import _traced_model
 from jaxlimits.run import streamed
 from jaxlimits.run.pipeline import describe_plan, load_grid
 from tests.command_line import run
@@ -59,6 +60,13 @@ def test_a_result_says_what_computed_it_and_is_made_again(tmp_path):
         xr.testing.assert_allclose(fast, plain, rtol=1e-6)
     jl.sweep_again(tmp_path / "fast.nc", tmp_path / "again.nc").close()
     assert_same_bits(tmp_path / "again.nc", tmp_path / "fast.nc")
+
+
+def test_a_point_that_was_evaluated_before_does_not_matter(file):
+    # What a point's program was traced on is not what a loop's part is traced on.
+    _traced_model.cache_clear()
+    jl.evaluate("llama3-70b", "b200", batch_size=4.0)
+    xr.testing.assert_allclose(jl.sweep(file, fast=True), jl.sweep(file), rtol=1e-6)
 
 
 def test_a_result_from_before_there_were_loops_is_made_again(tmp_path):
