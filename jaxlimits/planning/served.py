@@ -93,7 +93,7 @@ def decoding_blocks(
 
     They decode alone: they serve no whole request, and no calibration knows them.
     """
-    apart = machines.apart
+    apart, before = machines.apart, len(machines.alike.layouts)
     if not apart.layouts:
         return
     grid = apart.grid(
@@ -108,7 +108,7 @@ def decoding_blocks(
         tpot, unknown = found["tpot"][fits], np.full(int(fits.sum()), np.nan)
         yield Served(
             chip=chip,
-            layout=layout + len(machines.alike.layouts),
+            layout=layout + before,
             batch=tried[index],
             tpot=unknown,
             answers=found["stps"][fits] / workload.mean_output_len,

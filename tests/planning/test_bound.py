@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from jaxlimits.planning.bound import Points, least, least_fleet
+from jaxlimits.planning.bound import Bound, Points, least, least_fleet
 from jaxlimits.planning.operating import _Block
 from jaxlimits.planning.targets import read_targets
 from tests.helpers import slow_but
@@ -149,6 +149,13 @@ class Machine:
         return [block.decoding(), block.prefilling(alone, where=users == 1.0), block.doing_both()]
 
 
+def fewest(parts: list[Points], asked: list, *, rate: float, output_len: float) -> Bound:
+    """The bound on whole groups of chips."""
+    return least_fleet(
+        lambda: iter(parts), rate=rate, output_len=output_len, targets=asked, whole=True
+    )
+
+
 def run(rng: random.Random, machines: list[Machine], output_len: int, requests: int):
     """Serve requests by steps drawn at random; their rate, and the means of tpot and ttft."""
     shares = [requests // len(machines)] * len(machines)
@@ -201,13 +208,7 @@ def test_no_schedule_beats_the_bound(cases):
         rate, tpot, ttft = run(rng, machines, output_len, requests=rng.randint(3, 20))
         parts = [part for kind in kinds for part in kind.points(output_len)]
         asked = read_targets([f"tpot <= {tpot} s/token", f"ttft <= {ttft} s"])
-        found = least_fleet(
-            lambda parts=parts: iter(parts),
-            rate=rate,
-            output_len=output_len,
-            targets=asked,
-            whole=True,
-        )
+        found = fewest(parts, asked, rate=rate, output_len=output_len)
         chips = sum(machine.chips for machine in machines)
         assert found.least <= chips + 1e-6
         closest = max(closest, found.value / chips)

@@ -11,12 +11,12 @@ from scipy.optimize import linprog
 
 import jaxlimits as jl
 from jaxlimits.engine.masks import BUSY
-from jaxlimits.planning.bound import Points, least_fleet
+from jaxlimits.planning.bound import Points
 from jaxlimits.planning.ffn_apart import Steps, best_shares, machines_apart, points_of
 from jaxlimits.planning.systems import make_machines
 from jaxlimits.planning.targets import read_targets
 from tests.helpers import slow_but
-from tests.planning.test_bound import Machine
+from tests.planning.test_bound import Machine, fewest
 
 
 class Pair:
@@ -164,13 +164,7 @@ def test_no_schedule_beats_the_bound(cases):
         limit = next((t.limit for t in asked if t.metric == "tpot"), math.inf)
         parts = [pair.points(output_len, limit, place) for place, pair in enumerate(pairs)]
         parts += other.points(output_len)[1:2]  # it has no time for decode steps
-        found = least_fleet(
-            lambda parts=parts: iter(parts),
-            rate=rate,
-            output_len=output_len,
-            targets=asked,
-            whole=True,
-        )
+        found = fewest(parts, asked, rate=rate, output_len=output_len)
         chips = sum(pair.chips for pair in pairs) + other.chips
         assert found.least <= chips + 1e-6
         closest = max(closest, found.value / chips)
