@@ -28,7 +28,7 @@ from jaxlimits.calibration.cases import Rows
 from jaxlimits.calibration.fit import Fit, fit_constants, log_gradient, predict_engines
 from jaxlimits.calibration.sample import SPLITS, Sample
 from jaxlimits.errors import InputError
-from jaxlimits.model.evaluate import INTERVAL
+from jaxlimits.model.calibration import INTERVAL
 
 LEVELS = (0.5, 0.8, 0.95)
 """Levels of intervals."""

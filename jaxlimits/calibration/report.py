@@ -11,8 +11,7 @@ from jaxlimits.calibration.cases import Cases, Rows
 from jaxlimits.calibration.mean_step import MeanParts, mean_of, mean_times
 from jaxlimits.calibration.measurements import Measurement
 from jaxlimits.calibration.sample import Sample, groups_of, measured_times, members_of
-from jaxlimits.model.calibration import Calibration
-from jaxlimits.model.evaluate import INTERVAL
+from jaxlimits.model.calibration import INTERVAL, Calibration
 from jaxlimits.model.overlay import predicted_spread
 
 

@@ -26,9 +26,10 @@ from jaxlimits.engine.requirement import Trial, answer
 from jaxlimits.grid.constraints import constraints_on
 from jaxlimits.grid.requirements import Requirement
 from jaxlimits.grid.rules import NO_RULES, Rules
-from jaxlimits.model.evaluate import fits_request, metrics_of, prefill_limit, step_terms
+from jaxlimits.model.evaluate import fits_request, metrics_of, prefill_limit
 from jaxlimits.model.metrics import OF_THE_PREFILL, REQUESTED
 from jaxlimits.model.records import RECORDS
+from jaxlimits.model.terms import step_terms
 from jaxlimits.schema import (
     FIELDS,
     OPTIONAL_PARTS,
@@ -42,6 +43,8 @@ from jaxlimits.schema import (
 )
 
 Function = Callable[[Values], jax.Array]
+
+_NO_MESH = jax.sharding.AbstractMesh((), ())
 
 
 def outputs_at(
@@ -97,14 +100,11 @@ def point_model(fields: Types, static: Static) -> Program:
         Every static field of the deployment.
     """
     types = tuple(sorted((name, np.dtype(value.dtype)) for name, value in fields.items()))
-    return _traced_model(types, static, jax.sharding.get_abstract_mesh())
+    return _traced_model(types, static)
 
 
 @functools.lru_cache(maxsize=64)
-def _traced_model(
-    types: tuple[tuple[str, np.dtype], ...], static: Static, _mesh: object
-) -> Program:
-    # What is traced on a mesh, be it of one device, bears it: it cannot be used on another or none.
+def _traced_model(types: tuple[tuple[str, np.dtype], ...], static: Static) -> Program:
     def metrics(fields: Values) -> dict[str, Any]:
         terms = step_terms(*assemble(fields, static))
         beside = {FITS_REQUEST: fits_request(terms), PREFILL_LIMIT: prefill_limit(terms)}
@@ -113,7 +113,9 @@ def _traced_model(
             beside |= {name: getattr(busy, resource) for name, resource in BUSY.items()}
         return {**vars(metrics_of(terms)), **beside}
 
-    return trace(metrics, {name: jax.ShapeDtypeStruct((), kind) for name, kind in types})
+    # What is traced on a mesh bears it, and could be used on no other: on none, it serves all.
+    with jax.sharding.use_abstract_mesh(_NO_MESH):
+        return trace(metrics, {name: jax.ShapeDtypeStruct((), kind) for name, kind in types})
 
 
 def solve(

@@ -16,7 +16,8 @@ import numpy as np
 from jaxlimits.engine.program import Numbers, trace
 from jaxlimits.engine.sensitivity import Static, Values, assemble, effective_fields, outputs_at
 from jaxlimits.grid.rules import Rules
-from jaxlimits.model.evaluate import metrics_of, step_terms
+from jaxlimits.model.evaluate import metrics_of
+from jaxlimits.model.terms import step_terms
 
 _BLOCK = 512
 """Points of one call: one compiled shape, whatever their number."""

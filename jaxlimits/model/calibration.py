@@ -5,6 +5,9 @@ import equinox as eqx
 from jaxlimits._types import Scalar
 from jaxlimits.model.fields import check_record, documented, quantity
 
+INTERVAL = 1.96
+"""Standard deviations to either side that hold 95 % of a normal variable."""
+
 
 @documented
 class Calibration(eqx.Module):

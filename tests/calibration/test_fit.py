@@ -8,7 +8,7 @@ from jaxlimits.calibration.fit import fit_constants, log_gradient, predict, pred
 from jaxlimits.calibration.priors import FITTED, PRIORS
 from jaxlimits.calibration.sample import measured_times
 from jaxlimits.errors import InputError
-from jaxlimits.model.evaluate import INTERVAL
+from jaxlimits.model.calibration import INTERVAL
 
 TRUE = {"mem_efficiency": 0.8, "expert_efficiency": 0.75, "kv_efficiency": 0.7}
 TRUE |= {"flops_efficiency": 0.75, "kernel_latency": 5e-6, "sequence_latency": 5e-6}

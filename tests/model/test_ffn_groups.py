@@ -8,8 +8,8 @@ import jaxlimits as jl
 from jaxlimits import schema
 from jaxlimits.errors import InputError
 from jaxlimits.model.calibration import Calibration
-from jaxlimits.model.evaluate import step_terms
 from jaxlimits.model.fabric import Fabric
+from jaxlimits.model.terms import step_terms
 from tests.batches import gradient_x64
 from tests.helpers import COMBINATIONS, DEFAULT, evaluate_x64, named_scenario, slow_but
 from tests.laws import law
