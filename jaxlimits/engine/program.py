@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, jaxpr_as_fun
 
@@ -50,7 +51,8 @@ class Program(NamedTuple):
     def __call__(self, values: Values) -> dict[str, jax.Array]:
         """Run the operations on values, or trace them again."""
         found = jaxpr_as_fun(self.traced)(*(values[name] for name in self.inputs))
-        return dict(zip(self.outputs, found, strict=True))
+        # A result that does not depend on any input is no array yet where no operation gives it.
+        return dict(zip(self.outputs, map(jnp.asarray, found), strict=True))
 
     def only(self, names: Iterable[str]) -> "Program":
         """The program of some of its outputs."""
