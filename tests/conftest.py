@@ -108,9 +108,14 @@ def pytest_collection_finish(session):
 
 @pytest.fixture(scope="module", autouse=True)
 def bounded_memory():
-    """Forget programs once they fill memory: thousands of them take gigabytes."""
+    """Forget programs once they fill memory: thousands of them take gigabytes.
+
+    Or once they fill the mappings of the process, which they do sooner with the flags above.
+    """
     yield
-    if psutil.virtual_memory().percent > MOST_USED:
+    from jaxlimits.engine import mappings  # once its types are checked
+
+    if psutil.virtual_memory().percent > MOST_USED or mappings.left() <= 0:
         jax.clear_caches()
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlimits.engine.mappings import make_room
 from jaxlimits.engine.program import Numbers, trace
 from jaxlimits.engine.sensitivity import Static, Values, assemble, effective_fields, outputs_at
 from jaxlimits.grid.rules import Rules
@@ -61,6 +62,7 @@ def log_slopes(
     tuple
         Arrays by point and name, and by point, name and field, in float64.
     """
+    make_room()
     parts = [
         _block_slopes(
             chunk, log, free=free, names=names, static=tuple(sorted(static.items())), rules=rules
@@ -79,6 +81,7 @@ def metrics_at(
     rules: Rules,
 ) -> dict[str, np.ndarray]:
     """Return metrics, fields and prices at a few points, in float64."""
+    make_room()
     with jax.enable_x64(True):
         values = {name: jnp.asarray(value, jnp.float64) for name, value in fields.items()}
         chosen = tuple(sorted(static.items()))

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from jaxlimits.engine.failures import explained_failures, unless_full
 from jaxlimits.engine.kernel import Inputs, Results, make_mesh, place_inputs, run_chunks
 from jaxlimits.engine.loop.chunks import computed_by_loops
+from jaxlimits.engine.mappings import make_room
 from jaxlimits.engine.pages import keep_pages
 from jaxlimits.engine.reduction import Arrays, Reduction
 from jaxlimits.engine.sweep_job import Job, halved
@@ -72,6 +73,7 @@ def stream(
         line = _Line(job, make_mesh(devices or jax.local_devices()))
         waiting: collections.deque[_UnderWay] = collections.deque()
         for together in _alike(job, wanted, line.mesh.size):
+            make_room()
             waiting.append(line.start(together))
             if len(waiting) > line.ahead:
                 yield from line.take(waiting)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlimits.engine.mappings import make_room
 from jaxlimits.engine.program import UNFUSED
 from jaxlimits.engine.sensitivity import Static, Values, assemble, effective_fields
 from jaxlimits.grid.scenario import Scenario
@@ -31,6 +32,7 @@ def take_apart(scenario: Scenario) -> tuple[Anatomy, Metrics]:
     along = {name: column for columns in scenario.columns for name, column in columns.items()}
     values = {**scenario.base, **{name: column.item() for name, column in along.items()}}
     static = {**scenario.fixed_static(), **scenario.choice_at((0,) * len(scenario.axes))}
+    make_room()
     with jax.enable_x64(True):
         run = _unfused if jax.default_backend() == "cpu" else _fused
         return jax.tree.map(np.float64, run(_real(values), static=tuple(sorted(static.items()))))
