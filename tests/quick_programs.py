@@ -17,7 +17,7 @@ from jaxlimits.engine import kernel, slopes, take_apart
 from tests import quick_tracing
 from tests.elementwise import run
 
-RUNS = 12
+RUNS = 4
 """Times that a program is run before it is compiled."""
 
 _OF_POINTS = (
