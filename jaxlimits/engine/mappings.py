@@ -6,9 +6,9 @@ about enough models and layouts would come to that, so programs are forgotten be
 asked for again are read from JAX's persistent compilation cache.
 """
 
-import dataclasses
 import functools
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -18,18 +18,27 @@ _GRANTED = Path("/proc/sys/vm/max_map_count")
 _SHARE = 0.5
 """Of the mappings that a process may have, from which on programs are forgotten."""
 
-_MOST_AT_ONCE = 8_000
-"""Mappings of the programs that one call compiles, at most: about twice those of the largest."""
+_PROGRAMS = 16
+"""Programs that are compiled or loaded until mappings are counted again: to count takes as long as
+a point, and so many have a few thousand."""
+
+_MADE = "/jax/core/compile/backend_compile_duration"
+"""What JAX says when a program was compiled or loaded."""
 
 
-@dataclasses.dataclass
-class _Look:
-    """How many calls may pass until mappings are counted again, which takes as long as a point."""
+class _Programs:
+    """Programs of the whole process, of whatever use."""
 
-    calls: int = 0
+    def __init__(self):
+        self.uncounted = _PROGRAMS  # those from before this module is imported
+
+    def see(self, event: str, *_: Any, **__: Any) -> None:
+        """Count a program that JAX tells of, however long it took."""
+        self.uncounted += event == _MADE
 
 
-_next = _Look()
+_programs = _Programs()
+jax.monitoring.register_event_duration_secs_listener(_programs.see)
 
 
 def make_room() -> None:
@@ -38,12 +47,10 @@ def make_room() -> None:
     To be called before a program may be compiled, as often as wanted. Does nothing on systems other
     than Linux, where mappings are not counted.
     """
-    if _next.calls > 0:
-        _next.calls -= 1
-        return
-    if left() <= 0:
-        jax.clear_caches()
-    _next.calls = max(int(left()) // _MOST_AT_ONCE, 0)
+    if _programs.uncounted >= _PROGRAMS:
+        _programs.uncounted = 0
+        if left() <= 0:
+            jax.clear_caches()
 
 
 def left() -> float:
@@ -63,4 +70,4 @@ def _granted() -> int:
 
 def _used() -> int:
     with _USED.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 16), b""))
+        return file.read().count(b"\n")
