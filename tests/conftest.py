@@ -8,10 +8,14 @@ import tempfile
 
 # Tests compile thousands of programs and run each a few times: they are compiled in less time,
 # unless the environment has flags of its own. Most of it is saved by XLA's older emitter of loops.
+# Without its algebra (`algsimp`: two divisions become one, two constant factors their product) XLA
+# gives the bits of NumPy, which runs programs in its place (see tests/quick_programs.py): no test
+# depends on which of the two a program has come to.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+    " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    " --xla_disable_hlo_passes=algsimp",
 )
 
 import jax
@@ -50,9 +54,9 @@ beartype_packages(
 if "--xla_cpu_use_fusion_emitters=false" in os.environ["XLA_FLAGS"]:
     from jaxlimits.engine.program import UNFUSED
 
-    # Programs that are not fused take the emitter of users: the older one makes a module of each
-    # of their operations. Said before what compiles with these options is imported.
-    UNFUSED["xla_cpu_use_fusion_emitters"] = True
+    # By that emitter a program takes less time to compile fused than unfused. Said before what
+    # compiles with these options is imported.
+    UNFUSED.clear()
     from tests import quick_programs, quick_tracing
 
     quick_tracing.install()

@@ -25,7 +25,7 @@ Types = Mapping[str, jax.Array | jax.ShapeDtypeStruct]
 FEW = 1024
 """Points up to which a program takes longer to compile than to run, fused or not."""
 
-UNFUSED: dict[str, str | bool] = {"xla_disable_hlo_passes": "fusion"}
+UNFUSED = {"xla_disable_hlo_passes": "fusion"}
 """Options of the compiler for a program of few points on a CPU.
 
 Fused, an operation is compiled again in each kernel that reads its result. That pays over the many
