@@ -11,7 +11,7 @@ integers one that the compiler does not see, all are stored.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,6 +67,9 @@ class ByRow:
     step
         Takes the values of a row, its :class:`Row`, and the arrays of the state, which it changes.
         Values are NaN where a point does not count.
+    one_by_one
+        Whether the step takes one value instead, and those of its lane, which it returns as they
+        are then: it rests on nothing else.
     state
         The arrays by name.
     lanes
@@ -82,8 +85,9 @@ class ByRow:
         Arrays that the step reads.
     """
 
-    step: Callable[..., None]
+    step: Callable[..., Any]
     state: Mapping[str, State]
+    one_by_one: bool = False
     lanes: bool = True
     width: int = 1
     fold: Callable[[np.ndarray, Arrays], Arrays] = _as_it_is

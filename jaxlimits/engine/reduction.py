@@ -210,10 +210,13 @@ class Reduction(abc.ABC):
 
     def global_index(self, index: np.ndarray, plan: Plan, key: Key) -> np.ndarray:
         """Turn flat positions among a chunk's reduced axes into those of the whole grid."""
-        local = np.unravel_index(index, [plan.block[position] for position in self.over])
+        block, shape = ([of[position] for position in self.over] for of in (plan.block, plan.shape))
+        if math.prod(block) < index.size:  # each of them is turned once
+            each = np.arange(math.prod(block))
+            return self.global_index(each, plan, key)[index]
         slices = plan.slices(key)
         starts = [slices[position].start for position in self.over]
-        shape = [plan.shape[position] for position in self.over]
+        local = np.unravel_index(index, block)
         shifted = [part.astype(np.int64) + start for part, start in zip(local, starts, strict=True)]
         inside = [np.minimum(part, length - 1) for part, length in zip(shifted, shape, strict=True)]
         return (

@@ -216,7 +216,9 @@ def _walk(plan: Plan, reductions: Sequence[Reduction], *, in_order: bool) -> Wal
         if _size(block, inner) >= _ROW or not whole:
             break
     inner = inner or sorted(whole or long, key=lambda axis: block[axis])[-1:]
-    return Walk(block, tuple(axis for axis in long if axis not in inner), tuple(sorted(inner)))
+    # Those that are kept lie outside: what is kept of a row stays in the nearest cache meanwhile.
+    outer = sorted((axis for axis in long if axis not in inner), key=lambda axis: -kept[axis])
+    return Walk(block, tuple(outer), tuple(sorted(inner)))
 
 
 def _walk_in_order(plan: Plan, long: Sequence[int]) -> Walk:

@@ -14,6 +14,10 @@ from jaxlimits.engine.loop.split import Split
 _TILE = 512
 """Points that are computed at once: their metrics stay in the nearest cache."""
 
+_FEW = 4
+"""Arrays that a loop over points may change beside those it computes: of more the compiler makes no
+vectors."""
+
 
 class Walk(NamedTuple):
     """In which order a loop takes the points of a chunk.
@@ -68,6 +72,14 @@ class Group(NamedTuple):
     over: tuple[int, ...]
     by_row: ByRow
     whole: bool = False
+
+
+class _Handed(NamedTuple):
+    """Lines of a group, for a tile: before its points are computed, for each of them, and after."""
+
+    before: list[str]
+    points: list[str]
+    after: list[str]
 
 
 class _Writer:
@@ -136,7 +148,7 @@ class _Writer:
                 ]
         return once, copied, read
 
-    def step(self, n: int, one: Group, tiles: Mapping[str, str]) -> list[str]:
+    def step(self, n: int, one: Group, tiles: Mapping[str, str]) -> _Handed:
         """Return the lines that hand rows to the reductions of a group."""
         walk, lanes = self.walk, one.by_row.lanes
         kept_inside = [axis for axis in walk.inner if axis not in one.over]
@@ -148,21 +160,53 @@ class _Writer:
         rows = [int(tiles[name].split("[")[1].split(",")[0]) for name in one.of]
         at = self.numbers_of(rows)
         states = "".join(f", s[{n}][{m}][j, {part}]" for m in range(len(one.by_row.state)))
-        return [
-            f"p = {first}",
-            f"row = Row({self.place(walk.strides(one.over))}, {_row_of(n)}",
-            f"for j in range({len(one.of)}):",
-            f"    step{n}({memory}[w[{at} + j], :k], row{states})",
-        ]
+        each = [f"p = {first}", f"for j in range({len(one.of)}):"]
+        if one.by_row.one_by_one:
+            arrays = [f"l{m}" for m in range(len(one.by_row.state))]
+            each += [
+                f"    d = {memory}[w[{at} + j], :k]",
+                f"    {', '.join(arrays)} = {states.removeprefix(', ')}",
+                "    for i in range(k):",
+                f"        {_taken_in(n, 'd[i]', arrays)}",
+            ]
+            return _Handed([], [], each)
+        row = f"row = Row({self.place(walk.strides(one.over))}, {_row_of(n)}"
+        each.append(f"    step{n}({memory}[w[{at} + j], :k], row{states})")
+        return _Handed([], [], [row, *each])
 
-    def whole(self, n: int, one: Group) -> tuple[list[str], list[str]]:
-        """Return the lines that take memory for a row of each output, and that round it there."""
+    def at_once(self, n: int, one: Group, values: Mapping[str, str]) -> _Handed:
+        """Return the lines that hand each point to few reductions, whose lanes they change.
+
+        What is computed is kept nowhere for them, not even in the nearest cache.
+        """
+        walk = self.walk
+        kept = [axis for axis in walk.outer if axis not in one.over]
+        before = [f"p = t + {self.place(walk.strides(kept, walk.size(walk.inner)))}"]
+        points = []
+        for m, name in enumerate(one.of):
+            arrays = [f"l{n}_{m}_{q}" for q in range(len(one.by_row.state))]
+            before += [f"{array} = s[{n}][{q}][{m}, p : p + k]" for q, array in enumerate(arrays)]
+            points.append(_taken_in(n, values[name], arrays))
+        return _Handed(before, points, [])
+
+    def whole(
+        self, n: int, one: Group, results: Mapping[str, str], read: Mapping[str, str]
+    ) -> _Handed:
+        """Return the lines that write each output into its memory, and that round it there."""
         walk = self.walk
         first = self.place(walk.strides(walk.outer, walk.size(walk.inner)))
         rows = [f"o{n}_{m}" for m in range(len(one.of))]
-        taken = [f"{row} = s[{n}][0][{m}, p : p + k]" for m, row in enumerate(rows)]
+        before = [f"p = t + {first}"]
+        before += [f"{row} = s[{n}][0][{m}, p : p + k]" for m, row in enumerate(rows)]
+        points = []
+        for row, name in zip(rows, one.of, strict=True):
+            value = results[name]
+            if value.startswith("v"):
+                points.append(f"{row}[i] = {value}")
+            else:  # in a loop of its own: of too many arrays the compiler makes no vectors
+                before += ["for i in range(k):", f"    {row}[i] = {read.get(value, value)}"]
         rounded = [f"row = Row(0, {_row_of(n)}", *(f"step{n}({row}, row, {row})" for row in rows)]
-        return [f"p = t + {first}", *taken], rounded if one.by_row.settings else []
+        return _Handed(before, points, rounded if one.by_row.settings else [])
 
     def numbers_of(self, values: Sequence[int]) -> int:
         """Return the place of the first of some numbers."""
@@ -228,33 +272,36 @@ def write_loop(parts: Split, walk: Walk, wide: Walk, groups: Sequence[Group]) ->
     results = {name: atom(one, writer.names) for name, one in parts.results.items()}
     types = {name: dtype_of(one) for name, one in parts.results.items()}
     usable = results[USABLE]
-    counted = dict.fromkeys(name for one in groups if not one.whole for name in one.of)
     # Rows of which no point counts are passed over, unless something is kept or counted there.
-    kept = any(one.whole for one in groups) or any(types[name].kind != "f" for name in counted)
-    passes = usable[0] != "v" and not kept
-    tiles = {}
-    for name in counted:
-        is_number = types[name].kind == "f"
-        tiles[name] = writer.tile(types[name] if is_number else np.dtype(np.int8))
-        masked = is_number and not passes
-        value = f"where({usable}, {results[name]}, F(nan))" if masked else results[name]
-        points.append(f"{tiles[name]} = {value}")
-    steps = []
-    for n, one in enumerate(groups):
-        if one.whole:
-            taken, rounded = writer.whole(n, one)
-            copied += taken
-            for m, name in enumerate(one.of):
-                row, value = f"o{n}_{m}[i]", results[name]
-                if value.startswith("v"):
-                    points.append(f"{row} = {value}")
-                else:  # in a loop of its own: of too many arrays the compiler makes no vectors
-                    copied += ["for i in range(k):", f"    {row} = {read.get(value, value)}"]
-            steps += rounded
-        else:
-            steps += writer.step(n, one, tiles)
+    counted = {name: types[name] for one in groups if not one.whole for name in one.of}
+    passes = usable[0] != "v" and not any(one.whole for one in groups)
+    passes &= all(kind.kind == "f" for kind in counted.values())
+    values = {
+        name: results[name]
+        if passes or kind.kind != "f"
+        else f"where({usable}, {results[name]}, F(nan))"
+        for name, kind in counted.items()
+    }
+    at_once, numbered = _at_once(groups), list(enumerate(groups))
+    tiles = {
+        name: writer.tile(kind if kind.kind == "f" else np.dtype(np.int8))
+        for name, kind in counted.items()
+        if any(name in one.of and not one.whole and n not in at_once for n, one in numbered)
+    }
+    points += [f"{tile} = {values[name]}" for name, tile in tiles.items()]
+    handed = [
+        writer.whole(n, one, results, read)
+        if one.whole
+        else writer.at_once(n, one, values)
+        if n in at_once
+        else writer.step(n, one, tiles)
+        for n, one in numbered
+    ]
+    copied += [line for one in handed for line in one.before]
+    points += [line for one in handed for line in one.points]
     each = ["for i in range(k):", *_in(points)] if points else []
-    tile = [f"k = min({_TILE}, m - t)", *copied, *each, *steps]
+    after = [line for one in handed for line in one.after]
+    tile = [f"k = min({_TILE}, m - t)", *copied, *each, *after]
     row = [f"for t in range(0, m, {_TILE}):", *_in(tile)]
     row = [*once, f"if {usable}:", *_in(row)] if passes else [*once, *row]
     for axis in reversed(walk.outer):
@@ -272,9 +319,22 @@ def write_loop(parts: Split, walk: Walk, wide: Walk, groups: Sequence[Group]) ->
     return Text("\n".join(lines), numbers, shifts)
 
 
+def _at_once(groups: Sequence[Group]) -> set[int]:
+    """Return which groups take each point as it is computed: those that can, if they are few."""
+    found = {n for n, one in enumerate(groups) if one.by_row.one_by_one}
+    changed = sum(len(groups[n].of) * len(groups[n].by_row.state) for n in found)
+    return found if changed <= _FEW else set()
+
+
 def _row_of(n: int) -> str:
     """Return what else a group's row holds, to the end of the call."""
     return f"r[{n}][0][t : t + k], r[{n}][1][t : t + k], r[{n}][2])"
+
+
+def _taken_in(n: int, value: str, arrays: Sequence[str]) -> str:
+    """Return the line in which a value changes those of its lane."""
+    lane = ", ".join(f"{array}[i]" for array in arrays)
+    return f"{lane} = step{n}({value}, {lane})"
 
 
 def _in(lines: Iterable[str]) -> list[str]:

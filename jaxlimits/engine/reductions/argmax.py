@@ -64,10 +64,10 @@ class Best(Reduction):
         place = self.place(plan, key)
         value = self.inside(part["value"], plan, key)
         index = self.global_index(self.inside(part["index"], plan, key), plan, key)
-        old, where = state["value"][place], state["index"][place]
+        old, where = (state[name][(*place, ...)] for name in ("value", "index"))
         better = (value > old) | ((value == old) & (value > -np.inf) & (index < where))
-        state["value"][place] = np.where(better, value, old)
-        state["index"][place] = np.where(better, index, where)
+        np.copyto(old, value, where=better)
+        np.copyto(where, index, where=better)
 
     def _signed(self, values):
         return values if self.op == "argmax" else -values

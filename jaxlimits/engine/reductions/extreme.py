@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlimits import schema
-from jaxlimits.engine.by_row import ByRow, Row, State
+from jaxlimits.engine.by_row import ByRow, State
 from jaxlimits.engine.counted import Counted, Traced, over_usable
 from jaxlimits.engine.reduction import Arrays, Reduction, Swept
 from jaxlimits.grid.finding import Finding
@@ -44,7 +44,8 @@ class Extreme(Reduction):
     def by_row(self, _dtype: np.dtype, /) -> ByRow:
         best = np.max if self._largest else np.min
         return ByRow(
-            step=_keep_larger if self._largest else _keep_smaller,
+            step=_larger if self._largest else _smaller,
+            one_by_one=True,
             state={"value": State(self._nothing)},
             fold=lambda _, state: {"value": best(state["value"], axis=1)},
         )
@@ -63,13 +64,12 @@ class Extreme(Reduction):
         return [self.summary(self.op, values, swept)]
 
 
-def _keep_larger(values: np.ndarray, _: Row, value: np.ndarray) -> None:
-    zero = values.dtype.type(0)  # see jaxlimits.engine.by_row
-    for i in range(values.size):
-        value[i] = (values[i] if values[i] > value[i] else value[i]) + zero
+_ZERO = np.float32(0)  # added to what stays or is replaced: see jaxlimits.engine.by_row
 
 
-def _keep_smaller(values: np.ndarray, _: Row, value: np.ndarray) -> None:
-    zero = values.dtype.type(0)
-    for i in range(values.size):
-        value[i] = (values[i] if values[i] < value[i] else value[i]) + zero
+def _larger(value: np.floating, best: np.floating) -> np.floating:
+    return (value if value > best else best) + _ZERO
+
+
+def _smaller(value: np.floating, best: np.floating) -> np.floating:
+    return (value if value < best else best) + _ZERO

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlimits import schema
-from jaxlimits.engine.by_row import Arrays, ByRow, Row, State
+from jaxlimits.engine.by_row import Arrays, ByRow, State
 from jaxlimits.engine.counted import USABLE, Counted, Traced, number, over_usable
 from jaxlimits.engine.reduction import Reduction, Swept
 from jaxlimits.grid.finding import Finding
@@ -37,7 +37,7 @@ class Mean(Reduction):
 
     def by_row(self, _dtype: np.dtype, /) -> ByRow:
         state = {"total": State(0.0, np.float64), "count": State(0, np.int32)}
-        return ByRow(step=_add, state=state, fold=_added)
+        return ByRow(step=_add, one_by_one=True, state=state, fold=_added)
 
     def start(self, shape: tuple[int, ...]) -> Arrays:
         kept = self.kept_shape(shape)
@@ -52,11 +52,11 @@ class Mean(Reduction):
         return [self.summary("mean", values, swept)]
 
 
-def _add(values: np.ndarray, _: Row, total: np.ndarray, count: np.ndarray) -> None:
-    for i in range(values.size):
-        counts = ~np.isnan(values[i])
-        total[i] += values[i] if counts else 0.0
-        count[i] += counts
+def _add(
+    value: np.floating, total: np.float64, count: np.int32
+) -> tuple[np.float64, np.int32 | np.int64]:
+    counts = ~np.isnan(value)
+    return total + (np.float64(value) if counts else 0.0), count + counts
 
 
 def _added(_places: np.ndarray, state: Arrays) -> Arrays:
