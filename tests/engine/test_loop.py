@@ -134,6 +134,16 @@ def test_every_metric_is_that_of_xla():
     assert_same(found, expected)
 
 
+@pytest.mark.parametrize(("number", "at_once"), [(1, True), (2, True), (3, False)])
+def test_few_simple_reductions_take_each_point_and_more_a_row(interpreted, number, at_once):
+    over = [[axis] for axis in ("llm", "tp_size", "mem_bw")]
+    means = {f"mean{n}": {"op": "mean", "of": "utps", "over": over[n]} for n in range(number)}
+    job = job_of(means, fast=True)
+    loop = chunks.loop_at(job, next(iter(job.plan.chunks())))
+    assert ("= step0(d[i]" not in loop.text.lines) == at_once
+    assert_same(*both(means))
+
+
 @pytest.mark.parametrize("memory", [None, 12_000.0, 700.0])
 def test_chunks_of_any_size_are_merged_alike(interpreted, memory):
     job = job_of(ALL_OPS, fast=True, memory=memory)
