@@ -144,6 +144,14 @@ def test_few_simple_reductions_take_each_point_and_more_a_row(interpreted, numbe
     assert_same(*both(means))
 
 
+@pytest.mark.parametrize("kept", AXES)
+def test_a_row_may_have_any_axis(interpreted, kept):
+    """Whether a point fits may then differ along a row, also where XLA computes that."""
+    over = [axis for axis in AXES if axis != kept]
+    assert_same(*both({"most": {"op": "max", "of": "utps", "over": over}}))
+    assert_same(*both({"best": {"op": "argmax", "of": "stps", "over": over}}))
+
+
 @pytest.mark.parametrize("memory", [None, 12_000.0, 700.0])
 def test_chunks_of_any_size_are_merged_alike(interpreted, memory):
     job = job_of(ALL_OPS, fast=True, memory=memory)

@@ -274,7 +274,8 @@ def write_loop(parts: Split, walk: Walk, wide: Walk, groups: Sequence[Group]) ->
     usable = results[USABLE]
     # Rows of which no point counts are passed over, unless something is kept or counted there.
     counted = {name: types[name] for one in groups if not one.whole for name in one.of}
-    passes = usable[0] != "v" and not any(one.whole for one in groups)
+    along_a_row = usable in read or usable[0] == "v"
+    passes = not along_a_row and not any(one.whole for one in groups)
     passes &= all(kind.kind == "f" for kind in counted.values())
     values = {
         name: results[name]
