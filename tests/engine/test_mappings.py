@@ -83,6 +83,9 @@ ASKED = {
     "points": lambda: jl.evaluate("llama3-8b", "h100"),
     "operators": lambda: jl.operators("llama3-8b", "h100"),
     "problems": lambda: jl.optimise("cost_for_speed"),
+    "loops": lambda: jl.sweep(
+        llm="llama3-8b", chip="h100", batch_size=[1, 8], outputs=["utps"], fast=True
+    ),
 }
 
 

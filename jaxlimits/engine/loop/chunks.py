@@ -19,6 +19,7 @@ from jaxlimits.engine.loop.compiled import compiled
 from jaxlimits.engine.loop.reciprocals import with_reciprocals
 from jaxlimits.engine.loop.source import Group, Walk, given_by_type, write_loop
 from jaxlimits.engine.loop.split import Split, split
+from jaxlimits.engine.mappings import make_room
 from jaxlimits.engine.over_axes import over_axes
 from jaxlimits.engine.pages import keep_pages
 from jaxlimits.engine.reduction import Reduction
@@ -308,6 +309,7 @@ def computed_by_loops(job: Job, keys: Iterable[Key]) -> Iterator[tuple[Key, Comp
             for key in keys:
                 choice = tuple(job.scenario.choice_at(key).items())
                 if choice not in loops:
+                    make_room()
                     loop = loop_at(job, key)
                     loops[choice] = loop, loop.inputs(job)
                 loop, inputs = loops[choice]

@@ -15,8 +15,7 @@ _TILE = 512
 """Points that are computed at once: their metrics stay in the nearest cache."""
 
 _FEW = 4
-"""Arrays that a loop over points may change beside those it computes: of more the compiler makes no
-vectors."""
+"""Arrays of lanes that the loop over points may change: of many the compiler makes no vectors."""
 
 
 class Walk(NamedTuple):
